@@ -1,0 +1,44 @@
+# Two commands do everything: `make demo` and `make test`. Each sets up .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_ALL := $(VENV)/.installed-all
+
+.PHONY: help demo lint test test-slow test-all clean
+
+help:
+	@echo "make demo      train on scikit-learn's digits and show what comes out (4 minutes)"
+	@echo "make test      lint and the fast tests (5 minutes)"
+	@echo "make test-all  lint, all tests, all backends (under an hour)"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+# The CPU build of PyTorch is small; a bare `torch` may bring gigabytes of CUDA.
+$(INSTALLED_ALL): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet jax
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/balancing-vae demo
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED_ALL)
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Two-stage variational autoencoders with computed gamma, in Keras 3."""

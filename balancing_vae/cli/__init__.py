@@ -1,0 +1,45 @@
+"""The command `balancing-vae`: one module a subcommand, each parses, calls and prints.
+
+A subcommand's module has `add_parser(subparsers)`, which sets `run` as the parser's
+default; heavy imports stay inside `run`, so that `--help` is quick.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS: tuple[str, ...] = ()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="balancing-vae",
+        description="Two-stage variational autoencoders with computed gamma.",
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        importlib.import_module(f"balancing_vae.cli.{command}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Args:
+        arguments: The words after `balancing-vae`; those of the process by default.
+
+    Returns:
+        The exit code: 0, or 2 where the input was wrong (one sentence on stderr says what).
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (ValueError, OSError, ImportError) as error:
+        print(f"balancing-vae {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

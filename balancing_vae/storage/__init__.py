@@ -1,0 +1,1 @@
+"""Files: atomic writes, saved folders, resume states, the original's checkpoints."""

@@ -1,0 +1,45 @@
+"""Atomic files and folders: all or nothing, and never over what was there."""
+
+import pytest
+
+from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.atomic import atomic_folder
+
+
+def test_atomic_file_replaces(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_file_failure_keeps_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(OSError, match="full"), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise OSError("the disk is full")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_folder_replaces_only_when_allowed(tmp_path):
+    path = tmp_path / "run"
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("1")
+    with pytest.raises(FileExistsError, match="--overwrite"), atomic_folder(path):
+        pass
+    with atomic_folder(path, overwrite=True) as temporary:
+        (temporary / "b").write_text("2")
+    assert [p.name for p in path.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_folder_failure_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "run") as temporary:
+        (temporary / "a").write_text("1")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
