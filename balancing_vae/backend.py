@@ -1,0 +1,94 @@
+"""What the backends differ in: compilation, determinism, what they refuse."""
+
+import keras
+
+
+def uses_accelerator() -> bool:
+    """Tell whether the chosen backend computes on a GPU or TPU."""
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if name == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def jit_compile_pays(convolutional: bool) -> bool:
+    """Tell whether just-in-time compilation makes a network faster here.
+
+    JAX is slow without it, PyTorch does without. TensorFlow's XLA pays on accelerators
+    and for dense networks, but makes convolutions on a CPU several times slower.
+
+    Args:
+        convolutional: Whether the network consists mostly of convolutions.
+
+    Returns:
+        What to give to `jit_compile`.
+    """
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        return uses_accelerator() or not convolutional
+    return name == "jax"
+
+
+def check_compile_arguments(
+    jit_compile: bool | str = "auto", steps_per_execution: int = 1, **_
+) -> None:
+    """Refuse settings that the backend cannot run, before Keras fails in the middle.
+
+    Args:
+        jit_compile: As in `keras.Model.compile`.
+        steps_per_execution: As in `keras.Model.compile`.
+
+    Raises:
+        ValueError: PyTorch with several steps per execution; several replicas under
+            tf.distribute with several steps per execution or with jit.
+    """
+    name = keras.backend.backend()
+    if steps_per_execution < 1:
+        raise ValueError(f"steps_per_execution must be at least 1, got {steps_per_execution}.")
+    if name == "torch" and steps_per_execution > 1:
+        raise ValueError(
+            f"The PyTorch backend runs one step per execution, got steps_per_execution="
+            f"{steps_per_execution}; use 1, or the TensorFlow or JAX backend."
+        )
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1 and (steps_per_execution > 1 or jit_compile is True):
+            raise ValueError(
+                "On several replicas Keras runs TensorFlow at steps_per_execution=1 and "
+                "jit_compile=False only; use those."
+            )
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every global generator and ask the backend for deterministic kernels.
+
+    Args:
+        seed: Seed of Python's, NumPy's and the backend's generators, and so of the
+            weights' initial values.
+
+    Example:
+        ```python
+        make_deterministic(0)
+        vae = TwoStageVAE.from_preset("digits", seed=0)
+        ```
+    """
+    keras.utils.set_random_seed(seed)
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif name == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True)

@@ -1,0 +1,34 @@
+"""Balancing strategies: how reconstruction error is weighed against KL divergence."""
+
+from balancing_vae.balancing.computed import ComputedGamma
+from balancing_vae.balancing.fixed import FixedGamma
+from balancing_vae.balancing.learned import LearnedGamma
+from balancing_vae.balancing.strategy import BalancingStrategy
+
+STRATEGIES = {"computed": ComputedGamma, "fixed": FixedGamma, "learned": LearnedGamma}
+
+
+def build_strategy(name: str, **arguments) -> BalancingStrategy:
+    """Build a balancing strategy by its name.
+
+    Args:
+        name: "computed", "fixed" or "learned".
+        **arguments: What the strategy's class takes, such as `gamma=0.1` for "fixed".
+
+    Returns:
+        A new strategy.
+
+    Raises:
+        ValueError: There is no such strategy, or it takes no such argument.
+
+    Example:
+        ```python
+        strategy = build_strategy("fixed", gamma=0.1)
+        ```
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
+    try:
+        return STRATEGIES[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"Balancing {name!r} does not take {arguments}: {error}") from error

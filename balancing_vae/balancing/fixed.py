@@ -1,0 +1,40 @@
+"""Fixed gamma: a constant balance, as in a beta-VAE."""
+
+import keras
+from keras import ops
+
+from balancing_vae.balancing.strategy import BalancingStrategy
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class FixedGamma(BalancingStrategy):
+    """Gamma is a constant. A VAE with loss sum of squares / 2 + beta KL has gamma^2 = beta.
+
+    Args:
+        gamma: The constant, positive.
+        **kwargs: What every Keras layer takes.
+
+    Raises:
+        ValueError: `gamma` is not positive.
+
+    Example:
+        ```python
+        vae = VAE(encoder, decoder, balancing=FixedGamma(0.1))
+        ```
+    """
+
+    def __init__(self, gamma: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not gamma > 0:
+            raise ValueError(f"gamma must be positive, got {gamma}.")
+        self.constant = gamma
+        self.built = True
+
+    @property
+    def gamma(self):
+        """Float32 scalar tensor: the constant."""
+        return ops.convert_to_tensor(self.constant, dtype="float32")
+
+    def get_config(self):
+        """Return the arguments that make this strategy again."""
+        return {**super().get_config(), "gamma": self.constant}

@@ -1,0 +1,106 @@
+"""Batches in an order that depends on nothing but a seed and the epoch's number."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+class FileOrderBatches(keras.utils.PyDataset):
+    """Batches of arrays, memory-mapped ones too, first row first, none left out.
+
+    Args:
+        arrays: One array [N, ...], or a tuple of several of one length.
+        batch_size: Rows per batch; the last may have fewer.
+
+    Example:
+        ```python
+        model.evaluate(FileOrderBatches(x_val, batch_size=100))
+        ```
+    """
+
+    def __init__(self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int):
+        super().__init__()
+        self.arrays = arrays
+        self.batch_size = batch_size
+        self.order = np.arange(len(arrays[0] if isinstance(arrays, tuple) else arrays))
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple:
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        if isinstance(self.arrays, tuple):
+            return (tuple(array[rows] for array in self.arrays),)
+        return (self.arrays[rows],)
+
+
+class EpochBatches(FileOrderBatches):
+    """Full training batches in an order drawn from a seed and the epoch's number.
+
+    So a resumed training goes on in the order of an uninterrupted one; Keras's own
+    shuffling comes from global state. The incomplete last batch is dropped, as in the
+    original program.
+
+    Args:
+        arrays: One array [N, ...], or a tuple of several that are shuffled together.
+        batch_size: Rows per batch, at most N.
+        seed: Seed of the order.
+
+    Example:
+        ```python
+        batches = EpochBatches((mu, sigma), batch_size=100, seed=0)
+        model.fit(batches, shuffle=False, callbacks=[batches.follow_epochs()], epochs=3)
+        ```
+    """
+
+    def __init__(self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, seed: int):
+        super().__init__(arrays, batch_size)
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Put the rows in the order of an epoch, counted from 0."""
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.order))
+
+    def follow_epochs(self) -> keras.callbacks.Callback:
+        """Return a callback that calls `set_epoch` before each epoch.
+
+        Keras calls `PyDataset.on_epoch_end` once before the first epoch, so that counting
+        there would be one too many.
+        """
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: self.set_epoch(epoch)
+        )
+
+    def __len__(self) -> int:
+        return len(self.order) // self.batch_size
+
+
+def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):
+    """Apply a function to full batches of arrays and put the results together.
+
+    The last batch is filled up with the first rows and the surplus dropped, as in the
+    original program; so a compiled function sees one shape only.
+
+    Args:
+        function: From one batch of each array to an array, or to several.
+        batch_size: Rows per batch.
+        *arrays: Arrays of one length N, at least 1.
+
+    Returns:
+        What `function` returns, N rows of it.
+
+    Example:
+        ```python
+        mu, log_sigma = map_batches(encoder.predict_on_batch, 100, images)
+        ```
+    """
+    count = len(arrays[0])
+    results = []
+    for start in range(0, count, batch_size):
+        rows = np.arange(start, start + batch_size) % count
+        results.append(function(*(array[rows] for array in arrays)))
+    if isinstance(results[0], (list, tuple)):
+        return tuple(np.concatenate(parts)[:count] for parts in zip(*results, strict=True))
+    return np.concatenate(results)[:count]

@@ -1,0 +1,57 @@
+"""The user's handle on computed gamma."""
+
+import keras
+
+from balancing_vae.balancing import ComputedGamma
+
+
+class GammaBalancing(keras.callbacks.Callback):
+    """Seeds or freezes a VAE's computed gamma for one `fit`.
+
+    `fit` balances without any callback: the rule runs inside the compiled step. This one
+    writes the weights that the step reads, so that it works whatever was compiled before,
+    and puts the rate back when training ends. `gamma` and `mse` are in the logs either
+    way: progress bar, History, CSVLogger.
+
+    Args:
+        gamma: Gamma to start from, positive; None leaves it as it is (1 in a fresh model).
+        rate: Weight of the newest batch in the running mean squared error, in [0, 1];
+            0 freezes gamma; None leaves it as it is (0.01).
+
+    Raises:
+        ValueError: `gamma` or `rate` is out of range, or the model does not compute gamma.
+
+    Example:
+        ```python
+        vae.stage1.fit(x, epochs=5, callbacks=[GammaBalancing(gamma=0.2)])
+        vae.stage1.fit(x, epochs=5, callbacks=[GammaBalancing(rate=0)])    # frozen
+        ```
+    """
+
+    def __init__(self, gamma: float | None = None, rate: float | None = None):
+        super().__init__()
+        if gamma is not None and not gamma > 0:
+            raise ValueError(f"gamma must be positive, got {gamma}.")
+        if rate is not None and not 0 <= rate <= 1:
+            raise ValueError(f"rate must lie in [0, 1], got {rate}.")
+        self.gamma = gamma
+        self.rate = rate
+
+    def on_train_begin(self, logs=None):
+        """Write what was asked for into the strategy's weights."""
+        balancing = getattr(self.model, "balancing", None)
+        if not isinstance(balancing, ComputedGamma):
+            raise ValueError(
+                "GammaBalancing needs a VAE whose balancing is ComputedGamma, got "
+                f"{type(balancing).__name__}; leave the callback out."
+            )
+        if self.gamma is not None:
+            balancing.running_mse.assign(self.gamma**2)
+        if self.rate is not None:
+            self._former_rate = float(keras.ops.convert_to_numpy(balancing.rate))
+            balancing.rate.assign(self.rate)
+
+    def on_train_end(self, logs=None):
+        """Put the rate back."""
+        if self.rate is not None:
+            self.model.balancing.rate.assign(self._former_rate)

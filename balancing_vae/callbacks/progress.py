@@ -1,0 +1,62 @@
+"""A progress bar over a whole stage."""
+
+import time
+
+import keras
+from tqdm import tqdm
+
+SHOWN = ("loss", "kl", "mse", "gamma")
+SECONDS_BETWEEN_VALUES = 1.0
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Shows one bar for all epochs, with loss, kl, mse, gamma and the time left.
+
+    Args:
+        title: What stands before the bar.
+
+    Example:
+        ```python
+        model.fit(x, epochs=100, verbose=0, callbacks=[TrainingProgress("stage 1")])
+        ```
+    """
+
+    def __init__(self, title: str):
+        super().__init__()
+        self.title = title
+        self.bar = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Make the bar at the first epoch: a resumed training starts in the middle."""
+        if self.bar is None:
+            steps = self.params["steps"]
+            self.steps_per_execution = self.model.steps_per_execution
+            self.bar = tqdm(
+                total=self.params["epochs"] * steps,
+                initial=epoch * steps,
+                desc=self.title,
+                unit="step",
+                bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}",
+            )
+            self.next_values = time.monotonic() + SECONDS_BETWEEN_VALUES
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Move the bar; read the values once a second only, since each read waits."""
+        self.bar.update(self.steps_per_execution)
+        if time.monotonic() > self.next_values:
+            self._show(logs)
+            self.next_values = time.monotonic() + SECONDS_BETWEEN_VALUES
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Show the epoch's values."""
+        self.bar.update((epoch + 1) * self.params["steps"] - self.bar.n)
+        self._show(logs)
+
+    def on_train_end(self, logs=None):
+        """Leave the full bar on the screen."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def _show(self, logs):
+        values = {name: f"{float(logs[name]):.4g}" for name in SHOWN if name in logs}
+        self.bar.set_postfix(values, refresh=False)

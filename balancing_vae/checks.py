@@ -1,0 +1,101 @@
+"""Refuse bad input before any work starts, in one sentence that says how to mend it."""
+
+import numpy as np
+
+ROWS_PER_SCAN = 4096
+
+
+def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "x") -> None:
+    """Refuse what is not a set of images of the expected shape.
+
+    Args:
+        x: Images, uint8 or float in [0, 1], [N, D, D, C]; memory-mapped ones are read in
+            parts.
+        image_shape: Side, side, channels that the networks take.
+        name: What the caller calls the images, for the message.
+
+    Raises:
+        ValueError: Another rank, shape or dtype; no image; values outside [0, 1] or NaN.
+
+    Example:
+        ```python
+        check_images(x_train, (32, 32, 3))
+        ```
+    """
+    if not isinstance(x, np.ndarray):
+        raise ValueError(f"{name} must be a NumPy array, got {type(x).__name__}.")
+    expected = "[N, {}, {}, {}]".format(*image_shape)
+    if x.ndim != 4:
+        raise ValueError(
+            f"{name} must have the shape {expected}, got {x.ndim} axes {x.shape}; "
+            "add the missing axis, for grey images x[..., None]."
+        )
+    if len(x) == 0:
+        raise ValueError(f"{name} holds no image; give at least one of shape {image_shape}.")
+    if x.shape[3] != image_shape[2]:
+        raise ValueError(
+            f"{name} has {x.shape[3]} channels, the model was made for {image_shape[2]}; "
+            f"convert the images, or make a model with image_shape={x.shape[1:]}."
+        )
+    if x.shape[1:] != tuple(image_shape):
+        raise ValueError(
+            f"{name} has images of {x.shape[1]}x{x.shape[2]}, the model was made for "
+            f"{image_shape[0]}x{image_shape[1]}; resize the images, or make a model with "
+            f"image_shape={x.shape[1:]}."
+        )
+    if x.dtype == np.uint8:
+        return
+    if not np.issubdtype(x.dtype, np.floating):
+        raise ValueError(f"{name} has dtype {x.dtype}; give uint8 in 0..255 or floats in [0, 1].")
+    for start in range(0, len(x), ROWS_PER_SCAN):
+        part = x[start : start + ROWS_PER_SCAN]
+        if not np.isfinite(part).all():
+            bad = start + int(np.argmin(np.isfinite(part).all(axis=(1, 2, 3))))
+            raise ValueError(f"{name} has NaN or infinite values, first in image {bad}.")
+        if part.min() < 0 or part.max() > 1:
+            raise ValueError(
+                f"{name} has float values from {part.min():.4g} to {part.max():.4g}, expected "
+                "[0, 1]; divide by 255, or give uint8."
+            )
+
+
+def check_batch_size(count: int, batch_size: int, name: str = "x") -> None:
+    """Refuse a training set that has not even one batch.
+
+    Args:
+        count: Number of images.
+        batch_size: Images per step.
+        name: What the caller calls the images, for the message.
+
+    Raises:
+        ValueError: Fewer images than a batch.
+    """
+    if count < batch_size:
+        raise ValueError(
+            f"{name} has {count} images, fewer than one batch of {batch_size}; give more "
+            "images or a smaller batch_size."
+        )
+
+
+def as_float(x: np.ndarray) -> np.ndarray:
+    """Return images as float32 in [0, 1].
+
+    Args:
+        x: Images, uint8 or float in [0, 1].
+
+    Returns:
+        Float32 of the same shape; uint8 divided by 255.
+    """
+    return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+
+
+def as_uint8(x: np.ndarray) -> np.ndarray:
+    """Return images as uint8, rounded to the nearest level.
+
+    Args:
+        x: Images, float in [0, 1].
+
+    Returns:
+        Uint8 of the same shape.
+    """
+    return np.clip(np.rint(x * 255), 0, 255).astype(np.uint8)

@@ -1,0 +1,27 @@
+"""What a training run reports besides means."""
+
+import keras
+
+
+class Latest(keras.metrics.Metric):
+    """A metric that reports the last value it was given, such as gamma's.
+
+    Example:
+        ```python
+        gamma = Latest(name="gamma")
+        gamma.update_state(0.5)
+        gamma.result()     # 0.5
+        ```
+    """
+
+    def __init__(self, name: str, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.value = self.add_variable(shape=(), initializer="zeros", name="value")
+
+    def update_state(self, value, sample_weight=None):
+        """Keep `value`, a scalar."""
+        self.value.assign(value)
+
+    def result(self):
+        """Return the last value, 0 before the first."""
+        return self.value.value

@@ -1,0 +1,70 @@
+"""Networks by name."""
+
+import keras
+
+from balancing_vae.networks import resnet
+
+NETWORKS = {"resnet": resnet}
+
+
+def build_networks(
+    network: dict, image_shape: tuple[int, int, int], latent_dim: int
+) -> tuple[keras.Model, keras.Model]:
+    """Build an encoder and a decoder by name, or anew from their own description.
+
+    Args:
+        network: `name` and the sizes that the named network takes; or `name` "own" with
+            `encoder` and `decoder` as `describe_networks` returned them.
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+
+    Returns:
+        The encoder and the decoder.
+
+    Raises:
+        ValueError: There is no such network, or it does not take these sizes or images.
+
+    Example:
+        ```python
+        encoder, decoder = build_networks({"name": "resnet", "base_dim": 16}, (32, 32, 3), 64)
+        ```
+    """
+    sizes = dict(network)
+    name = sizes.pop("name", None)
+    if name == "own":
+        return tuple(
+            keras.saving.deserialize_keras_object(sizes[part], safe_mode=True)
+            for part in ("encoder", "decoder")
+        )
+    if name not in NETWORKS:
+        raise ValueError(f"Unknown network {name!r}; choose one of {sorted(NETWORKS)}.")
+    module = NETWORKS[name]
+    try:
+        return (
+            module.encoder(image_shape, latent_dim, **sizes),
+            module.decoder(image_shape, latent_dim, **sizes),
+        )
+    except TypeError as error:
+        raise ValueError(f"The network {name!r} does not take these sizes: {error}") from error
+
+
+def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
+    """Describe a user's own networks, so that `build_networks` can make them again.
+
+    Args:
+        encoder: A functional model; its own layers are registered with Keras.
+        decoder: Likewise.
+
+    Returns:
+        What goes into `Config.network`: JSON can hold it.
+
+    Example:
+        ```python
+        Config((32, 32, 3), 64, network=describe_networks(encoder, decoder))
+        ```
+    """
+    return {
+        "name": "own",
+        "encoder": keras.saving.serialize_keras_object(encoder),
+        "decoder": keras.saving.serialize_keras_object(decoder),
+    }

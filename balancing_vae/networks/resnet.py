@@ -1,0 +1,131 @@
+"""The `resnet` encoder and decoder of the original program."""
+
+import keras
+from keras import layers
+
+from balancing_vae.layers.residual import dense_residual_block
+from balancing_vae.layers.residual import residual_block
+
+MAX_WIDTH = 1024
+
+
+def encoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    base_dim: int = 32,
+    num_scale: int = 3,
+    block_per_scale: int = 1,
+    depth_per_block: int = 2,
+    kernel_size: int = 3,
+    fc_dim: int = 512,
+) -> keras.Model:
+    """Build the encoder: residual blocks, `num_scale` resolutions, a dense block, two heads.
+
+    Source: the original program, network `Resnet`.
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+        base_dim: Channels at full resolution; they double at each halving.
+        num_scale: Resolutions, full included.
+        block_per_scale: Residual blocks per resolution.
+        depth_per_block: Convolutions on a block's main path.
+        kernel_size: Side of every kernel.
+        fc_dim: Units of the dense residual block.
+
+    Returns:
+        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each.
+
+    Raises:
+        ValueError: The side is no power of two, or too small for `num_scale`.
+
+    Example:
+        ```python
+        mu, log_sigma = encoder((32, 32, 3), 64)(images)
+        ```
+    """
+    _check_sizes(image_shape, num_scale)
+    images = keras.Input(image_shape, name="images")
+    width = base_dim
+    y = layers.Conv2D(width, kernel_size, padding="same", name="conv0")(images)
+    for i in range(num_scale):
+        for j in range(block_per_scale):
+            y = residual_block(y, width, kernel_size, depth_per_block, f"scale{i}_block{j}")
+        if i < num_scale - 1:
+            width *= 2
+            y = layers.Conv2D(width, kernel_size, strides=2, padding="same", name=f"downsample{i}")(
+                y
+            )
+    y = layers.GlobalAveragePooling2D(name="mean")(y)
+    y = dense_residual_block(y, fc_dim, depth_per_block, "fc_block0")
+    # The heads stay in float32 under mixed precision: exp(log_sigma) needs the range.
+    mu = layers.Dense(latent_dim, dtype="float32", name="mu")(y)
+    log_sigma = layers.Dense(latent_dim, dtype="float32", name="log_sigma")(y)
+    return keras.Model(images, [mu, log_sigma], name="encoder")
+
+
+def decoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    base_dim: int = 32,
+    num_scale: int = 3,
+    block_per_scale: int = 1,
+    depth_per_block: int = 2,
+    kernel_size: int = 3,
+    fc_dim: int = 512,
+) -> keras.Model:
+    """Build the decoder: from 2x2 up to the full side, doubling, residual blocks on each.
+
+    Source: the original program, network `Resnet`. It takes the encoder's arguments;
+    `num_scale` and `fc_dim` have no part in the decoder.
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+        base_dim: Channels at full resolution; they double at each halving, up to 1024.
+        num_scale: Resolutions of the encoder.
+        block_per_scale: Residual blocks per resolution.
+        depth_per_block: Convolutions on a block's main path.
+        kernel_size: Side of every kernel.
+        fc_dim: Units of the encoder's dense block.
+
+    Returns:
+        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
+
+    Raises:
+        ValueError: The side is no power of two, or too small for `num_scale`.
+
+    Example:
+        ```python
+        images = decoder((32, 32, 3), 64)(z)
+        ```
+    """
+    _check_sizes(image_shape, num_scale)
+    side, _, channels = image_shape
+    resolutions = side.bit_length() - 1
+    widths = [min(base_dim * 2**i, MAX_WIDTH) for i in range(resolutions)][::-1]
+    latents = keras.Input((latent_dim,), name="latents")
+    y = layers.Dense(2 * 2 * widths[0], name="fc0")(latents)
+    y = layers.Reshape((2, 2, widths[0]), name="reshape")(y)
+    for i, width in enumerate(widths[1:]):
+        y = layers.Conv2DTranspose(width, kernel_size, strides=2, padding="same", name=f"up{i}")(y)
+        for j in range(block_per_scale):
+            y = residual_block(y, width, kernel_size, depth_per_block, f"scale{i}_block{j}")
+    y = layers.Conv2D(channels, kernel_size, padding="same", name="image")(y)
+    y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
+    return keras.Model(latents, y, name="decoder")
+
+
+def _check_sizes(image_shape: tuple[int, int, int], num_scale: int) -> None:
+    height, width, _ = image_shape
+    if height != width or height < 4 or height & (height - 1):
+        raise ValueError(
+            f"The resnet network needs square images whose side is a power of two, at least 4; "
+            f"got {height}x{width}. Pad or resize the images, or take the network 'infogan'."
+        )
+    if height < 2 ** (num_scale - 1):
+        raise ValueError(
+            f"num_scale {num_scale} halves a side of {height} below one pixel; "
+            f"take at most {height.bit_length()}."
+        )

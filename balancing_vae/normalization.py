@@ -1,0 +1,165 @@
+"""Renormalisation after training: the variance that generated data lack is put back.
+
+Each class is fitted on what it needs and then applied. Mode "reference" is the original
+program's, and the default for anything compared with published numbers; mode "paper" is
+what the paper describes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from balancing_vae.moments import mean_std
+from balancing_vae.moments import mse
+from balancing_vae.moments import variance_law
+from balancing_vae.moments import variance_loss
+
+MODES = ("reference", "paper")
+GATE = 0.25
+
+
+@dataclass(frozen=True)
+class LatentNormalization:
+    """Rescales latents to the moments that the variance law expects.
+
+    Mode "reference": stage-2 latents become `z * target / mean(std(z))`, the deviation
+    taken over each batch; stage-1 latents `z * target`; both only where the gate opened.
+    Mode "paper": stage-2 latents likewise, but over the whole sample and without a gate;
+    stage-1 latents stay as they are, since the prior has the expected moments already.
+
+    Attributes:
+        mode: "reference" or "paper".
+        target: Expected standard deviation: the root of the mean variance law, of the
+            mode's own form.
+        gate_open: Whether the second stage lost enough variance for the original program
+            to rescale; always true in mode "paper".
+    """
+
+    mode: str
+    target: float
+    gate_open: bool
+
+    @classmethod
+    def fit(
+        cls, mu: np.ndarray, sigma: np.ndarray, z_hat: np.ndarray, mode: str = "reference"
+    ) -> "LatentNormalization":
+        """Measure the expected moments, and whether the second stage falls short of them.
+
+        With mse2 = mean((mu - z_hat)^2) and loss2 = mean(var(mu) - var(z_hat)), the gate
+        opens where loss2 / mse2 > 0.25. Source: the original program.
+
+        Args:
+            mu: Posterior means of real images, float [N, L].
+            sigma: Posterior standard deviations, float [N, L].
+            z_hat: Second-stage reconstructions of `mu`, float [N, L].
+            mode: "reference" or "paper".
+
+        Returns:
+            The fitted normalisation.
+
+        Raises:
+            ValueError: There is no such mode, or the shapes differ.
+
+        Example:
+            ```python
+            normalization = LatentNormalization.fit(mu, sigma, z_hat)
+            ```
+        """
+        _check_mode(mode)
+        target = float(np.sqrt(variance_law(mu, sigma, mode).mean()))
+        loss2, mse2 = variance_loss(mu, z_hat), mse(mu, z_hat)
+        return cls(mode, target, mode == "paper" or loss2 > GATE * mse2)
+
+    def apply(self, z: np.ndarray, stage: int, batch_size: int) -> np.ndarray:
+        """Return rescaled latents.
+
+        Args:
+            z: Latents, float [N, L]: draws from the prior (stage 1) or what the second
+                stage's decoder made of them (stage 2).
+            stage: 1 or 2.
+            batch_size: Latents per batch in mode "reference".
+
+        Returns:
+            Float [N, L], `z` itself where nothing is to be done.
+
+        Example:
+            ```python
+            z = normalization.apply(z, stage=2, batch_size=100)
+            ```
+        """
+        if not self.gate_open:
+            return z
+        if self.mode == "paper":
+            return z * (self.target / mean_std(z)) if stage == 2 else z
+        if stage == 1:
+            return z * self.target
+        batches = [z[i : i + batch_size] for i in range(0, len(z), batch_size)]
+        return np.concatenate([batch * (self.target / mean_std(batch)) for batch in batches])
+
+
+@dataclass(frozen=True)
+class ImageNormalization:
+    """Rescales images about their mean to the data's mean standard deviation.
+
+    (img - mean(img)) * target / mean(std(img)) + mean(img), clipped to [0, 1], with means
+    and deviations over the images given. Mode "reference" applies it to reconstructions
+    only, as the original program does; mode "paper" to generated images too.
+
+    Attributes:
+        mode: "reference" or "paper".
+        target: The data's standard deviation over images, averaged over pixels.
+    """
+
+    mode: str
+    target: float
+
+    @classmethod
+    def fit(cls, x: np.ndarray, mode: str = "reference") -> "ImageNormalization":
+        """Measure the data.
+
+        Args:
+            x: Real images, float [N, D, D, C] in [0, 1].
+            mode: "reference" or "paper".
+
+        Returns:
+            The fitted normalisation.
+
+        Raises:
+            ValueError: There is no such mode.
+
+        Example:
+            ```python
+            normalization = ImageNormalization.fit(x_test)
+            ```
+        """
+        _check_mode(mode)
+        return cls(mode, mean_std(x))
+
+    def scale(self, images: np.ndarray) -> float:
+        """Return the factor that `images` would be rescaled by."""
+        return self.target / mean_std(images)
+
+    def apply(self, images: np.ndarray, generated: bool) -> np.ndarray:
+        """Return rescaled images.
+
+        Args:
+            images: Float [N, D, D, C] in [0, 1].
+            generated: Whether the images were generated, rather than reconstructed.
+
+        Returns:
+            Float [N, D, D, C] in [0, 1], `images` itself where nothing is to be done.
+
+        Example:
+            ```python
+            x_hat = normalization.apply(x_hat, generated=False)
+            ```
+        """
+        if generated and self.mode == "reference":
+            return images
+        mean = images.mean(axis=0, keepdims=True)
+        return np.clip((images - mean) * np.float32(self.scale(images)) + mean, 0.0, 1.0)
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {MODES}, got {mode!r}.")

@@ -1,0 +1,543 @@
+"""The two-stage VAE, from images to images."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from balancing_vae.backend import jit_compile_pays
+from balancing_vae.balancing import ComputedGamma
+from balancing_vae.balancing import build_strategy
+from balancing_vae.batches import EpochBatches
+from balancing_vae.batches import FileOrderBatches
+from balancing_vae.batches import map_batches
+from balancing_vae.callbacks import HistoryLog
+from balancing_vae.callbacks import StopOnNonFiniteLoss
+from balancing_vae.callbacks import TrainingProgress
+from balancing_vae.callbacks.save_states import SaveStates
+from balancing_vae.checks import as_float
+from balancing_vae.checks import check_batch_size
+from balancing_vae.checks import check_images
+from balancing_vae.config import Config
+from balancing_vae.moments import mse
+from balancing_vae.networks import build_networks
+from balancing_vae.networks import latent
+from balancing_vae.networks.registry import describe_networks
+from balancing_vae.normalization import ImageNormalization
+from balancing_vae.normalization import LatentNormalization
+from balancing_vae.presets import preset_config
+from balancing_vae.schedules import learning_rate_schedule
+from balancing_vae.seeding import seeded_initializers
+from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.folder import read_history
+from balancing_vae.storage.folder import write_description
+from balancing_vae.storage.folder import write_history
+from balancing_vae.storage.states import TrainingStates
+from balancing_vae.storage.weights import load_weights
+from balancing_vae.storage.weights import save_weights
+from balancing_vae.vae import VAE
+from balancing_vae.vae import LatentVAE
+
+# What the original program measures gamma on, and what normalisation is fitted on.
+MEASURED_IMAGES = 10_000
+
+
+class TwoStageVAE:
+    """A VAE for images, a second one for its latents, and the repair of their variance.
+
+        images -> stage 1 -> posterior (mu, sigma) -> stage 2
+        images <- decoder <- latent normalisation  <- sampler
+
+    Args:
+        config: The hyperparameters.
+        encoder: An encoder of your own, from images to `mu` and `log_sigma`, in place of
+            the network that the config names.
+        decoder: A decoder of your own; give both or neither.
+
+    Attributes:
+        stage1: The first stage, an ordinary Keras model, compiled.
+        stage2: The second stage, likewise.
+        history: One row for each epoch trained: stage, epoch, losses, gamma.
+        latent_normalization: Fitted normalisation of latents, None before.
+        image_normalization: Fitted normalisation of images, None before.
+
+    Raises:
+        ValueError: The config's network does not fit its images, or your encoder and
+            decoder do not fit each other.
+
+    Example:
+        ```python
+        vae = TwoStageVAE.from_preset("digits")
+        vae.fit(x_train)
+        samples = vae.generate(100, stage=2, normalize=True, seed=0)
+        ```
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        encoder: keras.Model | None = None,
+        decoder: keras.Model | None = None,
+    ):
+        if (encoder is None) != (decoder is None):
+            raise ValueError("Give an encoder and a decoder of your own, or neither.")
+        if encoder is not None:
+            config = dataclasses.replace(config, network=describe_networks(encoder, decoder))
+        self.config = config
+        with seeded_initializers(config.seed):
+            if encoder is None:
+                encoder, decoder = build_networks(
+                    config.network, config.image_shape, config.latent_dim
+                )
+            second = (config.latent_dim, config.second_dim, config.second_depth)
+            self.stage1 = VAE(
+                encoder,
+                decoder,
+                build_strategy(**config.balancing),
+                config.kl_weight,
+                seed=config.seed,
+                name="stage1",
+            )
+            self.stage2 = LatentVAE(
+                latent.encoder(*second),
+                latent.decoder(*second),
+                build_strategy(**config.balancing),
+                seed=config.seed + 1,
+                name="stage2",
+            )
+        _check_config(config, self.stage1)
+        _compile(self.stage1, config.lr, jit_compile_pays(convolutional=True))
+        _compile(self.stage2, config.lr2, jit_compile_pays(convolutional=False))
+        self.history: list[dict] = []
+        self.latent_normalization: LatentNormalization | None = None
+        self.image_normalization: ImageNormalization | None = None
+
+    @classmethod
+    def from_preset(cls, name: str, **changes) -> "TwoStageVAE":
+        """Make an untrained two-stage VAE with published hyperparameters.
+
+        Args:
+            name: "cifar10", "celeba", "digits" or another preset.
+            **changes: Fields of `Config` to set differently.
+
+        Returns:
+            The untrained pipeline.
+
+        Raises:
+            ValueError: There is no such preset or field.
+
+        Example:
+            ```python
+            vae = TwoStageVAE.from_preset("cifar10", epochs=10, epochs2=20)
+            ```
+        """
+        return cls(preset_config(name, **changes))
+
+    def fit(
+        self,
+        x: np.ndarray,
+        validation_data: np.ndarray | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: bool = True,
+        run_dir: str | Path | None = None,
+    ) -> list[dict]:
+        """Train both stages, then fit the normalisation.
+
+        Args:
+            x: Training images, uint8 [N, D, D, C] (or float in [0, 1]); may be
+                memory-mapped.
+            validation_data: Images held out, of the same form. They decide which weights
+                are kept as the best, and the normalisation is fitted on them; without
+                them it is fitted on the first 10,000 training images.
+            callbacks: Any Keras callbacks, for both stages.
+            verbose: Whether progress bars are shown.
+            run_dir: Folder for a state after each epoch. Where states are there already,
+                training goes on from the last one.
+
+        Returns:
+            The history: a dict for each epoch.
+
+        Raises:
+            ValueError: The images do not fit the model, or are fewer than a batch.
+            FloatingPointError: The loss became NaN or infinite; the weights are those
+                after the epoch before.
+
+        Example:
+            ```python
+            vae.fit(x_train, validation_data=x_val, run_dir="runs/a")
+            ```
+        """
+        check_images(x, self.config.image_shape)
+        check_batch_size(len(x), self.config.batch_size)
+        if validation_data is not None:
+            check_images(validation_data, self.config.image_shape, "validation_data")
+        run = (list(callbacks), verbose, None if run_dir is None else Path(run_dir))
+        self._fit_stage(1, x, validation_data, *run)
+        held_out = None if validation_data is None else self.encode(validation_data)
+        self._fit_stage(2, self.encode(x), held_out, *run)
+        self.fit_normalization(x[:MEASURED_IMAGES] if validation_data is None else validation_data)
+        return self.history
+
+    def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the posterior of images.
+
+        Args:
+            x: Images, uint8 or float in [0, 1], [N, D, D, C].
+
+        Returns:
+            `mu` and `sigma`, float32 [N, L] each.
+
+        Raises:
+            ValueError: The images do not fit the model.
+
+        Example:
+            ```python
+            mu, sigma = vae.encode(x_test)
+            ```
+        """
+        check_images(x, self.config.image_shape)
+        mu, log_sigma = map_batches(
+            lambda batch: self.stage1.encoder.predict_on_batch(as_float(batch)),
+            self.config.batch_size,
+            x,
+        )
+        return mu, np.exp(log_sigma)
+
+    def reconstruct(
+        self,
+        x: np.ndarray,
+        normalize: bool = False,
+        seed: int = 0,
+        noise: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Encode images, sample their posterior and decode.
+
+        Args:
+            x: Images, uint8 or float in [0, 1], [N, D, D, C].
+            normalize: Whether the image normalisation is applied.
+            seed: Seed of the posterior's noise.
+            noise: The noise itself, standard normal, float [N, L], in place of a seed.
+
+        Returns:
+            Images, float32 [N, D, D, C] in [0, 1].
+
+        Raises:
+            ValueError: The images do not fit the model, or `normalize` before a fit.
+
+        Example:
+            ```python
+            x_hat = vae.reconstruct(x_test)
+            ```
+        """
+        mu, sigma = self.encode(x)
+        images = self.decode(mu + sigma * _noise(noise, seed, mu.shape))
+        if normalize:
+            self._check_normalization()
+            images = self.image_normalization.apply(images, generated=False)
+        return images
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Decode latents into images.
+
+        Args:
+            z: Latents, float [N, L].
+
+        Returns:
+            Images, float32 [N, D, D, C] in [0, 1].
+
+        Example:
+            ```python
+            images = vae.decode(np.zeros((1, 64)))
+            ```
+        """
+        return map_batches(
+            self.stage1.decoder.predict_on_batch, self.config.batch_size, z.astype(np.float32)
+        )
+
+    def reconstruct_latents(
+        self, mu: np.ndarray, seed: int = 0, noise: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Pass latents through the second stage: encode, sample, decode.
+
+        Args:
+            mu: Latents, float [N, L].
+            seed: Seed of the second stage's noise.
+            noise: The noise itself, standard normal, float [N, L], in place of a seed.
+
+        Returns:
+            Latents, float32 [N, L].
+
+        Example:
+            ```python
+            z_hat = vae.reconstruct_latents(mu)
+            ```
+        """
+        size = self.config.batch_size
+        mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
+        u = mu_u + np.exp(log_sigma_u) * _noise(noise, seed, mu_u.shape)
+        return map_batches(self.stage2.decoder.predict_on_batch, size, u)
+
+    def generate(
+        self,
+        n: int,
+        stage: int = 2,
+        normalize: bool = True,
+        seed: int = 0,
+        noise: np.ndarray | None = None,
+        return_latents: bool = False,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Generate images: from the prior of stage 1, or by way of stage 2.
+
+        Sampling runs in whole batches, and the surplus is dropped in the end, as in the
+        original program.
+
+        Args:
+            n: How many images, at least 1.
+            stage: 1 samples the prior; 2 decodes the second stage's prior into latents.
+            normalize: Whether the fitted normalisations are applied, as their mode says.
+            seed: Seed of the noise: the same seed gives the same draws on any backend,
+                with and without normalisation.
+            noise: The draws themselves, standard normal, float [M, L] with M a multiple
+                of the batch size, at least `n`, in place of a seed.
+            return_latents: Whether the latents come back, too.
+
+        Returns:
+            Images, float32 [n, D, D, C] in [0, 1]; with `return_latents` a pair of those
+            and the latents, float32 [n, L].
+
+        Raises:
+            ValueError: `n` or `stage` is out of range, or `normalize` before a fit.
+
+        Example:
+            ```python
+            samples, z = vae.generate(100, stage=2, seed=0, return_latents=True)
+            ```
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}.")
+        if stage not in (1, 2):
+            raise ValueError(f"stage must be 1 or 2, got {stage}.")
+        if normalize:
+            self._check_normalization()
+        size = self.config.batch_size
+        z = _noise(noise, seed, (-(-n // size) * size, self.config.latent_dim))
+        if stage == 2:
+            z = map_batches(self.stage2.decoder.predict_on_batch, size, z)
+        if normalize:
+            z = self.latent_normalization.apply(z, stage, size)
+        images, z = self.decode(z[:n]), z[:n]
+        if normalize:
+            images = self.image_normalization.apply(images, generated=True)
+        return (images, z) if return_latents else images
+
+    def fit_normalization(self, x: np.ndarray, mode: str = "reference", seed: int = 0) -> None:
+        """Fit the normalisation of latents and of images on real images.
+
+        Args:
+            x: Images, uint8 or float in [0, 1], [N, D, D, C].
+            mode: "reference", the original program's way, or "paper".
+            seed: Seed of the second stage's noise.
+
+        Raises:
+            ValueError: The images do not fit the model, or there is no such mode.
+
+        Example:
+            ```python
+            vae.fit_normalization(x_test, mode="paper")
+            ```
+        """
+        mu, sigma = self.encode(x)
+        z_hat = self.reconstruct_latents(mu, seed)
+        self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
+        self.image_normalization = ImageNormalization.fit(as_float(x), mode)
+
+    def measure_gamma(self, x: np.ndarray, seed: int = 0) -> tuple[float, float]:
+        """Set both stages' gamma from reconstructions, as before a resumed training.
+
+        The mean squared error of the reconstructions of the first 10,000 images, and of
+        those of their latents. Source: the original program, which does not store gamma.
+
+        Args:
+            x: Training images, uint8 or float in [0, 1], [N, D, D, C].
+            seed: Seed of the noise.
+
+        Returns:
+            The gammas of stage 1 and stage 2.
+
+        Raises:
+            ValueError: The balancing is not computed, or the images do not fit.
+
+        Example:
+            ```python
+            vae.measure_gamma(x_train)
+            ```
+        """
+        if not isinstance(self.stage1.balancing, ComputedGamma):
+            raise ValueError("Only a computed gamma can be measured; this one is not computed.")
+        x = x[:MEASURED_IMAGES]
+        mu, _ = self.encode(x)
+        errors = (
+            mse(as_float(x), self.reconstruct(x, seed=seed)),
+            mse(mu, self.reconstruct_latents(mu, seed)),
+        )
+        self.stage1.balancing.running_mse.assign(errors[0])
+        self.stage2.balancing.running_mse.assign(errors[1])
+        return errors[0] ** 0.5, errors[1] ** 0.5
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Write the pipeline into a folder: config, weights, normalisation, history.
+
+        Args:
+            folder: Where to write; made where it is missing.
+            overwrite: Whether a folder that is not empty is replaced.
+
+        Raises:
+            FileExistsError: The folder is not empty, without `overwrite`.
+            OSError: The disk is full; an old folder stays as it was.
+
+        Example:
+            ```python
+            vae.save("runs/a")
+            ```
+        """
+        with atomic_folder(folder, overwrite) as temporary:
+            self.write_into(temporary)
+
+    def write_into(self, folder: Path) -> None:
+        """Write the saved folder's files, each atomically, beside what is there already."""
+        save_weights(folder / "stage1.weights.h5", self.stage1)
+        save_weights(folder / "stage2.weights.h5", self.stage2)
+        write_history(folder, self.history)
+        write_description(
+            folder,
+            {
+                "config": self.config.to_dict(),
+                "trained_epochs": [self.stage1.trained_epochs, self.stage2.trained_epochs],
+                "latent_normalization": _as_dict(self.latent_normalization),
+                "image_normalization": _as_dict(self.image_normalization),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "TwoStageVAE":
+        """Read a saved folder, whatever backend wrote it.
+
+        Args:
+            folder: What `save` or `balancing-vae train` wrote.
+
+        Returns:
+            The pipeline, with the weights, gamma, normalisation and history it was saved
+            with.
+
+        Raises:
+            FileNotFoundError: The folder or one of its files is missing.
+            ValueError: A file is damaged, of a newer format, or does not fit the others.
+
+        Example:
+            ```python
+            vae = TwoStageVAE.load("runs/a")
+            ```
+        """
+        folder = Path(folder)
+        description = read_description(folder)
+        vae = cls(Config.from_dict(description["config"]))
+        load_weights(folder / "stage1.weights.h5", vae.stage1)
+        load_weights(folder / "stage2.weights.h5", vae.stage2)
+        vae.stage1.trained_epochs, vae.stage2.trained_epochs = description["trained_epochs"]
+        if description["latent_normalization"] is not None:
+            vae.latent_normalization = LatentNormalization(**description["latent_normalization"])
+            vae.image_normalization = ImageNormalization(**description["image_normalization"])
+        vae.history = read_history(folder)
+        return vae
+
+    def __repr__(self) -> str:
+        config = self.config
+        lines = [f"TwoStageVAE({config.preset or 'own config'}, images {config.image_shape})"]
+        for number, stage, of in (
+            (1, self.stage1, config.network["name"]),
+            (2, self.stage2, f"latent, {config.second_depth} x {config.second_dim}"),
+        ):
+            gamma = float(keras.ops.convert_to_numpy(stage.balancing.gamma))
+            lines.append(
+                f"  stage {number}: {of}; {stage.latent_dim} latents; "
+                f"{stage.count_params():,} parameters; kl_weight {stage.kl_weight:g}; "
+                f"gamma {gamma:.4g} ({config.balancing['name']}); "
+                f"{stage.trained_epochs} epochs trained"
+            )
+        fitted = self.latent_normalization
+        lines.append(f"  normalisation: {'not fitted' if fitted is None else fitted.mode}")
+        return "\n".join(lines)
+
+    def _fit_stage(self, number, data, held_out, callbacks, verbose, run_dir):
+        config = self.config
+        stage, epochs, lr, lr_epochs = (
+            (self.stage1, config.epochs, config.lr, config.lr_epochs)
+            if number == 1
+            else (self.stage2, config.epochs2, config.lr2, config.lr_epochs2)
+        )
+        batches = EpochBatches(data, config.batch_size, config.seed)
+        own = [
+            batches.follow_epochs(),
+            learning_rate_schedule(lr, config.lr_fac, lr_epochs),
+            StopOnNonFiniteLoss(number),
+            HistoryLog(self.history, number),
+        ]
+        if verbose:
+            own.append(TrainingProgress(f"stage {number}"))
+        last, done = [], 0
+        if run_dir is not None:
+            states = TrainingStates(run_dir / "states" / f"stage{number}")
+            done, history = states.load_latest(stage)
+            self.history[:] = history or self.history
+            last = [SaveStates(states, self.history)]
+        if done >= epochs:
+            return
+        stage.fit(
+            batches,
+            epochs=epochs,
+            initial_epoch=done,
+            shuffle=False,
+            verbose=0,
+            validation_data=(
+                None if held_out is None else FileOrderBatches(held_out, config.batch_size)
+            ),
+            callbacks=[*own, *callbacks, *last],
+        )
+
+    def _check_normalization(self):
+        if self.latent_normalization is None:
+            raise ValueError(
+                "The normalisation is not fitted yet; call fit_normalization(x) with real "
+                "images, or pass normalize=False."
+            )
+
+
+def _compile(stage: VAE, lr: float, jit_compile: bool) -> None:
+    # Keras's Adam is the original's "epsilon hat" form. The optimizer is built at once:
+    # one that is not would lose its slots in a saved state.
+    stage.compile(keras.optimizers.Adam(lr, epsilon=1e-8), jit_compile=jit_compile)
+    stage.optimizer.build(stage.trainable_variables)
+    for network in (stage.encoder, stage.decoder):
+        network.jit_compile = jit_compile
+
+
+def _check_config(config: Config, stage1: VAE) -> None:
+    shapes = (tuple(stage1.encoder.input_shape[1:]), stage1.latent_dim)
+    if shapes != (config.image_shape, config.latent_dim):
+        raise ValueError(
+            f"The networks are for images {shapes[0]} and {shapes[1]} latents, the config says "
+            f"{config.image_shape} and {config.latent_dim}; change one of them."
+        )
+
+
+def _noise(given: np.ndarray | None, seed: int, shape: tuple[int, int]) -> np.ndarray:
+    if given is not None:
+        return given
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def _as_dict(fitted) -> dict | None:
+    return None if fitted is None else dataclasses.asdict(fitted)

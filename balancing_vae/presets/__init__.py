@@ -1,0 +1,64 @@
+"""Hyperparameters and published facts as data: one JSON file a preset."""
+
+import difflib
+import json
+from importlib import resources
+
+from balancing_vae.config import Config
+
+
+def preset_names() -> list[str]:
+    """Return the names of all presets, sorted."""
+    folder = resources.files("balancing_vae.presets")
+    texts = {p.name: p.read_text("utf-8") for p in folder.iterdir() if p.name.endswith(".json")}
+    return sorted(
+        name.removesuffix(".json") for name, text in texts.items() if "config" in json.loads(text)
+    )
+
+
+def load_preset(name: str) -> dict:
+    """Return what a preset's file says.
+
+    Args:
+        name: One of `preset_names()`.
+
+    Returns:
+        A dict with `description`, `source`, `dataset` (name and options) and `config`.
+
+    Raises:
+        ValueError: There is no such preset; the nearest name is suggested.
+
+    Example:
+        ```python
+        load_preset("cifar10")["source"]
+        ```
+    """
+    names = preset_names()
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"Unknown preset {name!r}; there are {', '.join(names)}.{suggestion}")
+    file = resources.files("balancing_vae.presets") / f"{name}.json"
+    return json.loads(file.read_text("utf-8"))
+
+
+def preset_config(name: str, **changes) -> Config:
+    """Return a preset's hyperparameters, with some changed.
+
+    Args:
+        name: One of `preset_names()`.
+        **changes: Fields of `Config` to set differently.
+
+    Returns:
+        The config.
+
+    Raises:
+        ValueError: There is no such preset or field, or a value is out of range.
+
+    Example:
+        ```python
+        preset_config("cifar10", epochs=10)
+        ```
+    """
+    config = Config.from_dict({**load_preset(name)["config"], "preset": name})
+    return config.replace(**changes)

@@ -1,0 +1,102 @@
+"""The saved folder: a description as JSON, weights beside it, a format version."""
+
+import csv
+import importlib.metadata
+import io
+import json
+import platform
+from pathlib import Path
+
+import keras
+
+from balancing_vae.storage.atomic import atomic_file
+
+FORMAT_VERSION = 1
+DESCRIPTION = "config.json"
+HISTORY = "history.csv"
+PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
+
+
+def write_description(folder: Path, description: dict) -> None:
+    """Write `config.json`, with the format's version and those of the packages.
+
+    Args:
+        folder: The folder, which exists.
+        description: What JSON can hold.
+    """
+    versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    description = {"format_version": FORMAT_VERSION, **description, "versions": versions}
+    with atomic_file(folder / DESCRIPTION) as temporary:
+        temporary.write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+
+
+def read_description(folder: Path) -> dict:
+    """Read `config.json` of any format version up to the present one.
+
+    Args:
+        folder: A saved folder or a training run's.
+
+    Returns:
+        The description in the present format.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no `config.json` in it.
+        ValueError: The file is no JSON, or of a newer format.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; give a folder that TwoStageVAE.save or "
+            "`balancing-vae train` wrote."
+        )
+    try:
+        description = json.loads(path.read_text("utf-8"))
+        version = int(description["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{folder} has format version {version}, this balancing_vae reads up to "
+            f"{FORMAT_VERSION}; update balancing_vae."
+        )
+    return description
+
+
+def write_history(folder: Path, rows: list[dict]) -> None:
+    """Write `history.csv`: a row for each epoch, a column for each log.
+
+    Args:
+        folder: The folder, which exists.
+        rows: One dict an epoch; empty cells stand for missing keys.
+    """
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_file(folder / HISTORY) as temporary:
+        temporary.write_text(text.getvalue(), "utf-8")
+
+
+def read_history(folder: Path) -> list[dict]:
+    """Read `history.csv`.
+
+    Args:
+        folder: A saved folder.
+
+    Returns:
+        One dict an epoch, `stage` and `epoch` as integers; empty where there is no file.
+    """
+    path = folder / HISTORY
+    if not path.is_file():
+        return []
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
+    return [
+        {k: int(v) if k in ("stage", "epoch") else float(v) for k, v in row.items() if v}
+        for row in rows
+    ]

@@ -1,0 +1,105 @@
+"""Weights of a Keras model as `.weights.h5`, arrays as `.npz`: nothing is pickled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from balancing_vae.storage.atomic import atomic_file
+
+
+def save_weights(path: Path, model: keras.Model) -> None:
+    """Write a model's weights, without its optimizer's.
+
+    Args:
+        path: A name that ends in `.weights.h5`.
+        model: A built model.
+
+    Raises:
+        OSError: The disk is full or the place is not writable; an old file stays.
+
+    Example:
+        ```python
+        save_weights(Path("stage1.weights.h5"), vae.stage1)
+        ```
+    """
+    with atomic_file(path) as temporary, _without_optimizer(model):
+        model.save_weights(temporary)
+
+
+def load_weights(path: Path, model: keras.Model) -> None:
+    """Read a model's weights, whatever backend wrote them.
+
+    Args:
+        path: What `save_weights` wrote.
+        model: A built model of the same networks and strategy.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is broken, or holds weights of another model.
+
+    Example:
+        ```python
+        load_weights(Path("stage1.weights.h5"), vae.stage1)
+        ```
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; the folder is incomplete, copy it anew.")
+    try:
+        with _without_optimizer(model):
+            model.load_weights(path)
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{path} is no whole weights file (truncated or damaged); copy it anew."
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path} holds weights of another network than the config beside it describes; "
+            f"put the two back together. Keras says: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write arrays as `.npz`.
+
+    Args:
+        path: A name that ends in `.npz`.
+        **arrays: The arrays by name.
+    """
+    with atomic_file(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what `save_arrays` wrote.
+
+    Args:
+        path: An `.npz` file.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is broken.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile and NumPy raise many kinds on a damaged file
+        raise ValueError(f"{path} is no whole .npz file; copy it anew.") from error
+
+
+@contextmanager
+def _without_optimizer(model: keras.Model) -> Iterator[None]:
+    # Keras would write the optimizer's slots too, two thirds of the file, and warn where
+    # a file lacks them.
+    optimizer, model.optimizer = model.optimizer, None
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer
