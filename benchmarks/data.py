@@ -22,7 +22,7 @@ from balancing_vae import datasets
 from balancing_vae.datasets.celeba import BOXES
 
 REPETITIONS = 3
-IMAGES = 8_000
+IMAGES = 24_000
 
 
 def main() -> None:

@@ -97,5 +97,5 @@ class ArrayWriter:
 
 def _channel_sums(images: np.ndarray) -> np.ndarray:
     """Return uint64 [C]; over the images first, in long contiguous rows, which is fast."""
-    pixels = images.reshape(len(images), -1).sum(axis=0, dtype=np.uint32)
+    pixels = images.sum(axis=0, dtype=np.uint32)
     return pixels.reshape(-1, images.shape[-1]).sum(axis=0, dtype=np.uint64)

@@ -11,7 +11,8 @@ from balancing_vae.datasets.prepared import Contents
 
 _CHUNK = 512
 
-Arrays = dict[str, tuple[np.ndarray, np.ndarray]]  # split: images [N, D, D, C], labels [N]
+# For each split the images, uint8 [N, D, D, C], and labels, int [N], if there are any.
+Arrays = dict[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 def from_arrays(
@@ -23,7 +24,7 @@ def from_arrays(
     """Wrap arrays, for `write_prepared`.
 
     Args:
-        arrays: For each split its images, uint8 [N, D, D, C], and labels, int [N].
+        arrays: For each split its images and labels.
         description: What goes into `dataset.json`.
         change: Applied to uint8 [n, D, D, C], a chunk at a time; may change D.
         workers: Number of processes for `change`; all cores for None.
@@ -51,4 +52,5 @@ def _chunks(arrays: Arrays, change: Callable | None, workers: int | None) -> Ite
     if change:
         pieces = map_ordered(change, pieces, workers)
     for (split, place), images in zip(places, pieces, strict=True):
-        yield Chunk(split, images, arrays[split][1][place], read=len(images))
+        labels = arrays[split][1]
+        yield Chunk(split, images, None if labels is None else labels[place], read=len(images))

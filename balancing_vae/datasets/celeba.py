@@ -54,7 +54,7 @@ def read(
     _check_count(source, images, by_name, allow_partial)
     partition = _find_partition(source, files, names)
     if partition is None:
-        splits = _splits_by_position(sorted(by_name))
+        splits = dict(zip(sorted(by_name), split_by_position(len(by_name)), strict=True))
     else:
         place, text = partition
         splits = _splits_by_partition(place, text, by_name, allow_partial)
@@ -107,14 +107,22 @@ def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tupl
     return None
 
 
-def _splits_by_position(names: list[str]) -> dict[str, str]:
-    """Cut the sorted names at CelebA's own bounds, scaled where there are fewer images."""
-    first_val = len(names) * COUNTS["train"] // COUNT
-    first_test = len(names) * (COUNTS["train"] + COUNTS["val"]) // COUNT
-    return {
-        name: "train" if position < first_val else "val" if position < first_test else "test"
-        for position, name in enumerate(names)
-    }
+def split_by_position(count: int) -> list[str]:
+    """Return the split of each of `count` images in order of their names.
+
+    Args:
+        count: How many images there are.
+
+    Returns:
+        `train`, `val` or `test` for each, cut at CelebA's own bounds (162,770 and 182,637 of
+        202,599), which are scaled where there are fewer images.
+    """
+    first_val = count * COUNTS["train"] // COUNT
+    first_test = count * (COUNTS["train"] + COUNTS["val"]) // COUNT
+    return [
+        "train" if position < first_val else "val" if position < first_test else "test"
+        for position in range(count)
+    ]
 
 
 def _splits_by_partition(

@@ -85,23 +85,21 @@ def decode(data: bytes, cut: Cut) -> np.ndarray:
     """
     with Image.open(io.BytesIO(data)) as image:
         box = cut.box_in(*image.size)
-        if image.mode not in _CONVERTIBLE or _is_deep(image):
-            raise ValueError(f"it is {_depth_or_mode(image)}; save it as 8-bit RGB or grey first")
+        if _has_16_bits(image):
+            raise ValueError("it has 16 bits a channel; save it with 8 first")
+        if image.mode not in _CONVERTIBLE:
+            raise ValueError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
         colour = image.convert("RGB")
     # Cut first: `resize(box=...)` would let pixels outside the box into its border.
     small = colour.crop(box).resize((cut.side, cut.side), Image.Resampling.BILINEAR)
     return np.asarray(small)
 
 
-def _is_deep(image: Image.Image) -> bool:
-    """Tell whether Pillow is about to drop the low byte of 16-bit colour, whose mode is RGB."""
-    arguments = image.tile[0].args if image.tile else None
-    raw_mode = arguments if isinstance(arguments, str) else (arguments or [""])[0]
+def _has_16_bits(image: Image.Image) -> bool:
+    """Look at the file's own format: Pillow calls 16-bit colour RGB and drops the low bytes."""
+    arguments = image.tile[0].args if image.tile else ""
+    raw_mode = arguments if isinstance(arguments, str) else next(iter(arguments or ()), "")
     return str(raw_mode).endswith((";16B", ";16L", ";16N"))
-
-
-def _depth_or_mode(image: Image.Image) -> str:
-    return f"{image.mode} with 16 bits a channel" if _is_deep(image) else f"of mode {image.mode}"
 
 
 def jpeg_round_trip(images: np.ndarray) -> np.ndarray:

@@ -155,7 +155,7 @@ def _read_npz(path: Path) -> Arrays:
         EOFError,
         zipfile.BadZipFile,
         zlib.error,
-        AttributeError,
+        TypeError,  # a .npy, which is no archive
     ) as error:
         raise ValueError(
             f"{path} is not an .npz with plain arrays x_train, y_train, x_test and y_test "
