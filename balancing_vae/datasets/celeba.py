@@ -49,7 +49,7 @@ def read(
     """
     files = open_files(source)
     names = files.names()
-    images = [name for name in names if name.lower().endswith((".jpg", ".jpeg"))]
+    images = [file for file in names if file.lower().endswith((".jpg", ".jpeg"))]
     by_name = {PurePosixPath(image).name: image for image in images}
     _check_count(source, images, by_name, allow_partial)
     partition = _find_partition(source, files, names)

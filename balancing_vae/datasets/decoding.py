@@ -1,7 +1,6 @@
 """Decode many image files with all cores, in order, and take note of the broken ones."""
 
 import functools
-from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,34 +79,31 @@ def decode_files(
     Returns:
         uint8 [n, side, side, 3] in chunks; the same whatever the number of workers.
     """
-    contents = Contents(
+    broken: list[str] = []
+    return Contents(
         image_shape=(cut.side, cut.side, 3),
-        chunks=iter(()),
+        chunks=_chunks(source, entries, cut, broken, workers),
         total=len(entries),
         description={
             **description,
             "crop": cut.box if cut.box is not None else "largest centred square",
             "filter": "bilinear, antialiased (Pillow)",
         },
+        broken=broken,
         skip_broken=skip_broken,
     )
-    contents.chunks = _chunks(source, entries, cut, contents.broken.extend, workers)
-    return contents
 
 
 def _chunks(
-    source: Path,
-    entries: list[Entry],
-    cut: Cut,
-    report_broken: Callable[[list[str]], None],
-    workers: int | None,
+    source: Path, entries: list[Entry], cut: Cut, broken: list[str], workers: int | None
 ) -> Iterator[Chunk]:
+    """Yield the images task by task; add to `broken` on the way."""
     tasks = _tasks(entries)
     results = map_ordered(
         functools.partial(_decode_entries, cut=cut), tasks, workers, _open_source, (source,)
     )
-    for task, (images, kept, broken) in zip(tasks, results, strict=True):
-        report_broken(broken)
+    for task, (images, kept, unreadable) in zip(tasks, results, strict=True):
+        broken += unreadable
         labels = None
         if task[0].label is not None:
             labels = np.array([task[index].label for index in kept], np.int64)

@@ -170,7 +170,8 @@ def prepare(
         The prepared dataset, open.
 
     Raises:
-        ValueError: The source is not what it should be, or an option does not apply.
+        ValueError: The source is not what it should be, would be overwritten, or an option
+            does not apply.
         FileNotFoundError: The source is missing.
         FileExistsError: `out` is not empty and `overwrite` is false.
         OSError: The disk is full, or a download fails.
@@ -195,7 +196,12 @@ def prepare(
         if not entry.downloadable:
             raise ValueError(f"{name} needs a source. {entry.fetch}")
         source = fetch(name)
-    return write_prepared(out, name, entry.read(source=Path(source), **options), overwrite)
+    source = Path(source)
+    if Path(out).resolve() in (source.resolve(), *source.resolve().parents):
+        raise ValueError(
+            f"{out} holds the source itself, {source}; choose another folder to write."
+        )
+    return write_prepared(out, name, entry.read(source=source, **options), overwrite)
 
 
 def load(name: str, split: str, root: str | os.PathLike | None = None) -> np.ndarray:

@@ -21,6 +21,8 @@ from layouts import random_images
 from balancing_vae import datasets
 from balancing_vae.datasets.array_writer import ArrayWriter
 from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.parallel import map_ordered
+from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.prepared import write_prepared
 
 
@@ -188,6 +190,26 @@ def test_options_that_do_not_apply_are_refused(tmp_path):
         datasets.prepare("digits", None, tmp_path / "out", pad=True)
     with pytest.raises(ValueError, match="digits takes no source"):
         datasets.prepare("digits", tmp_path, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_source_is_never_overwritten(tmp_path):
+    source = celeba_folder(tmp_path / "faces", 2)
+    for out in (source, source.parent):
+        with pytest.raises(ValueError, match="holds the source itself"):
+            datasets.prepare("folder", source, out, overwrite=True, side=8, workers=1)
+    assert len(list(source.iterdir())) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order(workers):
+    assert list(map_ordered(abs, range(-50, 0), workers)) == list(range(50, 0, -1))
+
+
+def test_a_worker_that_dies(tmp_path):
+    contents = Contents((4, 4, 3), map_ordered(os._exit, [3], workers=2), 1, {})
+    with pytest.raises(ChildProcessError, match="A worker process died.*--workers 1"):
+        write_prepared(tmp_path / "out", "folder", contents)
     assert list(tmp_path.iterdir()) == []
 
 
