@@ -1,0 +1,140 @@
+"""`balancing-vae datasets`: list, describe and prepare datasets."""
+
+import argparse
+
+from balancing_vae.cli.arguments import add_command
+
+_EXAMPLE = """
+balancing-vae datasets list
+balancing-vae datasets info celeba
+balancing-vae datasets prepare celeba --source img_align_celeba.zip --out data/celeba
+balancing-vae datasets prepare cifar10 --jpeg --out data/cifar10
+balancing-vae datasets prepare folder --source photos --side 64 --out data/photos
+balancing-vae datasets info data/celeba
+"""
+_PREPARE_EXAMPLE = """
+balancing-vae datasets prepare mnist --source idx-files --out data/mnist --pad
+balancing-vae datasets prepare celeba140 --source img_align_celeba --out data/celeba140
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `datasets`."""
+    parser = add_command(subparsers, "datasets", "List, describe and prepare datasets.", _EXAMPLE)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    listing = actions.add_parser("list", help="The datasets by name.")
+    listing.set_defaults(run=_list)
+
+    info = add_command(
+        actions,
+        "info",
+        "Say what a dataset is and what to fetch, or check a prepared folder and show it.",
+        "balancing-vae datasets info mnist\nbalancing-vae datasets info data/mnist",
+    )
+    info.add_argument("what", metavar="NAME|FOLDER", help="a dataset's name or a prepared folder")
+    info.set_defaults(run=_info)
+
+    prepare = add_command(
+        actions, "prepare", "Read a source once and write uint8 arrays.", _PREPARE_EXAMPLE
+    )
+    prepare.add_argument("name", metavar="NAME", help="a dataset's name; see `datasets list`")
+    prepare.add_argument(
+        "--source", metavar="PATH", help="the files as handed out; downloaded where left out"
+    )
+    prepare.add_argument("--out", metavar="FOLDER", required=True, help="the folder to write")
+    prepare.add_argument("--overwrite", action="store_true", help="replace FOLDER if it is there")
+    prepare.set_defaults(run=_prepare)
+
+    # Those that were not given stay out of the options, so that a dataset which does not
+    # take one only complains about it when it was given.
+    some = prepare.add_argument_group("for some datasets")
+    some.argument_default = argparse.SUPPRESS
+    some.add_argument(
+        "--jpeg", action="store_true", help="cifar10: the original's JPEG round trip (75, 4:2:0)"
+    )
+    some.add_argument("--pad", action="store_true", help="mnist, fashion_mnist: 28x28 to 32x32")
+    some.add_argument(
+        "--crop", type=_crop, help="folder: SIDE of a centred square, or LEFT,TOP,RIGHT,BOTTOM"
+    )
+    some.add_argument("--side", type=int, help="folder: side of the result in pixels")
+    some.add_argument(
+        "--allow-partial", action="store_true", help="take a source with fewer images"
+    )
+    some.add_argument(
+        "--skip-broken", action="store_true", help="celeba, folder: leave out unreadable images"
+    )
+    some.add_argument("--workers", type=int, help="number of processes; all cores by default")
+
+
+def _crop(text: str) -> int | tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(","))
+    if len(numbers) not in (1, 4):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither SIDE nor LEFT,TOP,RIGHT,BOTTOM")
+    return numbers if len(numbers) == 4 else numbers[0]
+
+
+def _list(options: argparse.Namespace) -> None:
+    from balancing_vae import datasets
+
+    for entry in datasets.DATASETS.values():
+        counts = ", ".join(f"{count:,} {split}" for split, count in entry.counts.items())
+        print(f"{entry.name:14} {entry.shape:24} {counts or 'what the folder holds'}")
+        print(f"{'':14} {entry.summary}")
+
+
+def _info(options: argparse.Namespace) -> None:
+    from balancing_vae import datasets
+
+    if options.what not in datasets.DATASETS:
+        _show(datasets.open_prepared(options.what), verify=True)
+        return
+    entry = datasets.dataset(options.what)
+    counts = ", ".join(f"{count:,} {split}" for split, count in entry.counts.items())
+    print(f"{entry.name}: {entry.summary}")
+    print(f"images   {entry.shape}, uint8; {counts or 'as many as the folder holds'}")
+    print(f"options  {', '.join('--' + o.replace('_', '-') for o in entry.options) or 'none'}")
+    print(f"source   {entry.fetch or 'Nothing to fetch: scikit-learn brings it along.'}")
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from balancing_vae import datasets
+
+    fixed = {"command", "action", "run", "name", "source", "out", "overwrite"}
+    chosen = {key: value for key, value in vars(options).items() if key not in fixed}
+    prepared = datasets.prepare(
+        options.name, options.source, options.out, options.overwrite, **chosen
+    )
+    _show(prepared, verify=False)
+
+
+def _show(prepared, verify: bool) -> None:
+    """Print what a prepared folder holds, after a check of the arrays where asked for."""
+    if verify:
+        prepared.verify()
+    description = prepared.description
+    print(f"{prepared.folder}: {prepared.name}")
+    for split, about in description["splits"].items():
+        mean = " ".join(f"{value:.4f}" for value in about["mean"])
+        std = " ".join(f"{value:.4f}" for value in about["std"])
+        shape = "x".join(map(str, prepared.image_shape))
+        print(f"{split:6} {about['count']:>8,} of {shape}  mean {mean}  deviation {std}")
+    for key in ("source", "partition", "crop", "filter", "jpeg", "padding"):
+        if description.get(key):
+            print(f"{key:10} {_plain(description[key])}")
+    if prepared.classes:
+        print(f"{'classes':10} {', '.join(prepared.classes)}")
+    if description["skipped"]:
+        print(f"{'skipped':10} {len(description['skipped'])} broken images:")
+        for name in description["skipped"]:
+            print(f"  {name}")
+    if verify:
+        print("The arrays' sha256 sums hold.")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

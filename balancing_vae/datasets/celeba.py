@@ -1,0 +1,160 @@
+"""CelebA: the aligned faces, as a folder or as the zip that is handed out."""
+
+from pathlib import Path
+from pathlib import PurePosixPath
+
+from balancing_vae.datasets.decoding import Entry
+from balancing_vae.datasets.decoding import decode_files
+from balancing_vae.datasets.files import Folder
+from balancing_vae.datasets.files import Zip
+from balancing_vae.datasets.files import open_files
+from balancing_vae.datasets.images import Cut
+from balancing_vae.datasets.prepared import SPLITS
+from balancing_vae.datasets.prepared import Contents
+
+COUNTS = {"train": 162_770, "val": 19_867, "test": 19_962}
+COUNT = sum(COUNTS.values())
+SIZE = (178, 218)  # width, height of img_align_celeba
+SIDE = 64
+BOXES = {  # left, top, right, bottom; the last two exclusive
+    "celeba": (25, 45, 153, 173),  # 128x128: Asperti; Dai & Wipf
+    "celeba140": (19, 39, 159, 179),  # 140x140: Ghosh et al.; WAE
+}
+_PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")
+
+
+def read(
+    name: str,
+    source: Path,
+    allow_partial: bool = False,
+    skip_broken: bool = False,
+    workers: int | None = None,
+) -> Contents:
+    """Read CelebA's aligned faces, cut and shrunk to 64x64.
+
+    Args:
+        name: `celeba` (128x128 of each face) or `celeba140` (140x140).
+        source: The folder `img_align_celeba`, a folder with it inside, or its zip.
+        allow_partial: Whether fewer than 202,599 images will do.
+        skip_broken: Whether unreadable images are left out.
+        workers: Number of processes; all cores by default.
+
+    Returns:
+        The faces, uint8 64x64x3, in three splits: as `list_eval_partition` says where there
+        is one, else by position among the sorted names.
+
+    Raises:
+        FileNotFoundError: There is no such source.
+        ValueError: The count is wrong, or the partition file does not fit the images.
+    """
+    files = open_files(source)
+    names = files.names()
+    images = [file for file in names if file.lower().endswith((".jpg", ".jpeg"))]
+    by_name = {PurePosixPath(image).name: image for image in images}
+    _check_count(source, images, by_name, allow_partial)
+    partition = _find_partition(source, files, names)
+    if partition is None:
+        splits = dict(zip(sorted(by_name), split_by_position(len(by_name)), strict=True))
+    else:
+        place, text = partition
+        splits = _splits_by_partition(place, text, by_name, allow_partial)
+    return decode_files(
+        source,
+        [Entry(by_name[image], split) for image, split in sorted(splits.items())],
+        Cut(BOXES[name], SIDE, SIZE),
+        {
+            "source": {"file": source.name, "format": files.format},
+            "partition": "position" if partition is None else PurePosixPath(partition[0]).name,
+        },
+        skip_broken,
+        workers,
+    )
+
+
+def _check_count(
+    source: Path, images: list[str], by_name: dict[str, str], allow_partial: bool
+) -> None:
+    if not images:
+        raise ValueError(
+            f"{source} has no .jpg images; give the folder img_align_celeba or the zip of it "
+            "(img_align_celeba.zip)."
+        )
+    if len(by_name) < len(images):
+        twice = next(image for image in images if by_name[PurePosixPath(image).name] != image)
+        raise ValueError(
+            f"{source} holds two images of the name {PurePosixPath(twice).name} "
+            f"({twice}, {by_name[PurePosixPath(twice).name]}); give a folder with "
+            "img_align_celeba alone."
+        )
+    if len(images) != COUNT and not allow_partial:
+        raise ValueError(
+            f"{source} has {len(images):,} images, CelebA has {COUNT:,}; fetch the whole of it, "
+            "or allow a part (allow_partial=True, on the command line --allow-partial)."
+        )
+
+
+def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tuple[str, str] | None:
+    """Return the partition file's place and text: from inside the source or from beside it."""
+    for partition in _PARTITIONS:
+        for name in names:
+            if PurePosixPath(name).name == partition:
+                return f"{source}/{name}", files.read(name).decode("utf-8", "replace")
+        # The official layout has Img/img_align_celeba.zip and Eval/list_eval_partition.txt.
+        for folder in (source.parent, source.parent / "Eval", source.parent.parent / "Eval"):
+            if (folder / partition).is_file():
+                path = folder / partition
+                return str(path), path.read_text(encoding="utf-8", errors="replace")
+    return None
+
+
+def split_by_position(count: int) -> list[str]:
+    """Return the split of each of `count` images in order of their names.
+
+    Args:
+        count: How many images there are.
+
+    Returns:
+        `train`, `val` or `test` for each, cut at CelebA's own bounds (162,770 and 182,637 of
+        202,599), which are scaled where there are fewer images.
+    """
+    first_val = count * COUNTS["train"] // COUNT
+    first_test = count * (COUNTS["train"] + COUNTS["val"]) // COUNT
+    return [
+        "train" if position < first_val else "val" if position < first_test else "test"
+        for position in range(count)
+    ]
+
+
+def _splits_by_partition(
+    place: str, text: str, by_name: dict[str, str], allow_partial: bool
+) -> dict[str, str]:
+    """Return each image's split as the partition file has it."""
+    splits = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.replace(",", " ").split()
+        if not fields or fields == ["image_id", "partition"]:
+            continue
+        if len(fields) != 2 or fields[1] not in ("0", "1", "2"):
+            raise ValueError(
+                f"{place}, line {number}: {line[:80]!r} is not an image's name and 0, 1 or 2; "
+                "fetch the file again."
+            )
+        if fields[0] in splits:
+            raise ValueError(
+                f"{place}, line {number}: {fields[0]} stands there twice; fetch the file again."
+            )
+        splits[fields[0]] = SPLITS[int(fields[1])]
+    absent = splits.keys() - by_name.keys()
+    if absent and not allow_partial:
+        raise ValueError(
+            f"{place} names {min(absent)}, which is absent from the images (and {len(absent) - 1} "
+            "more); fetch the images again, or allow a part (allow_partial=True, on the command "
+            "line --allow-partial)."
+        )
+    unlisted = by_name.keys() - splits.keys()
+    if unlisted:
+        raise ValueError(
+            f"{place} does not name {min(unlisted)} (and {len(unlisted) - 1} more images); fetch "
+            "the file again, or take it away to split by position."
+        )
+    return {name: split for name, split in splits.items() if name in by_name}

@@ -1,0 +1,198 @@
+"""CIFAR-10: the python version and the binary version, as archives or unpacked."""
+
+import hashlib
+import io
+import pickle
+import tarfile
+import zlib
+from pathlib import Path
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from balancing_vae.datasets.arrays import Arrays
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.images import JPEG_QUALITY
+from balancing_vae.datasets.images import JPEG_SUBSAMPLING
+from balancing_vae.datasets.images import jpeg_round_trip
+from balancing_vae.datasets.prepared import Contents
+from balancing_vae.datasets.published import sources
+
+CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+COUNTS = {"train": 50_000, "test": 10_000}
+_SIDE = 32
+_RECORD = 1 + 3 * _SIDE**2  # of the binary version: a label, then red, green, blue planes
+_TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
+_BATCHES = {  # in the order in which the images count
+    "python": (*_TRAIN, "test_batch"),
+    "binary": (*(f"{name}.bin" for name in _TRAIN), "test_batch.bin"),
+}
+# Where a folder may hold what is looked for: here, unpacked, or still packed.
+_INSIDE = (
+    "cifar-10-batches-py",
+    "cifar-10-batches-bin",
+    "cifar-10-python.tar.gz",
+    "cifar-10-binary.tar.gz",
+)
+
+
+def read(
+    source: Path,
+    jpeg: bool = False,
+    allow_partial: bool = False,
+    workers: int | None = None,
+    checksums: dict[str, str] | None = None,
+) -> Contents:
+    """Read CIFAR-10.
+
+    Args:
+        source: `cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`, the folder
+            `cifar-10-batches-py` or `cifar-10-batches-bin`, or a folder that holds one of them.
+        jpeg: Whether each image is written as a JPEG and read back, as the original program does.
+        allow_partial: Whether fewer than 50,000 and 10,000 images will do (binary version).
+        workers: Number of processes for the JPEGs; all cores by default.
+        checksums: sha256 of each batch of the python version, which is a pickle and is not
+            touched unless it matches; by default what is published.
+
+    Returns:
+        The images, uint8 32x32x3, and labels, in `train` and `test` in the source's order.
+
+    Raises:
+        FileNotFoundError: There is no such source, or a batch is missing.
+        ValueError: A checksum fails, a batch is cut short, or the count is wrong.
+    """
+    kind, files = _read_files(source)
+    if kind == "python":
+        checksums = checksums or sources()["cifar10"]["batches"]
+        for name, data in files.items():
+            _check_sha256(f"{source}: {name}", data, checksums[name])
+    decode = _unpickle if kind == "python" else _decode_records
+    *train, test = [decode(f"{source}: {name}", files.pop(name)) for name in _BATCHES[kind]]
+    images, labels = zip(*train, strict=True)
+    arrays = {"train": (np.concatenate(images), np.concatenate(labels)), "test": test}
+    _check_counts(source, arrays, allow_partial)
+    description = {
+        "source": {"file": source.name, "format": kind},
+        "classes": CLASSES,
+        "jpeg": {"quality": JPEG_QUALITY, "subsampling": JPEG_SUBSAMPLING} if jpeg else None,
+    }
+    return from_arrays(arrays, description, jpeg_round_trip if jpeg else None, workers)
+
+
+def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
+    """Return which version the source is and the bytes of its six batches."""
+    if not source.exists():
+        raise FileNotFoundError(
+            f"{source} does not exist; give cifar-10-python.tar.gz or cifar-10-binary.tar.gz, "
+            "or the folder it unpacks to."
+        )
+    wanted = {name for names in _BATCHES.values() for name in names}
+    if source.is_dir():
+        found = {name: source / name for name in wanted if (source / name).is_file()}
+        inside = [source / name for name in _INSIDE if (source / name).exists()]
+        if not found and inside:
+            return _read_files(inside[0])
+        files = {name: path.read_bytes() for name, path in found.items()}
+    else:
+        files = _read_archive(source, wanted)
+    for kind, names in _BATCHES.items():
+        missing = [name for name in names if name not in files]
+        if not missing:
+            return kind, {name: files[name] for name in names}
+        if len(missing) < len(names):
+            raise FileNotFoundError(
+                f"{source} lacks {', '.join(missing)}; unpack or fetch CIFAR-10 again."
+            )
+    raise ValueError(
+        f"{source} is not CIFAR-10: it holds neither data_batch_1 nor data_batch_1.bin; give "
+        "cifar-10-python.tar.gz or cifar-10-binary.tar.gz, or the folder it unpacks to."
+    )
+
+
+def _read_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
+    """Read the batches out of an archive; nothing is unpacked onto the disk."""
+    try:
+        with tarfile.open(path) as archive:
+            return {
+                PurePosixPath(member.name).name: archive.extractfile(member).read()
+                for member in archive
+                if member.isfile() and PurePosixPath(member.name).name in wanted
+            }
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path} is not a whole tar archive ({error}); a download may have been cut off: "
+            "fetch it again."
+        ) from error
+
+
+def _check_sha256(place: str, data: bytes, expected: str) -> None:
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != expected:
+        raise ValueError(
+            f"{place} has the sha256 {actual}, CIFAR-10's is {expected}; the file is a pickle and "
+            "was not opened: fetch CIFAR-10 again."
+        )
+
+
+class _BatchUnpickler(pickle.Unpickler):
+    """Unpickle a dictionary of NumPy arrays and nothing else, whatever the checksum said."""
+
+    _allowed = {
+        # The batches were written by NumPy 1; its module has another name in NumPy 2.
+        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) not in self._allowed:
+            raise pickle.UnpicklingError(f"it wants {module}.{name}")
+        return self._allowed[module, name]
+
+
+def _unpickle(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return a python batch's images, uint8 [n, 32, 32, 3], and labels, int64 [n]."""
+    try:
+        batch = _BatchUnpickler(io.BytesIO(data), encoding="bytes").load()
+        images = _planes_to_images(np.asarray(batch[b"data"], np.uint8))
+        labels = np.asarray(batch[b"labels"], np.int64)
+    except (pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{place} is not a batch of CIFAR-10 ({error}); fetch CIFAR-10 again."
+        ) from error
+    if labels.shape != (len(images),):
+        raise ValueError(
+            f"{place} has {labels.size} labels for {len(images)} images; fetch it again."
+        )
+    return images, labels
+
+
+def _decode_records(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return a binary batch's images, uint8 [n, 32, 32, 3], and labels, int64 [n]."""
+    if not data or len(data) % _RECORD:
+        raise ValueError(
+            f"{place} has {len(data):,} bytes, which is not a whole number of records of "
+            f"{_RECORD:,}; it was cut short: fetch CIFAR-10 again."
+        )
+    records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() >= len(CLASSES):
+        raise ValueError(
+            f"{place} has the label {labels.max()}, CIFAR-10's go to 9 (is it CIFAR-100?); fetch "
+            "CIFAR-10 again."
+        )
+    return _planes_to_images(records[:, 1:]), labels
+
+
+def _planes_to_images(planes: np.ndarray) -> np.ndarray:
+    return planes.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
+
+
+def _check_counts(source: Path, arrays: Arrays, allow_partial: bool) -> None:
+    for split, (images, _) in arrays.items():
+        if len(images) != COUNTS[split] and not allow_partial:
+            raise ValueError(
+                f"{source} has {len(images):,} {split} images, CIFAR-10 has {COUNTS[split]:,}; "
+                "fetch the whole of it, or allow a part (allow_partial=True, on the command line "
+                "--allow-partial)."
+            )

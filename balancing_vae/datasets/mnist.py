@@ -1,0 +1,204 @@
+"""MNIST and Fashion-MNIST: as idx files, packed or not, or as one .npz."""
+
+import functools
+import gzip
+import hashlib
+import math
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.datasets.arrays import Arrays
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.padding import MARGIN
+from balancing_vae.datasets.padding import pad as pad_images
+from balancing_vae.datasets.prepared import Contents
+from balancing_vae.datasets.published import sources
+
+CLASSES = {
+    "mnist": [str(digit) for digit in range(10)],
+    "fashion_mnist": [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ],
+}
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+COUNTS = {"train": 60_000, "test": 10_000}
+_SIDE = 28
+_IDX_NAMES = {"train": "train", "test": "t10k"}
+_UINT8 = 8  # idx's code of the type
+
+
+def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False) -> Contents:
+    """Read MNIST or Fashion-MNIST.
+
+    Args:
+        name: `mnist` or `fashion_mnist`.
+        source: The folder with the four idx files (`.gz` or unpacked), or an `.npz` with
+            `x_train`, `y_train`, `x_test`, `y_test`.
+        pad: Whether a black frame makes 32x32 of 28x28.
+        allow_partial: Whether fewer than 60,000 and 10,000 images will do.
+
+    Returns:
+        The images, uint8 28x28x1 (or 32x32x1), and labels, in `train` and `test`.
+
+    Raises:
+        FileNotFoundError: There is no such source, or a file is missing.
+        ValueError: A file is not what it says, the count is wrong, or it is the other dataset.
+    """
+    if source.is_dir():
+        kind, arrays = "idx", {split: _read_idx_split(source, split) for split in COUNTS}
+    elif source.is_file():
+        kind, arrays = "npz", _read_npz(source)
+    else:
+        raise FileNotFoundError(
+            f"{source} does not exist; give the folder with {TITLES[name]}'s four idx files, "
+            "or its .npz."
+        )
+    for split, (images, labels) in arrays.items():
+        _check_split(name, f"{source} ({split})", images, labels, split, allow_partial)
+    _check_identity(name, source, arrays["train"][0], allow_partial)
+    description = {
+        "source": {"file": source.name, "format": kind},
+        "classes": CLASSES[name],
+        "padding": MARGIN if pad else 0,
+    }
+    return from_arrays(
+        {
+            split: (images.reshape(-1, _SIDE, _SIDE, 1), labels.astype(np.int64))
+            for split, (images, labels) in arrays.items()
+        },
+        description,
+        functools.partial(pad_images, margin=MARGIN) if pad else None,
+    )
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read an idx file of bytes, packed with gzip or not.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8, of the shape that the header gives.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: The header is wrong, or the file holds more or less than it says.
+
+    Example:
+        ```python
+        images = read_idx(Path("train-images-idx3-ubyte.gz"))  # [60000, 28, 28]
+        ```
+    """
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is not a whole gzip file ({error}); a download may have been cut off: "
+                "fetch it again."
+            ) from error
+    rank = data[3] if len(data) >= 4 else 0
+    header = 4 + 4 * rank
+    if data[:3] != bytes([0, 0, _UINT8]) or rank == 0 or len(data) < header:
+        raise ValueError(
+            f"{path} does not begin like an idx file of bytes (0, 0, 8, rank); fetch it again."
+        )
+    shape = tuple(int(length) for length in np.frombuffer(data, ">u4", rank, offset=4))
+    if math.prod(shape) != len(data) - header:
+        raise ValueError(
+            f"{path} says in its header that it holds {'x'.join(map(str, shape))} = "
+            f"{math.prod(shape):,} bytes, but {len(data) - header:,} follow; it was cut short or "
+            "changed: fetch it again."
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+def _read_idx_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        read_idx(_find_idx(folder, f"{_IDX_NAMES[split]}-images", "idx3-ubyte")),
+        read_idx(_find_idx(folder, f"{_IDX_NAMES[split]}-labels", "idx1-ubyte")),
+    )
+
+
+def _find_idx(folder: Path, stem: str, kind: str) -> Path:
+    """Find a file under the names in use: with `-` or `.` before `idx`, packed or not."""
+    for joint in "-.":
+        for ending in ("", ".gz"):
+            path = folder / f"{stem}{joint}{kind}{ending}"
+            if path.is_file():
+                return path
+    raise FileNotFoundError(
+        f"{folder / f'{stem}-{kind}'} is missing (packed, .gz, would do); fetch it."
+    )
+
+
+def _read_npz(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {split: (archive[f"x_{split}"], archive[f"y_{split}"]) for split in COUNTS}
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        TypeError,  # a .npy, which is no archive
+    ) as error:
+        raise ValueError(
+            f"{path} is not an .npz with plain arrays x_train, y_train, x_test and y_test "
+            f"({error}); fetch it again, or give the folder with the idx files."
+        ) from error
+
+
+def _check_split(
+    name: str,
+    place: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    split: str,
+    allow_partial: bool,
+) -> None:
+    shape = images.shape[:-1] if images.ndim == 4 and images.shape[-1] == 1 else images.shape
+    if images.dtype != np.uint8 or shape[1:] != (_SIDE, _SIDE) or len(images) == 0:
+        raise ValueError(
+            f"{place} holds images of {images.dtype} {images.shape}, uint8 [N, 28, 28] was "
+            "expected; fetch it again."
+        )
+    fitting = labels.shape == (len(images),) and labels.dtype.kind in "iu"
+    if not fitting or labels.min() < 0 or labels.max() > 9:
+        raise ValueError(
+            f"{place} has labels of {labels.dtype} {labels.shape} for {len(images):,} images, "
+            "one whole number from 0 to 9 for each was expected; fetch it again."
+        )
+    if len(images) != COUNTS[split] and not allow_partial:
+        raise ValueError(
+            f"{place} has {len(images):,} images, {TITLES[name]} has {COUNTS[split]:,}; fetch the "
+            "whole of it, or allow a part (allow_partial=True, on the command line "
+            "--allow-partial)."
+        )
+
+
+def _check_identity(name: str, source: Path, images: np.ndarray, allow_partial: bool) -> None:
+    """Tell the two apart, whose files have the same names and sizes."""
+    mnist = sources()["mnist"]["train_sha256"]
+    is_mnist = hashlib.sha256(np.ascontiguousarray(images)).hexdigest() == mnist
+    if is_mnist and name != "mnist":
+        raise ValueError(f"{source} holds MNIST, not {TITLES[name]}; give {TITLES[name]}'s files.")
+    if not is_mnist and name == "mnist" and not allow_partial:
+        raise ValueError(
+            f"{source} has not the images of MNIST (is it Fashion-MNIST?): its training images' "
+            f"sha256 is not {mnist}; give MNIST's files."
+        )

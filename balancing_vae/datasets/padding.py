@@ -1,0 +1,50 @@
+"""Frame images with zeros, so that a network that halves the side finds a power of two."""
+
+import numpy as np
+
+MARGIN = 2  # on each side: 28x28 becomes 32x32
+
+
+def pad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
+    """Put a frame of zeros (black) around each image.
+
+    Args:
+        images: [N, H, W, C], any dtype.
+        margin: Width of the frame in pixels, at least 0.
+
+    Returns:
+        [N, H + 2 margin, W + 2 margin, C], same dtype; 28x28 gives 32x32 by default.
+
+    Example:
+        ```python
+        x = pad(datasets.load("mnist", "train", "data"))  # [60000, 32, 32, 1]
+        ```
+    """
+    return np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+
+
+def unpad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
+    """Take the frame off again: the inverse of `pad`.
+
+    Args:
+        images: [N, H, W, C], any dtype, H and W larger than 2 `margin`.
+        margin: Width of the frame in pixels, at least 0.
+
+    Returns:
+        [N, H - 2 margin, W - 2 margin, C], a view of `images`.
+
+    Raises:
+        ValueError: The images are not larger than their frame.
+
+    Example:
+        ```python
+        show(unpad(vae.generate(16)))  # 28x28
+        ```
+    """
+    height, width = images.shape[1:3]
+    if min(height, width) <= 2 * margin:
+        raise ValueError(
+            f"Images of {height}x{width} have no frame of {margin} pixels to take off; "
+            f"give images larger than {2 * margin}x{2 * margin}."
+        )
+    return images[:, margin : height - margin, margin : width - margin]

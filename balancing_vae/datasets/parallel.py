@@ -1,0 +1,90 @@
+"""Map a function over items with several processes, results in the items' order."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+
+def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
+    """Prepare a worker process: the parent alone answers Ctrl-C, and nobody outlives it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that is killed closes no pipe its workers wait on: they would wait for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initializer:
+        initializer(*arguments)
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def map_ordered(
+    function: Callable[[Any], Any],
+    items: Iterable,
+    workers: int | None = None,
+    initializer: Callable | None = None,
+    arguments: tuple = (),
+) -> Iterator:
+    """Yield `function(item)` for each item, in order, computed by several processes.
+
+    Workers are spawned, not forked: a process in which TensorFlow runs cannot be forked
+    safely. Only a few items a worker are under way at once, so memory stays small.
+
+    Args:
+        function: A function at a module's top level.
+        items: What it is called with; must be picklable.
+        workers: Number of processes; all cores by default; 1 works in this process.
+        initializer: Called once in each worker, before anything else, at a module's top level.
+        arguments: What the initializer is called with.
+
+    Yields:
+        The results in the items' order, whatever the number of workers.
+
+    Raises:
+        ValueError: `workers` is below 1.
+        ChildProcessError: A worker died.
+
+    Example:
+        ```python
+        for batch in map_ordered(jpeg_round_trip, np.array_split(images, 100)):
+            ...
+        ```
+    """
+    workers = workers if workers is not None else os.cpu_count() or 1
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; give 1 or more.")
+    if workers == 1:
+        if initializer:
+            initializer(*arguments)
+        yield from map(function, items)
+        return
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(initializer, arguments),
+    )
+    pending = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 4 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "A worker process died, perhaps for want of memory; try fewer workers (--workers 1). "
+            "In a script, the call must stand under `if __name__ == '__main__':`."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,351 @@
+"""The prepared form: a folder of uint8 arrays, opened memory-mapped, and a `dataset.json`."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import features
+from tqdm import tqdm
+
+from balancing_vae.datasets.array_writer import ArrayWriter
+from balancing_vae.storage.atomic import atomic_folder
+
+FORMAT_VERSION = 1
+SPLITS = ("train", "val", "test")
+DESCRIPTION_FILE = "dataset.json"
+_NAMED_AT_MOST = 20
+
+
+@dataclass
+class Chunk:
+    """A few images of one split, on their way into the prepared form.
+
+    Args:
+        split: `train`, `val` or `test`.
+        images: uint8 [n, D, D, C].
+        labels: int64 [n], or None where the source has none.
+        read: How many images of the source it stands for, the broken ones included.
+    """
+
+    split: str
+    images: np.ndarray
+    labels: np.ndarray | None
+    read: int
+
+
+@dataclass
+class Contents:
+    """What a source holds: its images as a stream, and what is to be said about them.
+
+    Args:
+        image_shape: (D, D, C).
+        chunks: The images, each split in its own order.
+        total: How many images the source has.
+        description: What goes into `dataset.json` besides the arrays' summaries.
+        broken: Filled while the chunks are drawn: `name (reason)` of each unreadable image.
+        skip_broken: Whether broken images are left out; else they make the writing fail.
+    """
+
+    image_shape: tuple[int, int, int]
+    chunks: Iterator[Chunk]
+    total: int
+    description: dict
+    broken: list[str] = field(default_factory=list)
+    skip_broken: bool = False
+
+
+def write_prepared(
+    folder: str | os.PathLike, name: str, contents: Contents, overwrite: bool = False
+) -> "Prepared":
+    """Write `train.npy`, `val.npy`, `test.npy`, labels beside them, and `dataset.json`.
+
+    A split without images gets no file. All is written under a temporary name first: the
+    folder is there whole or not at all. A progress bar on stderr shows images a second.
+
+    Args:
+        folder: Where the prepared dataset shall stand.
+        name: The dataset's name, for `datasets.load`.
+        contents: The images.
+        overwrite: Whether a folder that is already there is replaced.
+
+    Returns:
+        The prepared dataset, open.
+
+    Raises:
+        FileExistsError: `folder` is not empty and `overwrite` is false.
+        ValueError: An image is broken and may not be skipped, or there is no image.
+        OSError: The disk is full.
+
+    Example:
+        ```python
+        write_prepared("data/mine", "folder", contents)
+        ```
+    """
+    with atomic_folder(folder, overwrite) as temporary:
+        try:
+            splits = _write_arrays(temporary, name, contents)
+        except ChildProcessError:
+            raise
+        except OSError as error:
+            raise OSError(
+                f"{folder} could not be written ({error.strerror or error}); free some space or "
+                "choose another place. Nothing was left behind."
+            ) from error
+        _judge_broken(contents, bool(splits))
+        description = {
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "image_shape": list(contents.image_shape),
+            **contents.description,
+            "skipped": contents.broken,
+            "splits": splits,
+            "versions": _versions(),
+        }
+        text = json.dumps(description, indent=2, ensure_ascii=False)
+        (temporary / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+    return open_prepared(folder)
+
+
+def _write_arrays(folder: Path, name: str, contents: Contents) -> dict[str, dict]:
+    """Draw all chunks into the arrays; return each split's summary."""
+    writers: dict[str, ArrayWriter] = {}
+    labels: dict[str, list[np.ndarray]] = {}
+    with contextlib.ExitStack() as stack:
+        chunks = stack.enter_context(contextlib.closing(contents.chunks))
+        progress = stack.enter_context(tqdm(total=contents.total, desc=name, unit=" images"))
+        for chunk in chunks:
+            progress.update(chunk.read)
+            if not len(chunk.images):
+                continue
+            if chunk.split not in writers:
+                writer = ArrayWriter(folder / f"{chunk.split}.npy", contents.image_shape)
+                writers[chunk.split] = stack.enter_context(writer)
+                labels[chunk.split] = []
+            writers[chunk.split].append(chunk.images)
+            if chunk.labels is not None:
+                labels[chunk.split].append(chunk.labels)
+    summaries = {split: writers[split].summary() for split in SPLITS if split in writers}
+    for split, pieces in labels.items():
+        if pieces:
+            together = np.concatenate(pieces).astype(np.int64)
+            np.save(folder / f"{split}_labels.npy", together)
+            summaries[split]["labels_sha256"] = hashlib.sha256(together).hexdigest()
+    return summaries
+
+
+def _judge_broken(contents: Contents, any_image: bool) -> None:
+    """Raise if broken images may not be skipped, or if nothing else is left."""
+    broken = contents.broken
+    if not broken or (contents.skip_broken and any_image):
+        return
+    named = "; ".join(broken[:_NAMED_AT_MOST])
+    more = f"; and {len(broken) - _NAMED_AT_MOST} more" if len(broken) > _NAMED_AT_MOST else ""
+    mend = (
+        "no image is left to prepare; check the source."
+        if contents.skip_broken
+        else "fetch or mend them, or leave them out (skip_broken=True, on the command line "
+        "--skip-broken)."
+    )
+    raise ValueError(
+        f"{len(broken)} of {contents.total} images cannot be used: {named}{more}. "
+        f"Nothing was written; {mend}"
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what decided the pixels."""
+    try:
+        own = importlib.metadata.version("balancing_vae")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        own = "not installed"
+    return {
+        "balancing_vae": own,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),
+    }
+
+
+class Prepared:
+    """A prepared dataset: arrays that are memory-mapped, never loaded whole.
+
+    Args:
+        folder: The folder that `prepare` wrote.
+        description: What its `dataset.json` says.
+
+    Example:
+        ```python
+        faces = open_prepared("data/celeba")
+        faces.images("train").shape  # (162770, 64, 64, 3)
+        faces.description["splits"]["train"]["mean"]
+        ```
+    """
+
+    def __init__(self, folder: Path, description: dict):
+        self.folder = folder
+        self.description = description
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {split}" for split, count in self.counts.items())
+        shape = "x".join(map(str, self.image_shape))
+        return f"<Prepared {self.name}: {shape}, {counts}, in {self.folder}>"
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.description["name"]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(D, D, C) of every image."""
+        return tuple(self.description["image_shape"])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images of each split there is."""
+        return {split: about["count"] for split, about in self.description["splits"].items()}
+
+    @property
+    def classes(self) -> list[str] | None:
+        """What the labels mean, or None where the source has none."""
+        return self.description.get("classes")
+
+    @property
+    def padding(self) -> int:
+        """Width of the black frame that `--pad` put around the images; `unpad` takes it off."""
+        return self.description.get("padding", 0)
+
+    def images(self, split: str) -> np.ndarray:
+        """Open a split's images.
+
+        Args:
+            split: `train`, `val` or `test`.
+
+        Returns:
+            uint8 [N, D, D, C], memory-mapped, read-only.
+
+        Raises:
+            ValueError: There is no such split, or its file is not what `dataset.json` says.
+            FileNotFoundError: The file is missing.
+        """
+        if split not in self.counts:
+            raise ValueError(
+                f"{self.folder} has no split {split!r}; it has {', '.join(self.counts)}."
+            )
+        path = self.folder / f"{split}.npy"
+        array = _open_array(path)
+        expected = (self.counts[split], *self.image_shape)
+        if array.dtype != np.uint8 or array.shape != expected:
+            raise ValueError(
+                f"{path} holds {array.dtype} {array.shape}, but {DESCRIPTION_FILE} beside it says "
+                f"uint8 {expected}; prepare the dataset again."
+            )
+        return array
+
+    def labels(self, split: str) -> np.ndarray | None:
+        """Open a split's labels.
+
+        Args:
+            split: `train`, `val` or `test`.
+
+        Returns:
+            int64 [N], or None where the source has none.
+
+        Raises:
+            ValueError: The file is not what `dataset.json` says.
+            FileNotFoundError: The file is missing.
+        """
+        path = self.folder / f"{split}_labels.npy"
+        if self.classes is None:
+            return None
+        labels = _open_array(path)
+        if labels.shape != (self.counts[split],):
+            raise ValueError(
+                f"{path} holds labels of shape {labels.shape} for {self.counts[split]} images; "
+                "prepare the dataset again."
+            )
+        return labels
+
+    def verify(self) -> None:
+        """Compare each array's sha256 with the one in `dataset.json`.
+
+        Raises:
+            ValueError: An array was changed since it was prepared.
+        """
+        for split, about in self.description["splits"].items():
+            self._verify_array(f"{split}.npy", self.images(split), about["sha256"])
+            labels = self.labels(split)
+            if labels is not None:
+                self._verify_array(f"{split}_labels.npy", labels, about["labels_sha256"])
+
+    def _verify_array(self, file: str, array: np.ndarray, expected: str) -> None:
+        digest = hashlib.sha256()
+        for start in range(0, len(array), 1024):
+            digest.update(np.ascontiguousarray(array[start : start + 1024]))
+        if digest.hexdigest() != expected:
+            raise ValueError(
+                f"{self.folder / file} has the sha256 {digest.hexdigest()}, but "
+                f"{DESCRIPTION_FILE} says {expected}; prepare the dataset again."
+            )
+
+
+def open_prepared(folder: str | os.PathLike) -> Prepared:
+    """Open a prepared dataset.
+
+    Args:
+        folder: The folder that `prepare` wrote.
+
+    Returns:
+        The dataset; nothing but its `dataset.json` is read yet.
+
+    Raises:
+        FileNotFoundError: There is no prepared dataset.
+        ValueError: `dataset.json` cannot be understood.
+
+    Example:
+        ```python
+        x = open_prepared("data/cifar10").images("train")
+        ```
+    """
+    folder = Path(folder)
+    path = folder / DESCRIPTION_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Write one with "
+            f"`balancing-vae datasets prepare NAME --source PATH --out {folder}`."
+        )
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version = description["format_version"]
+        complete = all(key in description for key in ("name", "image_shape", "splits"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a dataset description ({type(error).__name__}: {error}); "
+            "prepare the dataset again."
+        ) from error
+    if version != FORMAT_VERSION or not complete:
+        raise ValueError(
+            f"{path} has the format version {version}, this program reads {FORMAT_VERSION}; "
+            "prepare the dataset again."
+        )
+    return Prepared(folder, description)
+
+
+def _open_array(path: Path) -> np.ndarray:
+    """Open a .npy file memory-mapped; pickled objects and cut files get a clear error."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; prepare the dataset again.")
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is not a whole array of plain numbers ({error}); prepare the dataset again."
+        ) from error

@@ -1,0 +1,12 @@
+"""What is published about the sources: where they are and their checksums, as data."""
+
+import functools
+import importlib.resources
+import json
+
+
+@functools.cache
+def sources() -> dict[str, dict]:
+    """Return, for each dataset's name, its home page, its files' addresses and sha256 sums."""
+    path = importlib.resources.files("balancing_vae") / "presets" / "sources.json"
+    return json.loads(path.read_text(encoding="utf-8"))

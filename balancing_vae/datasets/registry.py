@@ -1,0 +1,277 @@
+"""The datasets by name: what each is, how it is prepared, and how it is opened."""
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.datasets import celeba
+from balancing_vae.datasets import cifar10
+from balancing_vae.datasets import digits
+from balancing_vae.datasets import folder
+from balancing_vae.datasets import mnist
+from balancing_vae.datasets.download import fetch
+from balancing_vae.datasets.prepared import DESCRIPTION_FILE
+from balancing_vae.datasets.prepared import Contents
+from balancing_vae.datasets.prepared import Prepared
+from balancing_vae.datasets.prepared import open_prepared
+from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.datasets.published import sources
+from balancing_vae.storage.atomic import refuse_existing
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset that can be prepared.
+
+    Args:
+        name: Its name in `load` and `prepare`.
+        summary: What it is and how it is cut, in a line.
+        shape: The images' shape as prepared, in words.
+        counts: Images of each split; empty where the source decides.
+        read: Reads its source.
+        options: The keywords of `read` that `prepare` hands on.
+        fetch: What to fetch and give as the source; empty where there is nothing to fetch.
+    """
+
+    name: str
+    summary: str
+    shape: str
+    counts: dict[str, int]
+    read: Callable[..., Contents]
+    options: tuple[str, ...]
+    fetch: str
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether a source must be given or fetched."""
+        return bool(self.fetch)
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether its host allows it to be fetched."""
+        return "files" in sources().get(self.name, {})
+
+
+_FETCH_CELEBA = (
+    'Fetch img_align_celeba.zip ("Align&Cropped Images") and list_eval_partition.txt from '
+    f"{sources()['celeba']['homepage']} (Kaggle's mirror and its .csv will do), put both into "
+    "one folder, and give the zip, or the folder it unpacks to, as the source. This program "
+    "does not fetch it: Google Drive's quota is mostly spent, and its terms are yours to accept."
+)
+_FETCH_IDX = (
+    "Give the folder of the four idx files ({} ...), packed or not, or an .npz with x_train, "
+    "y_train, x_test, y_test; without a source they are downloaded from {}."
+)
+
+
+def _mnist(name: str, summary: str) -> Dataset:
+    published = sources()[name]
+    return Dataset(
+        name,
+        summary,
+        "28x28x1 (pad: 32x32x1)",
+        mnist.COUNTS,
+        functools.partial(mnist.read, name),
+        ("pad", "allow_partial"),
+        _FETCH_IDX.format(next(iter(published["files"])), published["base"]),
+    )
+
+
+def _celeba(name: str, summary: str) -> Dataset:
+    return Dataset(
+        name,
+        summary,
+        "64x64x3",
+        celeba.COUNTS,
+        functools.partial(celeba.read, name),
+        ("allow_partial", "skip_broken", "workers"),
+        _FETCH_CELEBA,
+    )
+
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            "cifar10",
+            "CIFAR-10: photographs of ten kinds of things",
+            "32x32x3",
+            cifar10.COUNTS,
+            cifar10.read,
+            ("jpeg", "allow_partial", "workers"),
+            "Give cifar-10-python.tar.gz or cifar-10-binary.tar.gz, or the folder it unpacks to; "
+            f"without a source it is downloaded from {sources()['cifar10']['base']}.",
+        ),
+        _celeba("celeba", "CelebA: faces, cut at 128x128 (rows 45-172, columns 25-152)"),
+        _celeba("celeba140", "CelebA: faces, cut at 140x140 (rows 39-178, columns 19-158)"),
+        _mnist("mnist", "MNIST: handwritten digits"),
+        _mnist("fashion_mnist", "Fashion-MNIST: pieces of clothing"),
+        Dataset(
+            "digits",
+            "Scikit-learn's handwritten digits, scaled to 0..255",
+            "8x8x1",
+            digits.COUNTS,
+            digits.read,
+            (),
+            "",
+        ),
+        Dataset(
+            "folder",
+            "Any folder of images, cut to squares of a given side",
+            "side x side x 3",
+            {},
+            folder.read,
+            ("side", "crop", "skip_broken", "workers"),
+            "Give a folder of images (or a zip of it) and the side.",
+        ),
+    )
+}
+
+
+def dataset(name: str) -> Dataset:
+    """Return what is known about a dataset.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        The entry of the registry.
+
+    Raises:
+        ValueError: There is no dataset of that name.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"There is no dataset {name!r}; there are {', '.join(DATASETS)}.")
+    return DATASETS[name]
+
+
+def prepare(
+    name: str,
+    source: str | os.PathLike | None,
+    out: str | os.PathLike,
+    overwrite: bool = False,
+    **options: object,
+) -> Prepared:
+    """Read a source once and write the prepared form.
+
+    Args:
+        name: `cifar10`, `celeba`, `celeba140`, `mnist`, `fashion_mnist`, `digits` or `folder`.
+        source: The files as they were handed out; None downloads what may be downloaded.
+        out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
+        overwrite: Whether a folder that is already there is replaced.
+        **options: What the dataset takes: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),
+            `crop` and `side` (folder), `allow_partial`, `skip_broken`, `workers`.
+
+    Returns:
+        The prepared dataset, open.
+
+    Raises:
+        ValueError: The source is not what it should be, would be overwritten, or an option
+            does not apply.
+        FileNotFoundError: The source is missing.
+        FileExistsError: `out` is not empty and `overwrite` is false.
+        OSError: The disk is full, or a download fails.
+
+    Example:
+        ```python
+        datasets.prepare("celeba", "img_align_celeba.zip", "data/celeba")
+        x = datasets.load("celeba", "train", "data")  # (162770, 64, 64, 3), memory-mapped
+        ```
+    """
+    entry = dataset(name)
+    unknown = [option for option in options if option not in entry.options]
+    if unknown:
+        takes = ", ".join(entry.options) or "none"
+        raise ValueError(f"{name} does not take the option {unknown[0]}; it takes {takes}.")
+    refuse_existing(out, overwrite)
+    if not entry.needs_source:
+        if source is not None:
+            raise ValueError(f"{name} takes no source: scikit-learn brings it along.")
+        return write_prepared(out, name, entry.read(), overwrite)
+    if source is None:
+        if not entry.downloadable:
+            raise ValueError(f"{name} needs a source. {entry.fetch}")
+        source = fetch(name)
+    source = Path(source)
+    if Path(out).resolve() in (source.resolve(), *source.resolve().parents):
+        raise ValueError(
+            f"{out} holds the source itself, {source}; choose another folder to write."
+        )
+    return write_prepared(out, name, entry.read(source=source, **options), overwrite)
+
+
+def load(name: str, split: str, root: str | os.PathLike | None = None) -> np.ndarray:
+    """Open the images of a split.
+
+    Args:
+        name: The dataset's name.
+        split: `train`, `val` or `test`; only some datasets have `val`.
+        root: The prepared folder, or the folder that holds it under the dataset's name.
+            `digits` needs none.
+
+    Returns:
+        uint8 [N, D, D, C], memory-mapped (`digits` without a root: in memory).
+
+    Raises:
+        ValueError: There is no such dataset or split, or `root` holds another dataset.
+        FileNotFoundError: The dataset was not prepared.
+
+    Example:
+        ```python
+        x = datasets.load("digits", "train")  # (1285, 8, 8, 1)
+        x = datasets.load("cifar10", "train", "data")  # from data/cifar10/train.npy
+        ```
+    """
+    prepared = _find_prepared(name, root)
+    return prepared.images(split) if prepared else _digits(split)[0]
+
+
+def load_labels(name: str, split: str, root: str | os.PathLike | None = None) -> np.ndarray | None:
+    """Open the labels of a split, in the order of its images.
+
+    Args:
+        name: The dataset's name.
+        split: `train`, `val` or `test`; only some datasets have `val`.
+        root: As for `load`.
+
+    Returns:
+        int64 [N], or None where the source has none.
+
+    Raises:
+        ValueError: There is no such dataset or split, or `root` holds another dataset.
+        FileNotFoundError: The dataset was not prepared.
+
+    Example:
+        ```python
+        y = datasets.load_labels("digits", "train")  # [1285], 0 to 9
+        ```
+    """
+    prepared = _find_prepared(name, root)
+    return prepared.labels(split) if prepared else _digits(split)[1]
+
+
+def _find_prepared(name: str, root: str | os.PathLike | None) -> Prepared | None:
+    """Open the dataset below `root`; None for the digits, which need no preparation."""
+    entry = dataset(name)
+    if root is None:
+        if entry.needs_source:
+            raise ValueError(
+                f"{name} needs a root, the folder it was prepared in. To prepare it: {entry.fetch}"
+            )
+        return None
+    root = Path(root)
+    prepared = open_prepared(root if (root / DESCRIPTION_FILE).exists() else root / name)
+    if prepared.name != name:
+        raise ValueError(f"{prepared.folder} holds {prepared.name}, not {name}; give its folder.")
+    return prepared
+
+
+def _digits(split: str) -> tuple[np.ndarray, np.ndarray]:
+    arrays = digits.arrays()
+    if split not in arrays:
+        raise ValueError(f"digits has no split {split!r}; it has {', '.join(arrays)}.")
+    return arrays[split]

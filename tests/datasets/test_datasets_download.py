@@ -1,0 +1,102 @@
+"""Downloads: checked before they stand, and CelebA never fetched."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+from layouts import mnist_arrays
+from layouts import mnist_idx
+
+from balancing_vae import datasets
+from balancing_vae.datasets.download import fetch
+from balancing_vae.datasets.published import sources
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "balancing_vae" / "mnist"
+
+
+@pytest.fixture
+def host(tmp_path):
+    """Serve four tiny idx files; give their folder, what is published about them, the log."""
+    folder = mnist_idx(tmp_path / "host", mnist_arrays(), packed=True)
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, _, *arguments):
+            requests.append(arguments)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    yield folder, {"base": f"http://127.0.0.1:{server.server_port}/", "files": files}, requests
+    server.shutdown()
+    server.server_close()
+
+
+def test_fetched_once_and_prepared(host, cache, tmp_path, monkeypatch):
+    _, published, requests = host
+    monkeypatch.setitem(sources(), "mnist", sources()["mnist"] | published)
+    for _ in range(2):
+        prepared = datasets.prepare(
+            "mnist", None, tmp_path / "out", allow_partial=True, overwrite=True
+        )
+    assert prepared.counts == {"train": 7, "test": 3}
+    assert len(requests) == 4
+    assert sorted(path.name for path in cache.iterdir()) == sorted(published["files"])
+
+
+def test_another_checksum_leaves_nothing(host, cache):
+    folder, published, _ = host
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"changed")
+    with pytest.raises(
+        ValueError, match=r"t10k-images-idx3-ubyte\.gz has not the sha256 .*--source"
+    ):
+        fetch("mnist", published)
+    assert "t10k-images-idx3-ubyte.gz" not in [path.name for path in cache.iterdir()]
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(host, cache):
+    folder, published, _ = host
+    fetch("mnist", published)
+    (cache / "train-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    fetch("mnist", published)
+    for path in folder.iterdir():
+        assert (cache / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_host_that_does_not_have_it(host, cache):
+    folder, published, _ = host
+    (folder / "train-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(
+        OSError, match="could not be fetched .*404.*by other means and give --source"
+    ):
+        fetch("mnist", published)
+
+
+def test_a_host_that_does_not_answer(cache):
+    published = {"base": "http://127.0.0.1:1/", "files": {"a.gz": "0" * 64}}
+    with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/a\.gz could not be fetched"):
+        fetch("mnist", published)
+
+
+@pytest.mark.parametrize("name", ["celeba", "celeba140"])
+def test_celeba_is_not_fetched_but_explained(name, tmp_path):
+    with pytest.raises(ValueError, match=r"img_align_celeba\.zip.*mmlab.*put both into"):
+        datasets.prepare(name, None, tmp_path / "out")
+    with pytest.raises(ValueError, match="Give a folder of images"):
+        datasets.prepare("folder", None, tmp_path / "out", side=8)
+
+
+def test_what_is_published_has_sha256_sums():
+    for name in ("cifar10", "mnist", "fashion_mnist"):
+        assert datasets.dataset(name).downloadable
+        for sha256 in sources()[name]["files"].values():
+            assert len(bytes.fromhex(sha256)) == 32
+    assert not datasets.dataset("celeba").downloadable
