@@ -21,6 +21,8 @@ from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_images
 from balancing_vae.config import Config
+from balancing_vae.evaluation import Evaluation
+from balancing_vae.evaluation import evaluate
 from balancing_vae.moments import mse
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
@@ -170,16 +172,28 @@ class TwoStageVAE:
             vae.fit(x_train, validation_data=x_val, run_dir="runs/a")
             ```
         """
-        check_images(x, self.config.image_shape)
-        check_batch_size(len(x), self.config.batch_size)
-        if validation_data is not None:
-            check_images(validation_data, self.config.image_shape, "validation_data")
+        self.check_training_data(x, validation_data)
         run = (list(callbacks), verbose, None if run_dir is None else Path(run_dir))
         self._fit_stage(1, x, validation_data, *run)
         held_out = None if validation_data is None else self.encode(validation_data)
         self._fit_stage(2, self.encode(x), held_out, *run)
         self.fit_normalization(x[:MEASURED_IMAGES] if validation_data is None else validation_data)
         return self.history
+
+    def check_training_data(self, x: np.ndarray, validation_data: np.ndarray | None = None) -> None:
+        """Refuse images that `fit` would refuse, before anything else is done.
+
+        Args:
+            x: Training images.
+            validation_data: Images held out.
+
+        Raises:
+            ValueError: The images do not fit the model, or are fewer than a batch.
+        """
+        check_images(x, self.config.image_shape)
+        check_batch_size(len(x), self.config.batch_size)
+        if validation_data is not None:
+            check_images(validation_data, self.config.image_shape, "validation_data")
 
     def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of images.
@@ -354,6 +368,28 @@ class TwoStageVAE:
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
 
+    def evaluate(self, x: np.ndarray, seed: int = 0) -> Evaluation:
+        """Measure the moments of reconstructions and samples, plain and normalised.
+
+        Args:
+            x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+            seed: Seed of the noise.
+
+        Returns:
+            The table; printing it shows it.
+
+        Raises:
+            ValueError: The images do not fit the model, or the normalisation is not
+                fitted.
+
+        Example:
+            ```python
+            print(vae.evaluate(x_test))
+            ```
+        """
+        self._check_normalization()
+        return evaluate(self, x, seed)
+
     def measure_gamma(self, x: np.ndarray, seed: int = 0) -> tuple[float, float]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
 
@@ -443,6 +479,11 @@ class TwoStageVAE:
         """
         folder = Path(folder)
         description = read_description(folder)
+        if description["trained_epochs"] is None:
+            raise ValueError(
+                f"The training in {folder} is not finished; go on with `balancing-vae train "
+                f"... --out {folder} --resume`."
+            )
         vae = cls(Config.from_dict(description["config"]))
         load_weights(folder / "stage1.weights.h5", vae.stage1)
         load_weights(folder / "stage2.weights.h5", vae.stage2)

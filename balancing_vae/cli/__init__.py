@@ -9,7 +9,14 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS: tuple[str, ...] = ("datasets",)
+COMMANDS: tuple[str, ...] = (
+    "demo",
+    "train",
+    "generate",
+    "reconstruct",
+    "import_checkpoint",
+    "datasets",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,10 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"balancing-vae {options.command}: {error}", file=sys.stderr)
         return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -25,8 +25,14 @@ def save_weights(path: Path, model: keras.Model) -> None:
         save_weights(Path("stage1.weights.h5"), vae.stage1)
         ```
     """
-    with atomic_file(path) as temporary, _without_optimizer(model):
-        model.save_weights(temporary)
+    try:
+        with atomic_file(path) as temporary, _without_optimizer(model):
+            model.save_weights(temporary)
+    except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
+        raise OSError(
+            f"{path} could not be written ({error}); free some space or choose another place. "
+            "A former file stays as it was."
+        ) from error
 
 
 def load_weights(path: Path, model: keras.Model) -> None:

@@ -1,0 +1,62 @@
+"""The images that a subcommand works on."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--data` to a subcommand's parser."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="a folder that `balancing-vae datasets prepare` wrote, or a .npy of images "
+        "(uint8 [N, D, D, C]); digits need none",
+    )
+
+
+def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
+    """Open a split of the data that `--data` names, memory-mapped.
+
+    Args:
+        data: A prepared folder, a `.npy` file, or None for a preset whose dataset needs no
+            files.
+        preset: Name of the preset, or None.
+        split: "train", "val" or "test". A `.npy` serves as any but "val".
+
+    Returns:
+        Images, or None where the source has no such split.
+
+    Raises:
+        ValueError: Nothing was given and the preset's dataset is not embedded; or the
+            file holds no array.
+        FileNotFoundError: There is no such file.
+
+    Example:
+        ```python
+        open_split(None, "digits", "train")
+        ```
+    """
+    from balancing_vae import datasets
+    from balancing_vae.presets import load_preset
+
+    if data is None:
+        dataset = None if preset is None else load_preset(preset)["dataset"]["name"]
+        if dataset is None or datasets.dataset(dataset).needs_source:
+            raise ValueError(
+                "Give the images with --data: a folder that `balancing-vae datasets prepare` "
+                f"wrote{f' (here of {dataset})' if dataset else ''}, or a .npy file."
+            )
+        return datasets.load(dataset, split)
+    if data.is_dir():
+        prepared = datasets.open_prepared(data)
+        return prepared.images(split) if split in prepared.counts else None
+    if not data.exists():
+        raise FileNotFoundError(f"{data} does not exist; give a prepared folder or a .npy file.")
+    if split == "val":
+        return None
+    try:
+        return np.load(data, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{data} is no .npy array of images: {error}") from error

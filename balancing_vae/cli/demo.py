@@ -1,0 +1,48 @@
+"""The main job on scikit-learn's digits, in a few minutes."""
+
+import argparse
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+
+EXAMPLE = "balancing-vae demo --out runs/demo"
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers, "demo", "train on scikit-learn's digits and show what comes out", EXAMPLE
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/demo"),
+        help="folder for pictures, config and weights, replaced if there (runs/demo)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, measure, draw, save, and say where."""
+    from balancing_vae import datasets
+    from balancing_vae.experiments.contact_sheet import contact_sheet
+    from balancing_vae.experiments.contact_sheet import draw_contact_sheet
+    from balancing_vae.experiments.figures import save_figure
+    from balancing_vae.experiments.training_curves import draw_training_curves
+    from balancing_vae.experiments.training_curves import training_curves
+    from balancing_vae.pipeline import TwoStageVAE
+
+    x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
+    vae = TwoStageVAE.from_preset("digits")
+    print(f"{len(x_train)} digits to train on, {len(x_val)} held out, {len(x_test)} to test")
+    print(vae)
+    vae.fit(x_train, validation_data=x_val)
+    # As the original program does, the normalisation is fitted on the test images.
+    vae.fit_normalization(x_test)
+    print(f"\n{len(x_test)} test images, as many samples:\n{vae.evaluate(x_test)}\n")
+    vae.save(options.out, overwrite=True)
+    save_figure(options.out / "samples.png", draw_contact_sheet(contact_sheet(vae, x_test)))
+    save_figure(options.out / "curves.png", draw_training_curves(training_curves(vae.history)))
+    for file in ("samples.png", "curves.png", "config.json", "stage1.weights.h5"):
+        print(f"wrote {options.out / file}")
+    print(f"next: balancing-vae generate {options.out} -n 100 --out samples/")

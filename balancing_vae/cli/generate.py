@@ -1,0 +1,41 @@
+"""Make a fixed set of samples for other people's tools."""
+
+import argparse
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+
+EXAMPLE = """
+balancing-vae generate runs/digits -n 10000 --seed 0 --out samples.npy
+balancing-vae generate runs/digits -n 100 --plain --out samples/
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    parser = add_command(subparsers, "generate", "generate images with a saved pipeline", EXAMPLE)
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    parser.add_argument("-n", type=int, default=100, help="how many images (100)")
+    parser.add_argument("--stage", type=int, choices=(1, 2), default=2, help="sampler (2)")
+    parser.add_argument("--plain", action="store_true", help="without normalisation")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Generate and write."""
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.images import refuse_existing_images
+    from balancing_vae.storage.images import write_images
+
+    refuse_existing_images(options.out, options.overwrite)
+    vae = TwoStageVAE.load(options.run_folder)
+    images = vae.generate(
+        options.n, stage=options.stage, normalize=not options.plain, seed=options.seed
+    )
+    write_images(options.out, images, options.overwrite)
+    print(f"{len(images)} images, seed {options.seed}, in {options.out}")

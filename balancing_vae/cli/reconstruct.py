@@ -1,0 +1,45 @@
+"""Reconstruct images with a saved pipeline."""
+
+import argparse
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
+
+EXAMPLE = """
+balancing-vae reconstruct runs/digits --out reconstructions.npy
+balancing-vae reconstruct runs/cifar10 --data data/cifar10 --normalize --out reconstructions/
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers, "reconstruct", "reconstruct test images with a saved pipeline", EXAMPLE
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    add_data_argument(parser)
+    parser.add_argument("--normalize", action="store_true", help="with image normalisation")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the posterior's noise (0)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Reconstruct, write and print the error."""
+    from balancing_vae.checks import as_float
+    from balancing_vae.moments import mse
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.images import refuse_existing_images
+    from balancing_vae.storage.images import write_images
+
+    refuse_existing_images(options.out, options.overwrite)
+    vae = TwoStageVAE.load(options.run_folder)
+    x = open_split(options.data, vae.config.preset, "test")
+    images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed)
+    write_images(options.out, images, options.overwrite)
+    print(f"{len(images)} images in {options.out}, mse {mse(as_float(x), images):.6f}")

@@ -1,0 +1,76 @@
+"""Train both stages, resumable at any moment."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
+
+EXAMPLE = """
+balancing-vae train --preset digits --out runs/digits
+balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10
+balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10 --resume
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    parser = add_command(subparsers, "train", "train both stages of a preset", EXAMPLE)
+    parser.add_argument("--preset", required=True, help="cifar10, celeba, digits, ...")
+    add_data_argument(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--epochs", type=int, help="epochs of stage 1 (the preset's)")
+    parser.add_argument("--epochs2", type=int, help="epochs of stage 2 (the preset's)")
+    parser.add_argument("--batch-size", type=int, help="images per step (the preset's)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="ask the backend for deterministic kernels: slower, the same weights every time",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last completed epoch in --out"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, and save the pipeline into the run's folder."""
+    from balancing_vae.backend import make_deterministic
+    from balancing_vae.callbacks import StopOnSignal
+    from balancing_vae.callbacks.stop_on_signal import StoppedBySignal
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.presets import preset_config
+    from balancing_vae.storage.run import open_run
+
+    changes = {
+        name: getattr(options, name)
+        for name in ("epochs", "epochs2", "batch_size")
+        if getattr(options, name) is not None
+    }
+    config = preset_config(options.preset, seed=options.seed, **changes)
+    x = open_split(options.data, options.preset, "train")
+    x_val = open_split(options.data, options.preset, "val")
+    with StopOnSignal() as stop:
+        if options.deterministic:
+            make_deterministic(options.seed)
+        vae = TwoStageVAE(config)
+        vae.check_training_data(x, x_val)
+        open_run(options.out, config, resume=options.resume, overwrite=options.overwrite)
+        print(vae)
+        try:
+            vae.fit(x, validation_data=x_val, callbacks=[stop], run_dir=options.out)
+        except StoppedBySignal as signal:
+            print(
+                f"\nStopped by {signal}; every completed epoch is saved in {options.out}. "
+                "Go on with the same command and --resume.",
+                file=sys.stderr,
+            )
+            return 128 + signal.signal_number
+        vae.write_into(options.out)
+    print(vae)
+    print(f"saved in {options.out}")
+    return 0

@@ -1,0 +1,1 @@
+"""Tables and figures: for each one function that returns the data and one that draws it."""

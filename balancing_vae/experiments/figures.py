@@ -1,0 +1,38 @@
+"""Make figures in the project's style and write them as PNG."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from balancing_vae.storage.atomic import atomic_file
+
+_STYLE = resources.files("balancing_vae.experiments") / "balancing_vae.mplstyle"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the project's style what is drawn inside.
+
+    Example:
+        ```python
+        with style():
+            figure = Figure(figsize=(6, 4))
+        ```
+    """
+    with resources.as_file(_STYLE) as path, matplotlib.rc_context(fname=path):
+        yield
+
+
+def save_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure as PNG, in the project's style.
+
+    Args:
+        path: A name that ends in `.png`.
+        figure: The figure.
+    """
+    with style(), atomic_file(path) as temporary:
+        figure.savefig(temporary)

@@ -1,0 +1,53 @@
+"""How far our forward pass is from one that the original program made."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.checks import as_float
+from balancing_vae.storage.weights import load_arrays
+
+ARRAYS = ("images", "x", "mu", "sigma")
+
+
+def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
+    """Compare preprocessing and modelling, apart, with a recorded forward pass.
+
+    Args:
+        encode: `TwoStageVAE.encode` of a pipeline with the original's weights.
+        path: An `.npz` with any of: `images`, uint8 [N, D, D, C], with `x`, what the
+            original fed its network for them, float; `mu` and `sigma`, float [N, L],
+            what its encoder gave for `x` (or for `images`, where there is no `x`).
+
+    Returns:
+        max|ours - theirs| / max(1, max|theirs|) by what was compared.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file lacks the arrays for a comparison.
+
+    Example:
+        ```python
+        forward_deviations(vae.encode, Path("reference.npz"))   # {"modelling (mu)": 2e-07, ...}
+        ```
+    """
+    arrays = load_arrays(path)
+    if not ({"images", "x"} & set(arrays)) or "mu" not in arrays:
+        raise ValueError(
+            f"{path} has {sorted(arrays)}; expected `images` or `x`, and `mu`, out of {ARRAYS}."
+        )
+    found = {}
+    if {"images", "x"} <= set(arrays):
+        found["preprocessing (x)"] = _deviation(as_float(arrays["images"]), arrays["x"])
+    mu, sigma = encode(arrays["x" if "x" in arrays else "images"])
+    found["modelling (mu)"] = _deviation(mu, arrays["mu"])
+    if "sigma" in arrays:
+        found["modelling (sigma)"] = _deviation(sigma, arrays["sigma"])
+    return found
+
+
+def _deviation(ours: np.ndarray, theirs: np.ndarray) -> float:
+    if ours.shape != theirs.shape:
+        raise ValueError(f"The reference has shape {theirs.shape}, ours is {ours.shape}.")
+    return float(np.max(np.abs(ours - theirs)) / max(1.0, float(np.max(np.abs(theirs)))))
