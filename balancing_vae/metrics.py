@@ -1,6 +1,7 @@
 """What a training run reports besides means."""
 
 import keras
+from keras import ops
 
 
 class Latest(keras.metrics.Metric):
@@ -24,4 +25,4 @@ class Latest(keras.metrics.Metric):
 
     def result(self):
         """Return the last value, 0 before the first."""
-        return self.value.value
+        return ops.convert_to_tensor(self.value)

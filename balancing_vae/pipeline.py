@@ -451,7 +451,10 @@ class TwoStageVAE:
             folder,
             {
                 "config": self.config.to_dict(),
-                "trained_epochs": [self.stage1.trained_epochs, self.stage2.trained_epochs],
+                "trained_epochs": {
+                    "stage1": self.stage1.trained_epochs,
+                    "stage2": self.stage2.trained_epochs,
+                },
                 "latent_normalization": _as_dict(self.latent_normalization),
                 "image_normalization": _as_dict(self.image_normalization),
             },
@@ -487,7 +490,8 @@ class TwoStageVAE:
         vae = cls(Config.from_dict(description["config"]))
         load_weights(folder / "stage1.weights.h5", vae.stage1)
         load_weights(folder / "stage2.weights.h5", vae.stage2)
-        vae.stage1.trained_epochs, vae.stage2.trained_epochs = description["trained_epochs"]
+        vae.stage1.trained_epochs = description["trained_epochs"]["stage1"]
+        vae.stage2.trained_epochs = description["trained_epochs"]["stage2"]
         if description["latent_normalization"] is not None:
             vae.latent_normalization = LatentNormalization(**description["latent_normalization"])
             vae.image_normalization = ImageNormalization(**description["image_normalization"])

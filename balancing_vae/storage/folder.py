@@ -11,7 +11,7 @@ import keras
 
 from balancing_vae.storage.atomic import atomic_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION = "config.json"
 HISTORY = "history.csv"
 PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
@@ -64,6 +64,11 @@ def read_description(folder: Path) -> dict:
             f"{folder} has format version {version}, this balancing_vae reads up to "
             f"{FORMAT_VERSION}; update balancing_vae."
         )
+    if version < 2:
+        # Format 1 had the epochs of both stages as a list.
+        epochs = description["trained_epochs"]
+        names = ("stage1", "stage2")
+        description["trained_epochs"] = epochs and dict(zip(names, epochs, strict=True))
     return description
 
 

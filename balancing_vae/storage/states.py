@@ -77,6 +77,8 @@ class TrainingStates:
         Raises:
             ValueError: The state is damaged or of another model.
         """
+        for remainder in self.folder.glob(".*"):  # of a save that was killed
+            shutil.rmtree(remainder) if remainder.is_dir() else remainder.unlink()
         if not self.epochs():
             return 0, []
         folder = self._path(self.epochs()[-1])

@@ -1,5 +1,6 @@
 """Weights of a Keras model as `.weights.h5`, arrays as `.npz`: nothing is pickled."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,9 +30,11 @@ def save_weights(path: Path, model: keras.Model) -> None:
         with atomic_file(path) as temporary, _without_optimizer(model):
             model.save_weights(temporary)
     except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else str(error).splitlines()[0]
         raise OSError(
-            f"{path} could not be written ({error}); free some space or choose another place. "
-            "A former file stays as it was."
+            f"{path.name} could not be written: {reason}; free some space or choose another "
+            "place. A former file stays as it was."
         ) from error
 
 

@@ -1,0 +1,101 @@
+"""Saved folders: whole, and readable by later versions, other processes, other backends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny_images
+from tiny import tiny_pipeline
+
+from balancing_vae import TwoStageVAE
+
+DATA = Path(__file__).parent / "data"
+
+LOAD_AND_GENERATE = """
+import sys
+import numpy as np
+from balancing_vae import TwoStageVAE
+vae = TwoStageVAE.load(sys.argv[1])
+np.save(sys.argv[2], vae.generate(12, stage=2, normalize=True, seed=3))
+print(float(vae.stage1.balancing.gamma), float(vae.stage2.balancing.gamma))
+"""
+
+
+def generate_elsewhere(folder, out, backend: str) -> tuple[np.ndarray, list[float]]:
+    """Load `folder` in a fresh process on a backend; return samples and both gammas."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_AND_GENERATE, str(folder), str(out)],
+        env=environment,
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return np.load(out), [float(word) for word in done.stdout.split()[-2:]]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    vae = tiny_pipeline()
+    vae.fit(tiny_images(), validation_data=tiny_images(8, seed=1), verbose=False)
+    return vae
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    trained.save(tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+def test_the_folder_holds_what_it_should(folder, trained):
+    files = {p.name for p in folder.iterdir()}
+    assert files == {"config.json", "history.csv", "stage1.weights.h5", "stage2.weights.h5"}
+    description = json.loads((folder / "config.json").read_text())
+    assert description["format_version"] == 2
+    assert description["config"]["network"]["name"] == "resnet"
+    assert description["config"]["balancing"] == {"name": "computed"}
+    assert description["config"]["seed"] == 0
+    assert description["trained_epochs"] == {"stage1": 2, "stage2": 2}
+    assert description["latent_normalization"]["mode"] == "reference"
+    assert {"python", "keras", "numpy", "backend"} <= set(description["versions"])
+
+
+def test_a_round_trip_changes_nothing(folder, trained):
+    loaded = TwoStageVAE.load(folder)
+    for stage in ("stage1", "stage2"):
+        ours, theirs = getattr(loaded, stage), getattr(trained, stage)
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert loaded.config == trained.config
+    assert loaded.latent_normalization == trained.latent_normalization
+    assert loaded.image_normalization == trained.image_normalization
+    assert loaded.history == trained.history
+    assert repr(loaded) == repr(trained)
+
+
+def test_a_fresh_process_generates_the_same(folder, trained, tmp_path):
+    samples, gammas = generate_elsewhere(folder, tmp_path / "samples.npy", "tensorflow")
+    np.testing.assert_allclose(samples, trained.generate(12, seed=3), atol=1e-6)
+    expected = [float(s.balancing.gamma) for s in (trained.stage1, trained.stage2)]
+    assert gammas == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_generates_the_same(folder, trained, tmp_path, backend):
+    samples, gammas = generate_elsewhere(folder, tmp_path / "samples.npy", backend)
+    np.testing.assert_allclose(samples, trained.generate(12, seed=3), atol=1e-5)
+    expected = [float(s.balancing.gamma) for s in (trained.stage1, trained.stage2)]
+    assert gammas == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_folder_of_format_1_still_loads():
+    vae = TwoStageVAE.load(DATA / "format-1")
+    assert (vae.stage1.trained_epochs, vae.stage2.trained_epochs) == (2, 2)
+    expected = np.load(DATA / "format-1/expected_samples.npy", allow_pickle=False)
+    np.testing.assert_allclose(vae.generate(4, seed=0), expected, atol=1e-6)
