@@ -1,5 +1,7 @@
 """What the backends differ in: compilation, determinism, what they refuse."""
 
+import logging
+
 import keras
 
 
@@ -92,3 +94,16 @@ def make_deterministic(seed: int) -> None:
         import torch
 
         torch.use_deterministic_algorithms(True)
+
+
+def silence_false_retracing_alarm() -> None:
+    """Keep TensorFlow from warning of retracing where each network is traced once.
+
+    It counts traces by the code of the traced function, which all Keras models share: a
+    pipeline's four networks and two stages look like one function traced again and again.
+    """
+    logging.getLogger("tensorflow").addFilter(_no_retracing_alarm)
+
+
+def _no_retracing_alarm(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()

@@ -1,12 +1,17 @@
 """The hyperparameters of a two-stage VAE, as data."""
 
 import dataclasses
+import math
+import numbers
 from dataclasses import dataclass
 from dataclasses import field
 
 # The original program's names, so that its settings can be compared line by line.
 POSITIVE = ("latent_dim", "batch_size", "second_dim", "second_depth", "lr", "lr2", "lr_fac")
 NOT_NEGATIVE = ("epochs", "epochs2", "seed")
+WHOLE = ("latent_dim", "batch_size", "second_dim", "second_depth", "lr_epochs", "lr_epochs2")
+WHOLE += NOT_NEGATIVE
+REAL = ("lr", "lr2", "lr_fac")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Config:
     preset: str | None = None
 
     def __post_init__(self):
+        self._check_types()
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
         if len(self.image_shape) != 3 or min(self.image_shape) < 1:
             raise ValueError(
@@ -59,7 +65,7 @@ class Config:
                 f"got {self.image_shape}."
             )
         for name in POSITIVE:
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
@@ -69,6 +75,20 @@ class Config:
         for size, value in self.network.items():
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"The network's {size} must be at least 1, got {value}.")
+
+    def _check_types(self):
+        """Refuse values of the wrong kind: a config may come from a file made by hand."""
+        for kind, names, fits in (
+            ("a whole number", WHOLE, _is_whole),
+            ("a number", REAL, _is_real),
+            ("three whole numbers", ("image_shape",), _are_whole),
+            ('a dict with a "name"', ("network", "balancing"), _has_name),
+        ):
+            for name in names:
+                if not fits(getattr(self, name)):
+                    raise ValueError(f"{name} must be {kind}, got {getattr(self, name)!r}.")
+        if self.kl_weight is not None and not _is_real(self.kl_weight):
+            raise ValueError(f"kl_weight must be a number or None, got {self.kl_weight!r}.")
 
     def replace(self, **changes) -> "Config":
         """Return a copy with some fields changed.
@@ -114,6 +134,8 @@ class Config:
         Raises:
             ValueError: A field is unknown, missing or out of range.
         """
+        if not isinstance(fields, dict):
+            raise ValueError(f"The hyperparameters must be a dict, got {fields!r}.")
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
         if unknown:
@@ -122,6 +144,22 @@ class Config:
         if missing:
             raise ValueError(f"The hyperparameters lack {missing}.")
         return cls(**fields)
+
+
+def _is_whole(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_real(value) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _are_whole(values) -> bool:
+    return isinstance(values, (tuple, list)) and all(_is_whole(value) for value in values)
+
+
+def _has_name(value) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str)
 
 
 def differences(old: Config, new: Config) -> list[str]:

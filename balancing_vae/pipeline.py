@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from balancing_vae.backend import jit_compile_pays
+from balancing_vae.backend import silence_false_retracing_alarm
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.balancing import build_strategy
 from balancing_vae.batches import EpochBatches
@@ -89,6 +90,7 @@ class TwoStageVAE:
         if encoder is not None:
             config = dataclasses.replace(config, network=describe_networks(encoder, decoder))
         self.config = config
+        silence_false_retracing_alarm()
         with seeded_initializers(config.seed):
             if encoder is None:
                 encoder, decoder = build_networks(

@@ -6,6 +6,7 @@ default; heavy imports stay inside `run`, so that `--help` is quick.
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 where the input was wrong (one sentence on stderr says what).
     """
     options = build_parser().parse_args(arguments)
+    # TensorFlow's C++ side would log a page before the first line of ours.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return options.run(options) or 0
     except (ValueError, OSError, ImportError, FloatingPointError) as error:

@@ -47,10 +47,10 @@ def read_variables(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(prefix)
         names = reader.get_variable_to_shape_map()
         return {name: np.asarray(reader.get_tensor(name)) for name in names}
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except Exception as error:  # TensorFlow raises many kinds on a damaged file
         raise ValueError(
             f"The checkpoint {prefix} is truncated or damaged; copy its files anew. "
-            f"TensorFlow says: {str(error).splitlines()[0]}"
+            f"TensorFlow says: {error}"
         ) from error
 
 

@@ -96,12 +96,18 @@ def read_history(folder: Path) -> list[dict]:
 
     Returns:
         One dict an epoch, `stage` and `epoch` as integers; empty where there is no file.
+
+    Raises:
+        ValueError: The file is damaged.
     """
     path = folder / HISTORY
     if not path.is_file():
         return []
-    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
-    return [
-        {k: int(v) if k in ("stage", "epoch") else float(v) for k, v in row.items() if v}
-        for row in rows
-    ]
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
+        return [
+            {k: int(v) if k in ("stage", "epoch") else float(v) for k, v in row.items() if v}
+            for row in rows
+        ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error

@@ -59,14 +59,14 @@ def load_weights(path: Path, model: keras.Model) -> None:
     try:
         with _without_optimizer(model):
             model.load_weights(path)
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"{path} is no whole weights file (truncated or damaged); copy it anew."
-        ) from error
     except ValueError as error:
         raise ValueError(
             f"{path} holds weights of another network than the config beside it describes; "
             f"put the two back together. Keras says: {str(error).splitlines()[0]}"
+        ) from error
+    except Exception as error:  # h5py and Keras raise many kinds on a damaged file
+        raise ValueError(
+            f"{path} is no whole weights file (truncated or damaged); copy it anew."
         ) from error
 
 
