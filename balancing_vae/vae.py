@@ -131,7 +131,12 @@ class VAE(keras.Model):
 
     def fit(self, *args, **kwargs):
         """Train; takes and returns what `keras.Model.fit` does."""
-        history = super().fit(*args, **kwargs)
+        try:
+            history = super().fit(*args, **kwargs)
+        except BaseException:
+            # Keras calls no `on_train_end` then, and a frozen gamma would stay frozen.
+            self.balancing.restore_rate()
+            raise
         self.trained_epochs += len(history.epoch)
         return history
 
