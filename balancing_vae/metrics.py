@@ -1,6 +1,7 @@
 """What a training run reports besides means."""
 
 import keras
+from keras import ops
 
 
 class Latest(keras.metrics.Metric):
@@ -16,7 +17,10 @@ class Latest(keras.metrics.Metric):
 
     def __init__(self, name: str, **kwargs):
         super().__init__(name=name, **kwargs)
-        self.value = self.add_variable(shape=(), initializer="zeros", name="value")
+        # Several replicas hold the same value: their mean is it, the default sum is not.
+        self.value = self.add_variable(
+            shape=(), initializer="zeros", aggregation="mean", name="value"
+        )
 
     def update_state(self, value, sample_weight=None):
         """Keep `value`, a scalar."""
@@ -24,4 +28,4 @@ class Latest(keras.metrics.Metric):
 
     def result(self):
         """Return the last value, 0 before the first."""
-        return self.value.value
+        return ops.convert_to_tensor(self.value)
