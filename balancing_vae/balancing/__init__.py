@@ -30,5 +30,5 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
         raise ValueError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
     try:
         return STRATEGIES[name](**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"Balancing {name!r} does not take {arguments}: {error}") from error
