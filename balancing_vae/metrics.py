@@ -17,7 +17,10 @@ class Latest(keras.metrics.Metric):
 
     def __init__(self, name: str, **kwargs):
         super().__init__(name=name, **kwargs)
-        self.value = self.add_variable(shape=(), initializer="zeros", name="value")
+        # Several replicas hold the same value: their mean is it, the default sum is not.
+        self.value = self.add_variable(
+            shape=(), initializer="zeros", aggregation="mean", name="value"
+        )
 
     def update_state(self, value, sample_weight=None):
         """Keep `value`, a scalar."""

@@ -82,6 +82,9 @@ class LatentNormalization:
         Returns:
             Float [N, L], `z` itself where nothing is to be done.
 
+        Raises:
+            ValueError: The latents of a batch do not vary: they cannot be rescaled.
+
         Example:
             ```python
             z = normalization.apply(z, stage=2, batch_size=100)
@@ -90,11 +93,20 @@ class LatentNormalization:
         if not self.gate_open:
             return z
         if self.mode == "paper":
-            return z * (self.target / mean_std(z)) if stage == 2 else z
+            return self._rescale(z) if stage == 2 else z
         if stage == 1:
             return z * self.target
         batches = [z[i : i + batch_size] for i in range(0, len(z), batch_size)]
-        return np.concatenate([batch * (self.target / mean_std(batch)) for batch in batches])
+        return np.concatenate([self._rescale(batch) for batch in batches])
+
+    def _rescale(self, z: np.ndarray) -> np.ndarray:
+        spread = mean_std(z)
+        if spread == 0:
+            raise ValueError(
+                f"The second stage's latents do not vary within a batch of {len(z)}; take a "
+                "larger batch_size, train the second stage, or generate without normalisation."
+            )
+        return z * (self.target / spread)
 
 
 @dataclass(frozen=True)
@@ -136,8 +148,9 @@ class ImageNormalization:
         return cls(mode, mean_std(x))
 
     def scale(self, images: np.ndarray) -> float:
-        """Return the factor that `images` would be rescaled by."""
-        return self.target / mean_std(images)
+        """Return the factor that `images` would be rescaled by; 1 if they are all alike."""
+        spread = mean_std(images)
+        return self.target / spread if spread > 0 else 1.0
 
     def apply(self, images: np.ndarray, generated: bool) -> np.ndarray:
         """Return rescaled images.

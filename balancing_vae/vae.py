@@ -131,7 +131,12 @@ class VAE(keras.Model):
 
     def fit(self, *args, **kwargs):
         """Train; takes and returns what `keras.Model.fit` does."""
-        history = super().fit(*args, **kwargs)
+        try:
+            history = super().fit(*args, **kwargs)
+        except BaseException:
+            # Keras calls no `on_train_end` then, and a frozen gamma would stay frozen.
+            self.balancing.restore_rate()
+            raise
         self.trained_epochs += len(history.epoch)
         return history
 
@@ -146,9 +151,12 @@ class VAE(keras.Model):
         mse = mean_squared_error(y_pred["target"], ops.stop_gradient(y_pred["reconstruction"]))
         if training:
             self.balancing.update(mse)
-        self.kl_tracker.update_state(kl)
-        self.reconstruction_tracker.update_state(reconstruction)
-        self.mse_tracker.update_state(mse)
+        # Weighed by the batch, like Keras's own mean of the loss: an evaluation's last
+        # batch may be smaller than the others.
+        count = ops.shape(y_pred["target"])[0]
+        self.kl_tracker.update_state(kl, sample_weight=count)
+        self.reconstruction_tracker.update_state(reconstruction, sample_weight=count)
+        self.mse_tracker.update_state(mse, sample_weight=count)
         new_gamma = ops.stop_gradient(self.balancing.gamma)
         self.gamma_tracker.update_state(new_gamma)
         self.beta_tracker.update_state(self.kl_weight * ops.square(new_gamma))

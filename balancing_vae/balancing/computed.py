@@ -52,6 +52,10 @@ class ComputedGamma(BalancingStrategy):
         rate = ops.convert_to_tensor(self.rate)
         self.running_mse.assign(update_running_mse(running_mse, mse, rate))
 
+    def restore_rate(self) -> None:
+        """Put the rate back to the one that the strategy was made with."""
+        self.rate.assign(self.initial_rate)
+
     def get_config(self):
         """Return the arguments that make this strategy again."""
         return {**super().get_config(), "rate": self.initial_rate}

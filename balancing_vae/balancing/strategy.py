@@ -30,3 +30,6 @@ class BalancingStrategy(keras.layers.Layer):
         Args:
             mse: Float32 scalar tensor without gradient, over every element of the batch.
         """
+
+    def restore_rate(self) -> None:
+        """Take back what `GammaBalancing` changed for one `fit`, if anything."""

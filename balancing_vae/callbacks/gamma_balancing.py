@@ -48,10 +48,9 @@ class GammaBalancing(keras.callbacks.Callback):
         if self.gamma is not None:
             balancing.running_mse.assign(self.gamma**2)
         if self.rate is not None:
-            self._former_rate = float(keras.ops.convert_to_numpy(balancing.rate))
             balancing.rate.assign(self.rate)
 
     def on_train_end(self, logs=None):
         """Put the rate back."""
         if self.rate is not None:
-            self.model.balancing.rate.assign(self._former_rate)
+            self.model.balancing.restore_rate()

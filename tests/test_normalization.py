@@ -1,0 +1,117 @@
+"""Renormalisation of latents and images, by the program's way and by the paper's."""
+
+import numpy as np
+import pytest
+
+from balancing_vae.moments import mean_std
+from balancing_vae.normalization import ImageNormalization
+from balancing_vae.normalization import LatentNormalization
+
+rng = np.random.default_rng(0)
+MU = 0.8 * rng.standard_normal((500, 4))
+SIGMA = np.full(MU.shape, 0.5)
+SHRUNK = 0.5 * MU
+Z = 3 * rng.standard_normal((60, 4)) + np.repeat([[0.0], [5.0], [1.0]], 20, axis=0)
+
+
+def test_targets_are_the_roots_of_the_modes_variance_law():
+    variance = MU.var(0).mean()
+    reference = LatentNormalization.fit(MU, SIGMA, SHRUNK)
+    paper = LatentNormalization.fit(MU, SIGMA, SHRUNK, mode="paper")
+    assert reference.mode == "reference"
+    assert reference.target == pytest.approx(np.sqrt(variance + 0.5))
+    assert paper.target == pytest.approx(np.sqrt(variance + 0.25))
+
+
+def test_gate_opens_where_the_second_stage_loses_a_quarter_of_its_error():
+    """Halved latents: the loss is 3/4 of the variance, the error 1/4 (the mean is near 0)."""
+    assert LatentNormalization.fit(MU, SIGMA, SHRUNK).gate_open
+    # Noise adds variance: the loss is negative, however large the error.
+    noisy = MU + rng.standard_normal(MU.shape)
+    assert not LatentNormalization.fit(MU, SIGMA, noisy).gate_open
+    assert LatentNormalization.fit(MU, SIGMA, noisy, mode="paper").gate_open
+
+
+@pytest.mark.parametrize(("ratio", "open_"), [(0.24, False), (0.26, True)])
+def test_gate_stands_at_a_quarter(ratio, open_):
+    """z_hat = a mu + b noise with E noise^2 = var(mu) has an exactly known ratio."""
+    mu = np.concatenate([np.ones((50, 1)), -np.ones((50, 1))])
+    noise = np.tile([[1.0], [-1.0]], (50, 1))
+    assert np.mean(mu * noise) == 0
+    # loss = 1 - a^2 - b^2, mse = (1 - a)^2 + b^2; with a = 0.5: solve loss = ratio mse for b^2.
+    b = np.sqrt((0.75 - 0.25 * ratio) / (1 + ratio))
+    found = LatentNormalization.fit(mu, np.ones_like(mu), 0.5 * mu + b * noise)
+    assert found.gate_open is open_
+
+
+def test_shut_gate_returns_the_latents_themselves():
+    shut = LatentNormalization("reference", 1.3, gate_open=False)
+    for stage in (1, 2):
+        assert shut.apply(Z, stage, batch_size=20) is Z
+
+
+def test_reference_rescales_the_second_stage_batch_by_batch():
+    z = LatentNormalization("reference", 1.3, gate_open=True).apply(Z, 2, batch_size=20)
+    for start in (0, 20, 40):
+        assert mean_std(z[start : start + 20]) == pytest.approx(1.3)
+    # One factor for all latents of a batch, and no shift.
+    np.testing.assert_allclose((z / Z)[:20], (z / Z)[0, 0])
+    assert (z / Z)[0, 0] != pytest.approx((z / Z)[20, 0], rel=1e-3)
+    assert mean_std(z) != pytest.approx(1.3, rel=0.05)
+
+
+def test_paper_rescales_the_second_stage_over_the_whole_sample():
+    z = LatentNormalization("paper", 1.3, gate_open=True).apply(Z, 2, batch_size=20)
+    assert mean_std(z) == pytest.approx(1.3)
+    np.testing.assert_allclose(z / Z, (z / Z)[0, 0])
+
+
+def test_first_stage_is_scaled_by_the_target_in_the_reference_only():
+    np.testing.assert_allclose(LatentNormalization("reference", 1.3, True).apply(Z, 1, 20), 1.3 * Z)
+    assert LatentNormalization("paper", 1.3, True).apply(Z, 1, 20) is Z
+
+
+def test_latents_without_spread_are_refused():
+    constant = np.ones((20, 4))
+    for mode in ("reference", "paper"):
+        with pytest.raises(ValueError, match="do not vary"):
+            LatentNormalization(mode, 1.3, True).apply(constant, 2, batch_size=20)
+
+
+def test_images_reach_the_target_before_clipping():
+    """Images far from 0 and 1 are not clipped: the deviation is the data's exactly."""
+    images = 0.5 + 0.02 * rng.standard_normal((50, 4, 4, 1)).astype(np.float32)
+    data = 0.5 + 0.1 * rng.standard_normal((80, 4, 4, 1))
+    normalization = ImageNormalization.fit(data)
+    found = normalization.apply(images, generated=False)
+    assert found.dtype == np.float32
+    assert mean_std(found) == pytest.approx(mean_std(data), rel=1e-5)
+    np.testing.assert_allclose(found.mean(axis=0), images.mean(axis=0), atol=1e-5)
+    assert normalization.scale(images) == pytest.approx(mean_std(data) / mean_std(images))
+
+
+def test_images_are_clipped():
+    images = rng.random((50, 4, 4, 1)).astype(np.float32)
+    found = ImageNormalization("reference", 2.0).apply(images, generated=False)
+    assert (found.min(), found.max()) == (0, 1)
+
+
+def test_generated_images_are_rescaled_by_the_paper_only():
+    images = 0.5 + 0.02 * rng.standard_normal((50, 4, 4, 1))
+    assert ImageNormalization("reference", 0.1).apply(images, generated=True) is images
+    found = ImageNormalization("paper", 0.1).apply(images, generated=True)
+    assert mean_std(found) == pytest.approx(0.1)
+
+
+def test_a_single_image_stays_as_it_is():
+    """It is its own mean: there is no deviation to rescale."""
+    image = rng.random((1, 4, 4, 1))
+    found = ImageNormalization("reference", 0.1).apply(image, generated=False)
+    np.testing.assert_array_equal(found, image)
+
+
+def test_unknown_modes_are_refused():
+    with pytest.raises(ValueError, match="mode must be one of"):
+        LatentNormalization.fit(MU, SIGMA, SHRUNK, mode="mine")
+    with pytest.raises(ValueError, match="mode must be one of"):
+        ImageNormalization.fit(Z, mode="mine")
