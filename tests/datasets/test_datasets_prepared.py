@@ -268,7 +268,10 @@ def test_a_kill_leaves_no_dataset_and_no_workers(tmp_path):
     deadline = time.monotonic() + 20
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(map(is_running, workers))
+    left = list(filter(is_running, workers))
+    for worker in left:
+        os.kill(worker, signal.SIGKILL)
+    assert not left
 
 
 def children_of(pid):
