@@ -179,6 +179,9 @@ def test_a_later_format_is_refused(prepared):
 def test_prepare_overwrites_only_when_allowed(prepared):
     with pytest.raises(FileExistsError, match="--overwrite"):
         datasets.prepare("digits", None, prepared.folder)
+    # And it says so before it looks at the source, which may take long.
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        datasets.prepare("mnist", prepared.folder.parent / "absent", prepared.folder)
     again = datasets.prepare("digits", None, prepared.folder, overwrite=True)
     assert again.description == prepared.description
 
