@@ -1,6 +1,6 @@
 """Preparation and reading throughput, and memory while training, on synthetic images.
 
-    python benchmarks/data.py             # everything, about three minutes on two cores
+    python benchmarks/data.py             # everything, about four minutes on two idle cores
     python benchmarks/data.py prepare     # or one part: prepare, read, memory
 
 Images are drawn, not faces: JPEGs of CelebA's size (178x218) and about its bytes (7 kB).
@@ -36,12 +36,12 @@ def main() -> None:
     """Run the parts that were asked for."""
     parts = {"prepare": measure_preparation, "read": measure_reading, "memory": measure_memory}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="*", choices=[[], *parts], help="all by default")
-    chosen = parser.parse_args().part or list(parts)
+    parser.add_argument("part", nargs="?", choices=parts, help="all by default")
+    part = parser.parse_args().part
     print(f"{os.cpu_count()} cores, NumPy {np.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        for part in chosen:
-            parts[part](Path(folder))
+        for name in [part] if part else parts:
+            parts[name](Path(folder))
 
 
 def draw_jpegs(folder: Path, count: int) -> None:

@@ -55,7 +55,7 @@ class Zip:
             ) from error
 
     def names(self) -> list[str]:
-        """Return the entries' names, sorted, without folders and without macOS's shadow files."""
+        """Return the entries' names, sorted, without folders and hidden files (macOS adds some)."""
         found = []
         for name in self._archive.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
@@ -64,8 +64,7 @@ class Zip:
                     f"{self.path} has the entry {name!r}, which climbs out of the folder; "
                     "do not trust this archive, fetch it again from its own source."
                 )
-            hidden = path.name.startswith(".") or path.parts[:1] == ("__MACOSX",)
-            if not name.endswith("/") and not hidden:
+            if not name.endswith("/") and not path.name.startswith("."):
                 found.append(name)
         return sorted(found)
 

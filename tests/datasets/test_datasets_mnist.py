@@ -109,7 +109,14 @@ def test_an_idx_header_may_not_lie(tmp_path_factory, shape, told):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x00\x00", b"<html>", bytes([0, 0, 13, 1, 0, 0, 0, 0]), bytes([0, 0, 8, 3, 0, 0])],
+    [
+        b"",
+        b"\x00\x00",
+        b"<html>",
+        bytes([0, 0, 13, 1, 0, 0, 0, 0]),
+        bytes([0, 0, 8, 3, 0, 0]),
+        bytes([0, 0, 8, 0, 7]),
+    ],
 )
 def test_not_an_idx_file(tmp_path, arrays, data):
     folder = mnist_idx(tmp_path, arrays)

@@ -179,6 +179,9 @@ def test_a_later_format_is_refused(prepared):
 def test_prepare_overwrites_only_when_allowed(prepared):
     with pytest.raises(FileExistsError, match="--overwrite"):
         datasets.prepare("digits", None, prepared.folder)
+    # And it says so before it looks at the source, which may take long.
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        datasets.prepare("mnist", prepared.folder.parent / "absent", prepared.folder)
     again = datasets.prepare("digits", None, prepared.folder, overwrite=True)
     assert again.description == prepared.description
 
@@ -268,7 +271,10 @@ def test_a_kill_leaves_no_dataset_and_no_workers(tmp_path):
     deadline = time.monotonic() + 20
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(map(is_running, workers))
+    left = list(filter(is_running, workers))
+    for worker in left:
+        os.kill(worker, signal.SIGKILL)
+    assert not left
 
 
 def children_of(pid):
