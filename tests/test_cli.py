@@ -1,0 +1,92 @@
+"""The command line, as a user calls it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import tiny_images
+from tiny import tiny_pipeline
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.cli import COMMANDS
+from balancing_vae.cli import build_parser
+from balancing_vae.cli import main
+
+GOLDEN = Path(__file__).parent / "golden/balancing"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    vae = tiny_pipeline()
+    vae.fit_normalization(tiny_images())
+    folder = tmp_path_factory.mktemp("cli") / "saved"
+    vae.save(folder)
+    return folder
+
+
+def command(*words) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_shows_an_example(capsys, name):
+    with pytest.raises(SystemExit) as exit:
+        build_parser().parse_args([name.replace("_", "-"), "--help"])
+    assert exit.value.code == 0
+    assert f"example:\n  balancing-vae {name.replace('_', '-')}" in capsys.readouterr().out
+
+
+def test_generate_writes_the_same_samples_for_the_same_seed(saved, tmp_path):
+    for name in ("a", "b"):
+        assert (
+            command("generate", saved, "-n", 11, "--seed", 5, "--out", tmp_path / f"{name}.npy")
+            == 0
+        )
+    a, b = (np.load(tmp_path / f"{name}.npy", allow_pickle=False) for name in ("a", "b"))
+    assert a.dtype == np.uint8 and a.shape == (11, 4, 4, 1)
+    np.testing.assert_array_equal(a, b)
+    expected = TwoStageVAE.load(saved).generate(11, seed=5)
+    np.testing.assert_allclose(a / 255, expected, atol=0.5 / 255 + 1e-6)
+
+
+def test_generate_writes_a_folder_of_pngs(saved, tmp_path):
+    words = ("generate", saved, "-n", 3, "--stage", 1, "--plain", "--out")
+    assert command(*words, tmp_path / "samples") == 0
+    assert command(*words, tmp_path / "samples.npy") == 0
+    array = np.load(tmp_path / "samples.npy", allow_pickle=False)
+    files = sorted((tmp_path / "samples").iterdir())
+    assert [f.name for f in files] == ["00000.png", "00001.png", "00002.png"]
+    for file, image in zip(files, array, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), image[..., 0])
+
+
+def test_reconstruct_prints_the_error(saved, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ("reconstruct", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "y.npy")
+    assert command(*words) == 0
+    assert np.load(tmp_path / "y.npy").shape == (24, 4, 4, 1)
+    assert "24 images" in capsys.readouterr().out
+
+
+def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
+    with np.load(GOLDEN / "golden.npz", allow_pickle=False) as golden:
+        np.save(tmp_path / "x.npy", golden["x_train"])
+        np.savez(
+            tmp_path / "reference.npz",
+            images=golden["x_test"],
+            x=(golden["x_test"] / 255).astype("float32"),
+            mu=golden["eval/z_mean"],
+            sigma=np.exp(golden["eval/z_logsd"]),
+        )
+    words = ("import-checkpoint", GOLDEN / "stage2", "--out", tmp_path / "imported")
+    words += ("--data", tmp_path / "x.npy", "--reference", tmp_path / "reference.npz")
+    assert command(*words) == 0
+    printed = capsys.readouterr().out
+    assert "none missing, none left over" in printed
+    deviations = [float(line.split()[-1]) for line in printed.splitlines() if "deviation" in line]
+    assert len(deviations) == 3 and max(deviations) < 1e-4
+    loaded = TwoStageVAE.load(tmp_path / "imported")
+    assert loaded.config.image_shape == (16, 16, 3)
+    gammas = [float(stage.balancing.gamma) for stage in (loaded.stage1, loaded.stage2)]
+    assert gammas == pytest.approx([0.29, 0.63], abs=0.03)
