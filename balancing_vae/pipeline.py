@@ -539,7 +539,7 @@ class TwoStageVAE:
             states = TrainingStates(run_dir / "states" / f"stage{number}")
             done, history = states.load_latest(stage)
             self.history[:] = history or self.history
-            last = [SaveStates(states, self.history)]
+            last = [SaveStates(run_dir, states, self.history)]
         if done >= epochs:
             return
         stage.fit(
