@@ -55,10 +55,22 @@ def test_the_core_tests_pass(backend):
     assert done.returncode == 0, done.stdout
 
 
-def test_a_backend_that_is_not_installed_is_named():
-    done = run("nonsense", "-m", "balancing_vae", "demo")
+@pytest.mark.parametrize(
+    ("backend", "hidden", "message"),
+    [
+        ("nonsense", "", "KERAS_BACKEND is 'nonsense'; set it to one of tensorflow, jax, torch"),
+        ("jax", "jax", "'jax' is not installed; run `pip install jax`"),
+        ("tensorflow", "tensorflow", "'tensorflow' is not installed"),
+    ],
+)
+def test_a_backend_that_is_not_there_is_named(backend, hidden, message):
+    hide = f"import sys; sys.modules[{hidden!r}] = None; " if hidden else "import sys; "
+    on_the_command_line = hide + "from balancing_vae.cli import main; sys.exit(main(['demo']))"
+    done = run(backend, "-c", on_the_command_line)
     assert done.returncode == 2
-    assert "nonsense" in done.stderr and "Traceback" not in done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    in_python = run(backend, "-c", hide + "from balancing_vae import TwoStageVAE")
+    assert message in in_python.stderr
 
 
 def test_importing_the_package_imports_no_backend():

@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from balancing_vae.checks import check_backend
+
 COMMANDS: tuple[str, ...] = (
     "demo",
     "train",
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # TensorFlow's C++ side would log a page before the first line of ours.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        check_backend()
         return options.run(options) or 0
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"balancing-vae {options.command}: {error}", file=sys.stderr)
