@@ -47,7 +47,7 @@ def read_variables(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(prefix)
         names = reader.get_variable_to_shape_map()
         return {name: np.asarray(reader.get_tensor(name)) for name in names}
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
         raise ValueError(
             f"The checkpoint {prefix} is truncated or damaged; copy its files anew. "
             f"TensorFlow says: {str(error).splitlines()[0]}"
