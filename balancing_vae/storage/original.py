@@ -37,8 +37,8 @@ class ImportReport:
         missing: Variables that the networks need and the checkpoint lacks.
         left_over: Variables of the checkpoint that nothing took, the optimizer's left out.
         misshapen: Variables of another shape than the networks', with both shapes.
-        debias_missing: Scopes of batch normalisations without debias variables; their
-            moving averages count as settled.
+        debias_missing: Debias variables of batch normalisations that the checkpoint lacks;
+            the moving averages count as settled then.
     """
 
     assigned: int = 0
@@ -147,7 +147,7 @@ def assign_variables(
     report.left_over = sorted(
         name for name in variables if name not in wanted and not OPTIMIZER.search(name)
     )
-    if not (report.missing or report.misshapen):
+    if not (report.missing or report.misshapen or report.left_over):
         for variable, value in assignments:
             variable.assign(value)
         report.assigned = len(assignments)

@@ -1,0 +1,357 @@
+"""The two-stage VAE, from images to images, on tiny sizes."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import dense_networks
+from conftest import numbers
+from conftest import python_prints
+from conftest import tiny_pipeline
+
+from balancing_vae import Config
+from balancing_vae import GammaBalancing
+from balancing_vae import TwoStageVAE
+from balancing_vae.checks import as_float
+from balancing_vae.moments import mse
+from balancing_vae.presets import preset_config
+from balancing_vae.presets import preset_names
+
+
+@pytest.fixture(scope="module")
+def own(digits):
+    """A pipeline around somebody's own networks, trained."""
+    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), batch_size=16)
+    vae.fit(digits, verbose=False)
+    return vae
+
+
+@pytest.fixture(scope="module")
+def saved(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "run"
+    trained.save(folder)
+    return folder
+
+
+def weights_of(vae):
+    return [numbers(w) for stage in (vae.stage1, vae.stage2) for w in stage.weights]
+
+
+def assert_same_weights(first, second):
+    for a, b in zip(weights_of(first), weights_of(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# Training.
+
+
+def test_history_has_a_row_for_each_epoch_of_both_stages(trained):
+    assert [(row["stage"], row["epoch"]) for row in trained.history] == [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+    ]
+    for row in trained.history:
+        assert {"loss", "kl", "reconstruction", "mse", "gamma", "beta", "learning_rate"} <= set(row)
+        assert all(np.isfinite(value) for value in row.values())
+    gammas = [row["gamma"] for row in trained.history]
+    assert 1 > gammas[0] > gammas[1] > 0.9
+    assert 1 >= gammas[2] >= gammas[3] >= gammas[4] > 0.9
+    assert (trained.stage1.trained_epochs, trained.stage2.trained_epochs) == (2, 3)
+
+
+def test_same_seed_same_result(trained, digits):
+    keras.utils.set_random_seed(99)
+    again = tiny_pipeline()
+    again.fit(digits, verbose=False)
+    assert_same_weights(again, trained)
+    assert again.history == trained.history
+
+
+def test_another_seed_starts_from_other_weights():
+    networks = dense_networks((8, 8, 1), 4)
+    first, second, again = (tiny_pipeline(*networks, seed=seed).stage2 for seed in (0, 1, 0))
+    kernels = [numbers(stage.encoder.get_layer("fc0").kernel) for stage in (first, second, again)]
+    assert (kernels[0] != kernels[1]).any()
+    np.testing.assert_array_equal(kernels[0], kernels[2])
+
+
+def test_fit_shows_its_progress_and_logs_the_validation(digits, capsys):
+    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), epochs=1, epochs2=1)
+    rows = vae.fit(digits[:32], validation_data=digits[32:])
+    for row in rows:
+        assert {"val_loss", "val_mse", "val_kl"} <= set(row)
+        # An evaluation does not move gamma: there is nothing to log.
+        assert "val_gamma" not in row and "val_beta" not in row
+    shown = capsys.readouterr().err
+    for name in ("stage 1", "stage 2", "loss=", "kl=", "mse=", "gamma="):
+        assert name in shown
+
+
+def test_each_stage_is_an_ordinary_keras_model(digits):
+    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    history = vae.stage1.fit(
+        digits, epochs=2, batch_size=11, verbose=0, callbacks=[GammaBalancing(gamma=0.5)]
+    )
+    assert history.history["gamma"] == pytest.approx([0.5, 0.5], rel=0.1)
+    assert vae.stage1.trained_epochs == 2
+    assert set(vae.stage1.predict(digits, verbose=0)) >= {"mu", "log_sigma", "reconstruction"}
+
+
+def test_uint8_and_float_images_are_the_same(trained, digits):
+    for found, expected in zip(
+        trained.encode(digits[:9]), trained.encode(as_float(digits[:9])), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+# Encoding, reconstruction, generation.
+
+
+def test_encode_gives_the_heads_and_exponentiates_the_second(trained, digits):
+    mu, sigma = trained.encode(digits)
+    expected = trained.stage1.encoder(as_float(digits), training=False)
+    np.testing.assert_allclose(mu, numbers(expected[0]), atol=1e-5)
+    np.testing.assert_allclose(sigma, np.exp(numbers(expected[1])), rtol=1e-5)
+
+
+def test_encode_takes_memory_mapped_images(trained, digits, tmp_path):
+    np.save(tmp_path / "x.npy", digits)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(trained.encode(mapped), trained.encode(digits))
+
+
+def test_reconstruct_decodes_a_sample_of_the_posterior(trained, digits):
+    mu, sigma = trained.encode(digits)
+    noise = np.random.default_rng(7).standard_normal(mu.shape, dtype=np.float32)
+    expected = trained.decode(mu + sigma * noise)
+    np.testing.assert_array_equal(trained.reconstruct(digits, noise=noise), expected)
+    np.testing.assert_array_equal(trained.reconstruct(digits, seed=7), expected)
+    assert (trained.reconstruct(digits, seed=8) != expected).any()
+
+
+def test_reconstruction_is_normalised_on_request(trained, digits):
+    plain = trained.reconstruct(digits)
+    expected = trained.image_normalization.apply(plain, generated=False)
+    np.testing.assert_array_equal(trained.reconstruct(digits, normalize=True), expected)
+    one = trained.reconstruct(digits[:1], normalize=True)
+    np.testing.assert_allclose(one, trained.reconstruct(digits[:1]), atol=1e-6)
+
+
+def test_reconstruct_latents_samples_the_second_posterior(trained, digits):
+    mu, _ = trained.encode(digits)
+    noise = np.random.default_rng(7).standard_normal(mu.shape, dtype=np.float32)
+    mu_u, log_sigma_u = (numbers(y) for y in trained.stage2.encoder(mu))
+    expected = numbers(trained.stage2.decoder(mu_u + np.exp(log_sigma_u) * noise))
+    np.testing.assert_allclose(trained.reconstruct_latents(mu, seed=7), expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        trained.reconstruct_latents(mu, noise=noise), trained.reconstruct_latents(mu, seed=7)
+    )
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_generate(trained, stage, normalize):
+    images, z = trained.generate(11, stage, normalize, seed=5, return_latents=True)
+    assert images.shape == (11, 8, 8, 1) and z.shape == (11, 4)
+    assert images.dtype == z.dtype == np.float32
+    assert 0 <= images.min() and images.max() <= 1
+    np.testing.assert_array_equal(images, trained.decode(z))
+    # The first images do not depend on how many there are.
+    np.testing.assert_array_equal(images[:3], trained.generate(3, stage, normalize, seed=5))
+    # The noise given is the noise of the seed.
+    noise = np.random.default_rng(5).standard_normal((16, 4), dtype=np.float32)
+    np.testing.assert_array_equal(images, trained.generate(11, stage, normalize, noise=noise))
+    assert (images != trained.generate(11, stage, normalize, seed=6)).any()
+
+
+def test_stage_1_decodes_the_prior_itself(trained):
+    _, z = trained.generate(8, stage=1, normalize=False, seed=5, return_latents=True)
+    noise = np.random.default_rng(5).standard_normal((8, 4), dtype=np.float32)
+    np.testing.assert_array_equal(z, noise)
+
+
+def test_stage_2_decodes_the_second_prior_without_noise(trained):
+    _, z = trained.generate(8, stage=2, normalize=False, seed=5, return_latents=True)
+    noise = np.random.default_rng(5).standard_normal((8, 4), dtype=np.float32)
+    np.testing.assert_allclose(z, numbers(trained.stage2.decoder(noise)), atol=1e-5)
+
+
+def test_paper_mode_rescales_the_whole_sample_and_the_images(digits, own):
+    former = own.latent_normalization, own.image_normalization
+    try:
+        own.fit_normalization(digits, mode="paper")
+        images, z = own.generate(48, stage=2, seed=0, return_latents=True)
+        assert z.std(axis=0).mean() == pytest.approx(own.latent_normalization.target, rel=1e-5)
+        assert (images != own.decode(z)).any()
+        assert own.generate(1, stage=2, seed=0).shape == (1, 8, 8, 1)
+    finally:
+        own.latent_normalization, own.image_normalization = former
+
+
+def test_requests_out_of_range_are_refused(trained):
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        trained.generate(0)
+    with pytest.raises(ValueError, match="stage must be 1 or 2, got 3"):
+        trained.generate(1, stage=3)
+    untrained = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    with pytest.raises(ValueError, match="not fitted yet.*normalize=False"):
+        untrained.generate(1)
+
+
+# Gamma.
+
+
+def test_measure_gamma_is_the_root_of_the_reconstructions_error(own, digits):
+    former = [numbers(stage.balancing.running_mse) for stage in (own.stage1, own.stage2)]
+    try:
+        gammas = own.measure_gamma(digits, seed=3)
+        mu, _ = own.encode(digits)
+        expected = (
+            mse(as_float(digits), own.reconstruct(digits, seed=3)) ** 0.5,
+            mse(mu, own.reconstruct_latents(mu, seed=3)) ** 0.5,
+        )
+        assert gammas == pytest.approx(expected)
+        found = [float(numbers(stage.balancing.gamma)) for stage in (own.stage1, own.stage2)]
+        assert found == pytest.approx(expected, rel=1e-6)
+    finally:
+        for stage, value in zip((own.stage1, own.stage2), former, strict=True):
+            stage.balancing.running_mse.assign(value)
+
+
+def test_only_a_computed_gamma_is_measured(digits):
+    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), balancing={"name": "fixed", "gamma": 0.1})
+    with pytest.raises(ValueError, match="Only a computed gamma"):
+        vae.measure_gamma(digits)
+
+
+# Saving and loading.
+
+
+def test_saved_folder_holds_config_weights_and_history(saved, trained):
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "config.json",
+        "history.csv",
+        "stage1.weights.h5",
+        "stage2.weights.h5",
+    ]
+    description = json.loads((saved / "config.json").read_text())
+    assert description["format_version"] == 1
+    assert description["versions"]["keras"] == keras.__version__
+    assert Config.from_dict(description["config"]) == trained.config
+
+
+def test_loading_brings_everything_back(saved, trained):
+    vae = TwoStageVAE.load(saved)
+    assert_same_weights(vae, trained)
+    assert repr(vae) == repr(trained)
+    assert vae.history == trained.history
+    assert vae.latent_normalization == trained.latent_normalization
+    assert vae.image_normalization == trained.image_normalization
+
+
+def test_existing_folders_are_not_overwritten_unasked(saved, trained):
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        trained.save(saved)
+    trained.save(saved, overwrite=True)
+    assert (saved / "config.json").is_file()
+
+
+def test_own_networks_are_saved_and_loaded_in_a_fresh_process(own, tmp_path):
+    own.save(tmp_path / "run")
+    code = f"""
+import json
+from balancing_vae import TwoStageVAE
+vae = TwoStageVAE.load({str(tmp_path / "run")!r})
+for network in (vae.stage1.decoder, vae.stage2.decoder):
+    network.jit_compile = False
+images = vae.generate(3, stage=2, seed=1)
+print(json.dumps([repr(vae), images.tolist()]))
+"""
+    text, images = python_prints(code)
+    assert text == repr(own)
+    np.testing.assert_allclose(images, own.generate(3, stage=2, seed=1), atol=1e-6)
+
+
+def test_untrained_pipelines_are_saved_too(tmp_path):
+    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    vae.save(tmp_path / "run")
+    loaded = TwoStageVAE.load(tmp_path / "run")
+    assert loaded.latent_normalization is None
+    assert loaded.history == []
+    assert "not fitted" in repr(loaded)
+
+
+# Construction.
+
+
+def test_repr_tells_networks_sizes_gamma_and_epochs(trained):
+    text = repr(trained)
+    for part in (
+        "TwoStageVAE(own config, images (8, 8, 1))",
+        "stage 1: resnet; 4 latents",
+        f"{trained.stage1.count_params():,} parameters",
+        "kl_weight 16",
+        "(computed); 2 epochs trained",
+        "stage 2: latent, 2 x 16; 4 latents",
+        "kl_weight 1;",
+        "(computed); 3 epochs trained",
+        "normalisation: reference",
+    ):
+        assert part in text
+
+
+def test_kl_weight_is_the_formulas_or_ones_own():
+    networks = dense_networks((8, 8, 1), 4)
+    assert tiny_pipeline(*networks).stage1.kl_weight == (2 * 8 / 4) ** 2
+    assert tiny_pipeline(*networks, kl_weight=2.5).stage1.kl_weight == 2.5
+
+
+def test_presets_have_the_papers_hyperparameters():
+    assert {"cifar10", "celeba", "digits"} <= set(preset_names())
+    cifar10, celeba = preset_config("cifar10"), preset_config("celeba")
+    expected = {"batch_size": 100, "latent_dim": 64, "second_depth": 3, "lr_fac": 0.5}
+    for config in (cifar10, celeba):
+        assert {name: getattr(config, name) for name in expected} == expected
+    first = ("epochs", "lr", "lr_epochs", "epochs2", "lr2", "lr_epochs2", "second_dim")
+    assert [getattr(cifar10, name) for name in first] == [700, 1e-4, 250, 1400, 1e-4, 400, 2048]
+    assert [getattr(celeba, name) for name in first] == [70, 5e-5, 60, 140, 5e-5, 120, 4096]
+    assert (cifar10.network["num_scale"], celeba.network["num_scale"]) == (3, 4)
+
+
+def test_from_preset_takes_changes():
+    vae = TwoStageVAE.from_preset("digits", epochs=3, network={"base_dim": 4, "fc_dim": 8})
+    assert vae.config.epochs == 3
+    assert vae.config.network["name"] == "resnet"
+    assert vae.stage1.encoder.get_layer("conv0").filters == 4
+    assert vae.config.preset == "digits"
+    with pytest.raises(ValueError, match="Unknown hyperparameters.*epoch_count"):
+        TwoStageVAE.from_preset("digits", epoch_count=3)
+
+
+def test_optimizer_is_the_originals_adam():
+    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), lr=3e-4, lr2=2e-4)
+    for stage, lr in ((vae.stage1, 3e-4), (vae.stage2, 2e-4)):
+        config = stage.optimizer.get_config()
+        assert config["epsilon"] == 1e-8
+        assert (config["beta_1"], config["beta_2"]) == (0.9, 0.999)
+        assert config["weight_decay"] is None
+        assert float(numbers(stage.optimizer.learning_rate)) == pytest.approx(lr)
+    assert vae.stage1.optimizer is not vae.stage2.optimizer
+
+
+def test_networks_that_do_not_fit_are_refused():
+    encoder, decoder = dense_networks((8, 8, 1), 4)
+    with pytest.raises(ValueError, match="or neither"):
+        tiny_pipeline(encoder)
+    with pytest.raises(ValueError, match="takes latents of shape.*one latent size"):
+        tiny_pipeline(encoder, dense_networks((8, 8, 1), 5)[1])
+    with pytest.raises(ValueError, match="one image shape"):
+        tiny_pipeline(encoder, dense_networks((4, 4, 1), 4)[1])
+    with pytest.raises(ValueError, match="two outputs of one shape"):
+        tiny_pipeline(keras.Model(encoder.input, encoder.outputs[0]), decoder)
+    with pytest.raises(ValueError, match=r"the config says \(8, 8, 1\) and 4;"):
+        tiny_pipeline(*dense_networks((4, 4, 1), 3))
