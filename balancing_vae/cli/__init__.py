@@ -17,6 +17,7 @@ COMMANDS: tuple[str, ...] = (
     "reconstruct",
     "import_checkpoint",
     "datasets",
+    "fid",
 )
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.paths import cache_folder
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.saved_model import SavedModelInception
@@ -227,16 +227,14 @@ def download_graph() -> Path:
         FrozenInception(read_graph(download_graph()))
         ```
     """
-    from keras.utils import get_file
+    import pooch
 
     target = graph_folder() / GRAPH_NAME
     with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "inception-2015-12-05.tgz"
         try:
-            archive = get_file(
-                fname="inception-2015-12-05.tgz", origin=ARCHIVE_URL, cache_dir=folder
-            )
-        # Keras wraps what urllib raises into a bare Exception.
-        except Exception as error:
+            pooch.HTTPDownloader(progressbar=True)(ARCHIVE_URL, os.fspath(archive), None)
+        except OSError as error:
             raise OSError(
                 f"The Inception graph cannot be downloaded ({error}). "
                 + OFFLINE_RECIPE.format(folder=graph_folder())

@@ -1,12 +1,12 @@
 """TF-GAN's copy of the Inception network, a SavedModel, from a local folder."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.paths import sha256_of_folder
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.protocols import Protocol
 
@@ -42,7 +42,7 @@ class SavedModelInception(FeatureNetwork):
                 f"{folder} holds no saved_model.pb; expected the folder of TF-GAN's SavedModel "
                 "tensorflow/tfgan/eval/inception/1, or give a graph's .pb or .tgz."
             )
-        self.sha256 = sha256_of_folder(folder)
+        self.sha256 = _sha256(Path(folder))
         self._folder = folder
         self._model = tf.saved_model.load(os.fspath(folder))
         self._tensor = tf.constant
@@ -56,3 +56,13 @@ class SavedModelInception(FeatureNetwork):
                 "it is not tensorflow/tfgan/eval/inception/1."
             )
         return outputs["pool_3"].numpy().reshape(len(images), -1)
+
+
+def _sha256(folder: Path) -> str:
+    """Return one hash over the names and contents of all files in a folder."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{digest}  {path.relative_to(folder).as_posix()}\n".encode())
+    return total.hexdigest()

@@ -63,7 +63,7 @@ def import_tensorflow_gan() -> ModuleType:
         import_tensorflow_gan().eval.frechet_classifier_distance_from_activations
         ```
     """
-    if "tensorflow_gan" in sys.modules:
+    if sys.modules.get("tensorflow_gan"):
         return sys.modules["tensorflow_gan"]
     try:
         with _stand_ins():

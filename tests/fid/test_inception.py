@@ -1,8 +1,12 @@
 """The Inception network, on a stand-in graph with the real names and operations."""
 
+import functools
 import hashlib
 import io
 import tarfile
+import threading
+from http.server import SimpleHTTPRequestHandler
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -134,11 +138,9 @@ def test_graph_without_the_tensors():
 
 
 @pytest.fixture
-def accepted(monkeypatch, tmp_path):
-    """Let the stand-in pass for the real graph, in a cache of its own."""
+def accepted(monkeypatch):
+    """Let the stand-in pass for the real graph."""
     monkeypatch.setattr(inception, "GRAPH_SHA256", hashlib.sha256(stand_ins.graph()).hexdigest())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
 
 
 def write_graph(path):
@@ -179,10 +181,33 @@ def test_files_that_hold_no_graph(tmp_path):
         load_inception(write_archive(tmp_path / "other.tgz", "other.pb"))
 
 
+@pytest.fixture
+def served(tmp_path):
+    """Serve the test's folder over HTTP."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("localhost", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.mark.usefixtures("accepted")
-def test_download_into_the_cache(tmp_path, monkeypatch):
+def test_half_a_download_leaves_nothing(tmp_path, monkeypatch, served):
     archive = write_archive(tmp_path / "served.tgz")
-    monkeypatch.setattr(inception, "ARCHIVE_URL", archive.as_uri())
+    archive.write_bytes(archive.read_bytes()[:5000])
+    for name, error in (("served.tgz", ValueError), ("absent.tgz", OSError)):
+        monkeypatch.setattr(inception, "ARCHIVE_URL", f"{served}/{name}")
+        with pytest.raises(error, match="inception-2015-12-05.tgz"):
+            download_graph()
+    assert not inception.graph_folder().exists()
+
+
+@pytest.mark.usefixtures("accepted")
+def test_download_into_the_cache(tmp_path, monkeypatch, served):
+    archive = write_archive(tmp_path / "served.tgz")
+    monkeypatch.setattr(inception, "ARCHIVE_URL", f"{served}/served.tgz")
     network = load_inception()
     assert network.sha256 == inception.GRAPH_SHA256
     cached = inception.graph_folder() / inception.GRAPH_NAME

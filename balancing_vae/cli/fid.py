@@ -1,0 +1,115 @@
+"""`balancing-vae fid`: the distance between two sets of images, or a self-test."""
+
+import argparse
+import json
+
+from balancing_vae.cli.arguments import add_command
+
+_EXAMPLE = """
+balancing-vae fid data/cifar10 samples.npy --protocol asperti2020
+balancing-vae fid data/cifar10/train.npy folder-of-png --protocol clean --json
+balancing-vae fid cifar10_statistics.npz samples.npy --protocol ttur
+balancing-vae fid data/mnist samples.npy --features classifier:model.keras
+balancing-vae fid data/mnist samples.npy --features classifier:data/mnist
+balancing-vae fid --self-test --inception inception-2015-12-05.tgz
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `fid`."""
+    parser = add_command(
+        subparsers, "fid", "Measure the Fréchet distance between two sets of images.", _EXAMPLE
+    )
+    side = "images (.npy, a folder, a prepared dataset's test.npy) or statistics (.npz)"
+    parser.add_argument("real", metavar="A", nargs="?", help=f"real {side}")
+    parser.add_argument("generated", metavar="B", nargs="?", help=f"generated {side}")
+    add_measuring_arguments(parser)
+    parser.add_argument(
+        "--engine",
+        choices=("eigenvalues", "tfgan"),
+        default="eigenvalues",
+        help="what computes the distance (default: %(default)s; tfgan is an extra)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument(
+        "--self-test",
+        action="store_true",
+        help="check 10.3233274 on CIFAR-10; A and B, if given, are its train.npy and test.npy",
+    )
+    parser.set_defaults(run=run)
+
+
+def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `fid` and `evaluate` share: protocol, features, the graph's place.
+
+    Args:
+        parser: The subcommand's parser.
+    """
+    parser.add_argument(
+        "--protocol",
+        choices=("asperti2020", "dai2019", "ttur", "clean"),
+        default="asperti2020",
+        help="how images are prepared and which count (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--features",
+        default="inception",
+        metavar="inception|pixels|classifier:PATH",
+        help="what is compared (default: %(default)s); a distance in others is no FID. PATH is "
+        "a Keras model, or a labelled prepared dataset to train a small one on",
+    )
+    parser.add_argument(
+        "--inception",
+        metavar="PATH",
+        help="classify_image_graph_def.pb, inception-2015-12-05.tgz or TF-GAN's SavedModel "
+        "folder (default: the cache, TFHUB_CACHE_DIR, a download)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the distance, the number last on the last line."""
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.fid.score import load_network
+    from balancing_vae.fid.score import open_side
+    from balancing_vae.fid.score import score
+    from balancing_vae.fid.statistics import Statistics
+
+    with warnings_as_lines("fid"):
+        if options.self_test:
+            return _self_test(options)
+        if options.generated is None:
+            raise ValueError("give two sets of images, A and B, or --self-test; see --help.")
+        sides = [open_side(path) for path in (options.real, options.generated)]
+        if all(isinstance(side, Statistics) for side in sides):
+            network = None
+        else:
+            network = load_network(options.features, options.inception)
+        result = score(*sides, network, options.protocol, options.engine, progress=True)
+    if options.json:
+        paths = {"real": options.real, "generated": options.generated}
+        print(json.dumps(paths | result.to_dict()))
+    else:
+        counts = (_count(result.real_count), _count(result.generated_count))
+        print(
+            f"{result.distance}, protocol {result.protocol}, {counts[0]} real and {counts[1]} "
+            f"generated images: {result.value:.7g}"
+        )
+    return 0
+
+
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _self_test(options: argparse.Namespace) -> int:
+    from balancing_vae.fid.files import open_images
+    from balancing_vae.fid.inception import load_inception
+    from balancing_vae.fid.self_test import EXPECTED
+    from balancing_vae.fid.self_test import self_test
+
+    if options.generated is None:
+        raise ValueError("give CIFAR-10's train.npy and test.npy as A and B.")
+    images = [open_images(path) for path in (options.real, options.generated)]
+    value = self_test(*images, load_inception(options.inception), progress=True)
+    print(f"self-test passed: FID, protocol ttur, expected {EXPECTED}, measured {value:.7f}")
+    return 0
