@@ -18,6 +18,8 @@ COMMANDS: tuple[str, ...] = (
     "import_checkpoint",
     "datasets",
     "fid",
+    "evaluate",
+    "compare",
 )
 
 

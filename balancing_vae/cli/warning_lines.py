@@ -14,7 +14,7 @@ def warnings_as_lines(command: str) -> Iterator[None]:
         command: The subcommand's name.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("always", category=UserWarning, module="balancing_vae")
+        warnings.filterwarnings("default", category=UserWarning, module="balancing_vae")
         warnings.showwarning = lambda message, *_, **__: print(
             f"balancing-vae {command}: warning: {message}", file=sys.stderr
         )

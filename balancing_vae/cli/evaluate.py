@@ -1,0 +1,124 @@
+"""`balancing-vae evaluate`: REC, GEN-1 and GEN-2 of a run, into its `metrics.json`."""
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.fid import add_measuring_arguments
+
+_EXAMPLE = """
+balancing-vae evaluate runs/cifar10 --data data/cifar10
+balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
+balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `evaluate`."""
+    parser = add_command(
+        subparsers,
+        "evaluate",
+        "Measure reconstructions and samples of a run, without and with normalisation.",
+        _EXAMPLE,
+    )
+    parser.add_argument("run_folder", metavar="RUN", help="a saved run")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="PATH",
+        help="real images: a prepared dataset (its test.npy), another .npy, a folder",
+    )
+    add_measuring_arguments(parser)
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="sampling seeds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="real images, and as many generated ones (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print mean and deviation over seeds; write every number into `metrics.json`."""
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.fid.cache import content_sha256
+    from balancing_vae.fid.evaluation import choose_images
+    from balancing_vae.fid.evaluation import evaluate
+    from balancing_vae.fid.evaluation import summarise
+    from balancing_vae.fid.evaluation import two_stage_columns
+    from balancing_vae.fid.files import open_images
+    from balancing_vae.fid.metrics_file import write_metrics
+    from balancing_vae.fid.score import load_network
+    from balancing_vae.pipeline import TwoStageVAE
+
+    if options.seeds < 1 or options.images < 2:
+        raise ValueError("evaluating takes at least one seed and two images.")
+    with warnings_as_lines("evaluate"):
+        images = open_images(options.data)
+        network = load_network(options.features, options.inception)
+        vae = TwoStageVAE.load(options.run_folder)
+        real = choose_images(images, options.images)
+        rows = evaluate(
+            two_stage_columns(vae, real),
+            real,
+            network,
+            options.protocol,
+            range(options.seeds),
+            progress=True,
+        )
+    about = {
+        "dataset": _dataset_name(Path(options.data)),
+        "data": options.data,
+        "data_sha256": content_sha256(real),
+        "command": _command(options),
+        "versions": _versions(),
+    }
+    path = write_metrics(options.run_folder, [about | row for row in rows])
+    if options.json:
+        print(json.dumps([about | row for row in rows]))
+        return 0
+    for row in summarise(rows):
+        deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"
+        name = row["column"] + (", normalised" if row["normalized"] else "")
+        print(
+            f"{name:18} {row['distance']}, protocol {row['protocol']}, {row['real_count']:,} "
+            f"and {row['generated_count']:,} images: {row['value']:.4g}{deviation}"
+        )
+    print(f"written to {path}")
+    return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command with every option that decides the numbers."""
+    words = ["balancing-vae", "evaluate", options.run_folder]
+    for name in ("data", "protocol", "features", "seeds", "images"):
+        words += [f"--{name}", str(getattr(options, name))]
+    return shlex.join(words)
+
+
+def _dataset_name(path: Path) -> str:
+    """Return what a prepared dataset calls itself; else the name of the file or folder."""
+    folder = path if path.is_dir() else path.parent
+    description = folder / "dataset.json"
+    if description.is_file():
+        return json.loads(description.read_text(encoding="utf-8"))["name"]
+    return path.resolve().stem
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+
+    versions = {}
+    for package in ("balancing_vae", "keras", "tensorflow", "numpy", "scipy"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
