@@ -6,9 +6,12 @@ import shlex
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
 
 _EXAMPLE = """
+balancing-vae evaluate runs/digits --features pixels
 balancing-vae evaluate runs/cifar10 --data data/cifar10
 balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
 balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
@@ -23,13 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Measure reconstructions and samples of a run, without and with normalisation.",
         _EXAMPLE,
     )
-    parser.add_argument("run_folder", metavar="RUN", help="a saved run")
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="PATH",
-        help="real images: a prepared dataset (its test.npy), another .npy, a folder",
-    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    add_data_argument(parser)
     add_measuring_arguments(parser)
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="sampling seeds (default: %(default)s)"
@@ -53,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.evaluation import evaluate
     from balancing_vae.fid.evaluation import summarise
     from balancing_vae.fid.evaluation import two_stage_columns
-    from balancing_vae.fid.files import open_images
     from balancing_vae.fid.metrics_file import write_metrics
     from balancing_vae.fid.score import load_network
     from balancing_vae.pipeline import TwoStageVAE
@@ -61,9 +58,10 @@ def run(options: argparse.Namespace) -> int:
     if options.seeds < 1 or options.images < 2:
         raise ValueError("evaluating takes at least one seed and two images.")
     with warnings_as_lines("evaluate"):
-        images = open_images(options.data)
-        network = load_network(options.features, options.inception)
         vae = TwoStageVAE.load(options.run_folder)
+        preset = vae.config.preset
+        images = open_split(options.data, preset, "test")
+        network = load_network(options.features, options.inception)
         real = choose_images(images, options.images)
         rows = evaluate(
             two_stage_columns(vae, real),
@@ -74,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
             progress=True,
         )
     about = {
-        "dataset": _dataset_name(Path(options.data)),
-        "data": options.data,
+        "dataset": _dataset_name(options.data, preset),
+        "data": None if options.data is None else str(options.data),
         "data_sha256": content_sha256(real),
         "command": _command(options),
         "versions": _versions(),
@@ -97,19 +95,21 @@ def run(options: argparse.Namespace) -> int:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command with every option that decides the numbers."""
-    words = ["balancing-vae", "evaluate", options.run_folder]
+    words = ["balancing-vae", "evaluate", str(options.run_folder)]
     for name in ("data", "protocol", "features", "seeds", "images"):
-        words += [f"--{name}", str(getattr(options, name))]
+        if getattr(options, name) is not None:
+            words += [f"--{name}", str(getattr(options, name))]
     return shlex.join(words)
 
 
-def _dataset_name(path: Path) -> str:
-    """Return what a prepared dataset calls itself; else the name of the file or folder."""
-    folder = path if path.is_dir() else path.parent
-    description = folder / "dataset.json"
-    if description.is_file():
-        return json.loads(description.read_text(encoding="utf-8"))["name"]
-    return path.resolve().stem
+def _dataset_name(data: Path | None, preset: str) -> str:
+    """Return what the data call themselves: the preset's, a prepared folder, else a file."""
+    from balancing_vae import datasets
+    from balancing_vae.presets import load_preset
+
+    if data is None:
+        return load_preset(preset)["dataset"]["name"]
+    return datasets.open_prepared(data).name if data.is_dir() else data.stem
 
 
 def _versions() -> dict[str, str]:

@@ -34,7 +34,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--self-test",
         action="store_true",
-        help="check 10.3233274 on CIFAR-10; A and B, if given, are its train.npy and test.npy",
+        help="check FID 10.3233274 on CIFAR-10; A, if given, is its archive or prepared folder "
+        "(default: a download)",
     )
     parser.set_defaults(run=run)
 
@@ -102,14 +103,14 @@ def _count(count: int | None) -> str:
 
 
 def _self_test(options: argparse.Namespace) -> int:
-    from balancing_vae.fid.files import open_images
     from balancing_vae.fid.inception import load_inception
     from balancing_vae.fid.self_test import EXPECTED
+    from balancing_vae.fid.self_test import cifar10
     from balancing_vae.fid.self_test import self_test
 
-    if options.generated is None:
-        raise ValueError("give CIFAR-10's train.npy and test.npy as A and B.")
-    images = [open_images(path) for path in (options.real, options.generated)]
-    value = self_test(*images, load_inception(options.inception), progress=True)
+    if options.generated is not None:
+        raise ValueError("--self-test takes at most one path, that of CIFAR-10.")
+    network = load_inception(options.inception)
+    value = self_test(*cifar10(options.real), network, progress=True)
     print(f"self-test passed: FID, protocol ttur, expected {EXPECTED}, measured {value:.7f}")
     return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.datasets import open_prepared
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.features import FeatureNetwork
@@ -38,6 +39,8 @@ class Classifier(FeatureNetwork):
     def __init__(self, path: str | os.PathLike):
         import keras
 
+        from balancing_vae.backend import jit_compile_pays
+
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(
@@ -50,6 +53,7 @@ class Classifier(FeatureNetwork):
             model = keras.saving.load_model(path, compile=False)
             head = [layer for layer in model.layers if layer.weights][-1]
             self._model = keras.Model(model.inputs, head.input)
+            self._model.jit_compile = jit_compile_pays(convolutional=True)
         # Whatever Keras, zipfile or h5py says of a file that is no such model.
         except Exception as error:
             raise ValueError(
@@ -84,14 +88,14 @@ def dataset_classifier(folder: str | os.PathLike) -> Classifier:
     """Return the classifier of a labelled dataset, trained once and then kept in the cache.
 
     Args:
-        folder: A prepared dataset with `train.npy` and `train_labels.npy`.
+        folder: A prepared dataset whose training images have labels.
 
     Returns:
         `classifier:<folder's name>`.
 
     Raises:
-        FileNotFoundError: One of the files is missing.
-        ValueError: Images and labels do not fit.
+        FileNotFoundError: It is no prepared dataset.
+        ValueError: It has no training images, or no labels.
 
     Example:
         ```python
@@ -99,14 +103,13 @@ def dataset_classifier(folder: str | os.PathLike) -> Classifier:
         ```
     """
     folder = Path(folder).resolve()
-    images, labels = (folder / "train.npy", folder / "train_labels.npy")
-    for path in (images, labels):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"There is no {path}; a classifier is trained on a prepared dataset with labels: "
-                "give such a folder, or a Keras model file."
-            )
-    images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (images, labels))
+    prepared = open_prepared(folder)
+    images, labels = prepared.images("train"), prepared.labels("train")
+    if labels is None:
+        raise ValueError(
+            f"{folder} has no labels to train a classifier on: give a dataset that has some, or "
+            "a Keras model file."
+        )
     key = hashlib.sha256(f"{content_sha256(images)}{content_sha256(labels)}".encode()).hexdigest()
     path = cache_folder() / "classifiers" / key / f"{folder.name}.keras"
     if not path.is_file():
@@ -147,6 +150,8 @@ def train_classifier(
     """
     import keras
 
+    from balancing_vae.backend import jit_compile_pays
+
     if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
         raise ValueError(
             f"Images {images.dtype} {images.shape} and labels {labels.shape} were given; "
@@ -176,7 +181,12 @@ def train_classifier(
     trainer = keras.Sequential(
         [keras.Input(images.shape[1:], dtype="uint8"), keras.layers.Rescaling(1 / 255), model]
     )
-    trainer.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    trainer.compile(
+        "adam",
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit_compile_pays(convolutional=True),
+    )
     for epoch in range(epochs):
         order = np.random.default_rng((seed, epoch)).permutation(len(images))
         history = trainer.fit(

@@ -7,13 +7,16 @@ import numpy as np
 from PIL import Image
 from PIL import UnidentifiedImageError
 
+from balancing_vae.datasets import open_prepared
+from balancing_vae.datasets.prepared import DESCRIPTION_FILE
+
 
 def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
     """Open a set of images without reading it into memory.
 
     Args:
         path: A `.npy` array (memory-mapped); a prepared dataset, whose `test.npy` is
-            taken (for another split name its file); or a folder of image files.
+            taken (for another split give its file); or a folder of image files.
 
     Returns:
         Something with a length that gives arrays [n, h, w, c] when sliced.
@@ -33,13 +36,9 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
             f"There is no {path}; expected images (.npy, a folder of image files, a prepared "
             "dataset) or statistics (.npz)."
         )
-    if path.is_dir() and (path / "dataset.json").is_file():
-        path = path / "test.npy"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"The prepared dataset has no {path}: name the file of another split."
-            )
     if path.is_dir():
+        if (path / DESCRIPTION_FILE).is_file():
+            return open_prepared(path).images("test")
         return ImageFolder(path)
     if path.suffix != ".npy":
         raise ValueError(

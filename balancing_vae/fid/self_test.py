@@ -1,7 +1,14 @@
 """A check of the whole chain against a number that others publish."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
+from balancing_vae.datasets import open_prepared
+from balancing_vae.datasets import prepare
+from balancing_vae.datasets.prepared import DESCRIPTION_FILE
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measure import measure
@@ -9,6 +16,38 @@ from balancing_vae.fid.measure import measure
 EXPECTED = 10.3233274
 TOLERANCE = 1e-4
 _SAMPLES = 5000
+
+
+def cifar10(source: str | os.PathLike | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return CIFAR-10's training and test images as handed out, without a JPEG round trip.
+
+    Args:
+        source: CIFAR-10's archive, the folder it unpacks to, or a prepared dataset; None
+            downloads the archive.
+
+    Returns:
+        uint8 arrays [50000, 32, 32, 3] and [10000, 32, 32, 3].
+
+    Raises:
+        ValueError: It is not CIFAR-10, or was prepared with the JPEG round trip.
+        OSError: It is not there, or cannot be downloaded.
+
+    Example:
+        ```python
+        train, test = cifar10("cifar-10-python.tar.gz")
+        ```
+    """
+    if source is not None and (Path(source) / DESCRIPTION_FILE).is_file():
+        prepared = open_prepared(source)
+        if prepared.description.get("jpeg"):
+            raise ValueError(
+                f"{source} was prepared with the JPEG round trip, which the self-test's number "
+                "does not have: prepare it without --jpeg, or give the archive."
+            )
+        return prepared.images("train"), prepared.images("test")
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare("cifar10", source, Path(folder) / "cifar10")
+        return tuple(np.array(prepared.images(split)) for split in ("train", "test"))
 
 
 def self_test(
@@ -36,7 +75,7 @@ def self_test(
 
     Example:
         ```python
-        self_test(x_train, x_test, load_inception())
+        self_test(*cifar10(), load_inception())
         ```
     """
     for name, images, count in (("training", train, 50_000), ("test", test, 10_000)):

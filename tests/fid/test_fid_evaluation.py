@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.fid.comparison import compare
 from balancing_vae.fid.comparison import to_csv
 from balancing_vae.fid.comparison import to_json
@@ -246,10 +248,8 @@ def test_command_evaluate(tmp_path, capsys, form):
     from balancing_vae.pipeline import TwoStageVAE
 
     data = tmp_path / "data"
-    data.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (130, 8, 8, 1), dtype="uint8")
-    np.save(data / "test.npy", images)
-    (data / "dataset.json").write_text('{"name": "mnist"}')
+    write_prepared(data, "mnist", from_arrays({"test": (images, None)}, {}))
     network = {"name": "resnet", "base_dim": 4, "num_scale": 1, "fc_dim": 8}
     sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 50}
     vae = TwoStageVAE.from_preset("digits", network=network, **sizes)
@@ -278,7 +278,7 @@ def test_command_evaluate(tmp_path, capsys, form):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data", "absent"], "There is no absent"),
+        (["--data", "x.npy"], "config.json is missing"),
         (["--data", "x.npy", "--seeds", "0"], "at least one seed"),
     ],
 )

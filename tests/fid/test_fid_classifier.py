@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.fid import classifier
 from balancing_vae.fid.classifier import Classifier
 from balancing_vae.fid.classifier import train_classifier
@@ -45,6 +47,7 @@ def test_features_are_what_the_head_is_given(digits, path):
     assert len(network.sha256) == 64
 
 
+@pytest.mark.slow
 def test_training_is_reproducible(digits, tmp_path):
     images, labels = digits
     weights = []
@@ -77,11 +80,12 @@ def test_files_that_are_no_model(tmp_path):
 def test_classifier_of_a_dataset_is_trained_once(digits, tmp_path, monkeypatch):
     images, labels = digits
     folder = tmp_path / "mnist"
-    folder.mkdir()
-    np.save(folder / "train.npy", images[:200])
-    with pytest.raises(FileNotFoundError, match=r"There is no .*train_labels\.npy"):
+    write_prepared(folder, "mnist", from_arrays({"train": (images[:200], None)}, {}))
+    with pytest.raises(ValueError, match="mnist has no labels to train a classifier on"):
         load_network(f"classifier:{folder}")
-    np.save(folder / "train_labels.npy", labels[:200])
+    arrays = {"train": (images[:200], labels[:200])}
+    contents = from_arrays(arrays, {"classes": list("0123456789")})
+    write_prepared(folder, "mnist", contents, overwrite=True)
     network = load_network(f"classifier:{folder}")
     assert network.distance_name == "FD(classifier:mnist)"
     monkeypatch.setattr(classifier, "train_classifier", None)

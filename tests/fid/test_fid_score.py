@@ -5,19 +5,17 @@ import json
 
 import numpy as np
 import pytest
+import stand_ins
 
 from balancing_vae.cli import main
 from balancing_vae.fid import inception
-from balancing_vae.fid import self_test as self_test_module
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.inception import FrozenInception
 from balancing_vae.fid.measure import measure
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.score import load_network
 from balancing_vae.fid.score import score
-from balancing_vae.fid.self_test import self_test
 from balancing_vae.fid.statistics import Statistics
-from tests.fid import stand_ins
 
 RNG = np.random.default_rng(0)
 REAL = RNG.integers(0, 256, (2200, 4, 4, 3), dtype="uint8")
@@ -147,7 +145,7 @@ def test_command_with_the_graph(capsys, monkeypatch, tmp_path):
         ("fid real.npy", "give two sets of images"),
         ("fid real.npy absent.npy --features pixels", "There is no absent.npy"),
         ("fid real.npy fake.npy --inception absent.pb", "There is no file absent.pb"),
-        ("fid --self-test", "give CIFAR-10's train.npy and test.npy"),
+        ("fid --self-test a b --inception g.pb", "at most one path"),
     ],
 )
 def test_command_complains_in_one_line(capsys, words, message):
@@ -157,32 +155,3 @@ def test_command_complains_in_one_line(capsys, words, message):
     (line,) = output.err.splitlines()
     assert line.startswith("balancing-vae fid: ")
     assert message in line
-
-
-def cifar10(count, seed):
-    return np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype="uint8")
-
-
-def test_self_test_draws_its_samples_as_torch_fidelity(monkeypatch):
-    """Its logic on a stand-in: colour averages as features, so that nothing is slow."""
-
-    class Averages(Pixels):
-        def __call__(self, images, protocol):
-            return images.mean(axis=(1, 2))
-
-    train, test = cifar10(50_000, 0), cifar10(10_000, 1)
-    sides = []
-    for images in (train, test):
-        chosen = np.random.RandomState(2020).choice(len(images), 5000, replace=False)
-        x = images[chosen].astype("float64").mean(axis=(1, 2))
-        sides.append(Statistics(x.mean(axis=0), np.cov(x, rowvar=False), 5000))
-    expected = frechet_distance(*sides)
-    with pytest.raises(ValueError, match="expected 10.3233274"):
-        self_test(train, test, Averages())
-    monkeypatch.setattr(self_test_module, "EXPECTED", expected)
-    assert self_test(train, test, Averages()) == pytest.approx(expected, abs=1e-5)
-
-
-def test_self_test_wants_cifar10():
-    with pytest.raises(ValueError, match="The test images are uint8 .* needs CIFAR-10"):
-        self_test(cifar10(50_000, 0), cifar10(50, 1), Pixels())

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.fid.files import ImageFolder
 from balancing_vae.fid.files import open_images
 
@@ -25,11 +27,13 @@ def test_array_is_memory_mapped(tmp_path):
 
 
 def test_prepared_dataset(tmp_path):
-    (tmp_path / "dataset.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match="name the file of another split"):
-        open_images(tmp_path)
-    np.save(tmp_path / "test.npy", IMAGES)
-    np.testing.assert_array_equal(open_images(tmp_path), IMAGES)
+    arrays = {"train": (IMAGES[:3], None), "test": (IMAGES, None)}
+    write_prepared(tmp_path / "data", "mine", from_arrays(arrays, {}))
+    np.testing.assert_array_equal(open_images(tmp_path / "data"), IMAGES)
+    np.testing.assert_array_equal(open_images(tmp_path / "data" / "train.npy"), IMAGES[:3])
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    with pytest.raises(ValueError, match="prepare the dataset again"):
+        open_images(tmp_path / "data")
 
 
 def test_folder_is_sorted_and_sliced(tmp_path):
