@@ -4,6 +4,7 @@ import argparse
 import json
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.fid.protocols import PROTOCOLS
 
 _EXAMPLE = """
 balancing-vae fid data/cifar10 samples.npy --protocol asperti2020
@@ -48,7 +49,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--protocol",
-        choices=("asperti2020", "dai2019", "ttur", "clean"),
+        choices=tuple(PROTOCOLS),
         default="asperti2020",
         help="how images are prepared and which count (default: %(default)s)",
     )
@@ -103,7 +104,7 @@ def _count(count: int | None) -> str:
 
 
 def _self_test(options: argparse.Namespace) -> int:
-    from balancing_vae.fid.inception import load_inception
+    from balancing_vae.fid.inception_files import load_inception
     from balancing_vae.fid.self_test import EXPECTED
     from balancing_vae.fid.self_test import cifar10
     from balancing_vae.fid.self_test import self_test

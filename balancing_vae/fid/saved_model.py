@@ -2,16 +2,18 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.protocols import Protocol
+from balancing_vae.fid.replicas import Replica
+from balancing_vae.fid.replicas import ReplicatedNetwork
 
 
-class SavedModelInception(FeatureNetwork):
+class SavedModelInception(ReplicatedNetwork):
     """The SavedModel `tensorflow/tfgan/eval/inception/1`, without TensorFlow Hub.
 
     It takes images of 299 x 299 in [-1, 1] and gives `pool_3` and `logits`. It has no
@@ -20,6 +22,8 @@ class SavedModelInception(FeatureNetwork):
 
     Args:
         folder: The folder with `saved_model.pb` and `variables`.
+        devices: TensorFlow device names; a copy of the network runs on each. By default
+            all GPUs, or the CPU where there is none.
 
     Raises:
         FileNotFoundError: The folder is no SavedModel.
@@ -32,30 +36,39 @@ class SavedModelInception(FeatureNetwork):
     """
 
     name = "inception"
-    workers = 2
 
-    def __init__(self, folder: str | os.PathLike):
-        import tensorflow as tf
-
+    def __init__(self, folder: str | os.PathLike, devices: Sequence[str] | None = None):
         if not (Path(folder) / "saved_model.pb").is_file():
             raise FileNotFoundError(
                 f"{folder} holds no saved_model.pb; expected the folder of TF-GAN's SavedModel "
                 "tensorflow/tfgan/eval/inception/1, or give a graph's .pb or .tgz."
             )
+        super().__init__(devices)
         self.sha256 = _sha256(Path(folder))
         self._folder = folder
-        self._model = tf.saved_model.load(os.fspath(folder))
-        self._tensor = tf.constant
+        for device in self.devices:
+            self._free.put(self._replica(device))
 
-    def __call__(self, images: np.ndarray, protocol: Protocol) -> np.ndarray:
-        """Return float32 [n, 2048]; see `FeatureNetwork`."""
-        outputs = self._model(self._tensor(network_input(images, protocol)))
-        if "pool_3" not in outputs:
-            raise ValueError(
-                f"The SavedModel in {self._folder} gives {', '.join(outputs)}; expected pool_3: "
-                "it is not tensorflow/tfgan/eval/inception/1."
-            )
-        return outputs["pool_3"].numpy().reshape(len(images), -1)
+    def input_of(self, images: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, bool]:
+        """Return the images resized and scaled: this network does neither."""
+        return network_input(images, protocol), False
+
+    def _replica(self, device: str) -> Replica:
+        tf = self._tf
+        with tf.device(device):
+            model = tf.saved_model.load(os.fspath(self._folder))
+
+        def run(images: np.ndarray, raw: bool) -> np.ndarray:
+            with tf.device(device):
+                outputs = model(tf.constant(images))
+            if "pool_3" not in outputs:
+                raise ValueError(
+                    f"The SavedModel in {self._folder} gives {', '.join(outputs)}; expected "
+                    "pool_3: it is not tensorflow/tfgan/eval/inception/1."
+                )
+            return outputs["pool_3"].numpy()
+
+        return run
 
 
 def _sha256(folder: Path) -> str:

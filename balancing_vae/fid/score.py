@@ -18,7 +18,7 @@ from balancing_vae.fid.features import distance_name
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.files import ImageFolder
 from balancing_vae.fid.files import open_images
-from balancing_vae.fid.inception import load_inception
+from balancing_vae.fid.inception_files import load_inception
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol

@@ -1,7 +1,6 @@
 """The Inception network, on a stand-in graph with the real names and operations."""
 
 import functools
-import hashlib
 import io
 import tarfile
 import threading
@@ -13,12 +12,12 @@ import pytest
 import stand_ins
 import tensorflow as tf
 
-from balancing_vae.fid import inception
+from balancing_vae.fid import inception_files
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.inception import FrozenInception
-from balancing_vae.fid.inception import download_graph
-from balancing_vae.fid.inception import load_inception
-from balancing_vae.fid.inception import read_graph
+from balancing_vae.fid.inception_files import download_graph
+from balancing_vae.fid.inception_files import load_inception
+from balancing_vae.fid.inception_files import read_graph
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.preprocessing import prepare
 from balancing_vae.fid.protocols import PROTOCOLS
@@ -137,18 +136,12 @@ def test_graph_without_the_tensors():
         FrozenInception(tf.Graph().as_graph_def().SerializeToString())
 
 
-@pytest.fixture
-def accepted(monkeypatch):
-    """Let the stand-in pass for the real graph."""
-    monkeypatch.setattr(inception, "GRAPH_SHA256", hashlib.sha256(stand_ins.graph()).hexdigest())
-
-
 def write_graph(path):
     path.write_bytes(stand_ins.graph())
     return path
 
 
-def write_archive(path, name=inception.GRAPH_NAME):
+def write_archive(path, name=inception_files.GRAPH_NAME):
     with tarfile.open(path, "w:gz") as archive:
         for member, content in (("LICENSE", b"text"), (name, stand_ins.graph())):
             info = tarfile.TarInfo(member)
@@ -165,7 +158,7 @@ def test_another_hash_is_refused(tmp_path, write):
 
 
 @pytest.mark.usefixtures("accepted")
-@pytest.mark.parametrize("name", [inception.GRAPH_NAME, f"./{inception.GRAPH_NAME}"])
+@pytest.mark.parametrize("name", [inception_files.GRAPH_NAME, f"./{inception_files.GRAPH_NAME}"])
 def test_graph_and_archive_give_the_same(tmp_path, name):
     assert read_graph(write_graph(tmp_path / "g.pb")) == stand_ins.graph()
     assert read_graph(write_archive(tmp_path / "g.tgz", name)) == stand_ins.graph()
@@ -198,19 +191,19 @@ def test_half_a_download_leaves_nothing(tmp_path, monkeypatch, served):
     archive = write_archive(tmp_path / "served.tgz")
     archive.write_bytes(archive.read_bytes()[:5000])
     for name, error in (("served.tgz", ValueError), ("absent.tgz", OSError)):
-        monkeypatch.setattr(inception, "ARCHIVE_URL", f"{served}/{name}")
+        monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/{name}")
         with pytest.raises(error, match="inception-2015-12-05.tgz"):
             download_graph()
-    assert not inception.graph_folder().exists()
+    assert not inception_files.graph_folder().exists()
 
 
 @pytest.mark.usefixtures("accepted")
 def test_download_into_the_cache(tmp_path, monkeypatch, served):
     archive = write_archive(tmp_path / "served.tgz")
-    monkeypatch.setattr(inception, "ARCHIVE_URL", f"{served}/served.tgz")
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/served.tgz")
     network = load_inception()
-    assert network.sha256 == inception.GRAPH_SHA256
-    cached = inception.graph_folder() / inception.GRAPH_NAME
+    assert network.sha256 == inception_files.GRAPH_SHA256
+    cached = inception_files.graph_folder() / inception_files.GRAPH_NAME
     assert cached.read_bytes() == stand_ins.graph()
     archive.unlink()
     assert load_inception().sha256 == network.sha256
@@ -221,16 +214,16 @@ def test_download_into_the_cache(tmp_path, monkeypatch, served):
 
 @pytest.mark.usefixtures("accepted")
 def test_no_network(monkeypatch):
-    monkeypatch.setattr(inception, "ARCHIVE_URL", "http://localhost:9/inception.tgz")
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", "http://localhost:9/inception.tgz")
     with pytest.raises(OSError, match=r"cannot be downloaded.*--inception .* or unpack it and put"):
         download_graph()
-    assert not inception.graph_folder().exists()
+    assert not inception_files.graph_folder().exists()
 
 
 @pytest.mark.usefixtures("accepted")
 def test_saved_model(tmp_path, monkeypatch):
     hub = tmp_path / "hub"
-    folder = hub / inception.HUB_FOLDER
+    folder = hub / inception_files.HUB_FOLDER
     stand_ins.save_tfgan_model(folder)
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(hub))
     network = load_inception()
@@ -239,6 +232,8 @@ def test_saved_model(tmp_path, monkeypatch):
     assert network.distance_name == "FID"
     scaled = TF1_RESIZE(2 * (IMAGES / np.float32(255)) - 1, [299, 299])
     expected = tf.saved_model.load(str(folder))(scaled)["pool_3"].numpy()
+    assert_close(features(network, IMAGES, "asperti2020"), expected)
+    network.batch_size = 4
     assert_close(features(network, IMAGES, "asperti2020"), expected)
 
 
