@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
-import stand_ins
 
 from balancing_vae.fid import inception_files
+from fid import stand_ins
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
-import stand_ins
 import tensorflow as tf
 
 from balancing_vae.fid import inception_files
@@ -22,6 +21,7 @@ from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.preprocessing import prepare
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.saved_model import SavedModelInception
+from fid import stand_ins
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 32, 32, 3), dtype="uint8")

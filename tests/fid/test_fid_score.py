@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import stand_ins
 
 from balancing_vae.cli import main
 from balancing_vae.fid.distance import frechet_distance
@@ -14,6 +13,7 @@ from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.score import load_network
 from balancing_vae.fid.score import score
 from balancing_vae.fid.statistics import Statistics
+from fid import stand_ins
 
 RNG = np.random.default_rng(0)
 REAL = RNG.integers(0, 256, (2200, 4, 4, 3), dtype="uint8")

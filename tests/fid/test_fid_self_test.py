@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import stand_ins
 
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
@@ -14,6 +13,7 @@ from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.self_test import cifar10
 from balancing_vae.fid.self_test import self_test
 from balancing_vae.fid.statistics import Statistics
+from fid import stand_ins
 
 
 class Averages(Pixels):
