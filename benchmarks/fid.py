@@ -24,7 +24,7 @@ from inception_stand_in import torch_network
 from balancing_vae.fid.distance import trace_sqrt_product
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.inception import FrozenInception
-from balancing_vae.fid.measure import measure
+from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.pixels import Pixels
 
 REPETITIONS = 3

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.evaluation import summarise
     from balancing_vae.fid.evaluation import two_stage_columns
     from balancing_vae.fid.metrics_file import write_metrics
-    from balancing_vae.fid.score import load_network
+    from balancing_vae.fid.scoring import load_network
     from balancing_vae.pipeline import TwoStageVAE
 
     if options.seeds < 1 or options.images < 2:

@@ -71,9 +71,9 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the distance, the number last on the last line."""
     from balancing_vae.cli.warning_lines import warnings_as_lines
-    from balancing_vae.fid.score import load_network
-    from balancing_vae.fid.score import open_side
-    from balancing_vae.fid.score import score
+    from balancing_vae.fid.scoring import load_network
+    from balancing_vae.fid.scoring import open_side
+    from balancing_vae.fid.scoring import score
     from balancing_vae.fid.statistics import Statistics
 
     with warnings_as_lines("fid"):

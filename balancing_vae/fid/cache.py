@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.measure import measure
+from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.fid.statistics import Statistics

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from balancing_vae.fid.evaluation import summarise
 from balancing_vae.fid.metrics_file import METRICS_FILE
 from balancing_vae.fid.metrics_file import read_metrics
-from balancing_vae.fid.published import published
+from balancing_vae.fid.publications import published
 
 # Two cuts of the same faces: shown together, told apart in the table.
 _FAMILY = {"celeba140": "celeba"}

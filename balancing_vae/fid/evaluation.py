@@ -12,7 +12,7 @@ import numpy as np
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.measure import measure
+from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.fid.statistics import Statistics

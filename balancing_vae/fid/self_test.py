@@ -11,7 +11,7 @@ from balancing_vae.datasets import prepare
 from balancing_vae.datasets.prepared import DESCRIPTION_FILE
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.measure import measure
+from balancing_vae.fid.measuring import measure
 
 EXPECTED = 10.3233274
 TOLERANCE = 1e-4

@@ -12,7 +12,7 @@ from balancing_vae.fid.classifier import Classifier
 from balancing_vae.fid.classifier import train_classifier
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.protocols import PROTOCOLS
-from balancing_vae.fid.score import load_network
+from balancing_vae.fid.scoring import load_network
 
 
 @pytest.fixture(scope="module")

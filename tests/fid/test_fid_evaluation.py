@@ -19,13 +19,13 @@ from balancing_vae.fid.evaluation import choose_images
 from balancing_vae.fid.evaluation import evaluate
 from balancing_vae.fid.evaluation import summarise
 from balancing_vae.fid.evaluation import two_stage_columns
-from balancing_vae.fid.measure import measure
+from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.metrics_file import read_metrics
 from balancing_vae.fid.metrics_file import write_metrics
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.protocols import PROTOCOLS
-from balancing_vae.fid.published import published
-from balancing_vae.fid.score import score
+from balancing_vae.fid.publications import published
+from balancing_vae.fid.scoring import score
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4400, 4, 4, 3), dtype="uint8")
 

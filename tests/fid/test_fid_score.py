@@ -8,10 +8,10 @@ import pytest
 from balancing_vae.cli import main
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.inception import FrozenInception
-from balancing_vae.fid.measure import measure
+from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.pixels import Pixels
-from balancing_vae.fid.score import load_network
-from balancing_vae.fid.score import score
+from balancing_vae.fid.scoring import load_network
+from balancing_vae.fid.scoring import score
 from balancing_vae.fid.statistics import Statistics
 from fid import stand_ins
 
