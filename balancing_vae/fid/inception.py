@@ -43,9 +43,6 @@ class FrozenInception(ReplicatedNetwork):
         tf = self._tf
         self.sha256 = hashlib.sha256(graph).hexdigest()
         definition = tf.compat.v1.GraphDef.FromString(graph)
-        for node in definition.node:
-            # Stored shapes say batch 1; they are inferred anew for any batch.
-            node.attr.pop("_output_shapes", None)
         with tf.Graph().as_default() as tensorflow_graph:
             copies = [self._import(definition, device) for device in self.devices]
         # The graph holds operations that only graphs of its age may hold. A session runs
