@@ -19,6 +19,9 @@ COMMANDS: tuple[str, ...] = (
     "reconstruct",
     "import_checkpoint",
     "datasets",
+    "fid",
+    "evaluate",
+    "compare",
 )
 
 

@@ -1,0 +1,42 @@
+"""`balancing-vae compare`: runs beside the published numbers."""
+
+import argparse
+
+from balancing_vae.cli.arguments import add_command
+
+_EXAMPLE = """
+balancing-vae compare runs/cifar10
+balancing-vae compare runs/a runs/b --dataset cifar10 --format csv
+balancing-vae compare runs/celeba --plot comparison.png
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `compare`."""
+    parser = add_command(
+        subparsers, "compare", "Set evaluated runs beside the published numbers.", _EXAMPLE
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run that was evaluated")
+    parser.add_argument("--dataset", help="cifar10, celeba, mnist, ... (default: the runs')")
+    parser.add_argument(
+        "--format",
+        choices=("markdown", "csv", "json"),
+        default="markdown",
+        help="of the table (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE", help="also draw bars into FILE (.png, .pdf, .svg)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table, and draw it where a file is named."""
+    from balancing_vae.fid import comparison
+    from balancing_vae.fid.comparison_plot import plot
+
+    rows = comparison.compare(options.runs, options.dataset)
+    print(getattr(comparison, f"to_{options.format}")(rows))
+    if options.plot:
+        plot(rows, options.plot)
+    return 0

@@ -1,0 +1,124 @@
+"""`balancing-vae evaluate`: REC, GEN-1 and GEN-2 of a run, into its `metrics.json`."""
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
+from balancing_vae.cli.fid import add_measuring_arguments
+
+_EXAMPLE = """
+balancing-vae evaluate runs/digits --features pixels
+balancing-vae evaluate runs/cifar10 --data data/cifar10
+balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
+balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `evaluate`."""
+    parser = add_command(
+        subparsers,
+        "evaluate",
+        "Measure reconstructions and samples of a run, without and with normalisation.",
+        _EXAMPLE,
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    add_data_argument(parser)
+    add_measuring_arguments(parser)
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="sampling seeds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="real images, and as many generated ones (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print mean and deviation over seeds; write every number into `metrics.json`."""
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.fid.cache import content_sha256
+    from balancing_vae.fid.evaluation import choose_images
+    from balancing_vae.fid.evaluation import evaluate
+    from balancing_vae.fid.evaluation import summarise
+    from balancing_vae.fid.evaluation import two_stage_columns
+    from balancing_vae.fid.metrics_file import write_metrics
+    from balancing_vae.fid.scoring import load_network
+    from balancing_vae.pipeline import TwoStageVAE
+
+    if options.seeds < 1 or options.images < 2:
+        raise ValueError("evaluating takes at least one seed and two images.")
+    with warnings_as_lines("evaluate"):
+        vae = TwoStageVAE.load(options.run_folder)
+        preset = vae.config.preset
+        images = open_split(options.data, preset, "test")
+        network = load_network(options.features, options.inception)
+        real = choose_images(images, options.images)
+        rows = evaluate(
+            two_stage_columns(vae, real),
+            real,
+            network,
+            options.protocol,
+            range(options.seeds),
+            progress=True,
+        )
+    about = {
+        "dataset": _dataset_name(options.data, preset),
+        "data": None if options.data is None else str(options.data),
+        "data_sha256": content_sha256(real),
+        "command": _command(options),
+        "versions": _versions(),
+    }
+    path = write_metrics(options.run_folder, [about | row for row in rows])
+    if options.json:
+        print(json.dumps([about | row for row in rows]))
+        return 0
+    for row in summarise(rows):
+        deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"
+        name = row["column"] + (", normalised" if row["normalized"] else "")
+        print(
+            f"{name:18} {row['distance']}, protocol {row['protocol']}, {row['real_count']:,} "
+            f"and {row['generated_count']:,} images: {row['value']:.4g}{deviation}"
+        )
+    print(f"written to {path}")
+    return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command with every option that decides the numbers."""
+    words = ["balancing-vae", "evaluate", str(options.run_folder)]
+    for name in ("data", "protocol", "features", "seeds", "images"):
+        if getattr(options, name) is not None:
+            words += [f"--{name}", str(getattr(options, name))]
+    return shlex.join(words)
+
+
+def _dataset_name(data: Path | None, preset: str) -> str:
+    """Return what the data call themselves: the preset's, a prepared folder, else a file."""
+    from balancing_vae import datasets
+    from balancing_vae.presets import load_preset
+
+    if data is None:
+        return load_preset(preset)["dataset"]["name"]
+    return datasets.open_prepared(data).name if data.is_dir() else data.stem
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+
+    versions = {}
+    for package in ("balancing_vae", "keras", "tensorflow", "numpy", "scipy"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions

@@ -1,0 +1,117 @@
+"""`balancing-vae fid`: the distance between two sets of images, or a self-test."""
+
+import argparse
+import json
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.fid.protocols import PROTOCOLS
+
+_EXAMPLE = """
+balancing-vae fid data/cifar10 samples.npy --protocol asperti2020
+balancing-vae fid data/cifar10/train.npy folder-of-png --protocol clean --json
+balancing-vae fid cifar10_statistics.npz samples.npy --protocol ttur
+balancing-vae fid data/mnist samples.npy --features classifier:model.keras
+balancing-vae fid data/mnist samples.npy --features classifier:data/mnist
+balancing-vae fid --self-test --inception inception-2015-12-05.tgz
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `fid`."""
+    parser = add_command(
+        subparsers, "fid", "Measure the Fréchet distance between two sets of images.", _EXAMPLE
+    )
+    side = "images (.npy, a folder, a prepared dataset's test.npy) or statistics (.npz)"
+    parser.add_argument("real", metavar="A", nargs="?", help=f"real {side}")
+    parser.add_argument("generated", metavar="B", nargs="?", help=f"generated {side}")
+    add_measuring_arguments(parser)
+    parser.add_argument(
+        "--engine",
+        choices=("eigenvalues", "tfgan"),
+        default="eigenvalues",
+        help="what computes the distance (default: %(default)s; tfgan is an extra)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument(
+        "--self-test",
+        action="store_true",
+        help="check FID 10.3233274 on CIFAR-10; A, if given, is its archive or prepared folder "
+        "(default: a download)",
+    )
+    parser.set_defaults(run=run)
+
+
+def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `fid` and `evaluate` share: protocol, features, the graph's place.
+
+    Args:
+        parser: The subcommand's parser.
+    """
+    parser.add_argument(
+        "--protocol",
+        choices=tuple(PROTOCOLS),
+        default="asperti2020",
+        help="how images are prepared and which count (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--features",
+        default="inception",
+        metavar="inception|pixels|classifier:PATH",
+        help="what is compared (default: %(default)s); a distance in others is no FID. PATH is "
+        "a Keras model, or a labelled prepared dataset to train a small one on",
+    )
+    parser.add_argument(
+        "--inception",
+        metavar="PATH",
+        help="classify_image_graph_def.pb, inception-2015-12-05.tgz or TF-GAN's SavedModel "
+        "folder (default: the cache, TFHUB_CACHE_DIR, a download)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the distance, the number last on the last line."""
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.fid.scoring import load_network
+    from balancing_vae.fid.scoring import open_side
+    from balancing_vae.fid.scoring import score
+    from balancing_vae.fid.statistics import Statistics
+
+    with warnings_as_lines("fid"):
+        if options.self_test:
+            return _self_test(options)
+        if options.generated is None:
+            raise ValueError("give two sets of images, A and B, or --self-test; see --help.")
+        sides = [open_side(path) for path in (options.real, options.generated)]
+        if all(isinstance(side, Statistics) for side in sides):
+            network = None
+        else:
+            network = load_network(options.features, options.inception)
+        result = score(*sides, network, options.protocol, options.engine, progress=True)
+    if options.json:
+        paths = {"real": options.real, "generated": options.generated}
+        print(json.dumps(paths | result.to_dict()))
+    else:
+        counts = (_count(result.real_count), _count(result.generated_count))
+        print(
+            f"{result.distance}, protocol {result.protocol}, {counts[0]} real and {counts[1]} "
+            f"generated images: {result.value:.7g}"
+        )
+    return 0
+
+
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _self_test(options: argparse.Namespace) -> int:
+    from balancing_vae.fid.inception_files import load_inception
+    from balancing_vae.fid.self_test import EXPECTED
+    from balancing_vae.fid.self_test import cifar10
+    from balancing_vae.fid.self_test import self_test
+
+    if options.generated is not None:
+        raise ValueError("--self-test takes at most one path, that of CIFAR-10.")
+    network = load_inception(options.inception)
+    value = self_test(*cifar10(options.real), network, progress=True)
+    print(f"self-test passed: FID, protocol ttur, expected {EXPECTED}, measured {value:.7f}")
+    return 0

@@ -1,0 +1,98 @@
+"""Statistics that were computed before, found again by the content they came from."""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.protocols import Protocol
+from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.fid.statistics import Statistics
+
+
+def cache_folder() -> Path:
+    """Return the user's cache for this package; what is in it may be deleted at any time."""
+    import pooch
+
+    return Path(pooch.os_cache("balancing_vae"))
+
+
+def cached_statistics(
+    images: np.ndarray,
+    network: FeatureNetwork,
+    protocol: str | Protocol,
+    generated: bool = False,
+    progress: bool = False,
+) -> Statistics:
+    """Return the statistics of a set of images, computed only where they are not kept yet.
+
+    The key is a sha256 over the images' content, the protocol's fields, the side, and the
+    features' name and hash: neither a file's name nor its date matters. One file in the
+    cache holds `mu` and `sigma`, 32 MiB at 2,048 features.
+
+    Args:
+        images: As in `extract`.
+        network: Gives the features.
+        protocol: Name or `Protocol`.
+        generated: Whether these images are the generated side.
+        progress: Whether to show a bar on stderr.
+
+    Returns:
+        The statistics, with protocol and features.
+
+    Raises:
+        ValueError: The images are not what they should be.
+        OSError: The cache cannot be written to.
+
+    Example:
+        ```python
+        cached_statistics(np.load("test.npy", mmap_mode="r"), load_inception(), "asperti2020")
+        ```
+    """
+    protocol = get_protocol(protocol)
+    key = hashlib.sha256(
+        repr(
+            (
+                content_sha256(images),
+                protocol,
+                generated and protocol.stretch,
+                network.name,
+                network.sha256,
+            )
+        ).encode()
+    )
+    path = cache_folder() / "statistics" / f"{key.hexdigest()}.npz"
+    if path.is_file():
+        try:
+            return Statistics.load(path)
+        except ValueError as error:
+            warnings.warn(f"The cache is broken and rebuilt: {error}", stacklevel=2)
+    statistics = measure(images, network, protocol, generated, progress)
+    statistics.save(path)
+    return statistics
+
+
+def content_sha256(images: np.ndarray) -> str:
+    """Return the hash of a set of images: their number, shape, dtype and values.
+
+    Args:
+        images: Array, or anything with a length that gives arrays when sliced. Only a
+            part is in memory at a time.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        ```python
+        content_sha256(np.load("test.npy", mmap_mode="r"))
+        ```
+    """
+    total = hashlib.sha256()
+    for start in range(0, len(images), 1024):
+        part = np.ascontiguousarray(images[start : start + 1024])
+        total.update(f"{part.dtype.str}{part.shape}".encode())
+        total.update(part)
+    return total.hexdigest()

@@ -1,0 +1,127 @@
+"""From images to features: what a feature network is, and running it over a set."""
+
+from abc import ABC
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
+
+import numpy as np
+from tqdm import tqdm
+
+from balancing_vae.fid.preprocessing import prepare
+from balancing_vae.fid.protocols import Protocol
+from balancing_vae.fid.protocols import get_protocol
+
+
+class FeatureNetwork(ABC):
+    """Something that turns images into feature vectors.
+
+    Attributes:
+        name: `inception`, or what a distance in these features is called after.
+        sha256: Hash of the weights; None where there are none.
+        batch_size: Images that are given at once.
+        workers: Batches that are worth having under way at the same time.
+    """
+
+    name: str
+    sha256: str | None = None
+    batch_size: int = 64
+    workers: int = 1
+
+    @abstractmethod
+    def __call__(self, images: np.ndarray, protocol: Protocol) -> np.ndarray:
+        """Return the features of a batch; called from several threads.
+
+        Args:
+            images: float32 array [n, h, w, 3] in 0..255, as `prepare` gives.
+            protocol: Says how images are resized and scaled, where the network leaves
+                that open.
+
+        Returns:
+            Real array [n, d].
+        """
+
+    def running(self) -> AbstractContextManager:
+        """Return a context to hold while batches are under way; by default it does nothing."""
+        return nullcontext()
+
+    @property
+    def distance_name(self) -> str:
+        """What a Fréchet distance in these features is called: FID only for Inception."""
+        return distance_name(self.name)
+
+
+def distance_name(features: str | None) -> str:
+    """Return `FID` for Inception's features, `FD(<name>)` for any other.
+
+    Args:
+        features: The features' name; None where a file does not tell it.
+
+    Returns:
+        The name to print and store beside the number.
+
+    Example:
+        ```python
+        distance_name("pixels")  # FD(pixels)
+        ```
+    """
+    return "FID" if features == "inception" else f"FD({features or 'unknown'})"
+
+
+def extract(
+    images: np.ndarray,
+    network: FeatureNetwork,
+    protocol: str | Protocol,
+    generated: bool = False,
+    progress: bool = False,
+) -> Iterator[np.ndarray]:
+    """Yield the features of the images that the protocol uses, in their order.
+
+    Only a few batches are in memory at a time, so `images` may be memory-mapped or read
+    from files slice by slice.
+
+    Args:
+        images: Array, or anything with a length that gives arrays when sliced: uint8 in
+            0..255 or floats in [0, 1], [n, h, w], [n, h, w, 1] or [n, h, w, 3].
+        network: Gives the features.
+        protocol: Name or `Protocol`.
+        generated: Whether these images are the generated side.
+        progress: Whether to show a bar on stderr.
+
+    Yields:
+        Arrays [at most network.batch_size, d].
+
+    Raises:
+        ValueError: The images are not what they should be; the message names the first.
+
+    Example:
+        ```python
+        features = np.concatenate(list(extract(images, Pixels(), "ttur")))
+        ```
+    """
+    protocol = get_protocol(protocol)
+    used = protocol.used(len(images))
+
+    def run(start: int) -> np.ndarray:
+        batch = images[start : min(start + network.batch_size, used)]
+        return network(prepare(batch, protocol, generated, first=start), protocol)
+
+    with (
+        network.running(),
+        ThreadPoolExecutor(network.workers) as pool,
+        tqdm(total=used, unit="image", desc=network.name, disable=not progress) as bar,
+    ):
+        under_way: deque = deque()
+        for start in range(0, used, network.batch_size):
+            if len(under_way) == network.workers:
+                features = under_way.popleft().result()
+                bar.update(len(features))
+                yield features
+            under_way.append(pool.submit(run, start))
+        for batch in under_way:
+            features = batch.result()
+            bar.update(len(features))
+            yield features

@@ -1,0 +1,150 @@
+"""Where the Inception network comes from: a file, the cache, a download; always verified."""
+
+import hashlib
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+from balancing_vae.fid.cache import cache_folder
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.inception import FrozenInception
+from balancing_vae.fid.saved_model import SavedModelInception
+from balancing_vae.storage.atomic import atomic_file
+
+GRAPH_NAME = "classify_image_graph_def.pb"
+GRAPH_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
+ARCHIVE_URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+# Where TensorFlow Hub keeps https://tfhub.dev/tensorflow/tfgan/eval/inception/1.
+HUB_FOLDER = "c4be6b55dc0338e82546082d22184ebdc77d76cf"
+OFFLINE_RECIPE = (
+    f"On a machine with a network, fetch {ARCHIVE_URL} and bring the file here; then pass "
+    f"`--inception inception-2015-12-05.tgz`, or unpack it and put {GRAPH_NAME} into "
+    "{folder}."
+)
+
+
+def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
+    """Return the Inception network from a file, from where it is kept, or by download.
+
+    Args:
+        path: `classify_image_graph_def.pb`, the `.tgz` that holds it, or the folder of
+            TF-GAN's SavedModel. None: the cache, else TF-GAN's SavedModel under
+            `$TFHUB_CACHE_DIR`, else a download into the cache.
+
+    Returns:
+        A network called `inception`.
+
+    Raises:
+        FileNotFoundError: There is nothing at `path`.
+        ValueError: The graph's sha256 is not the one of 2015-12-05.
+        OSError: It cannot be downloaded; the message says how to bring it offline.
+
+    Example:
+        ```python
+        network = load_inception("inception-2015-12-05.tgz")
+        ```
+    """
+    if path is None:
+        cached = graph_folder() / GRAPH_NAME
+        hub = Path(os.environ.get("TFHUB_CACHE_DIR", "")) / HUB_FOLDER
+        if cached.is_file():
+            path = cached
+        elif os.environ.get("TFHUB_CACHE_DIR") and hub.is_dir():
+            path = hub
+        else:
+            path = download_graph()
+    if Path(path).is_dir():
+        return SavedModelInception(path)
+    return FrozenInception(read_graph(path))
+
+
+def read_graph(path: str | os.PathLike) -> bytes:
+    """Return the graph in a file, its sha256 verified.
+
+    Args:
+        path: `classify_image_graph_def.pb`, or `inception-2015-12-05.tgz`.
+
+    Returns:
+        The serialised GraphDef.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds no graph, or one of another sha256.
+
+    Example:
+        ```python
+        len(read_graph("inception-2015-12-05.tgz"))  # 95673916
+        ```
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}; expected {GRAPH_NAME} or inception-2015-12-05.tgz. "
+            + OFFLINE_RECIPE.format(folder=graph_folder())
+        )
+    graph = _from_archive(path) if path.suffix in (".tgz", ".gz") else path.read_bytes()
+    found = hashlib.sha256(graph).hexdigest()
+    if found != GRAPH_SHA256:
+        raise ValueError(
+            f"{path} is not the Inception graph of 2015-12-05: its sha256 is {found}, expected "
+            f"{GRAPH_SHA256}. A FID with it would be comparable with nothing. "
+            + OFFLINE_RECIPE.format(folder=graph_folder())
+        )
+    return graph
+
+
+def download_graph() -> Path:
+    """Download the graph into the cache, with a progress bar, its sha256 verified.
+
+    Returns:
+        The file in the cache.
+
+    Raises:
+        OSError: There is no network, or no such file any more; the message says how to
+            bring it offline.
+        ValueError: What came is not the graph.
+
+    Example:
+        ```python
+        FrozenInception(read_graph(download_graph()))
+        ```
+    """
+    import pooch
+
+    target = graph_folder() / GRAPH_NAME
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "inception-2015-12-05.tgz"
+        try:
+            pooch.HTTPDownloader(progressbar=True)(ARCHIVE_URL, os.fspath(archive), None)
+        except OSError as error:
+            raise OSError(
+                f"The Inception graph cannot be downloaded ({error}). "
+                + OFFLINE_RECIPE.format(folder=graph_folder())
+            ) from error
+        graph = read_graph(archive)
+    with atomic_file(target) as temporary:
+        temporary.write_bytes(graph)
+    return target
+
+
+def graph_folder() -> Path:
+    """Return the folder in the cache that holds the graph."""
+    return cache_folder() / "inception-2015-12-05"
+
+
+def _from_archive(path: Path) -> bytes:
+    """Return the graph's bytes from the archive, without unpacking the archive."""
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile() and Path(member.name).name == GRAPH_NAME:
+                    return archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{path} is no readable archive ({error}); expected inception-2015-12-05.tgz: "
+            "fetch it again."
+        ) from error
+    raise ValueError(
+        f"{path} holds no {GRAPH_NAME}; expected inception-2015-12-05.tgz: fetch it again."
+    )

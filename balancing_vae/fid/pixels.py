@@ -1,0 +1,26 @@
+"""The plainest features: the pixels themselves."""
+
+import numpy as np
+
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.protocols import Protocol
+
+
+class Pixels(FeatureNetwork):
+    """Pixel values in [0, 1] as features, at the images' own size: d = 3 height width.
+
+    A distance in them is `FD(pixels)`. It needs no network; it sees colours and layout,
+    no content. Of the protocol, quantisation, stretch and batch remainder apply.
+
+    Example:
+        ```python
+        Statistics.from_batches(extract(images, Pixels(), "ttur"))
+        ```
+    """
+
+    name = "pixels"
+    batch_size = 1024
+
+    def __call__(self, images: np.ndarray, protocol: Protocol) -> np.ndarray:
+        """Return [n, 3 height width] in [0, 1]; see `FeatureNetwork`."""
+        return images.reshape(len(images), -1) / np.float32(255)

@@ -1,0 +1,143 @@
+"""The evaluation protocols behind published FIDs, as data.
+
+Two FIDs can be compared only where both were measured in the same way. What "the
+same way" means is written down here, once a protocol.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How images become what the feature network sees, and which of them count.
+
+    All four protocols below use the Inception network of 2015-12-05 and its layer
+    `pool_3`. A protocol of one's own is another instance, under another name:
+    `dataclasses.replace(PROTOCOLS["ttur"], name="mine", quantisation="none")`.
+
+    Attributes:
+        name: What is printed and stored beside every number.
+        resize: `tf1_bilinear` (no half-pixel centres, no antialiasing) or `pil_bicubic`
+            (Pillow's, antialiased, in floating point, clipped to 0..255), to 299 x 299.
+        center: Subtracted from pixel values in 0..255.
+        scale: What the result is then divided by.
+        quantisation: What happens to floating-point images: `none`, `truncate` to
+            8 bits (`uint8(255 x)`), or `round` to the nearest of the 256 levels.
+            Images that are uint8 already pass through unchanged.
+        batch_size: The program behind the protocol works in batches of this many images
+            and drops the last incomplete one (unless it is the only one); None: it
+            keeps every image. How many images the network here is given at once is
+            another matter and changes nothing.
+        stretch: Whether each generated image is stretched to its own minimum..maximum.
+        ddof: The covariance divides by n - `ddof`.
+        source: The program and the paper that it stands for.
+    """
+
+    name: str
+    resize: Literal["tf1_bilinear", "pil_bicubic"]
+    center: float
+    scale: float
+    quantisation: Literal["none", "truncate", "round"]
+    batch_size: int | None
+    stretch: bool
+    ddof: int
+    source: str
+
+    def used(self, count: int) -> int:
+        """Return how many of `count` images enter the statistics, counted from the first.
+
+        Args:
+            count: Number of images at hand.
+
+        Returns:
+            `count`, less the incomplete last batch where the protocol drops it.
+
+        Example:
+            ```python
+            PROTOCOLS["asperti2020"].used(10_000)  # 9984
+            ```
+        """
+        if self.batch_size is None or count < self.batch_size:
+            return count
+        return count - count % self.batch_size
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="asperti2020",
+            resize="tf1_bilinear",
+            center=127.5,
+            scale=127.5,
+            quantisation="none",
+            batch_size=64,
+            stretch=False,
+            ddof=1,
+            source="Asperti 2020, arXiv:2002.09860; the FID helper of asperti/BalancingVAE",
+        ),
+        Protocol(
+            name="dai2019",
+            resize="tf1_bilinear",
+            center=128.0,
+            scale=128.0,
+            quantisation="none",
+            batch_size=50,
+            stretch=True,
+            ddof=1,
+            source="Dai & Wipf 2019, arXiv:1903.05789; fid_score.py of daib13/TwoStageVAE",
+        ),
+        # The original program is handed image files, so 8 bits. Ghosh et al. 2020, whose
+        # numbers are the ones to compare with, write theirs by truncation.
+        Protocol(
+            name="ttur",
+            resize="tf1_bilinear",
+            center=128.0,
+            scale=128.0,
+            quantisation="truncate",
+            batch_size=50,
+            stretch=False,
+            ddof=1,
+            source="Heusel et al. 2017, arXiv:1706.08500; fid.py of bioinf-jku/TTUR",
+        ),
+        Protocol(
+            name="clean",
+            resize="pil_bicubic",
+            center=128.0,
+            scale=128.0,
+            quantisation="round",
+            batch_size=None,
+            stretch=False,
+            ddof=1,
+            source="Parmar et al. 2022, arXiv:2104.11222; mode 'clean' of GaParmar/clean-fid",
+        ),
+    )
+}
+
+
+def get_protocol(protocol: str | Protocol) -> Protocol:
+    """Return the protocol of that name.
+
+    Args:
+        protocol: One of `asperti2020`, `dai2019`, `ttur`, `clean`, or a `Protocol`,
+            which is returned as it is.
+
+    Returns:
+        The protocol.
+
+    Raises:
+        ValueError: There is no such protocol; the message lists those there are.
+
+    Example:
+        ```python
+        get_protocol("ttur").batch_size  # 50
+        ```
+    """
+    if isinstance(protocol, Protocol):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"There is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}."
+        )
+    return PROTOCOLS[protocol]

@@ -1,0 +1,281 @@
+"""Mean and covariance of features: streaming, mergeable, in float64."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.storage.atomic import atomic_file
+
+# Rows gathered before they are merged: a few megabytes, and large enough that the
+# matrix product, not the merging, takes the time.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean and covariance of a set of features, and where they come from.
+
+    Attributes:
+        mu: Mean, float64 [d].
+        sigma: Covariance, float64 [d, d]; the sum of squares divided by `count - ddof`.
+        count: Number of images; None where a file of another tool does not tell.
+        ddof: See `sigma`.
+        protocol: Name of the protocol that the images went through; None where unknown.
+        features: Name of the features, `inception` or another; None where unknown.
+        features_sha256: Content hash of the network; None where it has none.
+
+    Example:
+        ```python
+        left, right = Statistics.from_features(a), Statistics.from_features(b)
+        left.merge(right)  # the same as Statistics.from_features(np.concatenate([a, b]))
+        ```
+    """
+
+    mu: np.ndarray
+    sigma: np.ndarray
+    count: int | None
+    ddof: int = 1
+    protocol: str | None = None
+    features: str | None = None
+    features_sha256: str | None = None
+
+    @classmethod
+    def from_features(cls, features: np.ndarray, ddof: int = 1) -> "Statistics":
+        """Return the statistics of features that are all in memory.
+
+        Args:
+            features: Real array [n, d]. A single row gives a covariance of zeros, which
+                is only good for merging.
+            ddof: The covariance divides by n - `ddof`.
+
+        Returns:
+            Statistics without a protocol's name.
+
+        Raises:
+            ValueError: `features` is not a matrix with a row, or holds NaN or infinity.
+
+        Example:
+            ```python
+            Statistics.from_features(np.random.default_rng(0).normal(size=(100, 8))).count  # 100
+            ```
+        """
+        return cls.from_batches([features], ddof=ddof)
+
+    @classmethod
+    def from_batches(cls, batches: Iterable[np.ndarray], ddof: int = 1) -> "Statistics":
+        """Return the statistics of features that come in batches, in memory that stays flat.
+
+        Blocks of rows are merged with the pairwise formula of Chan, Golub and LeVeque
+        (1979), equations 2.1; see `merge`.
+
+        Args:
+            batches: Real arrays [n_i, d], n_i of any size.
+            ddof: The covariance divides by n - `ddof`.
+
+        Returns:
+            Statistics without a protocol's name.
+
+        Raises:
+            ValueError: There is no row at all, or one holds NaN or infinity (the message
+                says which image, counted from 0 over all batches).
+
+        Example:
+            ```python
+            Statistics.from_batches(extract(images, network, "ttur"))
+            ```
+        """
+        total = None
+        for block in _blocks(batches):
+            mu = block.mean(axis=0)
+            centred = block - mu
+            sigma = centred.T @ centred / max(len(block) - ddof, 1)
+            part = cls(mu, sigma, len(block), ddof)
+            total = part if total is None else total.merge(part)
+        if total is None:
+            raise ValueError("There are no features to take statistics of; give at least two.")
+        return total
+
+    def merge(self, other: "Statistics") -> "Statistics":
+        """Return the statistics of both sets together.
+
+        With the sums of squares S = sigma (n - ddof) and d = mu_2 - mu_1,
+
+            mu = mu_1 + d n_2 / n,  S = S_1 + S_2 + d d' n_1 n_2 / n
+
+        (Chan, Golub, LeVeque 1979, eq. 2.1): exact whatever the split.
+
+        Args:
+            other: Statistics of other images in the same features.
+
+        Returns:
+            Statistics that carry this object's protocol and features.
+
+        Raises:
+            ValueError: The two differ in protocol, features or size, or lack a count.
+
+        Example:
+            ```python
+            Statistics.load("part0.npz").merge(Statistics.load("part1.npz"))
+            ```
+        """
+        refuse_mixture(self, other)
+        if self.count is None or other.count is None:
+            raise ValueError(
+                "Statistics without a count cannot be merged: recompute them from the images."
+            )
+        if self.ddof != other.ddof:
+            raise ValueError(
+                f"Covariances over n - {self.ddof} and n - {other.ddof} cannot be merged: "
+                "recompute one of them."
+            )
+        count = self.count + other.count
+        difference = other.mu - self.mu
+        scatter = self.sigma * max(self.count - self.ddof, 1)
+        scatter += other.sigma * max(other.count - self.ddof, 1)
+        scatter += np.outer(difference, difference * (self.count * other.count / count))
+        return replace(
+            self,
+            mu=self.mu + difference * (other.count / count),
+            sigma=scatter / (count - self.ddof),
+            count=count,
+        )
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a `.npz` that other FID tools read too (`mu`, `sigma`).
+
+        What else is known stands beside them: `count`, `ddof`, `protocol`, `features`,
+        `features_sha256`. The file is written whole or not at all.
+
+        Args:
+            path: Where to; the name should end in `.npz`.
+
+        Raises:
+            OSError: The place cannot be written to.
+
+        Example:
+            ```python
+            statistics.save("cifar10_test.npz")
+            ```
+        """
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        with atomic_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **known)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Statistics":
+        """Read a `.npz` with `mu` and `sigma`, of this package or of another tool.
+
+        Args:
+            path: The file. Nothing in it is unpickled.
+
+        Returns:
+            The statistics; what the file does not tell is None.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is broken, or holds no statistics.
+
+        Example:
+            ```python
+            Statistics.load("cifar10_test.npz").mu.shape  # (2048,)
+            ```
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}; expected a .npz with mu and sigma.")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                stored = {name: archive[name] for name in archive.files}
+        # Whatever NumPy, zipfile or zlib says of bytes that are no archive.
+        except Exception as error:
+            raise ValueError(
+                f"{path} cannot be read as .npz ({error}): write or fetch it again."
+            ) from error
+        if not {"mu", "sigma"} <= stored.keys():
+            raise ValueError(
+                f"{path} holds {', '.join(stored) or 'nothing'}; expected mu [d] and "
+                "sigma [d, d]: give statistics, or images as .npy or a folder."
+            )
+        mu = stored["mu"].astype(np.float64)
+        sigma = stored["sigma"].astype(np.float64)
+        if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
+            raise ValueError(
+                f"{path} holds mu of shape {mu.shape} and sigma of shape {sigma.shape}; "
+                "expected [d] and [d, d]: write or fetch it again."
+            )
+        if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
+            raise ValueError(f"{path} holds NaN or infinity: recompute it from the images.")
+        return cls(
+            mu=mu,
+            sigma=sigma,
+            count=int(stored["count"]) if "count" in stored else None,
+            ddof=int(stored.get("ddof", 1)),
+            **{
+                name: str(stored[name]) if name in stored else None
+                for name in ("protocol", "features", "features_sha256")
+            },
+        )
+
+
+def refuse_mixture(first: Statistics, second: Statistics) -> None:
+    """Raise if two statistics cannot be set against each other.
+
+    What one of them does not tell is taken on trust.
+
+    Args:
+        first: Statistics.
+        second: Statistics.
+
+    Raises:
+        ValueError: They differ in protocol, in features, in the network's hash or in the
+            number of features.
+
+    Example:
+        ```python
+        refuse_mixture(Statistics.load("a.npz"), Statistics.load("b.npz"))
+        ```
+    """
+    for attribute, what in (
+        ("protocol", "protocols"),
+        ("features", "features"),
+        ("features_sha256", "feature networks (sha256)"),
+    ):
+        one, other = getattr(first, attribute), getattr(second, attribute)
+        if one is not None and other is not None and one != other:
+            raise ValueError(
+                f"These statistics are of two {what}, {one} and {other}; a distance between "
+                "them means nothing: recompute one of them from its images."
+            )
+    if first.mu.shape != second.mu.shape:
+        raise ValueError(
+            f"These statistics have {len(first.mu)} and {len(second.mu)} features; a distance "
+            "needs the same features on both sides: recompute one of them from its images."
+        )
+
+
+def _blocks(batches: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+    """Yield the rows of all batches as float64 blocks of at least `_BLOCK` rows but the last."""
+    waiting: list[np.ndarray] = []
+    rows = seen = 0
+    for batch in batches:
+        batch = np.asarray(batch, dtype=np.float64)
+        if batch.ndim != 2:
+            raise ValueError(f"Features of shape {batch.shape} were given; expected [n, d].")
+        finite = np.isfinite(batch).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"The features of image {seen + int(np.argmin(finite))} hold NaN or infinity: "
+                "look at that image, and at the network."
+            )
+        seen += len(batch)
+        rows += len(batch)
+        waiting.append(batch)
+        if rows >= _BLOCK:
+            yield np.concatenate(waiting)
+            waiting, rows = [], 0
+    if rows:
+        yield np.concatenate(waiting)

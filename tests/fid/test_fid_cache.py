@@ -1,0 +1,91 @@
+"""Statistics are found again by content, protocol and features, and by nothing else."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from balancing_vae.fid import cache
+from balancing_vae.fid.cache import cache_folder
+from balancing_vae.fid.cache import cached_statistics
+from balancing_vae.fid.cache import content_sha256
+from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.protocols import PROTOCOLS
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (100, 4, 4, 3), dtype="uint8")
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Count how often statistics are computed."""
+    calls, measure = [], cache.measure
+
+    def counting(*arguments):
+        calls.append(arguments)
+        return measure(*arguments)
+
+    monkeypatch.setattr(cache, "measure", counting)
+    return calls
+
+
+class OtherPixels(Pixels):
+    sha256 = hashlib.sha256(b"other").hexdigest()
+
+
+def test_computed_once(measured):
+    first = cached_statistics(IMAGES, Pixels(), "ttur")
+    second = cached_statistics(IMAGES.copy(), Pixels(), "ttur")
+    assert len(measured) == 1
+    for name, value in vars(first).items():
+        np.testing.assert_array_equal(getattr(second, name), value)
+    assert (second.protocol, second.features, second.count) == ("ttur", "pixels", 100)
+
+
+def changed(images):
+    images = images.copy()
+    images[-1, -1, -1, -1] ^= 1
+    return images
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (changed(IMAGES), Pixels(), "ttur"),
+        (IMAGES[:99], Pixels(), "ttur"),
+        (IMAGES.reshape(100, 2, 8, 3), Pixels(), "ttur"),
+        (IMAGES, Pixels(), "clean"),
+        (IMAGES, Pixels(), replace(PROTOCOLS["ttur"], quantisation="none")),
+        (IMAGES, OtherPixels(), "ttur"),
+    ],
+)
+def test_any_change_is_computed_anew(measured, arguments):
+    cached_statistics(IMAGES, Pixels(), "ttur")
+    cached_statistics(*arguments)
+    assert len(measured) == 2
+
+
+def test_sides_are_kept_apart_where_the_protocol_does(measured):
+    for protocol, computed in (("ttur", 1), ("dai2019", 3)):
+        for generated in (False, True):
+            cached_statistics(IMAGES, Pixels(), protocol, generated)
+        assert len(measured) == computed
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half an archive"])
+def test_a_broken_file_is_rebuilt(measured, content):
+    first = cached_statistics(IMAGES, Pixels(), "ttur")
+    (file,) = (cache_folder() / "statistics").iterdir()
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match="The cache is broken and rebuilt"):
+        second = cached_statistics(IMAGES, Pixels(), "ttur")
+    np.testing.assert_array_equal(second.sigma, first.sigma)
+    cached_statistics(IMAGES, Pixels(), "ttur")
+    assert len(measured) == 2
+
+
+def test_content_not_file_decides(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert content_sha256(mapped) == content_sha256(IMAGES)
+    assert content_sha256(IMAGES.astype("float32")) != content_sha256(IMAGES)

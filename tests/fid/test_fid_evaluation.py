@@ -1,0 +1,288 @@
+"""Evaluation of a pipeline, the file of its numbers, and the comparison with published ones."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.fid.comparison import compare
+from balancing_vae.fid.comparison import to_csv
+from balancing_vae.fid.comparison import to_json
+from balancing_vae.fid.comparison import to_markdown
+from balancing_vae.fid.distance import frechet_distance
+from balancing_vae.fid.evaluation import choose_images
+from balancing_vae.fid.evaluation import evaluate
+from balancing_vae.fid.evaluation import summarise
+from balancing_vae.fid.evaluation import two_stage_columns
+from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.metrics_file import read_metrics
+from balancing_vae.fid.metrics_file import write_metrics
+from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.protocols import PROTOCOLS
+from balancing_vae.fid.publications import published
+from balancing_vae.fid.scoring import score
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (4400, 4, 4, 3), dtype="uint8")
+
+
+class StandInPipeline:
+    """Answers with noise around the images, the more of it the worse the column."""
+
+    def reconstruct(self, x, normalize, seed):
+        return self._noisy(x, 0.05 if normalize else 0.1, seed)
+
+    def generate(self, n, stage, normalize, seed):
+        assert n == 2200
+        return self._noisy(IMAGES[:n], (0.4 if stage == 1 else 0.3) - 0.1 * normalize, seed)
+
+    @staticmethod
+    def _noisy(x, amount, seed):
+        noise = np.random.default_rng(seed).normal(0, amount, x.shape)
+        return (x / 255 + noise).clip(0, 1).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def real():
+    return choose_images(IMAGES, 2200)
+
+
+@pytest.fixture
+def rows(real):
+    columns = two_stage_columns(StandInPipeline(), real)
+    return evaluate(columns, real, Pixels(), "asperti2020", seeds=(3, 5))
+
+
+def test_chosen_images_are_shuffled_once_and_for_all(real):
+    assert real.shape == (2200, 4, 4, 3)
+    np.testing.assert_array_equal(real, choose_images(IMAGES, 2200))
+    np.testing.assert_array_equal(real, choose_images(IMAGES)[:2200])
+    assert not np.array_equal(real, IMAGES[:2200])
+    assert np.unique(choose_images(IMAGES).reshape(4400, -1), axis=0).shape[0] == 4400
+
+
+@pytest.mark.filterwarnings("ignore:Only")
+def test_every_column_seed_and_normalisation(rows, real):
+    places = [(row["column"], row["normalized"], row["seed"]) for row in rows]
+    assert places == [
+        (column, normalized, seed)
+        for normalized in (False, True)
+        for column in ("REC", "GEN-1", "GEN-2")
+        for seed in (3, 5)
+    ] + [("noise floor", False, None)]
+    expected = score(
+        real,
+        StandInPipeline().generate(2200, stage=1, normalize=True, seed=5),
+        Pixels(),
+        "asperti2020",
+    )
+    (row,) = (r for r in rows if (r["column"], r["normalized"], r["seed"]) == ("GEN-1", True, 5))
+    assert row["value"] == pytest.approx(expected.value, rel=1e-9)
+    assert row["distance"] == "FD(pixels)"
+    assert (row["real_count"], row["generated_count"]) == (2176, 2176)
+    values = {(r["column"], r["normalized"]): r["value"] for r in summarise(rows)}
+    assert values["REC", True] < values["REC", False] < values["GEN-2", False]
+
+
+@pytest.mark.filterwarnings("ignore:Only")
+def test_dai2019_stretches_only_what_is_generated(real):
+    columns = two_stage_columns(StandInPipeline(), real)[:1]
+    rec, floor = evaluate(columns, real, Pixels(), "dai2019", seeds=(0,))
+    reconstructed = StandInPipeline().reconstruct(real, False, 0)
+    assert rec["value"] == score(real, reconstructed, Pixels(), "dai2019").value
+    halves = [measure(half, Pixels(), "dai2019") for half in (real[:1100], real[1100:])]
+    assert floor["value"] == frechet_distance(*halves)
+
+
+@pytest.mark.filterwarnings("ignore:Only")
+def test_summary_over_seeds(rows):
+    summary = summarise(rows)
+    assert len(summary) == 7
+    values = [row["value"] for row in rows[:2]]
+    assert summary[0]["value"] == pytest.approx(np.mean(values))
+    assert summary[0]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert summary[0]["repetitions"] == 2
+    assert summary[-1]["deviation"] is None
+
+
+def metrics(protocol="asperti2020", distance="FID", value=50.0, dataset="cifar10"):
+    common = {
+        "dataset": dataset,
+        "distance": distance,
+        "protocol": protocol,
+        "features": "inception",
+        "real_count": 9984,
+        "generated_count": 9984,
+    }
+    return [
+        common | {"column": column, "normalized": normalized, "seed": seed, "value": value + seed}
+        for column in ("REC", "GEN-1", "GEN-2")
+        for normalized in (False, True)
+        for seed in (0, 2)
+    ] + [common | {"column": "noise floor", "normalized": False, "seed": None, "value": 5.0}]
+
+
+def test_metrics_file_keeps_other_protocols(tmp_path):
+    assert read_metrics(tmp_path) == []
+    write_metrics(tmp_path, metrics("ttur"))
+    write_metrics(tmp_path, metrics("asperti2020"))
+    write_metrics(tmp_path, metrics("ttur", value=60.0))
+    assert read_metrics(tmp_path) == metrics("asperti2020") + metrics("ttur", value=60.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is broken"), ("[]", "is broken"), ('{"format_version": 9, "measurements": []}', "9")],
+)
+def test_metrics_file_that_cannot_be_read(tmp_path, text, message):
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_metrics(tmp_path)
+
+
+def test_published_numbers_are_whole():
+    data = published()
+    assert len(data["rows"]) == 115
+    for row in data["rows"]:
+        assert row["protocol"] in (*PROTOCOLS, None)
+        assert row["column"] in data["columns"]
+        assert row["source"] in data["sources"]
+        assert row.get("quoted_from", row["source"]) in data["sources"]
+        assert 5 < row["value"] < 200
+    # Its protocol is that of the paper it is quoted from.
+    quoted = [row for row in data["rows"] if "quoted_from" in row]
+    assert {(row["quoted_from"], row["protocol"]) for row in quoted} == {
+        ("ghosh2020", "ttur"),
+        ("dai2019", "dai2019"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("dataset", "system", "column", "value", "deviation", "protocol"),
+    [
+        ("cifar10", "2S-VAE, computed gamma", "GEN-2", 69.8, 1.1, "asperti2020"),
+        ("cifar10", "2S-VAE, computed gamma, with normalisation", "REC", 53.5, 0.9, "asperti2020"),
+        ("celeba", "2S-VAE, computed gamma, with normalisation", "GEN-2", 38.6, 1.0, "asperti2020"),
+        ("fashion_mnist", "2-Stage VAE", "GEN-2", 29.3, 1.0, "dai2019"),
+        ("celeba140", "RAE-SN", "GMM", 40.95, None, "ttur"),
+        ("mnist", "2sVAE, their run", "N", 18.81, None, "ttur"),
+    ],
+)
+def test_published_number(dataset, system, column, value, deviation, protocol):
+    (row,) = (
+        row
+        for row in published()["rows"]
+        if (row["dataset"], row["system"], row["column"]) == (dataset, system, column)
+        and "quoted_from" not in row
+    )
+    assert (row["value"], row["deviation"], row["protocol"]) == (value, deviation, protocol)
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    write_metrics(tmp_path / "mine", metrics())
+    return tmp_path / "mine"
+
+
+def test_table_in_markdown(run_folder):
+    table = to_markdown(compare([run_folder]))
+    header, _, *lines = [line for line in table.splitlines() if line.startswith("|")]
+    assert header == (
+        "| system | dataset | REC | GEN-1 / N | GEN-2 / GMM | noise floor | distance | protocol "
+        "| measured here | source |"
+    )
+    assert lines[0].startswith(
+        "| **mine** | cifar10 | 51 ± 1.4 | 51 ± 1.4 | 51 ± 1.4 | 5 | FID | asperti2020 | yes |"
+    )
+    assert lines[1].startswith("| **mine, with normalisation** | cifar10 | 51 ± 1.4 |")
+    rae = [line for line in lines if line.startswith("| RAE-L2 |")]
+    assert rae == [
+        "| RAE-L2 | cifar10 | 32.24 | 80.8 | 74.16 |  | FID | ttur | no | P. Ghosh et al., From "
+        "Variational to Deterministic Autoencoders, ICLR 2020 |"
+    ]
+    assert any("| LEBM |" in line and "| not stated |" in line for line in lines)
+    assert "celeba" not in table and "Only numbers of one protocol can be compared" in table
+
+
+def test_table_as_data(run_folder):
+    rows = compare([run_folder])
+    read = list(csv.DictReader(to_csv(rows).splitlines()))
+    assert len(read) == len(rows) == len(json.loads(to_json(rows))["rows"])
+    assert read[0]["measured_here"] == "True" and read[-1]["measured_here"] == "False"
+    assert all(row["protocol"] or row["system"] in ("LEBM", "Multi-NCP") for row in read)
+
+
+def test_both_cuts_of_celeba_are_told_apart(run_folder):
+    rows = compare([run_folder], dataset="celeba")
+    assert {row["dataset"] for row in rows} == {"celeba", "celeba140"}
+
+
+def test_what_cannot_be_compared(run_folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="run `balancing-vae evaluate .*other` first"):
+        compare([tmp_path / "other"])
+    with pytest.raises(ValueError, match="Nothing is published here on 'lsun'; choose one of"):
+        compare([run_folder], "lsun")
+    write_metrics(tmp_path / "faces", metrics(dataset="celeba"))
+    with pytest.raises(ValueError, match="of 2 datasets .celeba, cifar10.: choose one"):
+        compare([run_folder, tmp_path / "faces"])
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_command_compare(run_folder, tmp_path, capsys, form):
+    picture = tmp_path / "plot.png"
+    words = ["compare", str(run_folder), "--format", form, "--plot", str(picture)]
+    assert main(words) == 0
+    assert "asperti2020" in capsys.readouterr().out
+    with Image.open(picture) as image:
+        assert image.size[0] > 1000
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+@pytest.mark.parametrize("form", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
+def test_command_evaluate(tmp_path, capsys, form):
+    """On a tiny untrained pipeline, from its saved folder to the table."""
+    from balancing_vae.pipeline import TwoStageVAE
+
+    data = tmp_path / "data"
+    images = np.random.default_rng(0).integers(0, 256, (130, 8, 8, 1), dtype="uint8")
+    write_prepared(data, "mnist", from_arrays({"test": (images, None)}, {}))
+    network = {"name": "resnet", "base_dim": 4, "num_scale": 1, "fc_dim": 8}
+    sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 50}
+    vae = TwoStageVAE.from_preset("digits", network=network, **sizes)
+    vae.fit_normalization(images)
+    folder = tmp_path / "run"
+    vae.save(folder)
+    words = ["evaluate", str(folder), "--data", str(data), "--features", "pixels", "--seeds", "2"]
+    assert main([*words, *form]) == 0
+    output = capsys.readouterr().out
+    if form:
+        assert len(json.loads(output)) == 13
+    else:
+        expected = "GEN-2, normalised  FD(pixels), protocol asperti2020, 128 and 128 images: "
+        assert expected in output
+    rows = read_metrics(folder)
+    assert len(rows) == 13
+    for row in rows:
+        assert {"protocol", "data", "data_sha256", "command", "versions", "seed"} <= row.keys()
+    assert rows[0]["dataset"] == "mnist"
+    assert rows[0]["command"] == (
+        f"balancing-vae evaluate {folder} --data {data} --protocol asperti2020 --features pixels "
+        "--seeds 2 --images 10000"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "x.npy"], "config.json is missing"),
+        (["--data", "x.npy", "--seeds", "0"], "at least one seed"),
+    ],
+)
+def test_command_evaluate_complains(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "run", *words]) == 2
+    assert message in capsys.readouterr().err

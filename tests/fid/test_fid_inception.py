@@ -1,0 +1,253 @@
+"""The Inception network, on a stand-in graph with the real names and operations."""
+
+import functools
+import io
+import tarfile
+import threading
+from http.server import SimpleHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from balancing_vae.fid import inception_files
+from balancing_vae.fid.features import extract
+from balancing_vae.fid.inception import FrozenInception
+from balancing_vae.fid.inception_files import download_graph
+from balancing_vae.fid.inception_files import load_inception
+from balancing_vae.fid.inception_files import read_graph
+from balancing_vae.fid.preprocessing import network_input
+from balancing_vae.fid.preprocessing import prepare
+from balancing_vae.fid.protocols import PROTOCOLS
+from balancing_vae.fid.saved_model import SavedModelInception
+from fid import stand_ins
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (6, 32, 32, 3), dtype="uint8")
+TF1_RESIZE = tf.compat.v1.image.resize_bilinear
+
+
+@pytest.fixture(scope="module")
+def network():
+    return FrozenInception(stand_ins.graph())
+
+
+def run_graph(tensor, images):
+    """What `pool_3:0` is for one image at a time, the batch that the graph was made for."""
+    definition = tf.compat.v1.GraphDef.FromString(stand_ins.graph())
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
+        tf.import_graph_def(definition, name="")
+        rows = [session.run("pool_3:0", {tensor: image[None]}) for image in images]
+    return np.concatenate(rows).reshape(len(images), -1)
+
+
+def features(network, images, protocol, generated=False):
+    return np.concatenate(list(extract(images, network, protocol, generated)))
+
+
+def assert_close(ours, expected):
+    assert ours.shape == expected.shape == (len(IMAGES), stand_ins.FEATURES)
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4 * expected.std())
+
+
+@pytest.mark.parametrize("protocol", ["ttur", "dai2019"])
+def test_own_resize_of_the_graph(network, protocol):
+    images = prepare(IMAGES, PROTOCOLS[protocol], generated=True)
+    expected = run_graph("ExpandDims:0", images)
+    assert_close(features(network, IMAGES, protocol, generated=True), expected)
+    # Our resize and scale, fed behind the graph's own, come to the same.
+    assert_close(run_graph("Mul:0", network_input(images, PROTOCOLS[protocol])), expected)
+
+
+def test_asperti2020(network):
+    scaled = TF1_RESIZE(2 * (IMAGES / np.float32(255)) - 1, [299, 299])
+    expected = run_graph("Mul:0", scaled.numpy())
+    assert_close(features(network, IMAGES, "asperti2020"), expected)
+    # The scales of asperti2020 and ttur are near each other; the check tells them apart.
+    with pytest.raises(AssertionError):
+        assert_close(features(network, IMAGES, "ttur"), expected)
+
+
+def test_clean(network):
+    resized = network_input(prepare(IMAGES, PROTOCOLS["clean"]), PROTOCOLS["clean"])
+    assert_close(features(network, IMAGES, "clean"), run_graph("Mul:0", resized))
+    # At 299 x 299 the graph's own resize changes nothing.
+    assert_close(features(network, IMAGES, "clean"), run_graph("ExpandDims:0", resized * 128 + 128))
+
+
+def test_batch_size_changes_nothing():
+    whole, split = FrozenInception(stand_ins.graph()), FrozenInception(stand_ins.graph())
+    split.batch_size = 2
+    expected = features(whole, IMAGES, "ttur")
+    np.testing.assert_allclose(features(split, IMAGES, "ttur"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_splitting_over_devices_changes_nothing():
+    one = FrozenInception(stand_ins.graph(), devices=["/cpu:0"])
+    two = FrozenInception(stand_ins.graph(), devices=["/cpu:0", "/cpu:1"])
+    for network in (one, two):
+        network.batch_size = 1
+    placed = {operation.device for operation in two._session.graph.get_operations()}
+    assert {"/device:CPU:0", "/device:CPU:1"} <= placed
+    images = RNG.integers(0, 256, (9, 16, 16, 3), dtype="uint8")
+    np.testing.assert_array_equal(features(two, images, "ttur"), features(one, images, "ttur"))
+
+
+def test_batches_that_do_not_fit_are_halved(network, monkeypatch):
+    expected = features(network, IMAGES, "ttur")
+    small = FrozenInception(stand_ins.graph())
+    run, seen = small._session.run, []
+
+    def run_at_most_two(fetches, feed):
+        (images,) = feed.values()
+        seen.append(len(images))
+        if len(images) > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+        return run(fetches, feed)
+
+    monkeypatch.setattr(small._session, "run", run_at_most_two)
+    np.testing.assert_allclose(features(small, IMAGES, "ttur"), expected, rtol=1e-5, atol=1e-6)
+    assert seen == [6, 3, 2, 1, 2, 1]
+    assert small.batch_size == 2
+
+
+def test_stored_shapes_do_not_bind_the_batch():
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(tf.compat.v1.GraphDef.FromString(stand_ins.graph()), name="")
+    stored = graph.as_graph_def(add_shapes=True)
+    stored.versions.producer = 8
+    assert graph.get_tensor_by_name("pool_3:0").shape[0] == 1
+    network = FrozenInception(stored.SerializeToString())
+    assert features(network, IMAGES, "ttur").shape == (6, stand_ins.FEATURES)
+
+
+def test_tensor_float_32_is_off_while_running(network):
+    is_on = tf.config.experimental.tensor_float_32_execution_enabled
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    with network.running():
+        assert not is_on()
+    assert is_on()
+
+
+def test_graph_without_the_tensors():
+    with pytest.raises(ValueError, match="lacks ExpandDims:0"):
+        FrozenInception(tf.Graph().as_graph_def().SerializeToString())
+
+
+def write_graph(path):
+    path.write_bytes(stand_ins.graph())
+    return path
+
+
+def write_archive(path, name=inception_files.GRAPH_NAME):
+    with tarfile.open(path, "w:gz") as archive:
+        for member, content in (("LICENSE", b"text"), (name, stand_ins.graph())):
+            info = tarfile.TarInfo(member)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("write", [write_graph, write_archive])
+def test_another_hash_is_refused(tmp_path, write):
+    path = write(tmp_path / ("g.pb" if write is write_graph else "g.tgz"))
+    with pytest.raises(ValueError, match="its sha256 is .* expected 009d6814.*On a machine with"):
+        load_inception(path)
+
+
+@pytest.mark.usefixtures("accepted")
+@pytest.mark.parametrize("name", [inception_files.GRAPH_NAME, f"./{inception_files.GRAPH_NAME}"])
+def test_graph_and_archive_give_the_same(tmp_path, name):
+    assert read_graph(write_graph(tmp_path / "g.pb")) == stand_ins.graph()
+    assert read_graph(write_archive(tmp_path / "g.tgz", name)) == stand_ins.graph()
+
+
+def test_files_that_hold_no_graph(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*none\.pb; expected"):
+        load_inception(tmp_path / "none.pb")
+    (tmp_path / "half.tgz").write_bytes(write_archive(tmp_path / "g.tgz").read_bytes()[:2000])
+    with pytest.raises(ValueError, match="half.tgz is no readable archive"):
+        load_inception(tmp_path / "half.tgz")
+    with pytest.raises(ValueError, match="holds no classify_image_graph_def.pb"):
+        load_inception(write_archive(tmp_path / "other.tgz", "other.pb"))
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve the test's folder over HTTP."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("localhost", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("accepted")
+def test_half_a_download_leaves_nothing(tmp_path, monkeypatch, served):
+    archive = write_archive(tmp_path / "served.tgz")
+    archive.write_bytes(archive.read_bytes()[:5000])
+    for name, error in (("served.tgz", ValueError), ("absent.tgz", OSError)):
+        monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/{name}")
+        with pytest.raises(error, match="inception-2015-12-05.tgz"):
+            download_graph()
+    assert not inception_files.graph_folder().exists()
+
+
+@pytest.mark.usefixtures("accepted")
+def test_download_into_the_cache(tmp_path, monkeypatch, served):
+    archive = write_archive(tmp_path / "served.tgz")
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/served.tgz")
+    network = load_inception()
+    assert network.sha256 == inception_files.GRAPH_SHA256
+    cached = inception_files.graph_folder() / inception_files.GRAPH_NAME
+    assert cached.read_bytes() == stand_ins.graph()
+    archive.unlink()
+    assert load_inception().sha256 == network.sha256
+    cached.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="its sha256 is"):
+        load_inception()
+
+
+@pytest.mark.usefixtures("accepted")
+def test_no_network(monkeypatch):
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", "http://localhost:9/inception.tgz")
+    with pytest.raises(OSError, match=r"cannot be downloaded.*--inception .* or unpack it and put"):
+        download_graph()
+    assert not inception_files.graph_folder().exists()
+
+
+@pytest.mark.usefixtures("accepted")
+def test_saved_model(tmp_path, monkeypatch):
+    hub = tmp_path / "hub"
+    folder = hub / inception_files.HUB_FOLDER
+    stand_ins.save_tfgan_model(folder)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(hub))
+    network = load_inception()
+    assert isinstance(network, SavedModelInception)
+    assert network.sha256 == load_inception(folder).sha256
+    assert network.distance_name == "FID"
+    scaled = TF1_RESIZE(2 * (IMAGES / np.float32(255)) - 1, [299, 299])
+    expected = tf.saved_model.load(str(folder))(scaled)["pool_3"].numpy()
+    assert_close(features(network, IMAGES, "asperti2020"), expected)
+    network.batch_size = 4
+    assert_close(features(network, IMAGES, "asperti2020"), expected)
+
+
+def test_folders_that_are_not_the_saved_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no saved_model.pb"):
+        load_inception(tmp_path)
+    stand_ins.save_tfgan_model(tmp_path / "other", outputs=["logits"])
+    network = load_inception(tmp_path / "other")
+    with pytest.raises(ValueError, match="gives logits; expected pool_3"):
+        features(network, IMAGES, "asperti2020")
+
+
+@pytest.mark.slow
+def test_stand_in_of_the_real_size():
+    network = FrozenInception(stand_ins.frozen_graph())
+    images = IMAGES[:2]
+    assert features(network, images, "ttur").shape == (2, 2048)

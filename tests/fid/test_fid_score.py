@@ -1,0 +1,154 @@
+"""A number and what stands beside it; the command `fid`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from balancing_vae.cli import main
+from balancing_vae.fid.distance import frechet_distance
+from balancing_vae.fid.inception import FrozenInception
+from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.scoring import load_network
+from balancing_vae.fid.scoring import score
+from balancing_vae.fid.statistics import Statistics
+from fid import stand_ins
+
+RNG = np.random.default_rng(0)
+REAL = RNG.integers(0, 256, (2200, 4, 4, 3), dtype="uint8")
+FAKE = RNG.integers(20, 200, (2100, 4, 4, 3), dtype="uint8")
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("real.npy", REAL)
+    np.save("fake.npy", FAKE)
+
+
+def by_hand(real=REAL, fake=FAKE):
+    """FD(pixels) from the formula, by NumPy alone."""
+    real, fake = (x.reshape(len(x), -1).astype("float64") / 255 for x in (real, fake))
+    s1, s2 = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
+    difference = real.mean(axis=0) - fake.mean(axis=0)
+    root = np.sqrt(np.linalg.eigvals(s1 @ s2).astype(complex)).real.sum()
+    return difference @ difference + np.trace(s1) + np.trace(s2) - 2 * root
+
+
+def test_distance_of_pixels():
+    result = score(REAL, FAKE, Pixels(), "clean")
+    assert result.value == pytest.approx(by_hand(), rel=1e-6)
+    assert (result.distance, result.protocol) == ("FD(pixels)", "clean")
+    assert (result.real_count, result.generated_count) == (2200, 2100)
+
+
+def test_batch_remainder_is_dropped():
+    result = score(REAL, FAKE, Pixels(), "asperti2020")
+    assert (result.real_count, result.generated_count) == (2176, 2048)
+    assert result.value == pytest.approx(by_hand(REAL[:2176], FAKE[:2048]), rel=1e-6)
+
+
+def test_engines_agree():
+    ours, theirs = (
+        score(REAL, FAKE, Pixels(), "asperti2020", engine).value
+        for engine in ("eigenvalues", "tfgan")
+    )
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_statistics_and_images_give_the_same():
+    real = measure(REAL, Pixels(), "clean")
+    assert score(real, FAKE, Pixels(), "clean") == score(REAL, FAKE, Pixels(), "clean")
+    with pytest.raises(ValueError, match="The engine tfgan computes from features"):
+        score(real, FAKE, Pixels(), "clean", engine="tfgan")
+
+
+def test_statistics_of_another_protocol_are_refused():
+    real = measure(REAL, Pixels(), "clean")
+    with pytest.raises(ValueError, match="real side were made with the protocol clean, not ttur"):
+        score(real, FAKE, Pixels(), "ttur")
+
+
+def test_statistics_of_other_features_are_refused():
+    network = FrozenInception(stand_ins.graph())
+    fake = measure(FAKE[:2], network, "clean")
+    with pytest.raises(ValueError, match="two features, pixels and inception"):
+        score(measure(REAL, Pixels(), "clean"), fake, None, "clean")
+
+
+def test_foreign_statistics_are_taken_on_trust():
+    real = measure(REAL, Pixels(), "clean")
+    foreign = Statistics(real.mu, real.sigma, count=None)
+    with pytest.warns(UserWarning, match="real side do not say how they were made"):
+        assert score(foreign, FAKE, Pixels(), "clean").value == pytest.approx(by_hand(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [(FAKE[:1], "1 image cannot have a covariance"), (FAKE[:0], "There are no features")],
+)
+@pytest.mark.parametrize("engine", ["eigenvalues", "tfgan"])
+def test_fewer_than_two_images(images, message, engine):
+    with pytest.raises(ValueError, match=f"{message}|at least one array"):
+        score(REAL, images, Pixels(), "clean", engine)
+
+
+def test_unknown_features_and_engine():
+    with pytest.raises(ValueError, match="choose inception, pixels or classifier:PATH"):
+        load_network("vgg")
+    with pytest.raises(ValueError, match="choose one of eigenvalues, tfgan"):
+        score(REAL, FAKE, Pixels(), "clean", engine="sqrtm")
+
+
+@pytest.mark.usefixtures("files")
+def test_command(capsys):
+    assert main("fid real.npy fake.npy --protocol clean --features pixels".split()) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("FD(pixels), protocol clean, 2,200 real and 2,100 generated images: ")
+    assert float(last.split()[-1]) == pytest.approx(by_hand(), rel=1e-6)
+
+
+@pytest.mark.usefixtures("files")
+def test_command_in_json(capsys):
+    assert main("fid real.npy fake.npy --protocol clean --features pixels --json".split()) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    answer = json.loads(line)
+    assert answer["distance"] == "FD(pixels)"
+    assert answer["real"] == "real.npy"
+    assert list(answer)[-1] == "value"
+    assert answer["value"] == pytest.approx(by_hand(), rel=1e-6)
+
+
+@pytest.mark.usefixtures("files", "accepted")
+@pytest.mark.filterwarnings("ignore:Only")
+def test_command_with_the_graph(capsys, tmp_path):
+    (tmp_path / "g.pb").write_bytes(stand_ins.graph())
+    np.save("few.npy", FAKE[:70])
+    np.save("other.npy", REAL[:70])
+    assert main("fid other.npy few.npy --inception g.pb --protocol ttur".split()) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("FID, protocol ttur, 50 real and 50 generated images: ")
+    assert "fid: warning: Only 50 images" in output.err
+    network = FrozenInception(stand_ins.graph())
+    expected = frechet_distance(*(measure(x[:70], network, "ttur") for x in (REAL, FAKE)))
+    assert float(output.out.split()[-1]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("fid real.npy", "give two sets of images"),
+        ("fid real.npy absent.npy --features pixels", "There is no absent.npy"),
+        ("fid real.npy fake.npy --inception absent.pb", "There is no file absent.pb"),
+        ("fid --self-test a b --inception g.pb", "at most one path"),
+    ],
+)
+def test_command_complains_in_one_line(capsys, words, message):
+    assert main(words.split()) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
+    assert line.startswith("balancing-vae fid: ")
+    assert message in line
