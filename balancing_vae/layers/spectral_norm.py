@@ -38,8 +38,34 @@ def spectrally_normalize(kernel, u):
     return ops.cast(ops.reshape(matrix / norm, kernel.shape), kernel.dtype)
 
 
+class _StoresLeftVector:
+    """A layer with a kernel that keeps `u`, too. Stands before the Keras layer's class."""
+
+    def build(self, input_shape):
+        """Make kernel, bias and the left singular vector."""
+        super().build(input_shape)
+        *rows, _ = self.kernel.shape
+        self.u = self.add_weight(
+            shape=(math.prod(rows), 1),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+            name="u",
+        )
+
+    # Keras's Conv2D and Dense save their kernel and bias only.
+    def save_own_variables(self, store):
+        """Save kernel, bias and the left singular vector."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        """Load kernel, bias and the left singular vector."""
+        keras.layers.Layer.load_own_variables(self, store)
+
+
 @keras.saving.register_keras_serializable("balancing_vae")
-class SpectralNormConv2D(keras.layers.Conv2D):
+class SpectralNormConv2D(_StoresLeftVector, keras.layers.Conv2D):
     """A convolution with the kernel divided by its spectral norm, before the bias.
 
     `keras.layers.SpectralNormalization` is another one: it stores the right singular
@@ -56,18 +82,13 @@ class SpectralNormConv2D(keras.layers.Conv2D):
         ```
     """
 
-    def build(self, input_shape):
-        """Make kernel, bias and the left singular vector."""
-        super().build(input_shape)
-        self.u = _add_left_vector(self)
-
     def convolution_op(self, inputs, kernel):
         """Convolve with the normalised kernel."""
         return super().convolution_op(inputs, spectrally_normalize(kernel, self.u))
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
-class SpectralNormDense(keras.layers.Dense):
+class SpectralNormDense(_StoresLeftVector, keras.layers.Dense):
     """A dense layer with the kernel divided by its spectral norm, before the bias.
 
     See `SpectralNormConv2D`.
@@ -82,29 +103,12 @@ class SpectralNormDense(keras.layers.Dense):
         ```
     """
 
-    def build(self, input_shape):
-        """Make kernel, bias and the left singular vector."""
-        super().build(input_shape)
-        self.u = _add_left_vector(self)
-
     def call(self, inputs, training=None):
         """Multiply by the normalised kernel."""
         y = ops.matmul(inputs, spectrally_normalize(self.kernel, self.u))
         if self.use_bias:
             y = y + self.bias
         return self.activation(y)
-
-
-def _add_left_vector(layer: keras.layers.Layer):
-    *rows, _ = layer.kernel.shape
-    return layer.add_weight(
-        shape=(math.prod(rows), 1),
-        initializer=keras.initializers.RandomNormal(stddev=1.0),
-        trainable=False,
-        dtype="float32",
-        autocast=False,
-        name="u",
-    )
 
 
 def _unit(a):
