@@ -529,7 +529,7 @@ class TwoStageVAE:
             lines.append(
                 f"  stage {number}: {of}; {stage.latent_dim} latents; "
                 f"{stage.count_params():,} parameters; kl_weight {stage.kl_weight:g}; "
-                f"gamma {gamma:.4g} ({config.balancing['name']}); "
+                f"{stage.likelihood}, gamma {gamma:.4g} ({config.balancing['name']}); "
                 f"{stage.trained_epochs} epochs trained"
             )
         fitted = self.latent_normalization
