@@ -4,6 +4,8 @@ from keras import ops
 
 # log(2 pi) / 2 with the five digits that the original program writes.
 HALF_LOG_TWO_PI = 0.91893
+# Below this a probability counts as this; the original keeps the logarithm finite so.
+MIN_PROBABILITY = 1e-8
 
 
 def kl_divergence(mu, log_sigma):
@@ -53,6 +55,32 @@ def gaussian_nll(x, x_hat, gamma):
     x_hat = ops.cast(x_hat, "float32")
     terms = ops.square((x - x_hat) / gamma) / 2.0 + ops.log(gamma) + HALF_LOG_TWO_PI
     return ops.sum(terms, axis=tuple(range(1, len(x.shape))))
+
+
+def bernoulli_nll(x, x_hat):
+    """Return the cross-entropy of pixel intensities, summed over all elements of a sample.
+
+    -sum(x log max(x_hat, 1e-8) + (1 - x) log max(1 - x_hat, 1e-8)). It is the negative
+    logarithm of a Bernoulli likelihood where `x` is binary; for grey values it is used
+    all the same. Source: the program of Dai and Wipf.
+
+    Args:
+        x: Targets, float [B, ...] in [0, 1].
+        x_hat: Reconstructions, float of the same shape in [0, 1].
+
+    Returns:
+        Float32 [B], in nats, never negative.
+
+    Example:
+        ```python
+        bernoulli_nll(ops.ones((1, 2)), ops.full((1, 2), 0.5))   # [1.3862944]
+        ```
+    """
+    x = ops.cast(x, "float32")
+    x_hat = ops.cast(x_hat, "float32")
+    log_one = ops.log(ops.maximum(x_hat, MIN_PROBABILITY))
+    log_zero = ops.log(ops.maximum(1.0 - x_hat, MIN_PROBABILITY))
+    return -ops.sum(x * log_one + (1.0 - x) * log_zero, axis=tuple(range(1, len(x.shape))))
 
 
 def mean_squared_error(x, x_hat):

@@ -103,6 +103,7 @@ class TwoStageVAE:
                 build_strategy(**config.balancing),
                 config.kl_weight,
                 seed=config.seed,
+                likelihood=config.likelihood,
                 name="stage1",
             )
             self.stage2 = LatentVAE(
@@ -303,12 +304,15 @@ class TwoStageVAE:
         normalize: bool = True,
         seed: int = 0,
         noise: np.ndarray | None = None,
+        latent_noise: np.ndarray | None = None,
         return_latents: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Generate images: from the prior of stage 1, or by way of stage 2.
 
         Sampling runs in whole batches, and the surplus is dropped in the end, as in the
-        original program.
+        original program. With `second_stage_noise` in the config, stage 2 gives
+        `z = z_hat + gamma_z * noise` before any normalisation, as in the program of Dai
+        and Wipf, who do not normalise.
 
         Args:
             n: How many images, at least 1.
@@ -318,6 +322,8 @@ class TwoStageVAE:
                 with and without normalisation.
             noise: The draws themselves, standard normal, float [M, L] with M a multiple
                 of the batch size, at least `n`, in place of a seed.
+            latent_noise: The noise that `second_stage_noise` adds, standard normal, of
+                the shape of `noise`, in place of a seed.
             return_latents: Whether the latents come back, too.
 
         Returns:
@@ -325,7 +331,8 @@ class TwoStageVAE:
             and the latents, float32 [n, L].
 
         Raises:
-            ValueError: `n` or `stage` is out of range, or `normalize` before a fit.
+            ValueError: `n` or `stage` is out of range, `normalize` before a fit, or
+                `latent_noise` where none is added.
 
         Example:
             ```python
@@ -336,12 +343,23 @@ class TwoStageVAE:
             raise ValueError(f"n must be at least 1, got {n}.")
         if stage not in (1, 2):
             raise ValueError(f"stage must be 1 or 2, got {stage}.")
+        noisy = stage == 2 and self.config.second_stage_noise
+        if latent_noise is not None and not noisy:
+            raise ValueError(
+                "latent_noise has no part in these samples; it needs stage=2 and a config "
+                "with second_stage_noise=True."
+            )
         if normalize:
             self._check_normalization()
         size = self.config.batch_size
         z = _noise(noise, seed, (-(-n // size) * size, self.config.latent_dim))
         if stage == 2:
             z = map_batches(self.stage2.decoder.predict_on_batch, size, z)
+        if noisy:
+            # A stream of its own, whether the other draws are given or not.
+            stream = np.random.SeedSequence(seed).spawn(1)[0]
+            gamma = keras.ops.convert_to_numpy(self.stage2.balancing.gamma)
+            z = z + gamma * _noise(latent_noise, stream, z.shape)
         if normalize:
             z = self.latent_normalization.apply(z, stage, size)
         images, z = self.decode(z[:n]), z[:n]
@@ -511,7 +529,7 @@ class TwoStageVAE:
             lines.append(
                 f"  stage {number}: {of}; {stage.latent_dim} latents; "
                 f"{stage.count_params():,} parameters; kl_weight {stage.kl_weight:g}; "
-                f"gamma {gamma:.4g} ({config.balancing['name']}); "
+                f"{stage.likelihood}, gamma {gamma:.4g} ({config.balancing['name']}); "
                 f"{stage.trained_epochs} epochs trained"
             )
         fitted = self.latent_normalization
@@ -580,7 +598,9 @@ def _check_config(config: Config, stage1: VAE) -> None:
         )
 
 
-def _noise(given: np.ndarray | None, seed: int, shape: tuple[int, int]) -> np.ndarray:
+def _noise(
+    given: np.ndarray | None, seed: int | np.random.SeedSequence, shape: tuple[int, int]
+) -> np.ndarray:
     if given is not None:
         return given
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

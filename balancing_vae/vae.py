@@ -8,9 +8,12 @@ from balancing_vae.balancing import BalancingStrategy
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.metrics import Latest
+from balancing_vae.objectives import bernoulli_nll
 from balancing_vae.objectives import gaussian_nll
 from balancing_vae.objectives import kl_divergence
 from balancing_vae.objectives import mean_squared_error
+
+LIKELIHOODS = ("gaussian", "bernoulli")
 
 
 class VAE(keras.Model):
@@ -24,6 +27,9 @@ class VAE(keras.Model):
     `reconstruction` (the second term), `mse`, `gamma` and `beta` = k gamma^2, the
     effective weight of KL beside a sum of squares / 2. Source: the original program.
 
+    With the likelihood "bernoulli", the second term is the cross-entropy instead (see
+    `bernoulli_nll`). Gamma has no part in it: the strategy stands still, and beta is `k`.
+
     Images go in as uint8 or as floats in [0, 1], alone or with the noise of the sampling:
     `fit(x)` or `fit((x, noise))`.
 
@@ -34,10 +40,12 @@ class VAE(keras.Model):
         balancing: The strategy that decides gamma; computed gamma by default.
         kl_weight: `k`, positive; (2 D / L)^2 by default, as in the original program.
         seed: Seed of the sampling's noise where none is given.
+        likelihood: "gaussian" or "bernoulli": what the decoder's output is the mean of.
         **kwargs: What every Keras model takes.
 
     Raises:
-        ValueError: Encoder and decoder do not fit each other.
+        ValueError: Encoder and decoder do not fit each other, or there is no such
+            likelihood.
 
     Example:
         ```python
@@ -54,14 +62,21 @@ class VAE(keras.Model):
         balancing: BalancingStrategy | None = None,
         kl_weight: float | None = None,
         seed: int | None = None,
+        likelihood: str = "gaussian",
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_shapes(encoder, decoder)
+        if likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}.")
         self.encoder = encoder
         self.decoder = decoder
         self.balancing = ComputedGamma() if balancing is None else balancing
         self.kl_weight = self.default_kl_weight() if kl_weight is None else kl_weight
+        self.likelihood = likelihood
+        if likelihood == "bernoulli":
+            # A learned gamma would get no gradient.
+            self.balancing.trainable = False
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.trained_epochs = 0
         self.kl_tracker = keras.metrics.Mean(name="kl")
@@ -145,11 +160,16 @@ class VAE(keras.Model):
 
         The step's own loss uses gamma as it stood before the batch.
         """
-        gamma = self.balancing.gamma
+        target, x_hat = y_pred["target"], y_pred["reconstruction"]
+        gaussian = self.likelihood == "gaussian"
         kl = ops.mean(kl_divergence(y_pred["mu"], y_pred["log_sigma"]))
-        reconstruction = ops.mean(gaussian_nll(y_pred["target"], y_pred["reconstruction"], gamma))
-        mse = mean_squared_error(y_pred["target"], ops.stop_gradient(y_pred["reconstruction"]))
-        if training:
+        reconstruction = ops.mean(
+            gaussian_nll(target, x_hat, self.balancing.gamma)
+            if gaussian
+            else bernoulli_nll(target, x_hat)
+        )
+        mse = mean_squared_error(target, ops.stop_gradient(x_hat))
+        if training and gaussian:
             self.balancing.update(mse)
         # Weighed by the batch, like Keras's own mean of the loss: an evaluation's last
         # batch may be smaller than the others.
@@ -159,7 +179,8 @@ class VAE(keras.Model):
         self.mse_tracker.update_state(mse, sample_weight=count)
         new_gamma = ops.stop_gradient(self.balancing.gamma)
         self.gamma_tracker.update_state(new_gamma)
-        self.beta_tracker.update_state(self.kl_weight * ops.square(new_gamma))
+        beta = self.kl_weight * (ops.square(new_gamma) if gaussian else 1.0)
+        self.beta_tracker.update_state(beta)
         return self.kl_weight * kl + reconstruction
 
 

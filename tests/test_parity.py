@@ -7,16 +7,18 @@ import check_parity
 import keras
 import numpy as np
 import pytest
-from check_parity import Row
 from check_parity import check
-from check_parity import check_posterior
-from check_parity import check_stage1
-from check_parity import check_stage2
 from conftest import GOLDEN
 from conftest import needs_tensorflow
 from conftest import run_python
 from conftest import without_jit
 from keras import ops
+from parity import balancing as program
+from parity.balancing import check_posterior
+from parity.balancing import check_stage1
+from parity.balancing import check_stage2
+from parity.rows import Row
+from parity.rows import deviation
 
 from balancing_vae import ComputedGamma
 from balancing_vae import balancing
@@ -91,7 +93,7 @@ def test_no_quantity_exceeds_on_another_backend(backend):
 @pytest.fixture
 def few_steps(golden, monkeypatch):
     """Numbers of the first steps only, and a pipeline that runs step by step."""
-    build = check_parity.make_pipeline
+    build = program.make_pipeline
 
     def eager(*arguments):
         pipeline = without_jit(build(*arguments))
@@ -100,7 +102,7 @@ def few_steps(golden, monkeypatch):
                 model.run_eagerly = True
         return pipeline
 
-    monkeypatch.setattr(check_parity, "make_pipeline", eager)
+    monkeypatch.setattr(program, "make_pipeline", eager)
     whole = ("stage1/train_mu", "stage1/train_sd")
     steps = len(golden["stage1/loss"])
     return {
@@ -190,12 +192,12 @@ def test_rows_read_as_lines():
 
 def test_what_is_no_number_or_of_another_shape_exceeds():
     assert Row("eval/mse", float("nan"), 1.0).exceeds
-    assert Row("eval/mse", check_parity.deviation(np.zeros(3), np.zeros(4)), 1.0).exceeds
+    assert Row("eval/mse", deviation(np.zeros(3), np.zeros(4)), 1.0).exceeds
 
 
 def test_deviation_is_relative_to_the_largest_value_above_one():
-    assert check_parity.deviation([1.0, 9.0], [1.0, 10.0]) == pytest.approx(0.1)
-    assert check_parity.deviation([0.0], [0.5]) == pytest.approx(0.5)
+    assert deviation([1.0, 9.0], [1.0, 10.0]) == pytest.approx(0.1)
+    assert deviation([0.0], [0.5]) == pytest.approx(0.5)
 
 
 def test_exit_code_tells_whether_a_quantity_exceeds(monkeypatch, capsys):

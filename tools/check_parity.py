@@ -1,230 +1,26 @@
-"""Compare this port with numbers that the original program produced.
+"""Compare this port with numbers that the original programs produced.
 
     python tools/check_parity.py FOLDER
 
-FOLDER is laid out like `tests/golden/balancing`: config.json, golden.npz and the
-checkpoints init, stage1 and stage2, as TF1 files or as .npz. Each quantity gets a line
-with the deviation found and the one allowed; the exit code is 1 if any exceeds it. The
-backend is Keras's: KERAS_BACKEND=jax python tools/check_parity.py FOLDER.
+FOLDER is laid out like `tests/golden/balancing` (BalancingVAE) or like
+`tests/golden/dai_wipf` (TwoStageVAE of Dai and Wipf). Each quantity gets a line with the
+deviation found and the one allowed; the exit code is 1 if any exceeds it. The backend is
+Keras's: KERAS_BACKEND=jax python tools/check_parity.py FOLDER.
 """
 
 import argparse
-import json
+import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-SINGLE_PASS = 1e-4
-FIRST_LOSSES = 1e-3
-GAMMA = 1e-2
-MOVING_STATISTICS = 1e-1
-JUDGED_STEPS = 50
-
-
-@dataclass(frozen=True)
-class Row:
-    """One compared quantity: its largest deviation and what is allowed, None if nothing is."""
-
-    name: str
-    deviation: float
-    allowed: float | None
-
-    @property
-    def exceeds(self) -> bool:
-        """Whether the deviation is too large; one that is no number is."""
-        return self.allowed is not None and not self.deviation <= self.allowed
-
-    def __str__(self) -> str:
-        if self.allowed is None:
-            return f"{self.name:36} {self.deviation:10.2e}              not judged"
-        verdict = "EXCEEDS" if self.exceeds else "ok"
-        return f"{self.name:36} {self.deviation:10.2e}  <= {self.allowed:7.0e}  {verdict}"
-
-
-def deviation(a, b) -> float:
-    """Return max|a - b| / max(1, max|b|)."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.shape != b.shape:
-        return float("nan")
-    return float(np.max(np.abs(a - b)) / max(1.0, np.max(np.abs(b))))
-
-
-def make_pipeline(folder: Path, checkpoint: str, stages=(1, 2)):
-    """Return a pipeline of the folder's sizes with a checkpoint's weights."""
-    from balancing_vae import Config
-    from balancing_vae import TwoStageVAE
-    from balancing_vae.storage.checkpoint import read_variables
-    from balancing_vae.storage.original import assign_variables
-
-    sizes = json.loads((folder / "config.json").read_text())
-    network = (
-        "base_dim",
-        "num_scale",
-        "block_per_scale",
-        "depth_per_block",
-        "kernel_size",
-        "fc_dim",
-    )
-    config = Config(
-        image_shape=(sizes["side"], sizes["side"], sizes["channels"]),
-        latent_dim=sizes["latent_dim"],
-        network={"name": "resnet", **{name: sizes[name] for name in network}},
-        second_dim=sizes["second_dim"],
-        second_depth=sizes["second_depth"],
-        batch_size=sizes["batch_size"],
-    )
-    vae = TwoStageVAE(config)
-    prefix = folder / checkpoint
-    if not prefix.with_suffix(".index").is_file():
-        prefix = prefix.with_suffix(".npz")
-    assign_variables(read_variables(prefix), vae.stage1, vae.stage2, stages).check()
-    return vae
-
-
-def train(stage, inputs, rates) -> dict[str, np.ndarray]:
-    """Run one step on each of `inputs`; return loss, mse and the gamma each step used."""
-    rows = {"loss": [], "batch_mse": [], "gamma_used": []}
-    for batch, rate in zip(inputs, rates, strict=True):
-        rows["gamma_used"].append(float(stage.balancing.gamma))
-        stage.optimizer.learning_rate.assign(rate)
-        stage.reset_metrics()
-        logs = stage.train_on_batch(batch, return_dict=True)
-        rows["loss"].append(float(logs["loss"]))
-        rows["batch_mse"].append(float(logs["mse"]))
-    rows["final_mse_estimate"] = [float(stage.balancing.running_mse)]
-    return {name: np.array(values) for name, values in rows.items()}
-
-
-def compare_training(name: str, found: dict, golden) -> list[Row]:
-    """Return the rows of one stage's training."""
-    first, rest = slice(0, JUDGED_STEPS), slice(JUDGED_STEPS, None)
-    rows = []
-    for quantity in ("loss", "batch_mse"):
-        ours, theirs = found[quantity], golden[f"{name}/{quantity}"]
-        what = f"{name}/{quantity}"
-        rows.append(
-            Row(f"{what} 1..{JUDGED_STEPS}", deviation(ours[first], theirs[first]), FIRST_LOSSES)
-        )
-        if len(ours) > JUDGED_STEPS:
-            rows.append(
-                Row(f"{what} {JUDGED_STEPS + 1}..", deviation(ours[rest], theirs[rest]), None)
-            )
-    for quantity in ("gamma_used", "final_mse_estimate"):
-        theirs = np.ravel(golden[f"{name}/{quantity}"])
-        relative = float(np.max(np.abs(found[quantity] / theirs - 1)))
-        rows.append(Row(f"{name}/{quantity}", relative, GAMMA))
-    return rows
-
-
-def check_stage1(folder: Path, golden) -> list[Row]:
-    """Train stage 1 from `init` on the recorded batches and noise."""
-    vae = make_pipeline(folder, "init")
-    batches = golden["x_train"][golden["stage1/batch_indices"]]
-    found = train(
-        vae.stage1, zip(batches, golden["stage1/noise_z"], strict=True), golden["stage1/lr"]
-    )
-    return [*compare_training("stage1", found, golden), compare_statistics(folder, vae.stage1)]
-
-
-def compare_statistics(folder: Path, stage) -> Row:
-    """Compare the moving statistics after training with those of the checkpoint `stage1`.
-
-    Single values wander with the weights. But an average that is not zero-debiased is off
-    as a whole, and no other quantity shows it: the rest starts from recorded statistics.
-    """
-    original = make_pipeline(folder, "stage1").stage1
-    ours, theirs = (
-        np.concatenate([np.ravel(w) for w in model.non_trainable_weights if "moving" in w.name])
-        for model in (stage, original)
-    )
-    relative = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
-    return Row("stage1/moving statistics", relative, MOVING_STATISTICS)
-
-
-def check_posterior(folder: Path, golden) -> list[Row]:
-    """Encode the training images with the weights after stage 1."""
-    mu, sigma = make_pipeline(folder, "stage1").encode(golden["x_train"])
-    return [
-        Row("stage1/train_mu", deviation(mu, golden["stage1/train_mu"]), SINGLE_PASS),
-        Row("stage1/train_sd", deviation(sigma, golden["stage1/train_sd"]), SINGLE_PASS),
-    ]
-
-
-def check_stage2(folder: Path, golden) -> list[Row]:
-    """Train stage 2 from `stage1` on the recorded posterior, batches and noise."""
-    vae = make_pipeline(folder, "stage1")
-    rows = golden["stage2/batch_indices"]
-    inputs = zip(
-        golden["stage1/train_mu"][rows],
-        golden["stage1/train_sd"][rows],
-        golden["stage2/noise_z"],
-        golden["stage2/noise_u"],
-        strict=True,
-    )
-    found = train(vae.stage2, inputs, golden["stage2/lr"])
-    return compare_training("stage2", found, golden)
-
-
-def check_evaluation(folder: Path, golden) -> list[Row]:
-    """Evaluate the weights after stage 2 on the test images, with the recorded noise."""
-    from balancing_vae import moments
-    from balancing_vae.checks import as_float
-    from balancing_vae.normalization import ImageNormalization
-    from balancing_vae.normalization import LatentNormalization
-
-    vae = make_pipeline(folder, "stage2")
-    x = golden["x_test"]
-    count, latents = len(x), vae.config.latent_dim
-    noise_z = golden["eval/reconstruct_noise_z"].reshape(-1, latents)[:count]
-    noise_u = golden["eval/reconstruct2_noise_u"].reshape(-1, latents)[:count]
-
-    mu, sigma = vae.encode(x)
-    z_hat = vae.reconstruct_latents(mu, noise=noise_u)
-    x_hat = vae.reconstruct(x, noise=noise_z)
-    vae.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat)
-    vae.image_normalization = ImageNormalization.fit(as_float(x))
-    normalized = vae.image_normalization.apply(x_hat, generated=False)
-    found = {
-        "z_mean": mu,
-        "z_logsd": np.log(sigma),
-        "reconstruction": x_hat,
-        "z_reconstruction": z_hat,
-        "variance_law_reference": moments.variance_law(mu, sigma, "reference").mean(),
-        "mse2": moments.mse(mu, z_hat),
-        "variance_loss2": moments.variance_loss(mu, z_hat),
-        "adjust2": vae.latent_normalization.target,
-        "adjust2_applies": vae.latent_normalization.gate_open,
-        "inactive_reference": moments.inactive_latents(sigma).sum(),
-        "image_rescale": vae.image_normalization.scale(x_hat),
-        "reconstruction_normalized": normalized,
-        "mse": moments.mse(as_float(x), x_hat),
-        "mse_normalized": moments.mse(as_float(x), normalized),
-    }
-    # The recorded samples are rescaled whatever the gate says.
-    vae.latent_normalization = LatentNormalization(
-        "reference", vae.latent_normalization.target, True
-    )
-    for stage in (1, 2):
-        for normalize in (False, True):
-            key = f"gen{stage}/{'normalized' if normalize else 'plain'}"
-            n = len(golden[f"eval/{key}/z"])
-            noise = golden[f"eval/gen{stage}/normal_draws"].astype(np.float32)
-            found[f"{key}/images"], found[f"{key}/z"] = vae.generate(
-                n, stage=stage, normalize=normalize, noise=noise, return_latents=True
-            )
-    return [
-        Row(f"eval/{name}", deviation(value, golden[f"eval/{name}"]), SINGLE_PASS)
-        for name, value in found.items()
-    ]
+from parity.rows import Row
 
 
 def check(folder: str | Path) -> list[Row]:
     """Compare every quantity of a folder.
 
     Args:
-        folder: A folder laid out like `tests/golden/balancing`.
+        folder: A folder laid out like `tests/golden/balancing` or `tests/golden/dai_wipf`.
 
     Returns:
         One row a quantity.
@@ -232,11 +28,19 @@ def check(folder: str | Path) -> list[Row]:
     Raises:
         FileNotFoundError: A file of the folder is missing.
     """
+    # The numbers were recorded on TensorFlow's own kernels, without oneDNN's.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     folder = Path(folder)
-    with np.load(folder / "golden.npz", allow_pickle=False) as file:
-        golden = {name: file[name] for name in file.files}
-    parts = (check_stage1, check_posterior, check_stage2, check_evaluation)
-    return [row for part in parts for row in part(folder, golden)]
+    if (folder / "golden.npz").is_file():
+        from parity import balancing as program
+    elif any(path.with_suffix(".npz").is_file() for path in folder.glob("*.json")):
+        from parity import dai_wipf as program
+    else:
+        raise FileNotFoundError(
+            f"{folder} has neither golden.npz (BalancingVAE) nor a pair of NAME.json and "
+            "NAME.npz (TwoStageVAE)."
+        )
+    return program.check(folder)
 
 
 def main() -> int:

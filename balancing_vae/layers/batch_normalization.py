@@ -45,7 +45,12 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
         # Statistics stay in float32 whatever the precision of the activations.
         def statistic(name, initializer, shape=shape):
             return self.add_weight(
-                shape=shape, initializer=initializer, trainable=False, dtype="float32", name=name
+                shape=shape,
+                initializer=initializer,
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                name=name,
             )
 
         self.moving_mean = statistic("moving_mean", "zeros")

@@ -2,9 +2,11 @@
 
 import keras
 
+from balancing_vae.networks import infogan
 from balancing_vae.networks import resnet
+from balancing_vae.networks import wae
 
-NETWORKS = {"resnet": resnet}
+NETWORKS = {"infogan": infogan, "resnet": resnet, "wae": wae}
 
 
 def build_networks(

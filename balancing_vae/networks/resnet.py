@@ -62,7 +62,7 @@ def encoder(
     # The heads stay in float32 under mixed precision: exp(log_sigma) needs the range.
     mu = layers.Dense(latent_dim, dtype="float32", name="mu")(y)
     log_sigma = layers.Dense(latent_dim, dtype="float32", name="log_sigma")(y)
-    return keras.Model(images, [mu, log_sigma], name="encoder")
+    return keras.Model(images, [mu, log_sigma], name="resnet_encoder")
 
 
 def decoder(
@@ -114,7 +114,7 @@ def decoder(
             y = residual_block(y, width, kernel_size, depth_per_block, f"scale{i}_block{j}")
     y = layers.Conv2D(channels, kernel_size, padding="same", name="image")(y)
     y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
-    return keras.Model(latents, y, name="decoder")
+    return keras.Model(latents, y, name="resnet_decoder")
 
 
 def _check_sizes(image_shape: tuple[int, int, int], num_scale: int) -> None:

@@ -1,0 +1,115 @@
+"""Spectrally normalised layers, as in the program of Dai and Wipf."""
+
+import math
+
+import keras
+from keras import ops
+
+
+def spectrally_normalize(kernel, u):
+    """Divide a kernel by its spectral norm, estimated by one more power iteration.
+
+    With W the kernel as a matrix [rows, out] and n(a) = a / sqrt(max(sum a^2, 1e-12)):
+
+        v = n(W' u);  u <- n(W v);  norm = u' W v
+
+    The result is kernel / norm. A gradient passes through W only, not through u and v.
+    Source: Miyato et al. 2018 (arXiv 1802.05957) and the program of Dai and Wipf.
+
+    Args:
+        kernel: Float tensor [..., out].
+        u: Float32 variable [rows, 1], the estimate of W's first left singular vector;
+            it moves at each call.
+
+    Returns:
+        Tensor of the kernel's shape and dtype.
+
+    Example:
+        ```python
+        y = ops.matmul(x, spectrally_normalize(layer.kernel, layer.u))
+        ```
+    """
+    matrix = ops.reshape(ops.cast(kernel, "float32"), (-1, kernel.shape[-1]))
+    fixed = ops.stop_gradient(matrix)
+    v = _unit(ops.matmul(ops.transpose(fixed), ops.convert_to_tensor(u)))
+    new_u = _unit(ops.matmul(fixed, v))
+    u.assign(new_u)
+    norm = ops.matmul(ops.matmul(ops.transpose(new_u), matrix), v)
+    return ops.cast(ops.reshape(matrix / norm, kernel.shape), kernel.dtype)
+
+
+class _StoresLeftVector:
+    """A layer with a kernel that keeps `u`, too. Stands before the Keras layer's class."""
+
+    def build(self, input_shape):
+        """Make kernel, bias and the left singular vector."""
+        super().build(input_shape)
+        *rows, _ = self.kernel.shape
+        self.u = self.add_weight(
+            shape=(math.prod(rows), 1),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+            name="u",
+        )
+
+    # Keras's Conv2D and Dense save their kernel and bias only.
+    def save_own_variables(self, store):
+        """Save kernel, bias and the left singular vector."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        """Load kernel, bias and the left singular vector."""
+        keras.layers.Layer.load_own_variables(self, store)
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class SpectralNormConv2D(_StoresLeftVector, keras.layers.Conv2D):
+    """A convolution with the kernel divided by its spectral norm, before the bias.
+
+    `keras.layers.SpectralNormalization` is another one: it stores the right singular
+    vector and moves it in training only. Here the left one is stored, and it moves at
+    every forward pass, in inference too. See `spectrally_normalize`.
+
+    Args:
+        *args: What `keras.layers.Conv2D` takes.
+        **kwargs: Likewise.
+
+    Example:
+        ```python
+        y = SpectralNormConv2D(64, 4, strides=2, padding="same")(images)
+        ```
+    """
+
+    def convolution_op(self, inputs, kernel):
+        """Convolve with the normalised kernel."""
+        return super().convolution_op(inputs, spectrally_normalize(kernel, self.u))
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class SpectralNormDense(_StoresLeftVector, keras.layers.Dense):
+    """A dense layer with the kernel divided by its spectral norm, before the bias.
+
+    See `SpectralNormConv2D`.
+
+    Args:
+        *args: What `keras.layers.Dense` takes.
+        **kwargs: Likewise.
+
+    Example:
+        ```python
+        y = SpectralNormDense(1024)(x)
+        ```
+    """
+
+    def call(self, inputs, training=None):
+        """Multiply by the normalised kernel."""
+        y = ops.matmul(inputs, spectrally_normalize(self.kernel, self.u))
+        if self.use_bias:
+            y = y + self.bias
+        return self.activation(y)
+
+
+def _unit(a):
+    return a / ops.sqrt(ops.maximum(ops.sum(ops.square(a)), 1e-12))

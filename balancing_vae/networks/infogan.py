@@ -1,0 +1,113 @@
+"""The `infogan` encoder and decoder of Dai and Wipf."""
+
+import keras
+from keras import initializers
+from keras import layers
+from keras import ops
+
+from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
+from balancing_vae.layers.spectral_norm import SpectralNormConv2D
+from balancing_vae.layers.spectral_norm import SpectralNormDense
+
+DEVIATION = 0.02
+SLOPE = 0.2
+MIN_SIGMA = 1e-6
+
+
+def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
+    """Build the encoder: two convolutions, two dense layers, all spectrally normalised.
+
+    The second half of the last layer's output is sigma = 1e-6 + softplus(s); what comes
+    out is its logarithm, as with every encoder here. Spectral norm's estimates move at
+    each forward pass, in inference too: to encode the same images twice gives slightly
+    different results until they have settled. Source: the program of Dai and Wipf,
+    network `Infogan`.
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+
+    Returns:
+        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each.
+
+    Raises:
+        ValueError: The images are not square, or their side is not divisible by 4.
+
+    Example:
+        ```python
+        mu, log_sigma = encoder((28, 28, 1), 64)(images)
+        ```
+    """
+    _check_side(image_shape)
+    truncated = {"kernel_initializer": initializers.TruncatedNormal(stddev=DEVIATION)}
+    images = keras.Input(image_shape, name="images")
+    y = SpectralNormConv2D(64, 4, strides=2, padding="same", name="conv1", **truncated)(images)
+    y = layers.LeakyReLU(SLOPE, name="lrelu1")(y)
+    y = SpectralNormConv2D(128, 4, strides=2, padding="same", name="conv2", **truncated)(y)
+    y = ZeroDebiasedBatchNormalization(name="bn2")(y)
+    y = layers.LeakyReLU(SLOPE, name="lrelu2")(y)
+    y = layers.Flatten(name="flatten")(y)
+    y = SpectralNormDense(1024, name="fc3", kernel_initializer=_normal())(y)
+    y = ZeroDebiasedBatchNormalization(name="bn3")(y)
+    y = layers.LeakyReLU(SLOPE, name="lrelu3")(y)
+    # The heads stay in float32 under mixed precision: log_sigma needs the range.
+    y = SpectralNormDense(
+        2 * latent_dim, name="en4", kernel_initializer=_normal(), dtype="float32"
+    )(y)
+    mu, s = ops.split(y, 2, axis=-1)
+    return keras.Model(images, [mu, ops.log(MIN_SIGMA + ops.softplus(s))], name="infogan_encoder")
+
+
+def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
+    """Build the decoder: two dense layers, two transposed convolutions.
+
+    Source: the program of Dai and Wipf, network `Infogan`.
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+
+    Returns:
+        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
+
+    Raises:
+        ValueError: The images are not square, or their side is not divisible by 4.
+
+    Example:
+        ```python
+        images = decoder((28, 28, 1), 64)(z)
+        ```
+    """
+    _check_side(image_shape)
+    side, _, channels = image_shape
+    quarter = side // 4
+    latents = keras.Input((latent_dim,), name="latents")
+    y = layers.Dense(1024, kernel_initializer=_normal(), name="fc1")(latents)
+    y = ZeroDebiasedBatchNormalization(name="bn1")(y)
+    y = layers.ReLU(name="relu1")(y)
+    y = layers.Dense(128 * quarter**2, kernel_initializer=_normal(), name="fc2")(y)
+    y = ZeroDebiasedBatchNormalization(name="bn2")(y)
+    y = layers.ReLU(name="relu2")(y)
+    y = layers.Reshape((quarter, quarter, 128), name="reshape")(y)
+    up = {"kernel_size": 4, "strides": 2, "padding": "same"}
+    y = layers.Conv2DTranspose(64, **up, kernel_initializer=_normal(), name="conv3")(y)
+    y = ZeroDebiasedBatchNormalization(name="bn3")(y)
+    y = layers.ReLU(name="relu3")(y)
+    y = layers.Conv2DTranspose(channels, **up, kernel_initializer=_normal(), name="conv4")(y)
+    y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
+    return keras.Model(latents, y, name="infogan_decoder")
+
+
+def _normal() -> initializers.Initializer:
+    # A new one for each layer: two layers that share an initialiser share its draws.
+    return initializers.RandomNormal(stddev=DEVIATION)
+
+
+def _check_side(image_shape: tuple[int, int, int]) -> None:
+    height, width, _ = image_shape
+    if height != width or height % 4:
+        raise ValueError(
+            f"The infogan network needs square images whose side is divisible by 4; got "
+            f"{height}x{width}. Pad or resize the images."
+        )

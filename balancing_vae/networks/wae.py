@@ -1,0 +1,92 @@
+"""The `wae` encoder and decoder of Dai and Wipf, after Tolstikhin et al. 2018."""
+
+import keras
+from keras import layers
+
+from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
+
+SIDE = 64
+KERNEL_SIZE = 5
+# Channels of the encoder at sides 64, 32, 16 and 8; the decoder goes back up.
+WIDTHS = (128, 256, 512, 1024)
+
+
+def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
+    """Build the encoder: four convolutions, the last three with stride 2, two heads.
+
+    Source: the program of Dai and Wipf, network `Wae`.
+
+    Args:
+        image_shape: Side, side, channels of the images; the side is 64.
+        latent_dim: Latent size, at least 1.
+
+    Returns:
+        A model from images, float [B, 64, 64, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each.
+
+    Raises:
+        ValueError: The images are not 64x64.
+
+    Example:
+        ```python
+        mu, log_sigma = encoder((64, 64, 3), 64)(images)
+        ```
+    """
+    _check_side(image_shape)
+    images = keras.Input(image_shape, name="images")
+    y = images
+    for i, width in enumerate(WIDTHS):
+        y = layers.Conv2D(
+            width, KERNEL_SIZE, strides=2 if i else 1, padding="same", name=f"conv{i}"
+        )(y)
+        y = ZeroDebiasedBatchNormalization(name=f"bn{i + 1}")(y)
+        y = layers.ReLU(name=f"relu{i + 1}")(y)
+    y = layers.Flatten(name="flatten")(y)
+    # The heads stay in float32 under mixed precision: exp(log_sigma) needs the range.
+    mu = layers.Dense(latent_dim, dtype="float32", name="mu")(y)
+    log_sigma = layers.Dense(latent_dim, dtype="float32", name="log_sigma")(y)
+    return keras.Model(images, [mu, log_sigma], name="wae_encoder")
+
+
+def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
+    """Build the decoder: a dense layer to 8x8, three transposed convolutions up to 64x64.
+
+    Source: the program of Dai and Wipf, network `Wae`.
+
+    Args:
+        image_shape: Side, side, channels of the images; the side is 64.
+        latent_dim: Latent size, at least 1.
+
+    Returns:
+        A model from latents, float [B, latent_dim], to images, float [B, 64, 64, C] in [0, 1].
+
+    Raises:
+        ValueError: The images are not 64x64.
+
+    Example:
+        ```python
+        images = decoder((64, 64, 3), 64)(z)
+        ```
+    """
+    _check_side(image_shape)
+    *widths, widest = WIDTHS
+    side = SIDE // 2 ** len(widths)
+    latents = keras.Input((latent_dim,), name="latents")
+    y = layers.Dense(side * side * widest, activation="relu", name="fc0")(latents)
+    y = layers.Reshape((side, side, widest), name="reshape")(y)
+    for i, width in enumerate(reversed(widths)):
+        y = layers.Conv2DTranspose(width, KERNEL_SIZE, strides=2, padding="same", name=f"up{i}")(y)
+        y = ZeroDebiasedBatchNormalization(name=f"bn{i + 1}")(y)
+        y = layers.ReLU(name=f"relu{i + 1}")(y)
+    y = layers.Conv2DTranspose(image_shape[2], KERNEL_SIZE, padding="same", name="image")(y)
+    y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
+    return keras.Model(latents, y, name="wae_decoder")
+
+
+def _check_side(image_shape: tuple[int, int, int]) -> None:
+    if tuple(image_shape[:2]) != (SIDE, SIDE):
+        raise ValueError(
+            f"The wae network is made for images of {SIDE}x{SIDE}; got "
+            f"{image_shape[0]}x{image_shape[1]}. Resize the images, or take the network "
+            "'infogan' or 'resnet'."
+        )

@@ -1,0 +1,1 @@
+"""Comparison of this port with recorded runs of the original programs."""
