@@ -30,7 +30,7 @@ class Witness(keras.Model):
     def call(self, x, training=None):
         if training:
             here = ops.arange(self.seen.shape[0], dtype="float32")[:, None] == self.step
-            self.seen.assign(ops.where(here, x[None, :, 0], self.seen))
+            self.seen.assign(ops.where(here, x[None, :, 0], ops.convert_to_tensor(self.seen)))
             self.step.assign_add(1.0)
         return self.slope * x
 

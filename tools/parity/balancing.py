@@ -23,7 +23,7 @@ from parity.rows import deviation
 SINGLE_PASS = 1e-4
 FIRST_LOSSES = 1e-3
 GAMMA = 1e-2
-MOVING_STATISTICS = 1e-1
+MOVING_STATISTICS = 5e-1
 JUDGED_STEPS = 50
 
 
@@ -102,8 +102,9 @@ def check_stage1(folder: Path, golden) -> list[Row]:
 def compare_statistics(folder: Path, stage) -> Row:
     """Compare the moving statistics after training with those of the checkpoint `stage1`.
 
-    Single values wander with the weights. But an average that is not zero-debiased is off
-    as a whole, and no other quantity shows it: the rest starts from recorded statistics.
+    They wander with the weights, by 0.07 to 0.11 in tests/golden. But averages that are not
+    zero-debiased are off by 0.97, and no other quantity shows it: the rest starts from
+    recorded statistics.
     """
     original = make_pipeline(folder, "stage1").stage1
     ours, theirs = (
