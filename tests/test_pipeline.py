@@ -17,6 +17,7 @@ from balancing_vae.checks import as_float
 from balancing_vae.moments import mse
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
+from balancing_vae.storage.folder import FORMAT_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +240,7 @@ def test_saved_folder_holds_config_weights_and_history(saved, trained):
         "stage2.weights.h5",
     ]
     description = json.loads((saved / "config.json").read_text())
-    assert description["format_version"] == 1
+    assert description["format_version"] == FORMAT_VERSION
     assert description["versions"]["keras"] == keras.__version__
     assert Config.from_dict(description["config"]) == trained.config
 
