@@ -89,6 +89,7 @@ class Config:
             ("a number", REAL, _is_real),
             ("three whole numbers", ("image_shape",), _are_whole),
             ('a dict with a "name"', ("network", "balancing"), _has_name),
+            ("true or false", ("second_stage_noise",), _is_truth),
         ):
             for name in names:
                 if not fits(getattr(self, name)):
@@ -158,6 +159,10 @@ def _is_whole(value) -> bool:
 
 def _is_real(value) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_truth(value) -> bool:
+    return isinstance(value, bool)
 
 
 def _are_whole(values) -> bool:
