@@ -200,6 +200,7 @@ def test_a_config_and_weights_that_disagree_are_refused(saved):
             TwoStageVAE.load(saved)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_of_a_larger_network_are_refused(tmp_path):
     larger = tiny_pipeline(network=NETWORK | {"block_per_scale": 2}, second_depth=2)
     larger.save(tmp_path / "larger")

@@ -1,7 +1,5 @@
 """The two-stage VAE, from images to images, on tiny sizes."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -10,14 +8,12 @@ from conftest import numbers
 from conftest import python_prints
 from conftest import tiny_pipeline
 
-from balancing_vae import Config
 from balancing_vae import GammaBalancing
 from balancing_vae import TwoStageVAE
 from balancing_vae.checks import as_float
 from balancing_vae.moments import mse
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
-from balancing_vae.storage.folder import FORMAT_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -230,35 +226,6 @@ def test_only_a_computed_gamma_is_measured(digits):
 
 
 # Saving and loading.
-
-
-def test_saved_folder_holds_config_weights_and_history(saved, trained):
-    assert sorted(path.name for path in saved.iterdir()) == [
-        "config.json",
-        "history.csv",
-        "stage1.weights.h5",
-        "stage2.weights.h5",
-    ]
-    description = json.loads((saved / "config.json").read_text())
-    assert description["format_version"] == FORMAT_VERSION
-    assert description["versions"]["keras"] == keras.__version__
-    assert Config.from_dict(description["config"]) == trained.config
-
-
-def test_loading_brings_everything_back(saved, trained):
-    vae = TwoStageVAE.load(saved)
-    assert_same_weights(vae, trained)
-    assert repr(vae) == repr(trained)
-    assert vae.history == trained.history
-    assert vae.latent_normalization == trained.latent_normalization
-    assert vae.image_normalization == trained.image_normalization
-
-
-def test_existing_folders_are_not_overwritten_unasked(saved, trained):
-    with pytest.raises(FileExistsError, match="overwrite=True"):
-        trained.save(saved)
-    trained.save(saved, overwrite=True)
-    assert (saved / "config.json").is_file()
 
 
 def test_own_networks_are_saved_and_loaded_in_a_fresh_process(own, tmp_path):

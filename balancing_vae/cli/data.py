@@ -1,6 +1,7 @@
 """The images that a subcommand works on."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,38 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
         help="a folder that `balancing-vae datasets prepare` wrote, or a .npy of images "
         "(uint8 [N, D, D, C]); digits need none",
     )
+
+
+def preparation_changes(data: Path | None, preset: str) -> dict:
+    """Return what the preparation of the data decides about a run's config.
+
+    Warns on stderr where the preset's dataset is to go through JPEG and this one did not.
+
+    Args:
+        data: What `--data` names.
+        preset: Name of the preset.
+
+    Returns:
+        Fields of `Config` to set.
+
+    Example:
+        ```python
+        config = preset_config(preset, **preparation_changes(data, preset))
+        ```
+    """
+    from balancing_vae import datasets
+    from balancing_vae.presets import load_preset
+
+    if data is None or not data.is_dir():
+        return {}
+    prepared = datasets.open_prepared(data)
+    if load_preset(preset)["dataset"].get("jpeg") and not prepared.description.get("jpeg"):
+        print(
+            f"warning: the preset {preset} follows numbers measured on images after a JPEG "
+            f"round trip, and those in {data} had none; `datasets prepare --jpeg` makes one",
+            file=sys.stderr,
+        )
+    return {"padding": prepared.padding}
 
 
 def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:

@@ -28,6 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Generate and write."""
+    from balancing_vae.datasets import unpad
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.images import refuse_existing_images
     from balancing_vae.storage.images import write_images
@@ -37,5 +38,6 @@ def run(options: argparse.Namespace) -> None:
     images = vae.generate(
         options.n, stage=options.stage, normalize=not options.plain, seed=options.seed
     )
+    images = unpad(images, vae.config.padding)
     write_images(options.out, images, options.overwrite)
     print(f"{len(images)} images, seed {options.seed}, in {options.out}")

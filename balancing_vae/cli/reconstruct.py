@@ -32,6 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Reconstruct, write and print the error."""
     from balancing_vae.checks import as_float
+    from balancing_vae.datasets import unpad
     from balancing_vae.moments import mse
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.images import refuse_existing_images
@@ -41,5 +42,5 @@ def run(options: argparse.Namespace) -> None:
     vae = TwoStageVAE.load(options.run_folder)
     x = open_split(options.data, vae.config.preset, "test")
     images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed)
-    write_images(options.out, images, options.overwrite)
+    write_images(options.out, unpad(images, vae.config.padding), options.overwrite)
     print(f"{len(images)} images in {options.out}, mse {mse(as_float(x), images):.6f}")

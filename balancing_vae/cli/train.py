@@ -7,6 +7,7 @@ from pathlib import Path
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
+from balancing_vae.cli.data import preparation_changes
 
 EXAMPLE = """
 balancing-vae train --preset digits --out runs/digits
@@ -51,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
         for name in ("epochs", "epochs2", "batch_size")
         if getattr(options, name) is not None
     }
+    changes |= preparation_changes(options.data, options.preset)
     config = preset_config(options.preset, seed=options.seed, **changes)
     x = open_split(options.data, options.preset, "train")
     x_val = open_split(options.data, options.preset, "val")

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from balancing_vae.checks import as_float
+from balancing_vae.datasets import unpad
 from balancing_vae.experiments.figures import style
 
 COLUMNS = 16
@@ -41,7 +42,7 @@ def contact_sheet(
     for i in range(3):
         rows[f"stage 2, plain ({i + 1})"] = plain[i * columns : (i + 1) * columns]
         rows[f"stage 2, normalised ({i + 1})"] = normalized[i * columns : (i + 1) * columns]
-    return rows
+    return {title: unpad(images, vae.config.padding) for title, images in rows.items()}
 
 
 def draw_contact_sheet(rows: dict[str, np.ndarray]) -> Figure:
