@@ -153,5 +153,6 @@ def test_dense_residual_block_has_no_normalisation():
 @pytest.mark.parametrize("log_sigma", [-1.0, 0.0, 2.0])
 def test_reparameterize_scales_the_noise_by_sigma(log_sigma):
     mu, noise = np.array([[1.0, 2.0]], "float32"), np.array([[0.5, -1.0]], "float32")
-    z = numbers(reparameterize(mu, np.full((1, 2), log_sigma, "float32"), noise))
+    log_sigmas = ops.full((1, 2), log_sigma, dtype="float32")
+    z = numbers(reparameterize(ops.convert_to_tensor(mu), log_sigmas, ops.convert_to_tensor(noise)))
     np.testing.assert_allclose(z, mu + np.exp(log_sigma) * noise, rtol=1e-6)
