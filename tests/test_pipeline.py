@@ -1,5 +1,7 @@
 """The two-stage VAE, from images to images, on tiny sizes."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -163,6 +165,22 @@ def test_generate(trained, stage, normalize):
     noise = np.random.default_rng(5).standard_normal((16, 4), dtype=np.float32)
     np.testing.assert_array_equal(images, trained.generate(11, stage, normalize, noise=noise))
     assert (images != trained.generate(11, stage, normalize, seed=6)).any()
+
+
+def test_surplus_of_the_last_batch_counts_in_its_scale(own):
+    """So the first images do not depend on how many there are, rescaled ones either."""
+    former = own.latent_normalization
+    own.latent_normalization = dataclasses.replace(former, target=1.3, gate_open=True)
+    try:
+        for n in (3, 11, 16):
+            _, z = own.generate(n, stage=2, seed=5, return_latents=True)
+            _, whole = own.generate(32, stage=2, seed=5, return_latents=True)
+            np.testing.assert_array_equal(z, whole[:n])
+        for start in (0, 16):
+            batch = whole[start : start + 16]
+            assert batch.std(axis=0).mean() == pytest.approx(1.3, rel=1e-5)
+    finally:
+        own.latent_normalization = former
 
 
 def test_stage_1_decodes_the_prior_itself(trained):
