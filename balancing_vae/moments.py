@@ -3,6 +3,7 @@
 import numpy as np
 
 INACTIVE_SIGMA = 0.8
+COLUMNS = 1024
 
 
 def mse(x: np.ndarray, x_hat: np.ndarray) -> float:
@@ -119,7 +120,16 @@ def inactive_latents(sigma: np.ndarray) -> np.ndarray:
 
 
 def _variance(x: np.ndarray, axis: int) -> np.ndarray:
-    return np.var(np.asarray(x, np.float64), axis=axis)
+    x = np.asarray(x)
+    if axis != 0:
+        return np.var(x, axis=axis, dtype=np.float64)
+    # A few columns at a time: NumPy would make a float64 copy of all the images.
+    columns = x.reshape(len(x), -1)
+    parts = [
+        np.var(columns[:, i : i + COLUMNS], axis=0, dtype=np.float64)
+        for i in range(0, columns.shape[1], COLUMNS)
+    ]
+    return np.concatenate(parts).reshape(x.shape[1:])
 
 
 def _check_same_shape(x: np.ndarray, x_hat: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """What several subcommands' parsers share."""
 
 import argparse
+from pathlib import Path
 
 
 def add_command(
@@ -24,6 +25,18 @@ def add_command(
         epilog=f"example:\n{_indent(example)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_images_out(parser: argparse.ArgumentParser) -> None:
+    """Add `--out` and `--overwrite` of a subcommand that writes images.
+
+    Args:
+        parser: The subcommand's parser.
+    """
+    parser.add_argument(
+        "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
 def _indent(text: str) -> str:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import add_images_out
 
 EXAMPLE = """
 balancing-vae generate runs/digits -n 10000 --seed 0 --out samples.npy
@@ -19,10 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--stage", type=int, choices=(1, 2), default=2, help="sampler (2)")
     parser.add_argument("--plain", action="store_true", help="without normalisation")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_images_out(parser)
     parser.set_defaults(run=run)
 
 

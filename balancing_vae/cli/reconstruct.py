@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import add_images_out
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 
@@ -22,10 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_data_argument(parser)
     parser.add_argument("--normalize", action="store_true", help="with image normalisation")
     parser.add_argument("--seed", type=int, default=0, help="seed of the posterior's noise (0)")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_images_out(parser)
     parser.set_defaults(run=run)
 
 
