@@ -90,3 +90,37 @@ def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
     assert loaded.config.image_shape == (16, 16, 3)
     gammas = [float(stage.balancing.gamma) for stage in (loaded.stage1, loaded.stage2)]
     assert gammas == pytest.approx([0.29, 0.63], abs=0.03)
+
+
+def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
+    from balancing_vae.experiments.contact_sheet import contact_sheet
+
+    vae = tiny_pipeline(padding=1)
+    vae.fit_normalization(tiny_images())
+    vae.save(tmp_path / "saved")
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ("generate", tmp_path / "saved", "-n", 3, "--out", tmp_path / "samples.npy")
+    assert command(*words) == 0
+    words = ("reconstruct", tmp_path / "saved", "--data", tmp_path / "x.npy")
+    assert command(*words, "--out", tmp_path / "y.npy") == 0
+    assert np.load(tmp_path / "samples.npy").shape == (3, 2, 2, 1)
+    assert np.load(tmp_path / "y.npy").shape == (24, 2, 2, 1)
+    rows = contact_sheet(vae, tiny_images(), columns=4)
+    assert {images.shape for images in rows.values()} == {(4, 2, 2, 1)}
+
+
+def test_a_run_takes_over_how_its_data_were_prepared(tmp_path, capsys, monkeypatch):
+    from balancing_vae import datasets
+    from balancing_vae.cli.data import preparation_changes
+
+    class Prepared:
+        padding = 2
+        description = {"jpeg": None}
+
+    monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
+    assert preparation_changes(tmp_path, "cifar10") == {"padding": 2}
+    assert "JPEG round trip" in capsys.readouterr().err
+    Prepared.description = {"jpeg": {"quality": 75}}
+    assert preparation_changes(tmp_path, "cifar10") == {"padding": 2}
+    assert capsys.readouterr().err == ""
+    assert preparation_changes(None, "digits") == {}
