@@ -17,7 +17,6 @@ from balancing_vae.batches import map_batches
 from balancing_vae.callbacks import HistoryLog
 from balancing_vae.callbacks import StopOnNonFiniteLoss
 from balancing_vae.callbacks import TrainingProgress
-from balancing_vae.callbacks.save_states import SaveStates
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_images
@@ -38,6 +37,7 @@ from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 from balancing_vae.storage.folder import write_description
 from balancing_vae.storage.folder import write_history
+from balancing_vae.storage.save_states import SaveStates
 from balancing_vae.storage.states import TrainingStates
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
