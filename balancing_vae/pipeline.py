@@ -249,10 +249,11 @@ class TwoStageVAE:
             x_hat = vae.reconstruct(x_test)
             ```
         """
+        if normalize:
+            self._check_normalization()
         mu, sigma = self.encode(x)
         images = self.decode(mu + sigma * _noise(noise, seed, mu.shape))
         if normalize:
-            self._check_normalization()
             images = self.image_normalization.apply(images, generated=False)
         return images
 
@@ -434,9 +435,10 @@ class TwoStageVAE:
         if not isinstance(self.stage1.balancing, ComputedGamma):
             raise ValueError("Only a computed gamma can be measured; this one is not computed.")
         x = x[:MEASURED_IMAGES]
-        mu, _ = self.encode(x)
+        mu, sigma = self.encode(x)
+        x_hat = self.decode(mu + sigma * _noise(None, seed, mu.shape))
         errors = (
-            mse(as_float(x), self.reconstruct(x, seed=seed)),
+            mse(as_float(x), x_hat),
             mse(mu, self.reconstruct_latents(mu, seed)),
         )
         self.stage1.balancing.running_mse.assign(errors[0])

@@ -113,12 +113,7 @@ def _dataset_name(data: Path | None, preset: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    import importlib.metadata
+    from balancing_vae.versions import installed_version
 
-    versions = {}
-    for package in ("balancing_vae", "keras", "tensorflow", "numpy", "scipy"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+    packages = ("balancing_vae", "keras", "tensorflow", "numpy", "scipy")
+    return {package: installed_version(package) or "not installed" for package in packages}

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from balancing_vae.datasets.array_writer import ArrayWriter
 from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.versions import installed_version
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val", "test")
@@ -162,12 +162,8 @@ def _judge_broken(contents: Contents, any_image: bool) -> None:
 
 def _versions() -> dict[str, str]:
     """Return the versions of what decided the pixels."""
-    try:
-        own = importlib.metadata.version("balancing_vae")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        own = "not installed"
     return {
-        "balancing_vae": own,
+        "balancing_vae": installed_version("balancing_vae") or "not installed",
         "numpy": np.__version__,
         "pillow": PIL.__version__,
         "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),

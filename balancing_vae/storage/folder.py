@@ -1,7 +1,6 @@
 """The saved folder: a description as JSON, weights beside it, a format version."""
 
 import csv
-import importlib.metadata
 import io
 import json
 import platform
@@ -10,6 +9,7 @@ from pathlib import Path
 import keras
 
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.versions import installed_version
 
 FORMAT_VERSION = 2
 DESCRIPTION = "config.json"
@@ -25,11 +25,7 @@ def write_description(folder: Path, description: dict) -> None:
         description: What JSON can hold.
     """
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions |= {name: found for name in PACKAGES if (found := installed_version(name))}
     description = {"format_version": FORMAT_VERSION, **description, "versions": versions}
     with atomic_file(folder / DESCRIPTION) as temporary:
         temporary.write_text(json.dumps(description, indent=2) + "\n", "utf-8")
