@@ -29,6 +29,7 @@ from balancing_vae.networks import latent
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.precision import layer_precision
 from balancing_vae.presets import preset_config
 from balancing_vae.schedules import learning_rate_schedule
 from balancing_vae.seeding import seeded_initializers
@@ -91,7 +92,7 @@ class TwoStageVAE:
             config = dataclasses.replace(config, network=describe_networks(encoder, decoder))
         self.config = config
         silence_false_retracing_alarm()
-        with seeded_initializers(config.seed):
+        with seeded_initializers(config.seed), layer_precision(config.precision):
             if encoder is None:
                 encoder, decoder = build_networks(
                     config.network, config.image_shape, config.latent_dim

@@ -65,7 +65,8 @@ class VAE(keras.Model):
         likelihood: str = "gaussian",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Under mixed precision the targets of the likelihood keep all their digits.
+        super().__init__(autocast=False, **kwargs)
         check_shapes(encoder, decoder)
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}.")

@@ -1,0 +1,32 @@
+"""The numbers that layers compute with: float32, or half as wide where that is faster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@contextmanager
+def layer_precision(name: str) -> Iterator[None]:
+    """Make the layers built inside compute in a precision; their weights stay float32.
+
+    Whatever decides the balance is float32 in each: heads, likelihood, KL, gamma and the
+    statistics of batch normalisation.
+
+    Args:
+        name: "float32", "mixed_bfloat16" or "mixed_float16".
+
+    Example:
+        ```python
+        with layer_precision("mixed_bfloat16"):
+            encoder, decoder = build_networks({"name": "resnet"}, (32, 32, 3), 64)
+        ```
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
