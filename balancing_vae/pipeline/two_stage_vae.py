@@ -7,16 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from balancing_vae.backend import jit_compile_pays
 from balancing_vae.backend import silence_false_retracing_alarm
 from balancing_vae.balancing import ComputedGamma
-from balancing_vae.balancing import build_strategy
-from balancing_vae.batches import EpochBatches
-from balancing_vae.batches import FileOrderBatches
 from balancing_vae.batches import map_batches
-from balancing_vae.callbacks import HistoryLog
-from balancing_vae.callbacks import StopOnNonFiniteLoss
-from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_images
@@ -24,26 +17,19 @@ from balancing_vae.config import Config
 from balancing_vae.evaluation import Evaluation
 from balancing_vae.evaluation import evaluate
 from balancing_vae.moments import mse
-from balancing_vae.networks import build_networks
-from balancing_vae.networks import latent
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
-from balancing_vae.precision import layer_precision
+from balancing_vae.pipeline.stages import build_stages
+from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
-from balancing_vae.schedules import learning_rate_schedule
-from balancing_vae.seeding import seeded_initializers
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 from balancing_vae.storage.folder import write_description
 from balancing_vae.storage.folder import write_history
-from balancing_vae.storage.save_states import SaveStates
-from balancing_vae.storage.states import TrainingStates
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
-from balancing_vae.vae import VAE
-from balancing_vae.vae import LatentVAE
 
 # What the original program measures gamma on, and what normalisation is fitted on.
 MEASURED_IMAGES = 10_000
@@ -92,31 +78,7 @@ class TwoStageVAE:
             config = dataclasses.replace(config, network=describe_networks(encoder, decoder))
         self.config = config
         silence_false_retracing_alarm()
-        with seeded_initializers(config.seed), layer_precision(config.precision):
-            if encoder is None:
-                encoder, decoder = build_networks(
-                    config.network, config.image_shape, config.latent_dim
-                )
-            second = (config.latent_dim, config.second_dim, config.second_depth)
-            self.stage1 = VAE(
-                encoder,
-                decoder,
-                build_strategy(**config.balancing),
-                config.kl_weight,
-                seed=config.seed,
-                likelihood=config.likelihood,
-                name="stage1",
-            )
-            self.stage2 = LatentVAE(
-                latent.encoder(*second),
-                latent.decoder(*second),
-                build_strategy(**config.balancing),
-                seed=config.seed + 1,
-                name="stage2",
-            )
-        _check_config(config, self.stage1)
-        _compile(self.stage1, config.lr, jit_compile_pays(convolutional=True))
-        _compile(self.stage2, config.lr2, jit_compile_pays(convolutional=False))
+        self.stage1, self.stage2 = build_stages(config, encoder, decoder)
         self.history: list[dict] = []
         self.latent_normalization: LatentNormalization | None = None
         self.image_normalization: ImageNormalization | None = None
@@ -177,10 +139,10 @@ class TwoStageVAE:
             ```
         """
         self.check_training_data(x, validation_data)
-        run = (list(callbacks), verbose, None if run_dir is None else Path(run_dir))
-        self._fit_stage(1, x, validation_data, *run)
+        run = (self.history, callbacks, verbose, None if run_dir is None else Path(run_dir))
+        fit_stage(self.stage1, 1, self.config, x, validation_data, *run)
         held_out = None if validation_data is None else self.encode(validation_data)
-        self._fit_stage(2, self.encode(x), held_out, *run)
+        fit_stage(self.stage2, 2, self.config, self.encode(x), held_out, *run)
         self.fit_normalization(x[:MEASURED_IMAGES] if validation_data is None else validation_data)
         return self.history
 
@@ -539,66 +501,12 @@ class TwoStageVAE:
         lines.append(f"  normalisation: {'not fitted' if fitted is None else fitted.mode}")
         return "\n".join(lines)
 
-    def _fit_stage(self, number, data, held_out, callbacks, verbose, run_dir):
-        config = self.config
-        stage, epochs, lr, lr_epochs = (
-            (self.stage1, config.epochs, config.lr, config.lr_epochs)
-            if number == 1
-            else (self.stage2, config.epochs2, config.lr2, config.lr_epochs2)
-        )
-        batches = EpochBatches(data, config.batch_size, config.seed)
-        own = [
-            batches.follow_epochs(),
-            learning_rate_schedule(lr, config.lr_fac, lr_epochs),
-            StopOnNonFiniteLoss(number),
-            HistoryLog(self.history, number),
-        ]
-        if verbose:
-            own.append(TrainingProgress(f"stage {number}"))
-        last, done = [], 0
-        if run_dir is not None:
-            states = TrainingStates(run_dir / "states" / f"stage{number}")
-            done, history = states.load_latest(stage)
-            self.history[:] = history or self.history
-            last = [SaveStates(run_dir, states, self.history)]
-        if done >= epochs:
-            return
-        stage.fit(
-            batches,
-            epochs=epochs,
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,
-            validation_data=(
-                None if held_out is None else FileOrderBatches(held_out, config.batch_size)
-            ),
-            callbacks=[*own, *callbacks, *last],
-        )
-
     def _check_normalization(self):
         if self.latent_normalization is None:
             raise ValueError(
                 "The normalisation is not fitted yet; call fit_normalization(x) with real "
                 "images, or pass normalize=False."
             )
-
-
-def _compile(stage: VAE, lr: float, jit_compile: bool) -> None:
-    # Keras's Adam is the original's "epsilon hat" form. The optimizer is built at once:
-    # one that is not would lose its slots in a saved state.
-    stage.compile(keras.optimizers.Adam(lr, epsilon=1e-8), jit_compile=jit_compile)
-    stage.optimizer.build(stage.trainable_variables)
-    for network in (stage.encoder, stage.decoder):
-        network.jit_compile = jit_compile
-
-
-def _check_config(config: Config, stage1: VAE) -> None:
-    shapes = (tuple(stage1.encoder.input_shape[1:]), stage1.latent_dim)
-    if shapes != (config.image_shape, config.latent_dim):
-        raise ValueError(
-            f"The networks are for images {shapes[0]} and {shapes[1]} latents, the config says "
-            f"{config.image_shape} and {config.latent_dim}; change one of them."
-        )
 
 
 def _noise(

@@ -1,0 +1,79 @@
+"""The Keras models of both stages, built of a config and compiled."""
+
+import keras
+
+from balancing_vae.backend import jit_compile_pays
+from balancing_vae.balancing import build_strategy
+from balancing_vae.config import Config
+from balancing_vae.networks import build_networks
+from balancing_vae.networks import latent
+from balancing_vae.precision import layer_precision
+from balancing_vae.seeding import seeded_initializers
+from balancing_vae.vae import VAE
+from balancing_vae.vae import LatentVAE
+
+
+def build_stages(
+    config: Config, encoder: keras.Model | None = None, decoder: keras.Model | None = None
+) -> tuple[VAE, LatentVAE]:
+    """Build and compile both stages.
+
+    Args:
+        config: The hyperparameters.
+        encoder: An encoder of your own in place of the config's network.
+        decoder: A decoder of your own; both or neither.
+
+    Returns:
+        The first stage and the second, untrained, with weights that the config's seed
+        decides.
+
+    Raises:
+        ValueError: The network, or your own, does not fit the config's images.
+
+    Example:
+        ```python
+        stage1, stage2 = build_stages(preset_config("digits"))
+        ```
+    """
+    with seeded_initializers(config.seed), layer_precision(config.precision):
+        if encoder is None:
+            encoder, decoder = build_networks(config.network, config.image_shape, config.latent_dim)
+        second = (config.latent_dim, config.second_dim, config.second_depth)
+        stage1 = VAE(
+            encoder,
+            decoder,
+            build_strategy(**config.balancing),
+            config.kl_weight,
+            seed=config.seed,
+            likelihood=config.likelihood,
+            name="stage1",
+        )
+        stage2 = LatentVAE(
+            latent.encoder(*second),
+            latent.decoder(*second),
+            build_strategy(**config.balancing),
+            seed=config.seed + 1,
+            name="stage2",
+        )
+    _check_shapes(config, stage1)
+    _compile(stage1, config.lr, jit_compile_pays(convolutional=True))
+    _compile(stage2, config.lr2, jit_compile_pays(convolutional=False))
+    return stage1, stage2
+
+
+def _check_shapes(config: Config, stage1: VAE) -> None:
+    shapes = (tuple(stage1.encoder.input_shape[1:]), stage1.latent_dim)
+    if shapes != (config.image_shape, config.latent_dim):
+        raise ValueError(
+            f"The networks are for images {shapes[0]} and {shapes[1]} latents, the config says "
+            f"{config.image_shape} and {config.latent_dim}; change one of them."
+        )
+
+
+def _compile(stage: VAE, lr: float, jit_compile: bool) -> None:
+    # Keras's Adam is the original's "epsilon hat" form. The optimizer is built at once:
+    # one that is not would lose its slots in a saved state.
+    stage.compile(keras.optimizers.Adam(lr, epsilon=1e-8), jit_compile=jit_compile)
+    stage.optimizer.build(stage.trainable_variables)
+    for network in (stage.encoder, stage.decoder):
+        network.jit_compile = jit_compile
