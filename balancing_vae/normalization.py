@@ -22,17 +22,20 @@ GATE = 0.25
 class LatentNormalization:
     """Rescales latents to the moments that the variance law expects.
 
-    Mode "reference": stage-2 latents become `z * target / mean(std(z))`, the deviation
-    taken over each batch; stage-1 latents `z * target`; both only where the gate opened.
-    Mode "paper": stage-2 latents likewise, but over the whole sample and without a gate;
-    stage-1 latents stay as they are, since the prior has the expected moments already.
+    Mode "reference": the second stage's latents become `z * target / mean(std(z))`, the
+    deviation taken over each batch; the prior's `z * target`; both only where the gate
+    opened. Mode "paper": the second stage's likewise, but over the whole sample and
+    without a gate; the prior's stay as they are, since it has the expected moments already.
+
+    The latents of any other sampler are rescaled as the second stage's are, without a
+    gate: what the second stage loses says nothing of them.
 
     Attributes:
         mode: "reference" or "paper".
         target: Expected standard deviation: the root of the mean variance law, of the
             mode's own form.
         gate_open: Whether the second stage lost enough variance for the original program
-            to rescale; always true in mode "paper".
+            to rescale; always true in mode "paper" and without a second stage.
     """
 
     mode: str
@@ -41,7 +44,7 @@ class LatentNormalization:
 
     @classmethod
     def fit(
-        cls, mu: np.ndarray, sigma: np.ndarray, z_hat: np.ndarray, mode: str = "reference"
+        cls, mu: np.ndarray, sigma: np.ndarray, z_hat: np.ndarray | None, mode: str = "reference"
     ) -> "LatentNormalization":
         """Measure the expected moments, and whether the second stage falls short of them.
 
@@ -51,7 +54,8 @@ class LatentNormalization:
         Args:
             mu: Posterior means of real images, float [N, L].
             sigma: Posterior standard deviations, float [N, L].
-            z_hat: Second-stage reconstructions of `mu`, float [N, L].
+            z_hat: Second-stage reconstructions of `mu`, float [N, L]; None where there is
+                no second stage.
             mode: "reference" or "paper".
 
         Returns:
@@ -67,16 +71,16 @@ class LatentNormalization:
         """
         _check_mode(mode)
         target = float(np.sqrt(variance_law(mu, sigma, mode).mean()))
-        loss2, mse2 = variance_loss(mu, z_hat), mse(mu, z_hat)
-        return cls(mode, target, mode == "paper" or loss2 > GATE * mse2)
+        if mode == "paper" or z_hat is None:
+            return cls(mode, target, gate_open=True)
+        return cls(mode, target, variance_loss(mu, z_hat) > GATE * mse(mu, z_hat))
 
-    def apply(self, z: np.ndarray, stage: int, batch_size: int) -> np.ndarray:
+    def apply(self, z: np.ndarray, sampler: str, batch_size: int) -> np.ndarray:
         """Return rescaled latents.
 
         Args:
-            z: Latents, float [N, L]: draws from the prior (stage 1) or what the second
-                stage's decoder made of them (stage 2).
-            stage: 1 or 2.
+            z: Latents, float [N, L].
+            sampler: Where they come from: "prior", "second_stage" or another.
             batch_size: Latents per batch in mode "reference".
 
         Returns:
@@ -87,15 +91,15 @@ class LatentNormalization:
 
         Example:
             ```python
-            z = normalization.apply(z, stage=2, batch_size=100)
+            z = normalization.apply(z, "second_stage", batch_size=100)
             ```
         """
-        if not self.gate_open:
+        if sampler == "prior":
+            return z * self.target if self.gate_open and self.mode == "reference" else z
+        if sampler == "second_stage" and not self.gate_open:
             return z
         if self.mode == "paper":
-            return self._rescale(z) if stage == 2 else z
-        if stage == 1:
-            return z * self.target
+            return self._rescale(z)
         batches = [z[i : i + batch_size] for i in range(0, len(z), batch_size)]
         return np.concatenate([self._rescale(batch) for batch in batches])
 
@@ -103,8 +107,8 @@ class LatentNormalization:
         spread = mean_std(z)
         if spread == 0:
             raise ValueError(
-                f"The second stage's latents do not vary within a batch of {len(z)}; take a "
-                "larger batch_size, train the second stage, or generate without normalisation."
+                f"The sampler's latents do not vary within a batch of {len(z)}; take a larger "
+                "batch_size, train or fit the sampler, or generate without normalisation."
             )
         return z * (self.target / spread)
 

@@ -65,7 +65,7 @@ def tiny_pipeline(encoder=None, decoder=None, **changes) -> TwoStageVAE:
 
 def without_jit(vae: TwoStageVAE) -> TwoStageVAE:
     """Return the pipeline with XLA off: on so small a model compiling takes longest."""
-    for stage in (vae.stage1, vae.stage2):
+    for stage in vae.stages.values():
         for model in (stage, stage.encoder, stage.decoder):
             model.jit_compile = False
     return vae

@@ -46,12 +46,14 @@ def test_gate_stands_at_a_quarter(ratio, open_):
 
 def test_shut_gate_returns_the_latents_themselves():
     shut = LatentNormalization("reference", 1.3, gate_open=False)
-    for stage in (1, 2):
-        assert shut.apply(Z, stage, batch_size=20) is Z
+    for sampler in ("prior", "second_stage"):
+        assert shut.apply(Z, sampler, batch_size=20) is Z
 
 
 def test_reference_rescales_the_second_stage_batch_by_batch():
-    z = LatentNormalization("reference", 1.3, gate_open=True).apply(Z, 2, batch_size=20)
+    z = LatentNormalization("reference", 1.3, gate_open=True).apply(
+        Z, "second_stage", batch_size=20
+    )
     for start in (0, 20, 40):
         assert mean_std(z[start : start + 20]) == pytest.approx(1.3)
     # One factor for all latents of a batch, and no shift.
@@ -61,21 +63,36 @@ def test_reference_rescales_the_second_stage_batch_by_batch():
 
 
 def test_paper_rescales_the_second_stage_over_the_whole_sample():
-    z = LatentNormalization("paper", 1.3, gate_open=True).apply(Z, 2, batch_size=20)
+    z = LatentNormalization("paper", 1.3, gate_open=True).apply(Z, "second_stage", batch_size=20)
     assert mean_std(z) == pytest.approx(1.3)
     np.testing.assert_allclose(z / Z, (z / Z)[0, 0])
 
 
 def test_first_stage_is_scaled_by_the_target_in_the_reference_only():
-    np.testing.assert_allclose(LatentNormalization("reference", 1.3, True).apply(Z, 1, 20), 1.3 * Z)
-    assert LatentNormalization("paper", 1.3, True).apply(Z, 1, 20) is Z
+    z = LatentNormalization("reference", 1.3, True).apply(Z, "prior", 20)
+    np.testing.assert_allclose(z, 1.3 * Z)
+    assert LatentNormalization("paper", 1.3, True).apply(Z, "prior", 20) is Z
+
+
+def test_fitted_samplers_are_rescaled_whatever_the_second_stages_gate():
+    for mode, size in (("reference", 20), ("paper", 60)):
+        for gate_open in (True, False):
+            z = LatentNormalization(mode, 1.3, gate_open).apply(Z, "mixture", 20)
+            for start in range(0, 60, size):
+                assert mean_std(z[start : start + size]) == pytest.approx(1.3)
+
+
+def test_without_a_second_stage_the_gate_is_open_and_a_code_has_its_own_deviation():
+    fitted = LatentNormalization.fit(MU, np.zeros_like(MU), None)
+    assert fitted.gate_open
+    assert fitted.target == pytest.approx(np.sqrt(MU.var(0).mean()))
 
 
 def test_latents_without_spread_are_refused():
     constant = np.ones((20, 4))
     for mode in ("reference", "paper"):
         with pytest.raises(ValueError, match="do not vary"):
-            LatentNormalization(mode, 1.3, True).apply(constant, 2, batch_size=20)
+            LatentNormalization(mode, 1.3, True).apply(constant, "second_stage", batch_size=20)
 
 
 def test_images_reach_the_target_before_clipping():

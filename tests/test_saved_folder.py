@@ -56,11 +56,13 @@ def test_the_folder_holds_what_it_should(folder, trained):
     files = {p.name for p in folder.iterdir()}
     assert files == {"config.json", "history.csv", "stage1.weights.h5", "stage2.weights.h5"}
     description = json.loads((folder / "config.json").read_text())
-    assert description["format_version"] == 2
+    assert description["format_version"] == 3
     assert description["config"]["network"]["name"] == "resnet"
     assert description["config"]["balancing"] == {"name": "computed"}
     assert description["config"]["seed"] == 0
     assert description["trained_epochs"] == {"stage1": 2, "stage2": 2}
+    assert description["config"]["samplers"] == ["prior", "second_stage"]
+    assert description["samplers"] == []
     assert description["latent_normalization"]["mode"] == "reference"
     assert {"python", "keras", "numpy", "backend"} <= set(description["versions"])
 
@@ -94,8 +96,10 @@ def test_another_backend_generates_the_same(folder, trained, tmp_path, backend):
     assert gammas == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_folder_of_format_1_still_loads():
-    vae = TwoStageVAE.load(DATA / "format-1")
+@pytest.mark.parametrize("older", ["format-1", "format-2"])
+def test_a_folder_of_an_older_format_still_loads(older):
+    vae = TwoStageVAE.load(DATA / older)
     assert (vae.stage1.trained_epochs, vae.stage2.trained_epochs) == (2, 2)
-    expected = np.load(DATA / "format-1/expected_samples.npy", allow_pickle=False)
+    assert list(vae.samplers) == ["prior"]
+    expected = np.load(DATA / older / "expected_samples.npy", allow_pickle=False)
     np.testing.assert_allclose(vae.generate(4, seed=0), expected, atol=1e-6)

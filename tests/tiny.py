@@ -26,8 +26,9 @@ def tiny_config(**changes) -> Config:
 def tiny_pipeline(**changes) -> TwoStageVAE:
     """Return an untrained pipeline that compiles quickly: no XLA."""
     vae = TwoStageVAE(tiny_config(**changes))
-    for model in (vae.stage2, vae.stage2.encoder, vae.stage2.decoder):
-        model.jit_compile = False
+    if vae.stage2 is not None:
+        for model in (vae.stage2, vae.stage2.encoder, vae.stage2.decoder):
+            model.jit_compile = False
     return vae
 
 

@@ -15,6 +15,7 @@ from balancing_vae.checks import check_backend
 COMMANDS: tuple[str, ...] = (
     "demo",
     "train",
+    "fit_sampler",
     "generate",
     "reconstruct",
     "import_checkpoint",

@@ -15,6 +15,7 @@ balancing-vae evaluate runs/digits --features pixels
 balancing-vae evaluate runs/cifar10 --data data/cifar10
 balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
 balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
+balancing-vae evaluate runs/mnist --data data/mnist --samplers gaussian mixture
 """
 
 
@@ -38,6 +39,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=10_000,
         metavar="N",
         help="real images, and as many generated ones (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--samplers",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="further samplers to measure: prior, second_stage, or what `fit-sampler` fitted",
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)
@@ -64,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         network = load_network(options.features, options.inception)
         real = choose_images(images, options.images)
         rows = evaluate(
-            two_stage_columns(vae, real),
+            two_stage_columns(vae, real, options.samplers),
             real,
             network,
             options.protocol,
@@ -99,6 +107,8 @@ def _command(options: argparse.Namespace) -> str:
     for name in ("data", "protocol", "features", "seeds", "images"):
         if getattr(options, name) is not None:
             words += [f"--{name}", str(getattr(options, name))]
+    if options.samplers:
+        words += ["--samplers", *options.samplers]
     return shlex.join(words)
 
 

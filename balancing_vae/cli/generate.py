@@ -9,6 +9,7 @@ from balancing_vae.cli.arguments import add_images_out
 EXAMPLE = """
 balancing-vae generate runs/digits -n 10000 --seed 0 --out samples.npy
 balancing-vae generate runs/digits -n 100 --plain --out samples/
+balancing-vae generate runs/digits -n 100 --sampler mixture --out samples/
 """
 
 
@@ -17,7 +18,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(subparsers, "generate", "generate images with a saved pipeline", EXAMPLE)
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
     parser.add_argument("-n", type=int, default=100, help="how many images (100)")
-    parser.add_argument("--stage", type=int, choices=(1, 2), default=2, help="sampler (2)")
+    drawn_from = parser.add_mutually_exclusive_group()
+    drawn_from.add_argument(
+        "--stage", type=int, choices=(1, 2), default=2, help="the run's sampler of GEN-1 or 2 (2)"
+    )
+    drawn_from.add_argument(
+        "--sampler", metavar="NAME", help="prior, second_stage, or what `fit-sampler` fitted"
+    )
     parser.add_argument("--plain", action="store_true", help="without normalisation")
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
     add_images_out(parser)
@@ -34,7 +41,11 @@ def run(options: argparse.Namespace) -> None:
     refuse_existing_images(options.out, options.overwrite)
     vae = TwoStageVAE.load(options.run_folder)
     images = vae.generate(
-        options.n, stage=options.stage, normalize=not options.plain, seed=options.seed
+        options.n,
+        stage=options.stage,
+        normalize=not options.plain,
+        seed=options.seed,
+        sampler=options.sampler,
     )
     images = unpad(images, vae.config.padding)
     write_images(options.out, images, options.overwrite)

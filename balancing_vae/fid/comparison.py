@@ -215,8 +215,12 @@ def by_system(rows: Sequence[dict]) -> tuple[dict[System, dict[str, dict]], list
     systems: dict[System, dict[str, dict]] = {}
     for row in rows:
         system = System(*(row[name] for name in System._fields))
-        systems.setdefault(system, {})[place[row["column"]]] = row
-    titles = [title for title in _COLUMNS if any(title in cells for cells in systems.values())]
+        systems.setdefault(system, {})[place.get(row["column"], row["column"])] = row
+    titles = [
+        title
+        for title in dict.fromkeys([*_COLUMNS, *(row["column"] for row in rows)])
+        if any(title in cells for cells in systems.values())
+    ]
     return systems, titles
 
 

@@ -27,8 +27,10 @@ class Pipeline(Interface):
     def reconstruct(self, x: np.ndarray, normalize: bool, seed: int) -> np.ndarray:
         """Return reconstructions in [0, 1] of the images `x`."""
 
-    def generate(self, n: int, stage: int, normalize: bool, seed: int) -> np.ndarray:
-        """Return `n` images in [0, 1] by way of stage 1 or 2."""
+    def generate(
+        self, n: int, *, stage: int = 2, normalize: bool, seed: int, sampler: str | None = None
+    ) -> np.ndarray:
+        """Return `n` images in [0, 1]: GEN-1 or GEN-2, or from the sampler of that name."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,18 @@ def choose_images(images: np.ndarray, count: int = IMAGES) -> np.ndarray:
     return images[order]
 
 
-def two_stage_columns(pipeline: Pipeline, real: np.ndarray) -> list[Column]:
+def two_stage_columns(
+    pipeline: Pipeline, real: np.ndarray, samplers: Sequence[str] = ()
+) -> list[Column]:
     """Return REC, GEN-1 and GEN-2, each without and with normalisation.
 
     Args:
         pipeline: A trained `TwoStageVAE`, or anything with its two methods.
         real: The images that are reconstructed; as many are generated.
+        samplers: Names of further samplers of the pipeline, each for a column `GEN (name)`.
 
     Returns:
-        Six columns.
+        Six columns, and two for each further sampler.
 
     Example:
         ```python
@@ -87,9 +92,9 @@ def two_stage_columns(pipeline: Pipeline, real: np.ndarray) -> list[Column]:
     def reconstructions(normalize: bool) -> Callable[[int], np.ndarray]:
         return lambda seed: pipeline.reconstruct(real, normalize=normalize, seed=seed)
 
-    def samples(stage: int, normalize: bool) -> Callable[[int], np.ndarray]:
+    def samples(normalize: bool, **drawn_from) -> Callable[[int], np.ndarray]:
         return lambda seed: pipeline.generate(
-            len(real), stage=stage, normalize=normalize, seed=seed
+            len(real), normalize=normalize, seed=seed, **drawn_from
         )
 
     return [
@@ -97,8 +102,12 @@ def two_stage_columns(pipeline: Pipeline, real: np.ndarray) -> list[Column]:
         for normalize in (False, True)
         for column in (
             Column("REC", normalize, reconstructions(normalize)),
-            Column("GEN-1", normalize, samples(1, normalize)),
-            Column("GEN-2", normalize, samples(2, normalize)),
+            Column("GEN-1", normalize, samples(normalize, stage=1)),
+            Column("GEN-2", normalize, samples(normalize, stage=2)),
+            *(
+                Column(f"GEN ({name})", normalize, samples(normalize, sampler=name))
+                for name in samplers
+            ),
         )
     ]
 

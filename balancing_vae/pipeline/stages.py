@@ -8,6 +8,7 @@ from balancing_vae.config import Config
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
 from balancing_vae.precision import layer_precision
+from balancing_vae.samplers import SAMPLERS
 from balancing_vae.seeding import seeded_initializers
 from balancing_vae.vae import VAE
 from balancing_vae.vae import LatentVAE
@@ -15,8 +16,8 @@ from balancing_vae.vae import LatentVAE
 
 def build_stages(
     config: Config, encoder: keras.Model | None = None, decoder: keras.Model | None = None
-) -> tuple[VAE, LatentVAE]:
-    """Build and compile both stages.
+) -> tuple[VAE, LatentVAE | None]:
+    """Build and compile both stages, or the first alone where no sampler is the second.
 
     Args:
         config: The hyperparameters.
@@ -25,20 +26,23 @@ def build_stages(
 
     Returns:
         The first stage and the second, untrained, with weights that the config's seed
-        decides.
+        decides. The second is None unless the config's samplers name "second_stage".
 
     Raises:
-        ValueError: The network, or your own, does not fit the config's images.
+        ValueError: The network, or your own, does not fit the config's images; or there
+            is no such sampler.
 
     Example:
         ```python
         stage1, stage2 = build_stages(preset_config("digits"))
         ```
     """
+    names = {*SAMPLERS, "second_stage"}
+    if unknown := set(config.samplers) - names:
+        raise ValueError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
     with seeded_initializers(config.seed), layer_precision(config.precision):
         if encoder is None:
             encoder, decoder = build_networks(config.network, config.image_shape, config.latent_dim)
-        second = (config.latent_dim, config.second_dim, config.second_depth)
         stage1 = VAE(
             encoder,
             decoder,
@@ -48,16 +52,22 @@ def build_stages(
             likelihood=config.likelihood,
             name="stage1",
         )
-        stage2 = LatentVAE(
-            latent.encoder(*second),
-            latent.decoder(*second),
-            build_strategy(**config.balancing),
-            seed=config.seed + 1,
-            name="stage2",
+        sizes = (config.latent_dim, config.second_dim, config.second_depth)
+        stage2 = (
+            LatentVAE(
+                latent.encoder(*sizes),
+                latent.decoder(*sizes),
+                build_strategy(**config.balancing),
+                seed=config.seed + 1,
+                name="stage2",
+            )
+            if "second_stage" in config.samplers
+            else None
         )
     _check_shapes(config, stage1)
     _compile(stage1, config.lr, jit_compile_pays(convolutional=True))
-    _compile(stage2, config.lr2, jit_compile_pays(convolutional=False))
+    if stage2 is not None:
+        _compile(stage2, config.lr2, jit_compile_pays(convolutional=False))
     return stage1, stage2
 
 

@@ -20,16 +20,19 @@ from balancing_vae.moments import mse
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.pipeline.saving import read_into
+from balancing_vae.pipeline.saving import write_pipeline
 from balancing_vae.pipeline.stages import build_stages
+from balancing_vae.pipeline.summary import summary
 from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
+from balancing_vae.samplers import Prior
+from balancing_vae.samplers import Sampler
+from balancing_vae.samplers import fit_sampler
+from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
-from balancing_vae.storage.folder import read_history
-from balancing_vae.storage.folder import write_description
-from balancing_vae.storage.folder import write_history
-from balancing_vae.storage.weights import load_weights
-from balancing_vae.storage.weights import save_weights
+from balancing_vae.vae import VAE
 
 # What the original program measures gamma on, and what normalisation is fitted on.
 MEASURED_IMAGES = 10_000
@@ -41,6 +44,9 @@ class TwoStageVAE:
         images -> stage 1 -> posterior (mu, sigma) -> stage 2
         images <- decoder <- latent normalisation  <- sampler
 
+    The sampler is the prior, the second stage, or a density fitted afterwards; which of
+    them `stage=1` and `stage=2` mean, the config's `samplers` say.
+
     Args:
         config: The hyperparameters.
         encoder: An encoder of your own, from images to `mu` and `log_sigma`, in place of
@@ -49,14 +55,15 @@ class TwoStageVAE:
 
     Attributes:
         stage1: The first stage, an ordinary Keras model, compiled.
-        stage2: The second stage, likewise.
+        stage2: The second stage, likewise; None where the config's samplers do without.
+        samplers: The prior, and what was fitted afterwards, by name.
         history: One row for each epoch trained: stage, epoch, losses, gamma.
         latent_normalization: Fitted normalisation of latents, None before.
         image_normalization: Fitted normalisation of images, None before.
 
     Raises:
-        ValueError: The config's network does not fit its images, or your encoder and
-            decoder do not fit each other.
+        ValueError: The config's network does not fit its images, your encoder and decoder
+            do not fit each other, or there is no such sampler.
 
     Example:
         ```python
@@ -79,9 +86,16 @@ class TwoStageVAE:
         self.config = config
         silence_false_retracing_alarm()
         self.stage1, self.stage2 = build_stages(config, encoder, decoder)
+        self.samplers: dict[str, Sampler] = {"prior": Prior(config.latent_dim)}
         self.history: list[dict] = []
         self.latent_normalization: LatentNormalization | None = None
         self.image_normalization: ImageNormalization | None = None
+
+    @property
+    def stages(self) -> dict[str, VAE]:
+        """The stages that there are, by the name of their files."""
+        stages = {"stage1": self.stage1, "stage2": self.stage2}
+        return {name: stage for name, stage in stages.items() if stage is not None}
 
     @classmethod
     def from_preset(cls, name: str, **changes) -> "TwoStageVAE":
@@ -112,7 +126,9 @@ class TwoStageVAE:
         verbose: bool = True,
         run_dir: str | Path | None = None,
     ) -> list[dict]:
-        """Train both stages, then fit the normalisation.
+        """Train both stages, then fit the config's samplers and the normalisation.
+
+        Samplers fitted before are forgotten: the latents have moved.
 
         Args:
             x: Training images, uint8 [N, D, D, C] (or float in [0, 1]); may be
@@ -129,7 +145,8 @@ class TwoStageVAE:
             The history: a dict for each epoch.
 
         Raises:
-            ValueError: The images do not fit the model, or are fewer than a batch.
+            ValueError: The images do not fit the model, or are fewer than a batch, or than
+                a sampler needs.
             FloatingPointError: The loss became NaN or infinite; the weights are those
                 after the epoch before.
 
@@ -141,8 +158,13 @@ class TwoStageVAE:
         self.check_training_data(x, validation_data)
         run = (self.history, callbacks, verbose, None if run_dir is None else Path(run_dir))
         fit_stage(self.stage1, 1, self.config, x, validation_data, *run)
-        held_out = None if validation_data is None else self.encode(validation_data)
-        fit_stage(self.stage2, 2, self.config, self.encode(x), held_out, *run)
+        mu, sigma = self.encode(x)
+        if self.stage2 is not None:
+            held_out = None if validation_data is None else self.encode(validation_data)
+            fit_stage(self.stage2, 2, self.config, (mu, sigma), held_out, *run)
+        self.samplers = {"prior": self.samplers["prior"]}
+        for name in self._samplers_to_fit():
+            self._fit_sampler(name, mu, sigma, self.config.seed)
         self.fit_normalization(x[:MEASURED_IMAGES] if validation_data is None else validation_data)
         return self.history
 
@@ -154,10 +176,13 @@ class TwoStageVAE:
             validation_data: Images held out.
 
         Raises:
-            ValueError: The images do not fit the model, or are fewer than a batch.
+            ValueError: The images do not fit the model, or are fewer than a batch, or than
+                a sampler needs.
         """
         check_images(x, self.config.image_shape)
         check_batch_size(len(x), self.config.batch_size)
+        if self._samplers_to_fit():
+            check_count(len(x), self.config.latent_dim)
         if validation_data is not None:
             check_images(validation_data, self.config.image_shape, "validation_data")
 
@@ -215,7 +240,7 @@ class TwoStageVAE:
         if normalize:
             self._check_normalization()
         mu, sigma = self.encode(x)
-        images = self.decode(mu + sigma * _noise(noise, seed, mu.shape))
+        images = self.decode(_draw(mu, sigma, seed, noise))
         if normalize:
             images = self.image_normalization.apply(images, generated=False)
         return images
@@ -251,14 +276,18 @@ class TwoStageVAE:
         Returns:
             Latents, float32 [N, L].
 
+        Raises:
+            ValueError: There is no second stage.
+
         Example:
             ```python
             z_hat = vae.reconstruct_latents(mu)
             ```
         """
+        self._check_sampler("second_stage")
         size = self.config.batch_size
         mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
-        u = mu_u + np.exp(log_sigma_u) * _noise(noise, seed, mu_u.shape)
+        u = _draw(mu_u, np.exp(log_sigma_u), seed, noise)
         return map_batches(self.stage2.decoder.predict_on_batch, size, u)
 
     def generate(
@@ -270,8 +299,9 @@ class TwoStageVAE:
         noise: np.ndarray | None = None,
         latent_noise: np.ndarray | None = None,
         return_latents: bool = False,
+        sampler: str | None = None,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Generate images: from the prior of stage 1, or by way of stage 2.
+        """Generate images: from the prior, by way of stage 2, or from a fitted sampler.
 
         Sampling runs in whole batches, and the surplus is dropped in the end, as in the
         original program. With `second_stage_noise` in the config, stage 2 gives
@@ -280,7 +310,8 @@ class TwoStageVAE:
 
         Args:
             n: How many images, at least 1.
-            stage: 1 samples the prior; 2 decodes the second stage's prior into latents.
+            stage: 1 samples the prior; 2 decodes the second stage's prior into latents;
+                or what else the config's `samplers` say.
             normalize: Whether the fitted normalisations are applied, as their mode says.
             seed: Seed of the noise: the same seed gives the same draws on any backend,
                 with and without normalisation.
@@ -289,47 +320,78 @@ class TwoStageVAE:
             latent_noise: The noise that `second_stage_noise` adds, standard normal, of
                 the shape of `noise`, in place of a seed.
             return_latents: Whether the latents come back, too.
+            sampler: "prior", "second_stage" or a fitted sampler's name, in place of `stage`.
 
         Returns:
             Images, float32 [n, D, D, C] in [0, 1]; with `return_latents` a pair of those
             and the latents, float32 [n, L].
 
         Raises:
-            ValueError: `n` or `stage` is out of range, `normalize` before a fit, or
-                `latent_noise` where none is added.
+            ValueError: `n` or `stage` is out of range, the sampler or the normalisation is
+                not fitted, or `latent_noise` is given where none is added.
 
         Example:
             ```python
             samples, z = vae.generate(100, stage=2, seed=0, return_latents=True)
+            samples = vae.generate(100, sampler="mixture", seed=0)
             ```
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}.")
         if stage not in (1, 2):
             raise ValueError(f"stage must be 1 or 2, got {stage}.")
-        noisy = stage == 2 and self.config.second_stage_noise
+        sampler = sampler or self.config.samplers[stage - 1]
+        self._check_sampler(sampler)
+        noisy = sampler == "second_stage" and self.config.second_stage_noise
         if latent_noise is not None and not noisy:
             raise ValueError(
-                "latent_noise has no part in these samples; it needs stage=2 and a config "
-                "with second_stage_noise=True."
+                "latent_noise has no part in these samples; it needs the second stage and a "
+                "config with second_stage_noise=True."
             )
         if normalize:
             self._check_normalization()
         size = self.config.batch_size
-        z = _noise(noise, seed, (-(-n // size) * size, self.config.latent_dim))
-        if stage == 2:
+        count = -(-n // size) * size if noise is None else len(noise)
+        first = "prior" if sampler == "second_stage" else sampler
+        z = self.samplers[first].sample(count, seed, noise)
+        if sampler == "second_stage":
             z = map_batches(self.stage2.decoder.predict_on_batch, size, z)
         if noisy:
             # A stream of its own, whether the other draws are given or not.
             stream = np.random.SeedSequence(seed).spawn(1)[0]
             gamma = keras.ops.convert_to_numpy(self.stage2.balancing.gamma)
-            z = z + gamma * _noise(latent_noise, stream, z.shape)
+            z = z + gamma * self.samplers["prior"].sample(count, stream, latent_noise)
         if normalize:
-            z = self.latent_normalization.apply(z, stage, size)
+            z = self.latent_normalization.apply(z, sampler, size)
         images, z = self.decode(z[:n]), z[:n]
         if normalize:
             images = self.image_normalization.apply(images, generated=True)
         return (images, z) if return_latents else images
+
+    def fit_sampler(self, name: str, x: np.ndarray, seed: int = 0, **options) -> None:
+        """Fit a sampler to the latents of images, for `generate(sampler=name)`.
+
+        It is fitted to one draw from each image's posterior, `mu + sigma * noise`: to what
+        the decoder was trained on. Of a deterministic encoder, whose sigma is 0, that is
+        `mu`, as Ghosh et al. 2020 have it.
+
+        Args:
+            name: "gaussian" or "mixture"; see `balancing_vae.samplers`.
+            x: Training images, uint8 or float in [0, 1], [N, D, D, C].
+            seed: Seed of the posterior's noise and of what is random in the fit.
+            **options: What the sampler's own `fit` takes, such as `components=5`.
+
+        Raises:
+            ValueError: The images do not fit the model or are too few; there is no such
+                sampler or option.
+
+        Example:
+            ```python
+            vae.fit_sampler("mixture", x_train)
+            samples = vae.generate(100, sampler="mixture")
+            ```
+        """
+        self._fit_sampler(name, *self.encode(x), seed, **options)
 
     def fit_normalization(self, x: np.ndarray, mode: str = "reference", seed: int = 0) -> None:
         """Fit the normalisation of latents and of images on real images.
@@ -348,7 +410,7 @@ class TwoStageVAE:
             ```
         """
         mu, sigma = self.encode(x)
-        z_hat = self.reconstruct_latents(mu, seed)
+        z_hat = None if self.stage2 is None else self.reconstruct_latents(mu, seed)
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
 
@@ -374,7 +436,7 @@ class TwoStageVAE:
         self._check_normalization()
         return evaluate(self, x, seed)
 
-    def measure_gamma(self, x: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    def measure_gamma(self, x: np.ndarray, seed: int = 0) -> tuple[float, ...]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
 
         The mean squared error of the reconstructions of the first 10,000 images, and of
@@ -385,7 +447,7 @@ class TwoStageVAE:
             seed: Seed of the noise.
 
         Returns:
-            The gammas of stage 1 and stage 2.
+            The gammas of stage 1 and, where there is one, stage 2.
 
         Raises:
             ValueError: The balancing is not computed, or the images do not fit.
@@ -399,17 +461,15 @@ class TwoStageVAE:
             raise ValueError("Only a computed gamma can be measured; this one is not computed.")
         x = x[:MEASURED_IMAGES]
         mu, sigma = self.encode(x)
-        x_hat = self.decode(mu + sigma * _noise(None, seed, mu.shape))
-        errors = (
-            mse(as_float(x), x_hat),
-            mse(mu, self.reconstruct_latents(mu, seed)),
-        )
-        self.stage1.balancing.running_mse.assign(errors[0])
-        self.stage2.balancing.running_mse.assign(errors[1])
-        return errors[0] ** 0.5, errors[1] ** 0.5
+        errors = [mse(as_float(x), self.decode(_draw(mu, sigma, seed)))]
+        if self.stage2 is not None:
+            errors.append(mse(mu, self.reconstruct_latents(mu, seed)))
+        for stage, error in zip(self.stages.values(), errors, strict=True):
+            stage.balancing.running_mse.assign(error)
+        return tuple(error**0.5 for error in errors)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
-        """Write the pipeline into a folder: config, weights, normalisation, history.
+        """Write the pipeline into a folder: config, weights, samplers, normalisation, history.
 
         Args:
             folder: Where to write; made where it is missing.
@@ -429,21 +489,7 @@ class TwoStageVAE:
 
     def write_into(self, folder: Path) -> None:
         """Write the saved folder's files, each atomically, beside what is there already."""
-        save_weights(folder / "stage1.weights.h5", self.stage1)
-        save_weights(folder / "stage2.weights.h5", self.stage2)
-        write_history(folder, self.history)
-        write_description(
-            folder,
-            {
-                "config": self.config.to_dict(),
-                "trained_epochs": {
-                    "stage1": self.stage1.trained_epochs,
-                    "stage2": self.stage2.trained_epochs,
-                },
-                "latent_normalization": _as_dict(self.latent_normalization),
-                "image_normalization": _as_dict(self.image_normalization),
-            },
-        )
+        write_pipeline(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> "TwoStageVAE":
@@ -473,33 +519,30 @@ class TwoStageVAE:
                 f"... --out {folder} --resume`."
             )
         vae = cls(Config.from_dict(description["config"]))
-        load_weights(folder / "stage1.weights.h5", vae.stage1)
-        load_weights(folder / "stage2.weights.h5", vae.stage2)
-        vae.stage1.trained_epochs = description["trained_epochs"]["stage1"]
-        vae.stage2.trained_epochs = description["trained_epochs"]["stage2"]
-        if description["latent_normalization"] is not None:
-            vae.latent_normalization = LatentNormalization(**description["latent_normalization"])
-            vae.image_normalization = ImageNormalization(**description["image_normalization"])
-        vae.history = read_history(folder)
+        read_into(vae, folder, description)
         return vae
 
     def __repr__(self) -> str:
-        config = self.config
-        lines = [f"TwoStageVAE({config.preset or 'own config'}, images {config.image_shape})"]
-        for number, stage, of in (
-            (1, self.stage1, config.network["name"]),
-            (2, self.stage2, f"latent, {config.second_depth} x {config.second_dim}"),
-        ):
-            gamma = float(keras.ops.convert_to_numpy(stage.balancing.gamma))
-            lines.append(
-                f"  stage {number}: {of}; {stage.latent_dim} latents; "
-                f"{stage.count_params():,} parameters; kl_weight {stage.kl_weight:g}; "
-                f"{stage.likelihood}, gamma {gamma:.4g} ({config.balancing['name']}); "
-                f"{stage.trained_epochs} epochs trained"
+        return summary(self)
+
+    def _samplers_to_fit(self) -> list[str]:
+        return [name for name in self.config.samplers if name not in ("prior", "second_stage")]
+
+    def _fit_sampler(self, name, mu, sigma, seed, **options):
+        self.samplers[name] = fit_sampler(name, _draw(mu, sigma, seed), seed, **options)
+
+    def _check_sampler(self, name):
+        if name == "second_stage" and self.stage2 is None:
+            raise ValueError(
+                f"There is no second stage: the config's samplers are {self.config.samplers}; "
+                'name another sampler, or train a model whose config names "second_stage".'
             )
-        fitted = self.latent_normalization
-        lines.append(f"  normalisation: {'not fitted' if fitted is None else fitted.mode}")
-        return "\n".join(lines)
+        if name != "second_stage" and name not in self.samplers:
+            there = ", ".join([*self.samplers, *(["second_stage"] if self.stage2 else [])])
+            raise ValueError(
+                f"There is no fitted sampler {name!r}, only {there}; call fit_sampler({name!r}, "
+                "x) with training images (`balancing-vae fit-sampler`)."
+            )
 
     def _check_normalization(self):
         if self.latent_normalization is None:
@@ -509,13 +552,7 @@ class TwoStageVAE:
             )
 
 
-def _noise(
-    given: np.ndarray | None, seed: int | np.random.SeedSequence, shape: tuple[int, int]
+def _draw(
+    mu: np.ndarray, sigma: np.ndarray, seed: int, noise: np.ndarray | None = None
 ) -> np.ndarray:
-    if given is not None:
-        return given
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
-
-def _as_dict(fitted) -> dict | None:
-    return None if fitted is None else dataclasses.asdict(fitted)
+    return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)

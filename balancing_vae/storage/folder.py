@@ -11,7 +11,7 @@ import keras
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.versions import installed_version
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DESCRIPTION = "config.json"
 HISTORY = "history.csv"
 PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
@@ -65,6 +65,9 @@ def read_description(folder: Path) -> dict:
         epochs = description["trained_epochs"]
         names = ("stage1", "stage2")
         description["trained_epochs"] = epochs and dict(zip(names, epochs, strict=True))
+    if version < 3:
+        # Until format 3 there were no fitted samplers.
+        description["samplers"] = []
     return description
 
 

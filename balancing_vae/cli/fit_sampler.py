@@ -1,0 +1,51 @@
+"""Fit a sampler to the latents of a saved run's training images."""
+
+import argparse
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
+
+EXAMPLE = """
+balancing-vae fit-sampler runs/digits gaussian
+balancing-vae fit-sampler runs/cifar10 mixture --data data/cifar10 --components 20
+"""
+OPTIONS = ("components", "bayesian", "zero_mean")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers, "fit-sampler", "fit a sampler to a run's latents and save it there", EXAMPLE
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    parser.add_argument("sampler", metavar="SAMPLER", help="gaussian or mixture")
+    add_data_argument(parser)
+    parser.add_argument("--components", type=int, help="Gaussians of the mixture (10)")
+    parser.add_argument(
+        "--bayesian", action="store_true", default=None, help="mixture: a prior over its weights"
+    )
+    parser.add_argument(
+        "--zero-mean", action="store_true", default=None, help="gaussian: of mean 0 all the same"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the fit (0)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fit and save."""
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.pipeline import TwoStageVAE
+
+    given = {name: getattr(options, name) for name in OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    with warnings_as_lines("fit-sampler"):
+        vae = TwoStageVAE.load(options.run_folder)
+        x = open_split(options.data, vae.config.preset, "train")
+        vae.fit_sampler(options.sampler, x, options.seed, **given)
+    vae.write_into(options.run_folder)
+    print(f"{options.sampler} fitted to {len(x):,} images, saved in {options.run_folder}")
+    print(
+        f"next: balancing-vae generate {options.run_folder} --sampler {options.sampler} --out ..."
+    )

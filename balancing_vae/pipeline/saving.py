@@ -1,0 +1,66 @@
+"""What a pipeline puts into its saved folder, and takes out again."""
+
+import dataclasses
+from pathlib import Path
+
+from balancing_vae.normalization import ImageNormalization
+from balancing_vae.normalization import LatentNormalization
+from balancing_vae.storage.folder import read_history
+from balancing_vae.storage.folder import write_description
+from balancing_vae.storage.folder import write_history
+from balancing_vae.storage.samplers import load_samplers
+from balancing_vae.storage.samplers import save_samplers
+from balancing_vae.storage.weights import load_weights
+from balancing_vae.storage.weights import save_weights
+
+
+def write_pipeline(vae, folder: Path) -> None:
+    """Write config, weights, samplers, normalisation and history, each file atomically.
+
+    Args:
+        vae: A `TwoStageVAE`.
+        folder: The folder, which exists; other files in it stay.
+
+    Raises:
+        OSError: The disk is full; former files stay as they were.
+    """
+    for name, stage in vae.stages.items():
+        save_weights(folder / f"{name}.weights.h5", stage)
+    samplers = save_samplers(folder, vae.samplers)
+    write_history(folder, vae.history)
+    write_description(
+        folder,
+        {
+            "config": vae.config.to_dict(),
+            "trained_epochs": {name: stage.trained_epochs for name, stage in vae.stages.items()},
+            "samplers": samplers,
+            "latent_normalization": _as_dict(vae.latent_normalization),
+            "image_normalization": _as_dict(vae.image_normalization),
+        },
+    )
+
+
+def read_into(vae, folder: Path, description: dict) -> None:
+    """Give an untrained pipeline all that `write_pipeline` wrote.
+
+    Args:
+        vae: A `TwoStageVAE` of the description's config.
+        folder: The saved folder.
+        description: Its `config.json`, in the present format.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged or does not fit the others.
+    """
+    for name, stage in vae.stages.items():
+        load_weights(folder / f"{name}.weights.h5", stage)
+        stage.trained_epochs = description["trained_epochs"][name]
+    vae.samplers |= load_samplers(folder, description["samplers"], vae.config.latent_dim)
+    if description["latent_normalization"] is not None:
+        vae.latent_normalization = LatentNormalization(**description["latent_normalization"])
+        vae.image_normalization = ImageNormalization(**description["image_normalization"])
+    vae.history = read_history(folder)
+
+
+def _as_dict(fitted) -> dict | None:
+    return None if fitted is None else dataclasses.asdict(fitted)

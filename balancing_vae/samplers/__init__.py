@@ -1,0 +1,44 @@
+"""Samplers: densities fitted afterwards to any model's latents, to draw new ones from."""
+
+import inspect
+
+import numpy as np
+
+from balancing_vae.samplers.gaussian import Gaussian
+from balancing_vae.samplers.mixture import Mixture
+from balancing_vae.samplers.prior import Prior
+from balancing_vae.samplers.sampler import Sampler
+
+SAMPLERS: dict[str, type[Sampler]] = {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}
+
+
+def fit_sampler(name: str, z: np.ndarray, seed: int = 0, **options) -> Sampler:
+    """Fit a sampler by its name.
+
+    Args:
+        name: "prior", "gaussian" or "mixture".
+        z: Latents, float [N, L].
+        seed: Seed of what is random in the fit.
+        **options: What the sampler's own `fit` takes, such as `components=5` for "mixture".
+
+    Returns:
+        The fitted sampler.
+
+    Raises:
+        ValueError: There is no such sampler, it takes no such option, or the latents
+            cannot be fitted: NaN among them, not more points than dimensions, or fewer
+            than components.
+
+    Example:
+        ```python
+        z = fit_sampler("mixture", mu, components=5).sample(100, seed=0)
+        ```
+    """
+    if name not in SAMPLERS:
+        raise ValueError(f"There is no sampler {name!r} to fit; choose one of {sorted(SAMPLERS)}.")
+    fit = SAMPLERS[name].fit
+    try:
+        inspect.signature(fit).bind(z, seed=seed, **options)
+    except TypeError as error:
+        raise ValueError(f"Sampler {name!r} does not take {options}: {error}.") from error
+    return fit(z, seed=seed, **options)

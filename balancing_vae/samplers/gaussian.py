@@ -1,0 +1,69 @@
+"""One Gaussian with a full covariance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from balancing_vae.samplers.covariance import covariance_root
+from balancing_vae.samplers.prior import Prior
+from balancing_vae.samplers.sampler import Sampler
+from balancing_vae.samplers.sampler import check_latents
+from balancing_vae.samplers.sampler import check_shapes
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian(Sampler):
+    """z = mean + root noise, with root root = covariance. Source: Ghosh et al. 2020, "N".
+
+    Attributes:
+        mean: Float64 [L].
+        root: Symmetric root of the covariance, float64 [L, L].
+
+    Example:
+        ```python
+        z = Gaussian.fit(mu).sample(100, seed=0)
+        ```
+    """
+
+    mean: np.ndarray
+    root: np.ndarray
+
+    def __post_init__(self):
+        size = np.size(self.mean)
+        check_shapes(mean=(self.mean, (size,)), root=(self.root, (size, size)))
+
+    @classmethod
+    def fit(cls, z: np.ndarray, seed: int = 0, zero_mean: bool = False) -> "Gaussian":
+        """Measure mean and covariance, the covariance about the mean and with n - 1.
+
+        Args:
+            z: Latents, float [N, L], N > L.
+            seed: Unused: nothing here is random.
+            zero_mean: Whether the samples' mean is 0 all the same, as in the program of
+                Ghosh et al.; by default it is that of the latents.
+
+        Returns:
+            The fitted Gaussian.
+
+        Raises:
+            ValueError: NaN among the latents, or not more points than dimensions.
+
+        Example:
+            ```python
+            published = Gaussian.fit(mu_validation, zero_mean=True)
+            ```
+        """
+        z = check_latents(z)
+        mean = np.zeros(z.shape[1]) if zero_mean else z.mean(axis=0)
+        covariance = np.cov(z, rowvar=False, ddof=1).reshape(z.shape[1], z.shape[1])
+        return cls(mean, covariance_root(covariance))
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latents."""
+        return len(self.mean)
+
+    def sample(self, n: int, seed: int = 0, noise: np.ndarray | None = None) -> np.ndarray:
+        """Draw latents; see `Sampler.sample`."""
+        noise = Prior(self.latent_dim).sample(n, seed, noise)
+        return (self.mean + noise @ self.root).astype(np.float32)

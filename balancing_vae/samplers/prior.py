@@ -1,0 +1,41 @@
+"""The prior of a VAE, the standard normal: nothing is fitted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from balancing_vae.samplers.sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Prior(Sampler):
+    """z = noise. The other samplers' draws are images of these.
+
+    Attributes:
+        latent_dim: Number of latents.
+
+    Example:
+        ```python
+        z = Prior(64).sample(100, seed=0)
+        ```
+    """
+
+    latent_dim: int
+
+    @classmethod
+    def fit(cls, z: np.ndarray, seed: int = 0) -> "Prior":
+        """Return the prior of as many dimensions as `z` has."""
+        return cls(np.shape(z)[1])
+
+    def sample(self, n: int, seed: int = 0, noise: np.ndarray | None = None) -> np.ndarray:
+        """Draw latents; see `Sampler.sample`.
+
+        Raises:
+            ValueError: The noise given is not [n, L].
+        """
+        shape = (n, int(self.latent_dim))
+        if noise is None:
+            return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+        if np.shape(noise) != shape:
+            raise ValueError(f"The noise must have the shape {shape}, got {np.shape(noise)}.")
+        return np.asarray(noise, np.float32)

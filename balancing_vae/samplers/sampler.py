@@ -1,0 +1,132 @@
+"""What every sampler is: a density of latents, fitted, drawn from, and turned into arrays."""
+
+from abc import ABC
+from abc import abstractmethod
+from dataclasses import fields
+from typing import Self
+
+import numpy as np
+
+
+class Sampler(ABC):
+    """A density of latents. Subclasses are frozen dataclasses whose fields are arrays.
+
+    A new sampler has `fit`, `latent_dim` and `sample`, checks its fields in
+    `__post_init__` (they may come from a damaged file), and stands in `SAMPLERS`.
+
+    Attributes:
+        latent_dim: Number of latents.
+    """
+
+    latent_dim: int
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, z: np.ndarray, seed: int = 0) -> Self:
+        """Fit the density; subclasses may take further options.
+
+        Args:
+            z: Latents, float [N, L].
+            seed: Seed of what is random in the fit.
+
+        Returns:
+            The fitted sampler.
+
+        Raises:
+            ValueError: The latents cannot be fitted.
+        """
+
+    @abstractmethod
+    def sample(self, n: int, seed: int = 0, noise: np.ndarray | None = None) -> np.ndarray:
+        """Draw latents, the same on every backend.
+
+        Args:
+            n: How many.
+            seed: Seed of the draws.
+            noise: The draws themselves, standard normal, float [n, L], in place of the seed.
+
+        Returns:
+            Float32 [n, L]; the first of them do not depend on `n`.
+        """
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all that was fitted, by name."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
+        """Make the sampler of what `to_arrays` returned.
+
+        Args:
+            arrays: Arrays by name.
+
+        Returns:
+            The sampler.
+
+        Raises:
+            ValueError: An array is missing, too many, or of another shape.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(arrays) != names:
+            raise ValueError(f"Expected the arrays {sorted(names)}, got {sorted(arrays)}.")
+        return cls(**arrays)
+
+
+def check_latents(z: np.ndarray) -> np.ndarray:
+    """Refuse latents that no density can be fitted to.
+
+    Args:
+        z: Latents.
+
+    Returns:
+        The same as float64 [N, L].
+
+    Raises:
+        ValueError: Another rank, NaN or infinite values, or not more points than
+            dimensions: their covariance is singular.
+    """
+    z = np.asarray(z, np.float64)
+    if z.ndim != 2 or z.shape[1] == 0:
+        raise ValueError(f"Latents must have the shape [N, L], got {z.ndim} axes {z.shape}.")
+    bad = ~np.isfinite(z).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"The latents have NaN or infinite values, first in row {int(np.argmax(bad))}; "
+            "look whether the training diverged."
+        )
+    check_count(*z.shape)
+    return z
+
+
+def check_count(count: int, latent_dim: int) -> None:
+    """Refuse to fit a covariance to fewer points than it needs.
+
+    Args:
+        count: Number of points, which is that of the images.
+        latent_dim: Number of latents.
+
+    Raises:
+        ValueError: Not more points than dimensions: their covariance is singular.
+    """
+    if count <= latent_dim:
+        raise ValueError(
+            f"A sampler cannot be fitted to {count} points of {latent_dim} dimensions, whose "
+            f"covariance is singular; give at least {latent_dim + 1} images, better the whole "
+            "training set."
+        )
+
+
+def check_shapes(**expected: tuple[np.ndarray, tuple[int, ...]]) -> None:
+    """Refuse fitted arrays of another shape, or with values that are not finite.
+
+    Args:
+        **expected: Array and shape by the array's name.
+
+    Raises:
+        ValueError: One of them does not fit.
+    """
+    for name, (array, shape) in expected.items():
+        if np.shape(array) != shape:
+            raise ValueError(f"{name} must have the shape {shape}, got {np.shape(array)}.")
+        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+            raise ValueError(f"{name} must hold finite floats.")

@@ -1,0 +1,66 @@
+"""Fitted samplers in a saved folder: one `.npz` each, named in the description."""
+
+from pathlib import Path
+
+from balancing_vae.samplers import SAMPLERS
+from balancing_vae.samplers import Sampler
+from balancing_vae.storage.weights import load_arrays
+from balancing_vae.storage.weights import save_arrays
+
+
+def save_samplers(folder: Path, samplers: dict[str, Sampler]) -> list[str]:
+    """Write fitted samplers, each atomically.
+
+    Args:
+        folder: A saved folder, which exists.
+        samplers: Samplers by name; the prior needs no file.
+
+    Returns:
+        The names written, for the description.
+    """
+    names = [name for name in samplers if name != "prior"]
+    for name in names:
+        save_arrays(_path(folder, name), **samplers[name].to_arrays())
+    return names
+
+
+def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, Sampler]:
+    """Read what `save_samplers` wrote.
+
+    Args:
+        folder: A saved folder.
+        names: What the description names.
+        latent_dim: Number of latents of the model.
+
+    Returns:
+        The samplers by name.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged, or of another model; or there is no such sampler.
+    """
+    samplers = {}
+    for name in names:
+        if name not in SAMPLERS:
+            raise ValueError(
+                f"{folder} names a sampler {name!r}, there are {sorted(SAMPLERS)}; update "
+                "balancing_vae, or copy the folder anew."
+            )
+        path = _path(folder, name)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; the folder is incomplete, copy it anew.")
+        arrays = load_arrays(path)
+        try:
+            samplers[name] = SAMPLERS[name].from_arrays(arrays)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        if samplers[name].latent_dim != latent_dim:
+            raise ValueError(
+                f"{path} is for {samplers[name].latent_dim} latents, the model beside it has "
+                f"{latent_dim}; put the two back together."
+            )
+    return samplers
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / "samplers" / f"{name}.npz"
