@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import python_prints
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -117,12 +116,15 @@ def test_mixture_draws_each_component_by_its_weight():
     np.testing.assert_allclose(given_, expected, rtol=1e-5)
 
 
+OPTIONS = {"prior": {}, "gaussian": {}, "mixture": {"components": 2}}
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_draws_hang_on_the_seed_alone_and_not_on_their_number(name):
-    sampler = fit_sampler(name, Z)
+    sampler = fit_sampler(name, Z, **OPTIONS[name])
     z = sampler.sample(40, seed=2)
     assert z.shape == (40, 3) and z.dtype == np.float32
-    np.testing.assert_array_equal(z, fit_sampler(name, Z).sample(40, seed=2))
+    np.testing.assert_array_equal(z, fit_sampler(name, Z, **OPTIONS[name]).sample(40, seed=2))
     np.testing.assert_allclose(z[:7], sampler.sample(7, seed=2), rtol=1e-6)
     assert (z != sampler.sample(40, seed=3)).all(axis=1).any()
     noise = np.random.default_rng(2).standard_normal((40, 3), dtype=np.float32)
@@ -131,7 +133,7 @@ def test_draws_hang_on_the_seed_alone_and_not_on_their_number(name):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_arrays_hold_all_of_a_sampler(name):
-    sampler = fit_sampler(name, Z)
+    sampler = fit_sampler(name, Z, **OPTIONS[name])
     again = SAMPLERS[name].from_arrays(sampler.to_arrays())
     np.testing.assert_array_equal(sampler.sample(9, seed=1), again.sample(9, seed=1))
     assert again.latent_dim == 3
@@ -158,7 +160,7 @@ def test_requests_out_of_range_are_refused():
     few = Z[:9]
     for name, z, options, message in (
         ("gausian", Z, {}, r"no sampler 'gausian' to fit; choose one of \['gaussian', 'mixture'"),
-        ("gaussian", Z, {"components": 3}, "'gaussian' does not take {'components': 3}"),
+        ("gaussian", Z, {"components": 3}, r"not take \['components'\]; .* \['zero_mean'\]"),
         ("mixture", few, {}, "10 components .* got 9; fit to more images or take fewer comp"),
         ("mixture", np.repeat(few, 5, axis=0), {}, "as many different points, got 9"),
         ("mixture", Z, {"components": 0}, "components must be at least 1, got 0"),
@@ -292,8 +294,8 @@ def test_a_config_without_the_second_stage_trains_and_saves_none(without_second,
         loaded.reconstruct_latents(np.zeros((1, 2)))
 
 
-def test_training_forgets_samplers_of_former_latents(without_second):
-    own = tiny_pipeline(samplers=("prior", "gaussian"), epochs=1)
+def test_training_forgets_samplers_of_former_latents():
+    own = tiny_pipeline(samplers=("prior", "gaussian"), epochs=0)
     own.fit_sampler("mixture", tiny_images(), components=2)
     own.fit(tiny_images(), verbose=False)
     assert set(own.samplers) == {"prior", "gaussian"}
@@ -303,29 +305,14 @@ def test_training_forgets_samplers_of_former_latents(without_second):
     assert few.history == []
 
 
-def test_a_sampler_that_is_not_fitted_is_refused(vae):
+def test_a_sampler_that_is_not_fitted_is_refused():
     own = tiny_pipeline()
     with pytest.raises(ValueError, match="no fitted sampler 'mixture', only prior, second_stage"):
         own.generate(1, sampler="mixture", normalize=False)
     with pytest.raises(ValueError, match="no sampler 'second_stage' to fit"):
-        vae.fit_sampler("second_stage", tiny_images())
-
-
-def test_a_fresh_process_draws_the_same_without_scikit_learn(vae, saved):
-    code = f"""
-import json, sys
-sys.modules["sklearn"] = None  # an import fails
-from balancing_vae import TwoStageVAE
-vae = TwoStageVAE.load({str(saved)!r})
-names = ("gaussian", "mixture")
-found = [vae.generate(3, sampler=n, seed=1, return_latents=True)[1].tolist() for n in names]
-print(json.dumps([repr(vae), found]))
-"""
-    text, found = python_prints(code)
-    assert text == repr(vae)
-    for name, z in zip(("gaussian", "mixture"), found, strict=True):
-        _, expected = vae.generate(3, sampler=name, seed=1, return_latents=True)
-        np.testing.assert_allclose(z, expected, rtol=1e-6)
+        own.fit_sampler("second_stage", tiny_images())
+    with pytest.raises(ValueError, match="2 points of 2 dimensions"):
+        own.fit_sampler("gaussian", tiny_images(2))
 
 
 def test_a_missing_sampler_file_is_named(saved):

@@ -18,9 +18,11 @@ DATA = Path(__file__).parent / "data"
 LOAD_AND_GENERATE = """
 import sys
 import numpy as np
+sys.modules["sklearn"] = None  # only fitting needs it
 from balancing_vae import TwoStageVAE
 vae = TwoStageVAE.load(sys.argv[1])
-np.save(sys.argv[2], vae.generate(12, stage=2, normalize=True, seed=3))
+names = ("second_stage", "gaussian", "mixture")
+np.save(sys.argv[2], [vae.generate(12, sampler=n, normalize=True, seed=3) for n in names])
 print(float(vae.stage1.balancing.gamma), float(vae.stage2.balancing.gamma))
 """
 
@@ -43,7 +45,15 @@ def generate_elsewhere(folder, out, backend: str) -> tuple[np.ndarray, list[floa
 def trained():
     vae = tiny_pipeline()
     vae.fit(tiny_images(), validation_data=tiny_images(8, seed=1), verbose=False)
+    vae.fit_sampler("gaussian", tiny_images())
+    vae.fit_sampler("mixture", tiny_images(), components=2)
     return vae
+
+
+@pytest.fixture(scope="module")
+def expected(trained):
+    names = ("second_stage", "gaussian", "mixture")
+    return [trained.generate(12, sampler=name, seed=3) for name in names]
 
 
 @pytest.fixture
@@ -54,7 +64,15 @@ def folder(trained, tmp_path):
 
 def test_the_folder_holds_what_it_should(folder, trained):
     files = {p.name for p in folder.iterdir()}
-    assert files == {"config.json", "history.csv", "stage1.weights.h5", "stage2.weights.h5"}
+    assert files == {
+        "config.json",
+        "history.csv",
+        "samplers",
+        "stage1.weights.h5",
+        "stage2.weights.h5",
+    }
+    files = {p.name for p in (folder / "samplers").iterdir()}
+    assert files == {"gaussian.npz", "mixture.npz"}
     description = json.loads((folder / "config.json").read_text())
     assert description["format_version"] == 3
     assert description["config"]["network"]["name"] == "resnet"
@@ -62,7 +80,7 @@ def test_the_folder_holds_what_it_should(folder, trained):
     assert description["config"]["seed"] == 0
     assert description["trained_epochs"] == {"stage1": 2, "stage2": 2}
     assert description["config"]["samplers"] == ["prior", "second_stage"]
-    assert description["samplers"] == []
+    assert description["samplers"] == ["gaussian", "mixture"]
     assert description["latent_normalization"]["mode"] == "reference"
     assert {"python", "keras", "numpy", "backend"} <= set(description["versions"])
 
@@ -80,18 +98,18 @@ def test_a_round_trip_changes_nothing(folder, trained):
     assert repr(loaded) == repr(trained)
 
 
-def test_a_fresh_process_generates_the_same(folder, trained, tmp_path):
+def test_a_fresh_process_generates_the_same(folder, trained, expected, tmp_path):
     samples, gammas = generate_elsewhere(folder, tmp_path / "samples.npy", "tensorflow")
-    np.testing.assert_allclose(samples, trained.generate(12, seed=3), atol=1e-6)
+    np.testing.assert_allclose(samples, expected, atol=1e-6)
     expected = [float(s.balancing.gamma) for s in (trained.stage1, trained.stage2)]
     assert gammas == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_generates_the_same(folder, trained, tmp_path, backend):
+def test_another_backend_generates_the_same(folder, trained, expected, tmp_path, backend):
     samples, gammas = generate_elsewhere(folder, tmp_path / "samples.npy", backend)
-    np.testing.assert_allclose(samples, trained.generate(12, seed=3), atol=1e-5)
+    np.testing.assert_allclose(samples, expected, atol=1e-5)
     expected = [float(s.balancing.gamma) for s in (trained.stage1, trained.stage2)]
     assert gammas == pytest.approx(expected, rel=1e-6)
 

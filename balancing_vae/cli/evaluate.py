@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("evaluating takes at least one seed and two images.")
     with warnings_as_lines("evaluate"):
         vae = TwoStageVAE.load(options.run_folder)
+        for name in options.samplers:
+            vae.check_sampler(name)
         preset = vae.config.preset
         images = open_split(options.data, preset, "test")
         network = load_network(options.features, options.inception)

@@ -28,6 +28,7 @@ from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import Sampler
+from balancing_vae.samplers import check_options
 from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
@@ -284,7 +285,7 @@ class TwoStageVAE:
             z_hat = vae.reconstruct_latents(mu)
             ```
         """
-        self._check_sampler("second_stage")
+        self.check_sampler("second_stage")
         size = self.config.batch_size
         mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
         u = _draw(mu_u, np.exp(log_sigma_u), seed, noise)
@@ -341,7 +342,7 @@ class TwoStageVAE:
         if stage not in (1, 2):
             raise ValueError(f"stage must be 1 or 2, got {stage}.")
         sampler = sampler or self.config.samplers[stage - 1]
-        self._check_sampler(sampler)
+        self.check_sampler(sampler)
         noisy = sampler == "second_stage" and self.config.second_stage_noise
         if latent_noise is not None and not noisy:
             raise ValueError(
@@ -391,7 +392,30 @@ class TwoStageVAE:
             samples = vae.generate(100, sampler="mixture")
             ```
         """
+        check_options(name, **options)
+        check_count(len(x), self.config.latent_dim)
         self._fit_sampler(name, *self.encode(x), seed, **options)
+
+    def check_sampler(self, name: str) -> None:
+        """Refuse a sampler that `generate` would refuse.
+
+        Args:
+            name: "prior", "second_stage" or a fitted sampler's name.
+
+        Raises:
+            ValueError: There is no second stage, or no such fitted sampler.
+        """
+        if name == "second_stage" and self.stage2 is None:
+            raise ValueError(
+                f"There is no second stage: the config's samplers are {self.config.samplers}; "
+                'name another sampler, or train a model whose config names "second_stage".'
+            )
+        if name != "second_stage" and name not in self.samplers:
+            there = ", ".join([*self.samplers, *(["second_stage"] if self.stage2 else [])])
+            raise ValueError(
+                f"There is no fitted sampler {name!r}, only {there}; call fit_sampler({name!r}, "
+                "x) with training images (`balancing-vae fit-sampler`)."
+            )
 
     def fit_normalization(self, x: np.ndarray, mode: str = "reference", seed: int = 0) -> None:
         """Fit the normalisation of latents and of images on real images.
@@ -530,19 +554,6 @@ class TwoStageVAE:
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
         self.samplers[name] = fit_sampler(name, _draw(mu, sigma, seed), seed, **options)
-
-    def _check_sampler(self, name):
-        if name == "second_stage" and self.stage2 is None:
-            raise ValueError(
-                f"There is no second stage: the config's samplers are {self.config.samplers}; "
-                'name another sampler, or train a model whose config names "second_stage".'
-            )
-        if name != "second_stage" and name not in self.samplers:
-            there = ", ".join([*self.samplers, *(["second_stage"] if self.stage2 else [])])
-            raise ValueError(
-                f"There is no fitted sampler {name!r}, only {there}; call fit_sampler({name!r}, "
-                "x) with training images (`balancing-vae fit-sampler`)."
-            )
 
     def _check_normalization(self):
         if self.latent_normalization is None:

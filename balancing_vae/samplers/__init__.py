@@ -34,11 +34,24 @@ def fit_sampler(name: str, z: np.ndarray, seed: int = 0, **options) -> Sampler:
         z = fit_sampler("mixture", mu, components=5).sample(100, seed=0)
         ```
     """
+    check_options(name, **options)
+    return SAMPLERS[name].fit(z, seed=seed, **options)
+
+
+def check_options(name: str, **options) -> None:
+    """Refuse what `fit_sampler` would refuse, before there are any latents.
+
+    Args:
+        name: As in `fit_sampler`.
+        **options: As in `fit_sampler`.
+
+    Raises:
+        ValueError: There is no such sampler, or it takes no such option.
+    """
     if name not in SAMPLERS:
         raise ValueError(f"There is no sampler {name!r} to fit; choose one of {sorted(SAMPLERS)}.")
-    fit = SAMPLERS[name].fit
-    try:
-        inspect.signature(fit).bind(z, seed=seed, **options)
-    except TypeError as error:
-        raise ValueError(f"Sampler {name!r} does not take {options}: {error}.") from error
-    return fit(z, seed=seed, **options)
+    known = set(inspect.signature(SAMPLERS[name].fit).parameters) - {"z", "seed"}
+    if unknown := sorted(set(options) - known):
+        raise ValueError(
+            f"Sampler {name!r} does not take {unknown}; its options are {sorted(known)}."
+        )

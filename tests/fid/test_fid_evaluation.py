@@ -256,25 +256,30 @@ def test_command_evaluate(tmp_path, capsys, form):
     sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 50}
     vae = TwoStageVAE.from_preset("digits", network=network, **sizes)
     vae.fit_normalization(images)
+    vae.fit_sampler("gaussian", images)
     folder = tmp_path / "run"
     vae.save(folder)
     words = ["evaluate", str(folder), "--data", str(data), "--features", "pixels", "--seeds", "2"]
+    words += ["--samplers", "gaussian"]
     assert main([*words, *form]) == 0
     output = capsys.readouterr().out
     if form:
-        assert len(json.loads(output)) == 13
+        assert len(json.loads(output)) == 17
     else:
         expected = "GEN-2, normalised  FD(pixels), protocol asperti2020, 128 and 128 images: "
         assert expected in output
     rows = read_metrics(folder)
-    assert len(rows) == 13
+    assert len(rows) == 17
     for row in rows:
         assert {"protocol", "data", "data_sha256", "command", "versions", "seed"} <= row.keys()
     assert rows[0]["dataset"] == "mnist"
     assert rows[0]["command"] == (
         f"balancing-vae evaluate {folder} --data {data} --protocol asperti2020 --features pixels "
-        "--seeds 2 --images 10000"
+        "--seeds 2 --images 10000 --samplers gaussian"
     )
+    assert "| GEN (gaussian) |" in to_markdown(compare([folder]))
+    assert main([*words, "mixture"]) == 2
+    assert "no fitted sampler 'mixture', only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
