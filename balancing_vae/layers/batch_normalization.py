@@ -61,17 +61,14 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
 
     def call(self, x, training: bool = False):
         """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
-        axes = list(range(len(x.shape) - 1))
-        x = ops.cast(x, "float32")
-        if training:
-            mean, variance = moments(x, axes)
-            self._update_moving_statistics(mean, variance)
-        else:
-            mean, variance = self.moving_mean, self.moving_variance
-        inverse = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, "float32")
-        # Not x * inverse + (beta - mean * inverse): that cancels where the mean is large.
-        y = (x - mean) * inverse + ops.cast(self.beta, "float32")
-        return ops.cast(y, self.compute_dtype)
+        gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
+        if not training:
+            return normalize(
+                x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon
+            )
+        y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon)
+        self._update_moving_statistics(mean, variance)
+        return y
 
     def _update_moving_statistics(self, mean, variance):
         # Written like TensorFlow 1 computes it: in float32, 1 - (1 - 0.999) is not 0.999.
@@ -89,6 +86,63 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
     def get_config(self):
         """Return the arguments that make this layer again."""
         return {**super().get_config(), "decay": self.decay, "epsilon": self.epsilon}
+
+
+def normalize_batch(x, gamma, beta, epsilon: float):
+    """Normalise a batch by its own statistics.
+
+    TensorFlow does it for images in one operation, whose gradient is one operation, too:
+    several times faster than the dozens of passes that the formula's parts make.
+
+    Args:
+        x: Float tensor [..., C].
+        gamma: Scale, float32 [C].
+        beta: Shift, float32 [C].
+        epsilon: Added to the variance before the root.
+
+    Returns:
+        The normalised batch, of the dtype of `x`; mean and population variance, float32 [C].
+
+    Example:
+        ```python
+        y, mean, variance = normalize_batch(images, ops.ones(3), ops.zeros(3), 1e-5)
+        ```
+    """
+    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4:
+        import tensorflow as tf
+
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
+        )
+        # The operation's variance is a sample's: divided by one less.
+        count = tf.cast(tf.size(x) // tf.size(mean), "float32")
+        return y, mean, variance * ((count - 1.0) / count)
+    mean, variance = moments(ops.cast(x, "float32"), list(range(len(x.shape) - 1)))
+    return normalize(x, mean, variance, gamma, beta, epsilon), mean, variance
+
+
+def normalize(x, mean, variance, gamma, beta, epsilon: float):
+    """Return (x - mean) / sqrt(variance + epsilon) * gamma + beta, computed in float32.
+
+    Args:
+        x: Float tensor [..., C].
+        mean: Float32 [C].
+        variance: Float32 [C].
+        gamma: Scale, float32 [C].
+        beta: Shift, float32 [C].
+        epsilon: Added to the variance before the root.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Example:
+        ```python
+        y = normalize(images, *moments(images, [0, 1, 2]), ops.ones(3), ops.zeros(3), 1e-5)
+        ```
+    """
+    inverse = ops.rsqrt(variance + epsilon) * gamma
+    # Not x * inverse + (beta - mean * inverse): that cancels where the mean is large.
+    return ops.cast((ops.cast(x, "float32") - mean) * inverse + beta, x.dtype)
 
 
 def moments(x, axes: list[int]):

@@ -7,6 +7,7 @@ from balancing_vae.balancing import build_strategy
 from balancing_vae.config import Config
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
+from balancing_vae.optimizer import Adam
 from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.seeding import seeded_initializers
@@ -81,9 +82,8 @@ def _check_shapes(config: Config, stage1: VAE) -> None:
 
 
 def _compile(stage: VAE, lr: float, jit_compile: bool) -> None:
-    # Keras's Adam is the original's "epsilon hat" form. The optimizer is built at once:
-    # one that is not would lose its slots in a saved state.
-    stage.compile(keras.optimizers.Adam(lr, epsilon=1e-8), jit_compile=jit_compile)
+    # The optimizer is built at once: one that is not would lose its slots in a saved state.
+    stage.compile(Adam(lr), jit_compile=jit_compile)
     stage.optimizer.build(stage.trainable_variables)
     for network in (stage.encoder, stage.decoder):
         network.jit_compile = jit_compile

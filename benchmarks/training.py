@@ -1,0 +1,260 @@
+"""Training, encoding and generation of the preset `cifar10`, beside plain PyTorch.
+
+    python benchmarks/training.py            # everything, about six minutes on two idle cores
+    python benchmarks/training.py float32    # or one part: float32, mixed_bfloat16, overhead
+
+Each figure is a median, the sides taken in turns, in this one process on this machine.
+Images are random: what they show is no matter here. On an accelerator PyTorch's side is
+left out (it is written for a CPU), and a measured epoch of each stage gives the time that
+the preset's whole recipe would take. KERAS_BACKEND chooses the package's backend.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.backend import uses_accelerator
+from balancing_vae.batches import EpochBatches
+from balancing_vae.callbacks import TrainingProgress
+from balancing_vae.versions import installed_version
+
+TURNS = 5
+BATCH = 100
+STEPS = {1: 3, 2: 10}
+IMAGES = 1_000
+TRAINING_IMAGES = 50_000
+PEAK_SIDE = 2_048
+EXECUTIONS = (1, 5, 20)
+
+
+class StepTimer(keras.callbacks.Callback):
+    """Seconds a step, from the end of a `fit`'s first step to the end of its last."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            # Reading a value waits for whatever is under way.
+            float(logs["loss"])
+            self.first, self.start = batch, time.perf_counter()
+        self.last = batch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds = (time.perf_counter() - self.start) / (self.last - self.first)
+
+
+def fit_step(stage, data, steps):
+    """Return a function that trains for some steps by `fit` and returns seconds a step."""
+    batches = EpochBatches(data, BATCH, seed=0)
+
+    def run():
+        timer = StepTimer()
+        stage.fit(batches, steps_per_epoch=steps + 1, shuffle=False, verbose=0, callbacks=[timer])
+        return timer.seconds
+
+    return run
+
+
+def seconds_of(function, per=1):
+    """Return a function that returns the seconds that `function` takes, divided by `per`."""
+
+    def run():
+        start = time.perf_counter()
+        function()
+        return (time.perf_counter() - start) / per
+
+    return run
+
+
+def medians(sides):
+    """Return each side's median seconds, the sides taken in turns after a turn unmeasured."""
+    times = {name: [] for name in sides}
+    for turn in range(TURNS + 1):
+        for name, side in sides.items():
+            # Threads of the side before may still spin in wait for work.
+            time.sleep(0.25)
+            seconds = side()
+            if turn:
+                times[name].append(seconds)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def matrix_product(dtype):
+    """Return a function that returns the seconds of one large matrix product."""
+    a = ops.cast(keras.random.normal((PEAK_SIDE, PEAK_SIDE), seed=0), dtype)
+
+    def run():
+        start = time.perf_counter()
+        ops.convert_to_numpy(ops.matmul(a, a)[:1, :1])
+        return time.perf_counter() - start
+
+    return run
+
+
+def pytorch_matrix_product(dtype):
+    import torch
+
+    a = torch.randn(PEAK_SIDE, PEAK_SIDE).to(getattr(torch, dtype))
+    return seconds_of(lambda: a @ a)
+
+
+def training_flops(model):
+    """Return the operations of one training step: a forward pass and two like it."""
+    return 3 * sum(
+        2 * BATCH * _size(layer.kernel) // layer.kernel.shape[-1] * _positions(layer)
+        for network in (model.encoder, model.decoder)
+        for layer in network.layers
+        if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose, layers.Dense))
+    )
+
+
+def _size(weight):
+    return int(np.prod(weight.shape))
+
+
+def _positions(layer):
+    """Return how often a layer's kernel is applied to an image, times its output channels."""
+    shape = layer.input.shape if isinstance(layer, layers.Conv2DTranspose) else layer.output.shape
+    return int(np.prod(shape[1:-1], dtype=int)) * layer.kernel.shape[-1]
+
+
+def package_sides(precision, x):
+    """Return the sides of the package, and the pipeline."""
+    vae = TwoStageVAE.from_preset("cifar10", precision=precision)
+    mu, sigma = np.zeros((2, len(x), vae.config.latent_dim), np.float32) + [[[0.0]], [[1.0]]]
+    latents = (mu.astype("float32"), sigma.astype("float32"))
+    return vae, {
+        "stage-1 step": fit_step(vae.stage1, x, STEPS[1]),
+        "stage-2 step": fit_step(vae.stage2, latents, STEPS[2]),
+        "generation": seconds_of(lambda: vae.generate(IMAGES, stage=2, normalize=False)),
+        "encoding": seconds_of(lambda: vae.encode(x[:IMAGES])),
+    }
+
+
+def pytorch_sides(precision, x, vae):
+    """Return the sides of plain PyTorch."""
+    import plain_pytorch
+    import torch
+
+    stages = [
+        make(precision == "mixed_bfloat16")
+        for make in (plain_pytorch.first_stage, plain_pytorch.second_stage)
+    ]
+    for ours, theirs in zip((vae.stage1, vae.stage2), stages, strict=True):
+        trained = sum(_size(weight) for weight in ours.trainable_weights)
+        assert trained == theirs.count_parameters()
+    first, second = stages
+    batch = x[:BATCH]
+    starts = range(0, IMAGES, BATCH)
+
+    def steps(stage, make_input, count):
+        return seconds_of(lambda: [stage.step(make_input()) for _ in range(count)], per=count)
+
+    def generate():
+        return np.concatenate(
+            [
+                first.decode(second.decode(torch.randn(BATCH, 64))).permute(0, 2, 3, 1).numpy()
+                for _ in starts
+            ]
+        )
+
+    def encode():
+        parts = [first.encode(plain_pytorch.images_of(x[s : s + BATCH])) for s in starts]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    return {
+        "stage-1 step": steps(first, lambda: plain_pytorch.images_of(batch), STEPS[1]),
+        "stage-2 step": steps(second, lambda: torch.randn(BATCH, 64), STEPS[2]),
+        "generation": seconds_of(generate),
+        "encoding": seconds_of(encode),
+    }
+
+
+def measure(precision, x):
+    """Print a table of the package beside PyTorch in one precision; return the package's."""
+    dtype = precision.removeprefix("mixed_")
+    vae, ours = package_sides(precision, x)
+    sides = {f"ours {name}": side for name, side in ours.items()}
+    sides["ours product"] = matrix_product(dtype)
+    if not uses_accelerator():
+        theirs = pytorch_sides(precision, x, vae)
+        sides |= {f"pytorch {name}": side for name, side in theirs.items()}
+        sides["pytorch product"] = pytorch_matrix_product(dtype)
+    times = medians(sides)
+    print(f"\n{precision}: seconds, the sides in turns, medians of {TURNS}")
+    print(f"{'':16}{'ours':>10}{'PyTorch':>10}{'ratio':>8}")
+    for name in [*ours, "product"]:
+        mine, other = times[f"ours {name}"], times.get(f"pytorch {name}")
+        beside = "" if other is None else f"{other:10.4f}{mine / other:8.2f}"
+        print(f"{name:16}{mine:10.4f}{beside}")
+    product = min(times[name] for name in times if name.endswith("product"))
+    peak = 2 * PEAK_SIDE**3 / product
+    rate = training_flops(vae.stage1) / times["ours stage-1 step"]
+    print(
+        f"matrix product {peak / 1e9:,.0f} GFLOP/s; stage 1 "
+        f"({training_flops(vae.stage1) / 1e9:.0f} GFLOP a step) {rate / peak:.2f} of it; "
+        f"generation {IMAGES / times['ours generation']:,.0f} images/s"
+    )
+    recipe = sum(
+        epochs * (TRAINING_IMAGES // BATCH) * times[f"ours stage-{stage} step"]
+        for stage, epochs in ((1, vae.config.epochs), (2, vae.config.epochs2))
+    )
+    print(f"the preset's whole recipe at this rate: {recipe / 3600:,.1f} hours")
+    return times
+
+
+def measure_overhead(x):
+    """Print what surrounds stage 2's compiled step: Python, input, callbacks."""
+    vae = TwoStageVAE.from_preset("cifar10")
+    latents = tuple(np.ones((len(x), vae.config.latent_dim), np.float32) for _ in range(2))
+    batch = tuple(array[:BATCH] for array in latents)
+    sides = {}
+    stages = {}
+    for steps in EXECUTIONS if keras.backend.backend() != "torch" else (1,):
+        stages[steps] = stage = TwoStageVAE.from_preset("cifar10").stage2
+        stage.compile(
+            keras.optimizers.Adam(1e-4, epsilon=1e-8),
+            jit_compile=vae.stage2.jit_compile,
+            steps_per_execution=steps,
+        )
+        sides[f"fit, {steps} steps an execution"] = fit_step(stage, latents, 2 * max(EXECUTIONS))
+    step = vae.stage2
+    sides["the compiled step alone"] = seconds_of(
+        lambda: [step.train_on_batch(batch) for _ in range(STEPS[2])], per=STEPS[2]
+    )
+    times = medians(sides)
+    print("\nstage 2, seconds a step")
+    for name, seconds in times.items():
+        print(f"{name:28}{seconds:10.4f}{seconds / times['the compiled step alone']:8.2f}")
+
+
+def main():
+    parts = {
+        "float32": lambda x: measure("float32", x),
+        "mixed_bfloat16": lambda x: measure("mixed_bfloat16", x),
+        "overhead": measure_overhead,
+    }
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", nargs="?", choices=parts, help="all by default")
+    part = parser.parse_args().part
+    backend = keras.backend.backend()
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+        f"Keras {keras.__version__} on {backend} {installed_version(backend)}, "
+        f"PyTorch {installed_version('torch')}"
+    )
+    x = np.random.default_rng(0).integers(0, 256, (5_000, 32, 32, 3), dtype=np.uint8)
+    for name in [part] if part else parts:
+        parts[name](x)
+
+
+if __name__ == "__main__":
+    main()
