@@ -25,7 +25,8 @@ def jit_compile_pays(convolutional: bool) -> bool:
     """Tell whether just-in-time compilation makes a network faster here.
 
     JAX is slow without it, PyTorch does without. TensorFlow's XLA pays on accelerators
-    and for dense networks, but makes convolutions on a CPU several times slower.
+    and for dense networks, but makes convolutions on a CPU several times slower; Keras
+    runs several replicas without it.
 
     Args:
         convolutional: Whether the network consists mostly of convolutions.
@@ -35,7 +36,10 @@ def jit_compile_pays(convolutional: bool) -> bool:
     """
     name = keras.backend.backend()
     if name == "tensorflow":
-        return uses_accelerator() or not convolutional
+        import tensorflow as tf
+
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return replicas == 1 and (uses_accelerator() or not convolutional)
     return name == "jax"
 
 

@@ -1,9 +1,12 @@
 """Batches in an order that depends on nothing but a seed and the epoch's number."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 
 import keras
 import numpy as np
+
+from balancing_vae.distribution import own_rows
 
 
 class FileOrderBatches(keras.utils.PyDataset):
@@ -12,6 +15,8 @@ class FileOrderBatches(keras.utils.PyDataset):
     Args:
         arrays: One array [N, ...], or a tuple of several of one length.
         batch_size: Rows per batch; the last may have fewer.
+        devices: How many share a batch; up to one row less at the end is left out, so that
+            the last one divides, too.
 
     Example:
         ```python
@@ -19,17 +24,20 @@ class FileOrderBatches(keras.utils.PyDataset):
         ```
     """
 
-    def __init__(self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int):
+    def __init__(
+        self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, devices: int = 1
+    ):
         super().__init__()
         self.arrays = arrays
         self.batch_size = batch_size
-        self.order = np.arange(len(arrays[0] if isinstance(arrays, tuple) else arrays))
+        count = len(arrays[0] if isinstance(arrays, tuple) else arrays)
+        self.order = np.arange(count - count % devices)
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = own_rows(self.order[index * self.batch_size : (index + 1) * self.batch_size])
         if isinstance(self.arrays, tuple):
             return (tuple(array[rows] for array in self.arrays),)
         return (self.arrays[rows],)
@@ -102,5 +110,10 @@ def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):
         rows = np.arange(start, start + batch_size) % count
         results.append(function(*(array[rows] for array in arrays)))
     if isinstance(results[0], (list, tuple)):
-        return tuple(np.concatenate(parts)[:count] for parts in zip(*results, strict=True))
-    return np.concatenate(results)[:count]
+        return tuple(_join(parts, batch_size, count) for parts in zip(*results, strict=True))
+    return _join(results, batch_size, count)
+
+
+def _join(parts: Sequence[np.ndarray], batch_size: int, count: int) -> np.ndarray:
+    # Each of TensorFlow's replicas predicts the whole batch: the first one's rows will do.
+    return np.concatenate([part[:batch_size] for part in parts])[:count]

@@ -45,6 +45,8 @@ class Config:
             training, "gaussian" or "mixture". Without "second_stage" there is none.
         precision: What the layers compute in: "float32", "mixed_bfloat16" or
             "mixed_float16"; weights, likelihood, KL and gamma are float32 in each.
+        synchronized_statistics: Whether TensorFlow's replicas on several devices normalise
+            by the statistics of the whole batch, as JAX's always do, or each by its own.
         padding: Width of the frame that `datasets.pad` put around the images; it is taken off
             again where images are shown or written.
         seed: Seed of the weights, of the order of the images and of the noise.
@@ -70,6 +72,7 @@ class Config:
     second_stage_noise: bool = False
     samplers: tuple[str, str] = ("prior", "second_stage")
     precision: str = "float32"
+    synchronized_statistics: bool = False
     padding: int = 0
     seed: int = 0
     preset: str | None = None
@@ -109,7 +112,7 @@ class Config:
             ("a number", REAL, _is_real),
             ("three whole numbers", ("image_shape",), _are_whole),
             ('a dict with a "name"', ("network", "balancing"), _has_name),
-            ("true or false", ("second_stage_noise",), _is_truth),
+            ("true or false", ("second_stage_noise", "synchronized_statistics"), _is_truth),
             ("two names", ("samplers",), _are_two_names),
         ):
             for name in names:

@@ -6,6 +6,9 @@ from keras import ops
 from balancing_vae.backend import check_compile_arguments
 from balancing_vae.balancing import BalancingStrategy
 from balancing_vae.balancing import ComputedGamma
+from balancing_vae.distribution import mean_over_replicas
+from balancing_vae.distribution import replica_count
+from balancing_vae.distribution import standard_noise
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.metrics import Latest
 from balancing_vae.objectives import bernoulli_nll
@@ -125,7 +128,7 @@ class VAE(keras.Model):
         target, noise = self.observe(inputs)
         mu, log_sigma = self.encoder(target, training=training)
         if noise is None:
-            noise = keras.random.normal(ops.shape(mu), seed=self.seed_generator)
+            noise = standard_noise(mu, self.seed_generator)
         z = reparameterize(mu, log_sigma, noise)
         return {
             "target": target,
@@ -171,7 +174,7 @@ class VAE(keras.Model):
         )
         mse = mean_squared_error(target, ops.stop_gradient(x_hat))
         if training and gaussian:
-            self.balancing.update(mse)
+            self.balancing.update(mean_over_replicas(mse))
         # Weighed by the batch, like Keras's own mean of the loss: an evaluation's last
         # batch may be smaller than the others.
         count = ops.shape(y_pred["target"])[0]
@@ -182,7 +185,8 @@ class VAE(keras.Model):
         self.gamma_tracker.update_state(new_gamma)
         beta = self.kl_weight * (ops.square(new_gamma) if gaussian else 1.0)
         self.beta_tracker.update_state(beta)
-        return self.kl_weight * kl + reconstruction
+        # Keras adds up the gradients of all replicas, and takes this back in the logs.
+        return (self.kl_weight * kl + reconstruction) / replica_count()
 
 
 class LatentVAE(VAE):
@@ -218,7 +222,7 @@ class LatentVAE(VAE):
         if noises:
             noise_z, noise_u = noises
         else:
-            noise_z = keras.random.normal(ops.shape(mu), seed=self.seed_generator)
+            noise_z = standard_noise(mu, self.seed_generator)
             noise_u = None
         return mu + sigma * noise_z, noise_u
 

@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from balancing_vae.distribution import mean_over_replicas
+from balancing_vae.distribution import replica_count
+
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class ZeroDebiasedBatchNormalization(keras.layers.Layer):
@@ -21,6 +24,8 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
     Args:
         decay: Decay of the moving averages, in [0, 1).
         epsilon: Added to the variance before the root, positive.
+        synchronized: Whether TensorFlow's replicas normalise by the statistics of the whole
+            batch, not each by those of its own rows. JAX's devices always do.
         **kwargs: What every Keras layer takes.
 
     Example:
@@ -31,10 +36,17 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
         ```
     """
 
-    def __init__(self, decay: float = 0.999, epsilon: float = 1e-5, **kwargs):
+    def __init__(
+        self,
+        decay: float = 0.999,
+        epsilon: float = 1e-5,
+        synchronized: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.decay = decay
         self.epsilon = epsilon
+        self.synchronized = synchronized
 
     def build(self, input_shape):
         """Make scale, shift and statistics, one of each per channel."""
@@ -66,7 +78,7 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
             return normalize(
                 x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon
             )
-        y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon)
+        y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon, self.synchronized)
         self._update_moving_statistics(mean, variance)
         return y
 
@@ -85,10 +97,31 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
 
     def get_config(self):
         """Return the arguments that make this layer again."""
-        return {**super().get_config(), "decay": self.decay, "epsilon": self.epsilon}
+        return {
+            **super().get_config(),
+            "decay": self.decay,
+            "epsilon": self.epsilon,
+            "synchronized": self.synchronized,
+        }
 
 
-def normalize_batch(x, gamma, beta, epsilon: float):
+def synchronize_statistics(network: keras.Model) -> None:
+    """Make a network's batch normalisation use the statistics of all replicas' rows.
+
+    Args:
+        network: A model that was not compiled or called yet.
+
+    Example:
+        ```python
+        synchronize_statistics(vae.stage1.decoder)
+        ```
+    """
+    for layer in network.layers:
+        if isinstance(layer, ZeroDebiasedBatchNormalization):
+            layer.synchronized = True
+
+
+def normalize_batch(x, gamma, beta, epsilon: float, synchronized: bool = False):
     """Normalise a batch by its own statistics.
 
     TensorFlow does it for images in one operation, whose gradient is one operation, too:
@@ -99,6 +132,7 @@ def normalize_batch(x, gamma, beta, epsilon: float):
         gamma: Scale, float32 [C].
         beta: Shift, float32 [C].
         epsilon: Added to the variance before the root.
+        synchronized: Whether the statistics are those of all TensorFlow replicas.
 
     Returns:
         The normalised batch, of the dtype of `x`; mean and population variance, float32 [C].
@@ -108,7 +142,8 @@ def normalize_batch(x, gamma, beta, epsilon: float):
         y, mean, variance = normalize_batch(images, ops.ones(3), ops.zeros(3), 1e-5)
         ```
     """
-    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4:
+    synchronized = synchronized and replica_count() > 1
+    if keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and not synchronized:
         import tensorflow as tf
 
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -117,7 +152,8 @@ def normalize_batch(x, gamma, beta, epsilon: float):
         # The operation's variance is a sample's: divided by one less.
         count = tf.cast(tf.size(x) // tf.size(mean), "float32")
         return y, mean, variance * ((count - 1.0) / count)
-    mean, variance = moments(ops.cast(x, "float32"), list(range(len(x.shape) - 1)))
+    axes = list(range(len(x.shape) - 1))
+    mean, variance = moments(ops.cast(x, "float32"), axes, synchronized)
     return normalize(x, mean, variance, gamma, beta, epsilon), mean, variance
 
 
@@ -145,7 +181,7 @@ def normalize(x, mean, variance, gamma, beta, epsilon: float):
     return ops.cast((ops.cast(x, "float32") - mean) * inverse + beta, x.dtype)
 
 
-def moments(x, axes: list[int]):
+def moments(x, axes: list[int], synchronized: bool = False):
     """Return mean and population variance over some axes.
 
     In two passes: Keras's own `ops.moments` takes E[x^2] - E[x]^2 on JAX and PyTorch,
@@ -154,6 +190,7 @@ def moments(x, axes: list[int]):
     Args:
         x: Float tensor.
         axes: The axes to reduce.
+        synchronized: Whether they are those of all TensorFlow replicas, equal in size.
 
     Returns:
         Mean and variance, without those axes.
@@ -164,6 +201,8 @@ def moments(x, axes: list[int]):
         ```
     """
     mean = ops.mean(x, axis=axes, keepdims=True)
+    mean = mean_over_replicas(mean) if synchronized else mean
     # The mean minimises the sum of squares: no gradient passes through it.
     variance = ops.mean(ops.square(x - ops.stop_gradient(mean)), axis=axes)
+    variance = mean_over_replicas(variance) if synchronized else variance
     return ops.squeeze(mean, axis=axes), variance

@@ -5,6 +5,7 @@ import keras
 from balancing_vae.backend import jit_compile_pays
 from balancing_vae.balancing import build_strategy
 from balancing_vae.config import Config
+from balancing_vae.layers.batch_normalization import synchronize_statistics
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
 from balancing_vae.optimizer import Adam
@@ -66,6 +67,9 @@ def build_stages(
             else None
         )
     _check_shapes(config, stage1)
+    if config.synchronized_statistics:
+        synchronize_statistics(encoder)
+        synchronize_statistics(decoder)
     _compile(stage1, config.lr, jit_compile_pays(convolutional=True))
     if stage2 is not None:
         _compile(stage2, config.lr2, jit_compile_pays(convolutional=False))

@@ -12,6 +12,7 @@ from balancing_vae.callbacks import HistoryLog
 from balancing_vae.callbacks import StopOnNonFiniteLoss
 from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.config import Config
+from balancing_vae.distribution import device_count
 from balancing_vae.schedules import learning_rate_schedule
 from balancing_vae.storage.save_states import SaveStates
 from balancing_vae.storage.states import TrainingStates
@@ -76,7 +77,9 @@ def fit_stage(
         shuffle=False,
         verbose=0,
         validation_data=(
-            None if held_out is None else FileOrderBatches(held_out, config.batch_size)
+            None
+            if held_out is None
+            else FileOrderBatches(held_out, config.batch_size, device_count(stage))
         ),
         callbacks=[*own, *callbacks, *last],
     )

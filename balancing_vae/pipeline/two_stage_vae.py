@@ -14,6 +14,7 @@ from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_images
 from balancing_vae.config import Config
+from balancing_vae.distribution import check_divisible
 from balancing_vae.evaluation import Evaluation
 from balancing_vae.evaluation import evaluate
 from balancing_vae.moments import mse
@@ -177,11 +178,12 @@ class TwoStageVAE:
             validation_data: Images held out.
 
         Raises:
-            ValueError: The images do not fit the model, or are fewer than a batch, or than
-                a sampler needs.
+            ValueError: The images do not fit the model, are fewer than a batch or than a
+                sampler needs, or a batch does not divide by the devices.
         """
         check_images(x, self.config.image_shape)
         check_batch_size(len(x), self.config.batch_size)
+        check_divisible(self.config.batch_size, self.stage1)
         if self._samplers_to_fit():
             check_count(len(x), self.config.latent_dim)
         if validation_data is not None:

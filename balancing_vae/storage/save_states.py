@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from balancing_vae.distribution import is_first_process
 from balancing_vae.storage.folder import write_history
 from balancing_vae.storage.states import TrainingStates
 
@@ -35,7 +36,9 @@ class SaveStates(keras.callbacks.Callback):
         self.history = history
 
     def on_epoch_end(self, epoch, logs=None):
-        """Save."""
+        """Save; of several processes, which all hold the same, the first one does."""
+        if not is_first_process():
+            return
         monitor = "val_mse" if "val_mse" in logs else "mse"
         self.states.save_best(self.model, epoch + 1, monitor, float(logs[monitor]))
         self.states.save(self.model, epoch + 1, self.history)

@@ -1,0 +1,174 @@
+"""Several devices, several machines: one batch split over them, one gamma for all.
+
+Under TensorFlow each device has a replica that sees its rows of the batch only, so that
+what is meant for the whole batch must be asked of all. Under JAX a compiled step sees the
+whole batch, wherever its rows lie.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+
+@contextmanager
+def data_parallel(devices: int) -> Iterator[None]:
+    """Make the models built inside train on several devices of this machine.
+
+    `tf.distribute.MirroredStrategy` under TensorFlow, `keras.distribution.DataParallel`
+    under JAX; either may as well be set up by hand. GPUs are taken where there are any,
+    else CPU devices.
+
+    Args:
+        devices: How many, at least 1; 1 changes nothing.
+
+    Raises:
+        ValueError: There are fewer devices, or the backend cannot do it.
+
+    Example:
+        ```python
+        with data_parallel(2):
+            vae = TwoStageVAE.from_preset("cifar10")
+            vae.fit(x_train)
+        ```
+    """
+    if devices < 1:
+        raise ValueError(f"devices must be at least 1, got {devices}.")
+    if devices == 1:
+        yield
+        return
+    backend = keras.backend.backend()
+    if backend == "torch":
+        raise ValueError(
+            f"The PyTorch backend trains on one device, got devices={devices}; use 1, or the "
+            "TensorFlow or JAX backend."
+        )
+    names = _device_names()
+    if devices > len(names):
+        raise ValueError(
+            f"devices={devices}, but {backend} has {len(names)} ({', '.join(names)}); ask for "
+            "at most as many."
+        )
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        scope = tf.distribute.MirroredStrategy(names[:devices]).scope()
+    else:
+        scope = keras.distribution.DataParallel(devices=names[:devices]).scope()
+    with scope:
+        yield
+
+
+def _device_names() -> list[str]:
+    """Return the GPUs that the backend has, or else its CPU devices."""
+    if keras.backend.backend() == "jax":
+        return keras.distribution.list_devices()
+    import tensorflow as tf
+
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
+def check_divisible(batch_size: int, model: keras.Model) -> None:
+    """Refuse a batch that cannot be split evenly over a model's devices.
+
+    Args:
+        batch_size: Rows of a training batch.
+        model: A model, built under the scope that it trains in.
+
+    Raises:
+        ValueError: It does not divide by the number of devices.
+    """
+    devices = device_count(model)
+    if batch_size % devices:
+        raise ValueError(
+            f"A batch of {batch_size} does not divide by {devices} devices; take a batch_size "
+            f"of {batch_size // devices * devices or devices}, say, or fewer devices."
+        )
+
+
+def device_count(model: keras.Model) -> int:
+    """Return over how many devices a model's batches are split, on all machines together."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return model.distribute_strategy.num_replicas_in_sync
+    distribution = keras.distribution.distribution() if backend == "jax" else None
+    return 1 if distribution is None else distribution.device_mesh.devices.size
+
+
+def own_rows(rows: np.ndarray) -> np.ndarray:
+    """Return the rows of a batch that this process feeds: all, unless there are several.
+
+    Args:
+        rows: Row numbers of a whole batch; their count divides by that of the processes.
+
+    Returns:
+        This process's part, in order.
+    """
+    if keras.backend.backend() != "jax" or keras.distribution.distribution() is None:
+        return rows
+    import jax
+
+    share = len(rows) // jax.process_count()
+    return rows[jax.process_index() * share :][:share]
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one that writes files."""
+    if keras.backend.backend() != "jax":
+        return True
+    import jax
+
+    return jax.process_index() == 0
+
+
+def replica_count() -> int:
+    """Return how many replicas run the present step, each with a loss of its own."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def mean_over_replicas(value):
+    """Return the mean of a tensor over all replicas, differentiable.
+
+    Args:
+        value: A tensor of one shape on each replica.
+
+    Returns:
+        The same tensor on each; `value` itself where there is one replica only.
+    """
+    if replica_count() == 1:
+        return value
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return value if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def standard_noise(like, seed_generator: keras.random.SeedGenerator):
+    """Draw standard normal noise for a batch.
+
+    Each replica draws the whole batch's noise and takes its own rows. So replicas differ,
+    and together have the very noise that one device would have.
+
+    Args:
+        like: Float tensor [B, L] of this replica.
+        seed_generator: Where the seed comes from.
+
+    Returns:
+        Float32 tensor [B, L].
+    """
+    rows, latent_dim = keras.ops.shape(like)
+    replicas = replica_count()
+    noise = keras.random.normal((rows * replicas, latent_dim), seed=seed_generator, dtype="float32")
+    if replicas == 1:
+        return noise
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    first = 0 if context is None else context.replica_id_in_sync_group * rows
+    return noise[first : first + rows]

@@ -1,0 +1,92 @@
+"""Train a tiny pipeline on the devices that are asked for; print the losses of each step.
+
+    python tests/distributed_training.py OPTIMIZER DEVICES [PROCESS ADDRESSES]
+
+One or two virtual CPU devices of this process; or, on JAX, one device in each of as many
+processes as there are addresses. The last line of output is JSON.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+from tiny import tiny_images
+from tiny import tiny_pipeline
+
+from balancing_vae.batches import EpochBatches
+from balancing_vae.distribution import data_parallel
+
+STEPS = 20
+
+
+def make_virtual_devices(count):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    else:
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", count)
+
+
+def join_processes(index, addresses):
+    import jax
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    keras.distribution.initialize(addresses, addresses.count(",") + 1, index)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+
+
+class StepLosses(keras.callbacks.Callback):
+    """Undoes Keras's mean over the steps of the epoch so far."""
+
+    def __init__(self):
+        super().__init__()
+        self.sums = [0.0]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.sums.append(float(logs["loss"]) * (batch + 1))
+
+
+def train_stage(vae, optimizer):
+    """Return each step's loss and the last gamma, with seeded noise."""
+    vae.stage1.compile(optimizer, jit_compile=False)
+    losses = StepLosses()
+    batches = EpochBatches(tiny_images(8 * STEPS), 8, seed=0)
+    vae.stage1.fit(batches, shuffle=False, verbose=0, callbacks=[losses])
+    gamma = float(keras.ops.convert_to_numpy(vae.stage1.balancing.gamma))
+    return {"losses": np.diff(losses.sums).tolist(), "gamma": gamma}
+
+
+def train_pipeline(vae):
+    """Return the history of both stages with validation, and samples."""
+    x = tiny_images()
+    history = vae.fit(x, validation_data=tiny_images(11, seed=1), verbose=False)
+    return {
+        "history": [{name: row[name] for name in ("loss", "gamma")} for row in history],
+        "samples": vae.generate(3, seed=1).ravel().tolist(),
+        "mu": vae.encode(x)[0].ravel().tolist(),
+    }
+
+
+def main(optimizer, devices, index="0", addresses=""):
+    make_virtual_devices(int(devices))
+    if addresses:
+        join_processes(int(index), addresses)
+    changes = {"synchronized_statistics": True}
+    made = {
+        "sgd": lambda: keras.optimizers.SGD(1e-3),
+        "adam": lambda: keras.optimizers.Adam(1e-3),
+        "own": lambda: tiny_pipeline().stage1.optimizer.__class__(1e-3),
+    }[optimizer]
+    with data_parallel(int(devices)):
+        found = train_stage(tiny_pipeline(**changes), made())
+        found |= train_pipeline(tiny_pipeline(**changes))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
