@@ -25,7 +25,6 @@ from keras import ops
 from balancing_vae import TwoStageVAE
 from balancing_vae.backend import uses_accelerator
 from balancing_vae.batches import EpochBatches
-from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.versions import installed_version
 
 TURNS = 5

@@ -75,9 +75,7 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
         """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
         gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
         if not training:
-            return normalize(
-                x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon
-            )
+            return normalize(x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon)
         y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon, self.synchronized)
         self._update_moving_statistics(mean, variance)
         return y
