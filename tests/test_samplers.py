@@ -26,6 +26,7 @@ from balancing_vae.samplers import Mixture
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers import mixture
+from balancing_vae.samplers.covariance import covariance_root
 from balancing_vae.storage.samplers import load_samplers
 from balancing_vae.storage.samplers import save_samplers
 
@@ -58,6 +59,8 @@ def test_gaussian_of_a_latent_that_never_varies_draws_that_value():
     z = Gaussian.fit(np.c_[Z, np.full(len(Z), 0.7)]).sample(50)
     np.testing.assert_allclose(z[:, 3], 0.7, atol=1e-6)
     assert z[:, 0].std() > 1
+    # Rounding makes a little less than nothing of a variance of 0.
+    np.testing.assert_array_equal(covariance_root(np.diag([4.0, -1e-17])), np.diag([2.0, 0.0]))
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -413,7 +413,9 @@ class TwoStageVAE:
                 'name another sampler, or train a model whose config names "second_stage".'
             )
         if name != "second_stage" and name not in self.samplers:
-            there = ", ".join([*self.samplers, *(["second_stage"] if self.stage2 else [])])
+            there = ", ".join(
+                [*self.samplers, *(["second_stage"] if self.stage2 is not None else [])]
+            )
             raise ValueError(
                 f"There is no fitted sampler {name!r}, only {there}; call fit_sampler({name!r}, "
                 "x) with training images (`balancing-vae fit-sampler`)."
