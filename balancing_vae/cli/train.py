@@ -9,6 +9,10 @@ from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 
+# Options that stand for fields of the config.
+CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics")
+# Their posterior goes into TensorBoard.
+WATCHED_IMAGES = 1_000
 EXAMPLE = """
 balancing-vae train --preset digits --out runs/digits
 balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10
@@ -25,6 +29,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--epochs", type=int, help="epochs of stage 1 (the preset's)")
     parser.add_argument("--epochs2", type=int, help="epochs of stage 2 (the preset's)")
     parser.add_argument("--batch-size", type=int, help="images per step (the preset's)")
+    parser.add_argument(
+        "--precision", help="float32, mixed_bfloat16 or mixed_float16 (the preset's)"
+    )
+    parser.add_argument(
+        "--devices", type=int, default=1, help="GPUs of this machine that share each batch (1)"
+    )
+    parser.add_argument(
+        "--synchronized-statistics",
+        action="store_true",
+        default=None,
+        help="with --devices: batch normalisation by the whole batch (JAX always does)",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write OUT/tensorboard: logs, KL per latent, samples every 10 epochs",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
     parser.add_argument(
         "--deterministic",
@@ -42,29 +63,33 @@ def run(options: argparse.Namespace) -> int:
     """Train, and save the pipeline into the run's folder."""
     from balancing_vae.backend import make_deterministic
     from balancing_vae.callbacks import StopOnSignal
+    from balancing_vae.callbacks import TensorBoardLog
     from balancing_vae.callbacks.stop_on_signal import StoppedBySignal
+    from balancing_vae.distribution import data_parallel
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.presets import preset_config
     from balancing_vae.storage.run import open_run
 
     changes = {
-        name: getattr(options, name)
-        for name in ("epochs", "epochs2", "batch_size")
-        if getattr(options, name) is not None
+        name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
     }
     changes |= preparation_changes(options.data, options.preset)
     config = preset_config(options.preset, seed=options.seed, **changes)
     x = open_split(options.data, options.preset, "train")
     x_val = open_split(options.data, options.preset, "val")
-    with StopOnSignal() as stop:
+    with StopOnSignal() as stop, data_parallel(options.devices):
         if options.deterministic:
             make_deterministic(options.seed)
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
         open_run(options.out, config, resume=options.resume, overwrite=options.overwrite)
         print(vae)
+        callbacks = [stop]
+        if options.tensorboard:
+            watched = (x if x_val is None else x_val)[:WATCHED_IMAGES]
+            callbacks.append(TensorBoardLog(options.out / "tensorboard", vae, watched))
         try:
-            vae.fit(x, validation_data=x_val, callbacks=[stop], run_dir=options.out)
+            vae.fit(x, validation_data=x_val, callbacks=callbacks, run_dir=options.out)
         except StoppedBySignal as signal:
             print(
                 f"\nStopped by {signal}; every completed epoch is saved in {options.out}. "

@@ -51,29 +51,30 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
     def build(self, input_shape):
         """Make scale, shift and statistics, one of each per channel."""
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
 
-        # Statistics stay in float32 whatever the precision of the activations.
-        def statistic(name, initializer, shape=shape):
+        # All stay in float32 whatever the precision of the activations.
+        def weight(name, initializer, shape=shape, trainable=False):
             return self.add_weight(
                 shape=shape,
                 initializer=initializer,
-                trainable=False,
+                trainable=trainable,
                 dtype="float32",
                 autocast=False,
                 name=name,
             )
 
-        self.moving_mean = statistic("moving_mean", "zeros")
-        self.moving_variance = statistic("moving_variance", "ones")
-        self.biased_mean = statistic("biased_mean", "zeros")
-        self.biased_variance = statistic("biased_variance", "zeros")
-        self.step = statistic("step", "zeros", shape=())
+        self.gamma = weight("gamma", "ones", trainable=True)
+        self.beta = weight("beta", "zeros", trainable=True)
+
+        self.moving_mean = weight("moving_mean", "zeros")
+        self.moving_variance = weight("moving_variance", "ones")
+        self.biased_mean = weight("biased_mean", "zeros")
+        self.biased_variance = weight("biased_variance", "zeros")
+        self.step = weight("step", "zeros", shape=())
 
     def call(self, x, training: bool = False):
         """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
-        gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
+        gamma, beta = (ops.convert_to_tensor(weight) for weight in (self.gamma, self.beta))
         if not training:
             return normalize(x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon)
         y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon, self.synchronized)

@@ -1,0 +1,107 @@
+"""Watching a training in TensorBoard: its logs, the KL of each latent, samples."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from balancing_vae.batches import map_batches
+from balancing_vae.objectives import kl_divergence
+
+SHEET_COLUMNS = 8
+SHEET_IMAGES = 64
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Writes each epoch's logs, and every few epochs the KL per latent and a sheet of samples.
+
+    The logs (gamma among them) are scalars, the KL per latent is a histogram, the samples
+    of the stage in training are an image, not normalised and from the same draws each
+    time. Each stage has a folder of its own. For figures in CSV, `history.csv` in a run's
+    folder or `keras.callbacks.CSVLogger` will do.
+
+    Args:
+        folder: Where to write; `tensorboard --logdir FOLDER` shows it.
+        vae: The `TwoStageVAE` in training.
+        images: Images whose posterior is measured, uint8 or float [N, D, D, C]; a few
+            hundred are enough.
+        every: Epochs between two sheets, at least 1.
+
+    Raises:
+        ImportError: TensorFlow is not installed.
+        ValueError: `every` is below 1.
+
+    Example:
+        ```python
+        vae.fit(x_train, callbacks=[TensorBoardLog("runs/a/tensorboard", vae, x_val)])
+        ```
+    """
+
+    def __init__(self, folder: str | Path, vae, images: np.ndarray, every: int = 10):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}.")
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise ImportError(
+                "Logs for TensorBoard are written by TensorFlow, which is not installed: run "
+                "`pip install tensorflow`, or read history.csv instead."
+            ) from error
+        self._summary = tf.summary
+        self._writer = None
+        self.folder = Path(folder)
+        self.vae = vae
+        self.images = images
+        self.every = every
+
+    def on_train_begin(self, logs=None):
+        """Open the stage's file."""
+        self._writer = self._summary.create_file_writer(str(self.folder / self.model.name))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the epoch's logs; every few epochs the rest."""
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                self._summary.scalar(name, float(value))
+            if (epoch + 1) % self.every == 0:
+                stage = 1 if self.model is self.vae.stage1 else 2
+                self._summary.histogram("kl per latent", self._kl_per_latent(stage))
+                samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False)
+                self._summary.image("samples", sheet(samples)[None])
+        self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        """Close the file."""
+        self._writer.close()
+
+    def _kl_per_latent(self, stage: int) -> np.ndarray:
+        mu, sigma = self.vae.encode(self.images)
+        log_sigma = np.log(sigma)
+        if stage == 2:
+            encode = self.vae.stage2.encoder.predict_on_batch
+            mu, log_sigma = map_batches(encode, self.vae.config.batch_size, mu)
+        # Of one latent at a time: the sum over the last axis is of one term.
+        return np.mean(ops.convert_to_numpy(kl_divergence(mu[..., None], log_sigma[..., None])), 0)
+
+
+def sheet(images: np.ndarray, columns: int = SHEET_COLUMNS) -> np.ndarray:
+    """Lay images out in a grid.
+
+    Args:
+        images: Float or uint8 [N, D, D, C].
+        columns: Images in a row; an incomplete last row is left out.
+
+    Returns:
+        One image [N // columns * D, columns * D, C].
+
+    Example:
+        ```python
+        sheet(vae.generate(64)).shape
+        ```
+    """
+    rows = len(images) // columns
+    _, height, width, channels = images.shape
+    grid = images[: rows * columns].reshape(rows, columns, height, width, channels)
+    return grid.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
