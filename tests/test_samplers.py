@@ -111,6 +111,9 @@ def test_mixture_draws_each_component_by_its_weight():
     np.testing.assert_allclose(np.cov(z[first].T), 0.01 * np.eye(2), atol=1e-3)
     root = fitted.roots[2]
     np.testing.assert_allclose(np.cov(z[~first].T), root @ root, atol=5e-3)
+    # Chosen by a stream of its own: else the choice would hang on the noise.
+    chosen = np.random.default_rng(np.random.SeedSequence(4).spawn(1)[0]).random(20_000) < 0.2
+    np.testing.assert_array_equal(first, chosen)
     noise = rng.standard_normal((3, 2))
     given_ = fitted.sample(3, noise=noise, choices=np.array([2, 0, 1]))
     expected = fitted.means[[2, 0, 1]] + np.stack(
