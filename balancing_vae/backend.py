@@ -4,6 +4,11 @@ import logging
 
 import keras
 
+from balancing_vae.distribution import replica_count
+
+# Not measured on an accelerator yet; `python benchmarks/training.py overhead` does.
+DENSE_STEPS = 10
+
 
 def uses_accelerator() -> bool:
     """Tell whether the chosen backend computes on a GPU or TPU."""
@@ -36,11 +41,25 @@ def jit_compile_pays(convolutional: bool) -> bool:
     """
     name = keras.backend.backend()
     if name == "tensorflow":
-        import tensorflow as tf
-
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return replicas == 1 and (uses_accelerator() or not convolutional)
+        return replica_count() == 1 and (uses_accelerator() or not convolutional)
     return name == "jax"
+
+
+def steps_per_execution(convolutional: bool) -> int:
+    """Return how many steps of a network to run without going back to Python.
+
+    Going back takes under a millisecond. On a CPU that is nothing beside either stage's
+    step; on an accelerator a dense network's step is as short. See `docs/performance.md`.
+
+    Args:
+        convolutional: Whether the network consists mostly of convolutions.
+
+    Returns:
+        What to give to `steps_per_execution`: 1 where the backend allows no more.
+    """
+    if convolutional or keras.backend.backend() == "torch" or not uses_accelerator():
+        return 1
+    return DENSE_STEPS if replica_count() == 1 else 1
 
 
 def check_compile_arguments(
@@ -64,15 +83,11 @@ def check_compile_arguments(
             f"The PyTorch backend runs one step per execution, got steps_per_execution="
             f"{steps_per_execution}; use 1, or the TensorFlow or JAX backend."
         )
-    if name == "tensorflow":
-        import tensorflow as tf
-
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1 and (steps_per_execution > 1 or jit_compile is True):
-            raise ValueError(
-                "On several replicas Keras runs TensorFlow at steps_per_execution=1 and "
-                "jit_compile=False only; use those."
-            )
+    if replica_count() > 1 and (steps_per_execution > 1 or jit_compile is True):
+        raise ValueError(
+            "On several replicas Keras runs TensorFlow at steps_per_execution=1 and "
+            "jit_compile=False only; use those."
+        )
 
 
 def make_deterministic(seed: int) -> None:

@@ -8,6 +8,7 @@ from keras import ops
 
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 from balancing_vae.layers.batch_normalization import moments
+from balancing_vae.layers.batch_normalization import normalize_batch
 from balancing_vae.layers.residual import dense_residual_block
 from balancing_vae.layers.residual import residual_block
 from balancing_vae.layers.sampling import reparameterize
@@ -117,6 +118,41 @@ def test_moments_keep_their_digits_beside_a_large_mean():
     np.testing.assert_allclose(numbers(variance), x.astype(np.float64).var(0), rtol=1e-3)
     one_pass = (x**2).mean(0) - x.mean(0) ** 2
     assert np.abs(one_pass / x.astype(np.float64).var(0) - 1).max() > 0.1
+
+
+def test_the_gradient_of_a_batchs_normalisation_is_the_formulas():
+    """Against finite differences of the formula in float64."""
+    random = np.random.default_rng(0)
+    x, weights = random.standard_normal((2, 2, 2, 3)), random.standard_normal((2, 2, 2, 3))
+    gamma, beta = np.array([1.0, 2.0, -1.0]), np.zeros(3)
+
+    def loss(x):
+        y = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-3) * gamma
+        return np.sum(weights * y)
+
+    steps = 1e-6 * np.eye(x.size).reshape(x.size, *x.shape)
+    expected = np.array([(loss(x + step) - loss(x - step)) / 2e-6 for step in steps])
+
+    class Fit(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.x = self.add_weight(shape=x.shape, initializer="zeros", name="x")
+            self.x.assign(x)
+
+        def call(self, _, training=None):
+            arguments = (np.float32(gamma), np.float32(beta))
+            y, *_ = normalize_batch(
+                ops.convert_to_tensor(self.x), *map(ops.convert_to_tensor, arguments), 1e-3
+            )
+            return ops.sum(ops.convert_to_tensor(weights, "float32") * y)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return y_pred
+
+    model = Fit()
+    model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
+    model.train_on_batch(np.zeros((1, 1), np.float32))
+    np.testing.assert_allclose(x - numbers(model.x), expected.reshape(x.shape), atol=1e-4)
 
 
 def test_residual_block_is_preactivated_with_a_plain_shortcut():

@@ -3,8 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from conftest import numbers
+from conftest import tiny_pipeline as tiny_digits_pipeline
 
 from balancing_vae.config import Config
+from balancing_vae.layers.batch_normalization import normalize_batch
 from balancing_vae.precision import layer_precision
 from tests.tiny import tiny_images
 from tests.tiny import tiny_pipeline
@@ -39,6 +42,64 @@ def test_trains_saves_and_generates(precision, tmp_path):
     assert again.config.precision == precision
     # Compiled with XLA or not, half-width layers round differently.
     np.testing.assert_allclose(again.generate(8, seed=1), vae.generate(8, seed=1), atol=0.01)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_what_decides_the_balance_is_float32(precision):
+    stage = tiny_pipeline(precision=precision).stage1
+    found = stage(tiny_images(8), training=True)
+    loss = stage.compute_loss(y_pred=found, training=True)
+    tensors = {**found, "loss": loss, "gamma": stage.balancing.gamma}
+    dtypes = {keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors.values()}
+    assert dtypes == {"float32"}
+    norm = stage.encoder.get_layer("scale0_block0_bn0")
+    assert {weight.dtype for weight in [*stage.weights, *norm.weights]} - {"uint32"} == {"float32"}
+    # A half-width activation goes through, its statistics do not.
+    half = keras.ops.cast(np.full((2, 2, 2, norm.gamma.shape[0]), 3.0), norm.compute_dtype)
+    assert keras.backend.standardize_dtype(norm(half, training=True).dtype) == norm.compute_dtype
+
+
+def test_statistics_of_half_width_activations_keep_float32s_digits():
+    x = np.random.default_rng(0).standard_normal((64, 8, 8, 2)).astype("float32") + 30
+    half = keras.ops.cast(x, "bfloat16")
+    exact = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(half, "float32")), np.float64)
+    weights = keras.ops.ones(2), keras.ops.zeros(2)
+    _, mean, variance = normalize_batch(half, *weights, epsilon=1e-5)
+    np.testing.assert_allclose(numbers(mean), exact.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(numbers(variance), exact.var((0, 1, 2)), rtol=1e-3)
+
+
+def test_only_float16_scales_its_loss():
+    for precision, scaled in (("mixed_float16", True), ("mixed_bfloat16", False)):
+        optimizer = tiny_pipeline(precision=precision).stage1.optimizer
+        assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) == scaled
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_gamma_follows_float32s(digits, precision):
+    """At a rate of 0.2 gamma is the error of the last few steps, not of the start."""
+    changes = {"balancing": {"name": "computed", "rate": 0.2}, "epochs": 4, "epochs2": 0}
+    gammas = []
+    for name in ("float32", precision):
+        vae = tiny_digits_pipeline(precision=name, **changes)
+        vae.fit(digits, verbose=False)
+        gammas.append([row["gamma"] for row in vae.history])
+    assert gammas[0][-1] < 0.5
+    np.testing.assert_allclose(gammas[1], gammas[0], rtol=0.02)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_mixed_training_is_resumed_exactly(precision, tmp_path):
+    whole = tiny_pipeline(precision=precision, epochs=3, epochs2=1)
+    whole.fit(tiny_images(), verbose=False)
+    tiny_pipeline(precision=precision, epochs=2, epochs2=0).fit(
+        tiny_images(), verbose=False, run_dir=tmp_path
+    )
+    resumed = tiny_pipeline(precision=precision, epochs=3, epochs2=1)
+    resumed.fit(tiny_images(), verbose=False, run_dir=tmp_path)
+    assert resumed.history == whole.history
+    for ours, theirs in zip(resumed.stage1.get_weights(), whole.stage1.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_an_unknown_precision_is_refused():

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,19 @@ def test_the_last_two_states_and_the_best_are_kept(tmp_path):
     rows = [row for row in vae.history if row["stage"] == 1]
     least = min(rows, key=lambda row: row["val_mse"])
     assert f'"epoch": {least["epoch"]}' in record and '"monitor": "val_mse"' in record
+
+
+def test_states_may_be_farther_apart_but_the_last_one_is_there(tmp_path, uninterrupted):
+    apart = {"seconds_between_states": 3600}
+    vae = fit(tiny_pipeline(epochs=3, epochs2=3), run_dir=tmp_path, **apart)
+    assert TrainingStates(tmp_path / "states" / "stage1").epochs() == [1, 3]
+    assert vae.history == uninterrupted[1]
+    shutil.rmtree(tmp_path / "states" / "stage2")
+    resumed = fit(tiny_pipeline(epochs=3, epochs2=3), run_dir=tmp_path, **apart)
+    for ours, theirs in zip(weights(resumed), uninterrupted[0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
+        fit(tiny_pipeline(), run_dir=tmp_path / "other", seconds_between_states=-1)
 
 
 def test_what_a_killed_save_left_behind_is_swept_away(tmp_path):

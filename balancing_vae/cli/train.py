@@ -46,6 +46,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         action="store_true",
         help="write OUT/tensorboard: logs, KL per latent, samples every 10 epochs",
     )
+    parser.add_argument(
+        "--seconds-between-states",
+        type=float,
+        default=0.0,
+        help="least time between two saved epochs (0: each epoch is saved)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
     parser.add_argument(
         "--deterministic",
@@ -89,11 +95,17 @@ def run(options: argparse.Namespace) -> int:
             watched = (x if x_val is None else x_val)[:WATCHED_IMAGES]
             callbacks.append(TensorBoardLog(options.out / "tensorboard", vae, watched))
         try:
-            vae.fit(x, validation_data=x_val, callbacks=callbacks, run_dir=options.out)
+            vae.fit(
+                x,
+                validation_data=x_val,
+                callbacks=callbacks,
+                run_dir=options.out,
+                seconds_between_states=options.seconds_between_states,
+            )
         except StoppedBySignal as signal:
             print(
-                f"\nStopped by {signal}; every completed epoch is saved in {options.out}. "
-                "Go on with the same command and --resume.",
+                f"\nStopped by {signal}; completed epochs are saved in {options.out}. Go on with "
+                "the same command and --resume.",
                 file=sys.stderr,
             )
             return 128 + signal.signal_number

@@ -3,6 +3,7 @@
 import keras
 
 from balancing_vae.backend import jit_compile_pays
+from balancing_vae.backend import steps_per_execution
 from balancing_vae.balancing import build_strategy
 from balancing_vae.config import Config
 from balancing_vae.layers.batch_normalization import synchronize_statistics
@@ -70,9 +71,9 @@ def build_stages(
     if config.synchronized_statistics:
         synchronize_statistics(encoder)
         synchronize_statistics(decoder)
-    _compile(stage1, config.lr, jit_compile_pays(convolutional=True))
+    _compile(stage1, config.lr, convolutional=True)
     if stage2 is not None:
-        _compile(stage2, config.lr2, jit_compile_pays(convolutional=False))
+        _compile(stage2, config.lr2, convolutional=False)
     return stage1, stage2
 
 
@@ -85,9 +86,11 @@ def _check_shapes(config: Config, stage1: VAE) -> None:
         )
 
 
-def _compile(stage: VAE, lr: float, jit_compile: bool) -> None:
+def _compile(stage: VAE, lr: float, convolutional: bool) -> None:
+    jit_compile = jit_compile_pays(convolutional)
+    steps = steps_per_execution(convolutional)
     # The optimizer is built at once: one that is not would lose its slots in a saved state.
-    stage.compile(Adam(lr), jit_compile=jit_compile)
+    stage.compile(Adam(lr), jit_compile=jit_compile, steps_per_execution=steps)
     stage.optimizer.build(stage.trainable_variables)
     for network in (stage.encoder, stage.decoder):
         network.jit_compile = jit_compile

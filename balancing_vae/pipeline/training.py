@@ -29,6 +29,7 @@ def fit_stage(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: bool = True,
     run_dir: Path | None = None,
+    seconds_between_states: float = 0.0,
 ) -> None:
     """Train a stage for the config's epochs, or for those that are left of them.
 
@@ -44,6 +45,8 @@ def fit_stage(
         verbose: Whether a progress bar is shown.
         run_dir: Folder for a state after each epoch; where states are there already,
             training goes on from the last one.
+        seconds_between_states: The least time between two of them; the last epoch's is
+            written in any case.
 
     Raises:
         FloatingPointError: The loss became NaN or infinite.
@@ -67,7 +70,7 @@ def fit_stage(
         states = TrainingStates(run_dir / "states" / f"stage{number}")
         done, rows = states.load_latest(stage)
         history[:] = rows or history
-        last = [SaveStates(run_dir, states, history)]
+        last = [SaveStates(run_dir, states, history, seconds_between_states)]
     if done >= epochs:
         return
     stage.fit(

@@ -127,6 +127,7 @@ class TwoStageVAE:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: bool = True,
         run_dir: str | Path | None = None,
+        seconds_between_states: float = 0.0,
     ) -> list[dict]:
         """Train both stages, then fit the config's samplers and the normalisation.
 
@@ -142,6 +143,8 @@ class TwoStageVAE:
             verbose: Whether progress bars are shown.
             run_dir: Folder for a state after each epoch. Where states are there already,
                 training goes on from the last one.
+            seconds_between_states: The least time between two of them, where epochs are so
+                short that writing takes longer; a stage's last epoch is written anyway.
 
         Returns:
             The history: a dict for each epoch.
@@ -158,7 +161,8 @@ class TwoStageVAE:
             ```
         """
         self.check_training_data(x, validation_data)
-        run = (self.history, callbacks, verbose, None if run_dir is None else Path(run_dir))
+        run_dir = None if run_dir is None else Path(run_dir)
+        run = (self.history, callbacks, verbose, run_dir, seconds_between_states)
         fit_stage(self.stage1, 1, self.config, x, validation_data, *run)
         mu, sigma = self.encode(x)
         if self.stage2 is not None:
