@@ -77,11 +77,16 @@ def test_only_float16_scales_its_loss():
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_gamma_follows_float32s(digits, precision):
-    """At a rate of 0.2 gamma is the error of the last few steps, not of the start."""
+    """At a rate of 0.2 gamma is the error of the last few steps, not of the start.
+
+    Float16 starts from a loss scale that is found: Keras skips a few steps to find it.
+    """
     changes = {"balancing": {"name": "computed", "rate": 0.2}, "epochs": 4, "epochs2": 0}
     gammas = []
     for name in ("float32", precision):
         vae = tiny_digits_pipeline(precision=name, **changes)
+        if name == "mixed_float16":
+            vae.stage1.optimizer.dynamic_scale.assign(64.0)
         vae.fit(digits, verbose=False)
         gammas.append([row["gamma"] for row in vae.history])
     assert gammas[0][-1] < 0.5

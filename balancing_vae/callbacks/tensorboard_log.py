@@ -7,10 +7,12 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.batches import map_batches
+from balancing_vae.checks import as_uint8
 from balancing_vae.objectives import kl_divergence
 
 SHEET_COLUMNS = 8
 SHEET_IMAGES = 64
+HISTOGRAM_BINS = 30
 
 
 class TensorBoardLog(keras.callbacks.Callback):
@@ -49,7 +51,7 @@ class TensorBoardLog(keras.callbacks.Callback):
                 "Logs for TensorBoard are written by TensorFlow, which is not installed: run "
                 "`pip install tensorflow`, or read history.csv instead."
             ) from error
-        self._summary = tf.summary
+        self._tf = tf
         self._writer = None
         self.folder = Path(folder)
         self.vae = vae
@@ -58,18 +60,24 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Open the stage's file."""
-        self._writer = self._summary.create_file_writer(str(self.folder / self.model.name))
+        self._writer = self._tf.summary.create_file_writer(str(self.folder / self.model.name))
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the epoch's logs; every few epochs the rest."""
-        with self._writer.as_default(step=epoch + 1):
-            for name, value in (logs or {}).items():
-                self._summary.scalar(name, float(value))
-            if (epoch + 1) % self.every == 0:
-                stage = 1 if self.model is self.vae.stage1 else 2
-                self._summary.histogram("kl per latent", self._kl_per_latent(stage))
-                samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False)
-                self._summary.image("samples", sheet(samples)[None])
+        values = [{"tag": name, "simple_value": float(value)} for name, value in logs.items()]
+        if (epoch + 1) % self.every == 0:
+            stage = 1 if self.model is self.vae.stage1 else 2
+            samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False)
+            values += [
+                {"tag": "kl per latent", "histo": self._histogram(self._kl_per_latent(stage))},
+                {"tag": "samples", "image": self._image(sheet(as_uint8(samples)))},
+            ]
+        # The protocol's own messages: `tf.summary.scalar` needs TensorBoard installed here.
+        summary = self._tf.compat.v1.Summary
+        message = summary(value=[summary.Value(**value) for value in values])
+        with self._writer.as_default():
+            raw = message.SerializeToString()
+            self._tf.summary.experimental.write_raw_pb(raw, step=epoch + 1)
         self._writer.flush()
 
     def on_train_end(self, logs=None):
@@ -84,6 +92,27 @@ class TensorBoardLog(keras.callbacks.Callback):
             mu, log_sigma = map_batches(encode, self.vae.config.batch_size, mu)
         # Of one latent at a time: the sum over the last axis is of one term.
         return np.mean(ops.convert_to_numpy(kl_divergence(mu[..., None], log_sigma[..., None])), 0)
+
+    def _histogram(self, values: np.ndarray):
+        counts, edges = np.histogram(values, bins=HISTOGRAM_BINS)
+        return self._tf.compat.v1.HistogramProto(
+            min=values.min(),
+            max=values.max(),
+            num=len(values),
+            sum=values.sum(),
+            sum_squares=np.square(values).sum(),
+            bucket_limit=edges[1:],
+            bucket=counts,
+        )
+
+    def _image(self, image: np.ndarray):
+        height, width, channels = image.shape
+        return self._tf.compat.v1.Summary.Image(
+            height=height,
+            width=width,
+            colorspace=channels,
+            encoded_image_string=self._tf.io.encode_png(image).numpy(),
+        )
 
 
 def sheet(images: np.ndarray, columns: int = SHEET_COLUMNS) -> np.ndarray:
