@@ -52,7 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print mean and deviation over seeds; write every number into `metrics.json`."""
+    """Print mean and deviation over seeds; write every number into `metrics.json`.
+
+    The card and the checksums of a weights folder follow.
+    """
     from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.evaluation import choose_images
@@ -61,7 +64,9 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.evaluation import two_stage_columns
     from balancing_vae.fid.metrics_file import write_metrics
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.packing import write_card
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.checksums import CHECKSUMS
 
     if options.seeds < 1 or options.images < 2:
         raise ValueError("evaluating takes at least one seed and two images.")
@@ -89,15 +94,18 @@ def run(options: argparse.Namespace) -> int:
         "versions": _versions(),
     }
     path = write_metrics(options.run_folder, [about | row for row in rows])
+    if (options.run_folder / CHECKSUMS).is_file():
+        write_card(options.run_folder)
     if options.json:
         print(json.dumps([about | row for row in rows]))
         return 0
     for row in summarise(rows):
         deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"
         name = row["column"] + (", normalised" if row["normalized"] else "")
+        protocol = f", protocol {row['protocol']}" if row["protocol"] else ""
         print(
-            f"{name:18} {row['distance']}, protocol {row['protocol']}, {row['real_count']:,} "
-            f"and {row['generated_count']:,} images: {row['value']:.4g}{deviation}"
+            f"{name:18} {row['distance']}{protocol}, {row['real_count']:,} and "
+            f"{row['generated_count']:,} images: {row['value']:.4g}{deviation}"
         )
     print(f"written to {path}")
     return 0

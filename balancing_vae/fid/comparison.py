@@ -180,6 +180,7 @@ def _measured(run: Path) -> list[dict]:
             "source": str(run / METRICS_FILE),
         }
         for row in summarise(measurements)
+        if row["protocol"] is not None  # moments: no paper has them
     ]
 
 

@@ -1,4 +1,4 @@
-"""REC, GEN-1 and GEN-2 of a trained pipeline, in one call, with the data's noise floor."""
+"""REC, GEN-1 and GEN-2 of a trained pipeline, in one call, beside what the data themselves show."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -9,10 +9,12 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from balancing_vae.checks import as_float
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.moment_rows import moment_rows
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.fid.statistics import Statistics
@@ -132,7 +134,9 @@ def evaluate(
 
     Returns:
         A row a number: column, normalized, seed, distance, protocol, features,
-        features_sha256, real_count, generated_count, value. The last is the noise floor.
+        features_sha256, real_count, generated_count, value. The distances' last row is the
+        noise floor. Then come the moments, as `moment_rows` gives them, without a protocol;
+        their last row is the data's own standard deviation.
 
     Raises:
         ValueError: The images are not what the protocol takes.
@@ -144,14 +148,18 @@ def evaluate(
     """
     protocol = get_protocol(protocol)
     reference = cached_statistics(real, network, protocol, progress=progress)
-    rows = []
+    data = as_float(real)
+    rows, moments = [], []
     for column in columns:
         for seed in seeds:
             images = column.make(seed)
             statistics = measure(images, network, protocol, generated=True, progress=progress)
             place = {"column": column.name, "normalized": column.normalized, "seed": seed}
             rows.append(place | _row(reference, statistics, network))
-    return [*rows, noise_floor(real, network, protocol, progress)]
+            moments += [place | row for row in moment_rows(data, images, column.name == "REC")]
+    place = {"column": "data", "normalized": False, "seed": None}
+    moments += [place | row for row in moment_rows(data) if row["distance"] == "mean std"]
+    return [*rows, noise_floor(real, network, protocol, progress), *moments]
 
 
 def noise_floor(

@@ -1,6 +1,7 @@
 """The two-stage VAE, from images to images."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from balancing_vae.pipeline.stages import build_stages
 from balancing_vae.pipeline.summary import summary
 from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
+from balancing_vae.pretrained import find
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import Sampler
 from balancing_vae.samplers import check_options
@@ -119,6 +121,32 @@ class TwoStageVAE:
             ```
         """
         return cls(preset_config(name, **changes))
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike, base_url: str | None = None) -> "TwoStageVAE":
+        """Load trained weights, by name or from a folder, their sha256 checked.
+
+        Args:
+            name: "digits" (inside the package) or another that `balancing-vae pretrained
+                list` shows; or the path of a weights folder.
+            base_url: Where weights that are not on this machine are downloaded from; by
+                default what the environment variable `BALANCING_VAE_WEIGHTS_URL` says.
+
+        Returns:
+            The trained pipeline.
+
+        Raises:
+            ValueError: There are no such weights, a file has another sha256, or the folder
+                is of a newer format.
+            FileNotFoundError: They are not on this machine, and no server is known.
+            OSError: The download fails, or the cache cannot be written to.
+
+        Example:
+            ```python
+            vae = TwoStageVAE.from_pretrained("digits")
+            ```
+        """
+        return cls.load(find(name, base_url))
 
     def fit(
         self,

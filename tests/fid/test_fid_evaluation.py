@@ -52,9 +52,14 @@ def real():
 
 
 @pytest.fixture
-def rows(real):
+def measured(real):
     columns = two_stage_columns(StandInPipeline(), real)
     return evaluate(columns, real, Pixels(), "asperti2020", seeds=(3, 5))
+
+
+@pytest.fixture
+def rows(measured):
+    return [row for row in measured if row["protocol"]]
 
 
 def test_chosen_images_are_shuffled_once_and_for_all(real):
@@ -89,9 +94,32 @@ def test_every_column_seed_and_normalisation(rows, real):
 
 
 @pytest.mark.filterwarnings("ignore:Only")
+def test_moments_stand_beside_the_distances(measured, real):
+    found = {
+        (row["column"], row["normalized"], row["seed"], row["distance"]): row
+        for row in measured
+        if row["protocol"] is None
+    }
+    assert len(found) == 2 * 2 * (3 + 2 + 2) + 1
+    x, images = real / 255, StandInPipeline().reconstruct(real, True, 5)
+    expected = {
+        "mse": np.mean((x - images) ** 2),
+        "variance loss": np.mean(x.var(axis=0) - images.var(axis=0)),
+        "mean std": images.std(axis=0).mean(),
+    }
+    for distance, value in expected.items():
+        row = found["REC", True, 5, distance]
+        assert row["value"] == pytest.approx(value, rel=1e-4)
+        assert (row["features"], row["real_count"], row["generated_count"]) == (None, 2200, 2200)
+    assert ("GEN-2", True, 5, "mse") not in found
+    data = found["data", False, None, "mean std"]["value"]
+    assert data == pytest.approx(x.std(axis=0).mean(), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Only")
 def test_dai2019_stretches_only_what_is_generated(real):
     columns = two_stage_columns(StandInPipeline(), real)[:1]
-    rec, floor = evaluate(columns, real, Pixels(), "dai2019", seeds=(0,))
+    rec, floor, *_ = evaluate(columns, real, Pixels(), "dai2019", seeds=(0,))
     reconstructed = StandInPipeline().reconstruct(real, False, 0)
     assert rec["value"] == score(real, reconstructed, Pixels(), "dai2019").value
     halves = [measure(half, Pixels(), "dai2019") for half in (real[:1100], real[1100:])]
@@ -264,12 +292,13 @@ def test_command_evaluate(tmp_path, capsys, form):
     assert main([*words, *form]) == 0
     output = capsys.readouterr().out
     if form:
-        assert len(json.loads(output)) == 17
+        assert len(json.loads(output)) == 17 + 37
     else:
         expected = "GEN-2, normalised  FD(pixels), protocol asperti2020, 128 and 128 images: "
         assert expected in output
     rows = read_metrics(folder)
-    assert len(rows) == 17
+    assert [row["protocol"] for row in rows] == ["asperti2020"] * 17 + [None] * 37
+    assert to_csv(compare([folder])).count("True,") == 9
     for row in rows:
         assert {"protocol", "data", "data_sha256", "command", "versions", "seed"} <= row.keys()
     assert rows[0]["dataset"] == "mnist"

@@ -1,0 +1,187 @@
+"""`balancing-vae pretrained`: list, describe, download, verify and pack sets of weights."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
+
+_EXAMPLE = """
+balancing-vae pretrained list
+balancing-vae pretrained info digits
+balancing-vae pretrained download mnist --base-url https://example.org/weights
+balancing-vae pretrained verify weights/mnist
+balancing-vae pretrained pack runs/mnist --data data/mnist --out weights/mnist
+"""
+_BASE_URL_HELP = (
+    "address of a copy of the folder weights/ (default: the environment variable "
+    "BALANCING_VAE_WEIGHTS_URL)"
+)
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `pretrained`."""
+    parser = add_command(
+        subparsers, "pretrained", "List, describe, download, verify and pack weights.", _EXAMPLE
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    listing = actions.add_parser("list", help="The sets by name, and where they are.")
+    listing.set_defaults(run=_list)
+
+    info = add_command(
+        actions,
+        "info",
+        "Say what a set is and show its numbers.",
+        "balancing-vae pretrained info digits\nbalancing-vae pretrained info weights/mnist",
+    )
+    info.add_argument("what", metavar="NAME|FOLDER", help="a set's name or a weights folder")
+    info.set_defaults(run=_info)
+
+    download = add_command(
+        actions,
+        "download",
+        "Fetch a set into the user's cache, its sha256 verified.",
+        "balancing-vae pretrained download mnist --base-url https://example.org/weights",
+    )
+    download.add_argument("name", metavar="NAME", help="a set's name; see `pretrained list`")
+    download.add_argument("--base-url", metavar="URL", help=_BASE_URL_HELP)
+    download.set_defaults(run=_download)
+
+    verify = add_command(
+        actions,
+        "verify",
+        "Compute every sha256 of a set anew.",
+        "balancing-vae pretrained verify\nbalancing-vae pretrained verify digits weights/mnist",
+    )
+    verify.add_argument(
+        "what", metavar="NAME|FOLDER", nargs="*", help="default: all that are on this machine"
+    )
+    verify.set_defaults(run=_verify)
+
+    pack = add_command(
+        actions,
+        "pack",
+        "Turn a finished run into a weights folder.",
+        "balancing-vae pretrained pack runs/mnist --data data/mnist --out weights/mnist",
+    )
+    pack.add_argument("run_folder", type=Path, metavar="RUN", help="a finished run")
+    add_data_argument(pack)
+    pack.add_argument("--out", type=Path, required=True, help="folder to write; its name counts")
+    pack.add_argument("--float16", action="store_true", help="store kernels at half the size")
+    pack.add_argument("--overwrite", action="store_true", help="replace a folder that is there")
+    pack.set_defaults(run=_pack)
+
+    card = add_command(
+        actions,
+        "card",
+        "Write a weights folder's model card anew, from its own numbers.",
+        "balancing-vae pretrained card weights/mnist",
+    )
+    card.add_argument("folder", type=Path, metavar="FOLDER", help="a weights folder")
+    card.set_defaults(run=_card)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from balancing_vae import pretrained
+
+    for entry in pretrained.pretrained_sets().values():
+        print(f"{entry.name:14} {entry.dataset:8} {_megabytes(entry.size):>8}  {_place(entry)}")
+        if not entry.sha256 and not _on_this_machine(entry.name):
+            for command in entry.training_commands:
+                print(f"{'':33} {command}")
+
+
+def _info(options: argparse.Namespace) -> None:
+    from balancing_vae import pretrained
+    from balancing_vae.packing.card import summary
+
+    entry = pretrained.pretrained_sets().get(options.what)
+    if entry and not _on_this_machine(entry.name):
+        size = _megabytes(entry.size)
+        print(f"{entry.name}: on {entry.dataset}, preset {entry.preset}, {size}\n{_place(entry)}")
+        print("\n".join(entry.training_commands))
+        return
+    folder = _on_this_machine(entry.name)[0] if entry else pretrained.find(options.what)
+    print(summary(folder))
+    print(f"in {folder}; the whole card: {folder / 'README.md'}")
+
+
+def _download(options: argparse.Namespace) -> None:
+    from balancing_vae.pretrained import download
+
+    print(download(options.name, options.base_url))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from balancing_vae import pretrained
+    from balancing_vae.storage.checksums import CHECKSUMS
+    from balancing_vae.storage.checksums import check_checksums
+    from balancing_vae.storage.checksums import sha256
+
+    entries = pretrained.pretrained_sets()
+    problems = []
+    for what in options.what or entries:
+        if what not in entries and not Path(what).is_dir():
+            pretrained.pretrained_set(what)  # which refuses it, and names those that there are
+        folders = _on_this_machine(what) if what in entries else [Path(what)]
+        if options.what and not folders:
+            problems.append(f"{what} is not on this machine.")
+        for folder in folders:
+            try:
+                print(f"{folder}: the sha256 of {len(check_checksums(folder))} files hold")
+            except (ValueError, OSError) as error:
+                problems.append(str(error))
+                continue
+            published = entries[what].sha256 if what in entries else None
+            if published and published != sha256(folder / CHECKSUMS):
+                problems.append(f"{folder} is whole, but not the set {what} that is published.")
+    if problems:
+        raise ValueError(" ".join(problems))
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from balancing_vae.packing import pack
+    from balancing_vae.storage.folder import read_description
+
+    preset = read_description(options.run_folder)["config"]["preset"]
+    x = open_split(options.data, preset, "test")
+    words = ["balancing-vae", "pretrained", "pack", str(options.run_folder)]
+    words += [] if options.data is None else ["--data", str(options.data)]
+    words += ["--out", str(options.out), *(["--float16"] if options.float16 else [])]
+    folder = pack(
+        options.run_folder, options.out, x, options.float16, options.overwrite, shlex.join(words)
+    )
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{_megabytes(size)} in {options.out}; next: balancing-vae evaluate {options.out} ...")
+
+
+def _card(options: argparse.Namespace) -> None:
+    from balancing_vae.packing import write_card
+
+    write_card(options.folder)
+    print(f"wrote {options.folder / 'README.md'}")
+
+
+def _on_this_machine(name: str) -> list[Path]:
+    from balancing_vae.pretrained import places
+    from balancing_vae.storage.folder import DESCRIPTION
+
+    # A place may be a link to another.
+    folders = dict.fromkeys(folder.resolve() for folder in places(name).values())
+    return [folder for folder in folders if (folder / DESCRIPTION).is_file()]
+
+
+def _place(entry) -> str:
+    """Say where a set is, or why it is nowhere."""
+    if found := _on_this_machine(entry.name):
+        return str(found[0])
+    if entry.sha256:
+        return f"not on this machine; `balancing-vae pretrained download {entry.name}` fetches it"
+    return entry.note
+
+
+def _megabytes(size: int | None) -> str:
+    return f"{size / 1e6:.1f} MB" if size else "-"

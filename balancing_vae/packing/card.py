@@ -1,0 +1,101 @@
+"""The model card of a weights folder, written from nothing but the folder's own files."""
+
+from pathlib import Path
+
+from balancing_vae.config import Config
+from balancing_vae.datasets.published import sources
+from balancing_vae.fid.metrics_file import METRICS_FILE
+from balancing_vae.fid.metrics_file import read_metrics
+from balancing_vae.packing import sections
+from balancing_vae.packing.facts import CARD
+from balancing_vae.packing.facts import SAMPLES
+from balancing_vae.packing.facts import read_facts
+from balancing_vae.presets import load_preset
+from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.checksums import CHECKSUMS
+from balancing_vae.storage.checksums import write_checksums
+from balancing_vae.storage.folder import read_description
+
+
+def write_card(folder: Path) -> None:
+    """Write the model card anew, and the checksums of what may have changed.
+
+    Args:
+        folder: A weights folder, as `pack` writes it, evaluated or not.
+
+    Raises:
+        FileNotFoundError: It is no weights folder.
+        ValueError: One of its files is damaged.
+
+    Example:
+        ```python
+        write_card(Path("weights/mnist"))
+        ```
+    """
+    with atomic_file(folder / CARD) as temporary:
+        temporary.write_text(model_card(folder), "utf-8")
+    if (folder / CHECKSUMS).is_file():
+        changed = [CARD, METRICS_FILE]
+        write_checksums(folder, [name for name in changed if (folder / name).is_file()])
+    else:
+        write_checksums(folder)
+
+
+def model_card(folder: Path) -> str:
+    """Return the model card: data, licence, budget, numbers, deviations, limits.
+
+    Args:
+        folder: A weights folder.
+
+    Returns:
+        GitHub-flavoured Markdown.
+
+    Raises:
+        FileNotFoundError: It is no weights folder.
+        ValueError: One of its files is damaged.
+    """
+    facts = read_facts(folder)
+    config = Config.from_dict(read_description(folder)["config"])
+    rows = read_metrics(folder)
+    paragraphs = [
+        f"# {facts['name']}",
+        load_preset(config.preset)["description"],
+        f"![Data, reconstructions and samples, plain beside normalised]({SAMPLES})",
+        "*Each pair of rows comes from the same draws, without and with normalisation.*",
+        *sections.use(facts["name"], config),
+        *sections.recipe(facts, config, folder),
+        *sections.data(config, rows),
+        *sections.numbers(rows),
+        *sections.deviations(facts),
+        *sections.limits(config, rows),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def summary(folder: Path) -> str:
+    """Return the essentials of the card for a terminal.
+
+    Args:
+        folder: A weights folder.
+
+    Returns:
+        A few lines, and the table of numbers with their protocols.
+
+    Raises:
+        FileNotFoundError: It is no weights folder.
+        ValueError: One of its files is damaged.
+    """
+    facts = read_facts(folder)
+    config = Config.from_dict(read_description(folder)["config"])
+    rows = read_metrics(folder)
+    asked = load_preset(config.preset)["dataset"]["name"]
+    largest = max(row["largest"] for row in facts["deviations"])
+    lines = [
+        f"{facts['name']}: {load_preset(config.preset)['description']}",
+        f"data      {asked}; licence: {sources().get(asked, {}).get('licence', 'not known here')}",
+        f"training  preset {config.preset}, {config.epochs} and {config.epochs2} epochs, seed "
+        f"{config.seed}, in {facts['trained_in']}",
+        f"stored    kernels in {facts['kernels']}; pixels differ from the run's by at most "
+        f"{largest:.2g} (of 1)",
+    ]
+    return "\n".join([*lines, *(sections.numbers(rows)[1:-2] if rows else ["not evaluated yet"])])

@@ -1,0 +1,50 @@
+"""What it costs to store weights in fewer digits, or to compute in others than in training."""
+
+import numpy as np
+
+from balancing_vae.checks import as_float
+from balancing_vae.moments import mse
+from balancing_vae.moments import variance_loss
+
+
+def deviations(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
+    """Compare two pipelines, image by image, from the same draws.
+
+    Args:
+        before: A `TwoStageVAE`.
+        after: The same one after its weights were rounded or its precision was changed.
+        x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+        seed: Seed of the draws.
+
+    Returns:
+        A dict for reconstructions of `x` ("REC") and as many plain samples of the second
+        stage ("GEN-2"): column, images, the largest and the mean absolute difference of a
+        pixel (of 1), and the pairs [before, after] of the mse (of REC alone) and the
+        variance loss.
+
+    Example:
+        ```python
+        deviations(TwoStageVAE.load("runs/a"), TwoStageVAE.load("weights/a"), x_test)
+        ```
+    """
+    data = as_float(x)
+    pairs = {
+        "REC": [vae.reconstruct(x, seed=seed) for vae in (before, after)],
+        "GEN-2": [
+            vae.generate(len(x), stage=2, normalize=False, seed=seed) for vae in (before, after)
+        ],
+    }
+    rows = []
+    for column, images in pairs.items():
+        difference = np.abs(images[0] - images[1])
+        row = {
+            "column": column,
+            "images": len(x),
+            "largest": float(difference.max()),
+            "mean": float(difference.mean()),
+            "variance loss": [variance_loss(data, x_hat) for x_hat in images],
+        }
+        if column == "REC":
+            row["mse"] = [mse(data, x_hat) for x_hat in images]
+        rows.append(row)
+    return rows

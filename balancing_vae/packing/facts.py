@@ -1,0 +1,34 @@
+"""The files that a weights folder has beside those of a saved folder."""
+
+import json
+from pathlib import Path
+
+CARD = "README.md"
+DECODER = "decoder.keras"
+FACTS = "pretrained.json"
+SAMPLES = "samples.png"
+
+
+def read_facts(folder: Path) -> dict:
+    """Return what `pack` wrote about a set: name, storage, parameters, deviations.
+
+    Args:
+        folder: A weights folder.
+
+    Returns:
+        What `pretrained.json` holds.
+
+    Raises:
+        FileNotFoundError: It is no weights folder.
+        ValueError: The file is damaged.
+    """
+    path = folder / FACTS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; {folder} is no weights folder. Make one with `balancing-vae "
+            "pretrained pack`."
+        )
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error

@@ -1,0 +1,107 @@
+"""Turn a finished run into a weights folder."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.experiments.contact_sheet import contact_sheet
+from balancing_vae.experiments.contact_sheet import draw_contact_sheet
+from balancing_vae.experiments.figures import save_figure
+from balancing_vae.networks.plain import plain_copy
+from balancing_vae.packing.card import write_card
+from balancing_vae.packing.deviation import deviations
+from balancing_vae.packing.facts import DECODER
+from balancing_vae.packing.facts import FACTS
+from balancing_vae.packing.facts import SAMPLES
+from balancing_vae.pipeline import TwoStageVAE
+from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.storage.atomic import refuse_existing
+from balancing_vae.storage.folder import DESCRIPTION
+from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.half import round_kernels
+
+MEASURED_IMAGES = 1000
+
+
+def pack(
+    run: str | os.PathLike,
+    out: str | os.PathLike,
+    x: np.ndarray,
+    float16: bool = False,
+    overwrite: bool = False,
+    command: str | None = None,
+) -> Path:
+    """Write a weights folder: a saved folder, `decoder.keras`, samples, card and checksums.
+
+    Training states stay behind. The set computes in float32 whatever the run computed in,
+    since not every machine has the narrower numbers; what this and the rounding change is
+    measured and stands in the card. The numbers come afterwards, from
+    `balancing-vae evaluate` on the folder.
+
+    Args:
+        run: A finished run, or any saved folder whose config started from a preset and
+            whose normalisation is fitted.
+        out: Where to write; its name becomes the set's.
+        x: Test images, uint8 or float in [0, 1], [N, D, D, C], for the samples' sheet and
+            for the deviations, which the first 1,000 are enough for.
+        float16: Whether the kernels are stored in float16, at half the size.
+        overwrite: Whether a folder that is not empty is replaced.
+        command: The command line that this call comes from, for the card.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileNotFoundError: The run, or one of its files, is missing.
+        FileExistsError: `out` is not empty, without `overwrite`.
+        ValueError: The run is not finished, started from no preset, has networks with
+            layers of their own or kernels beyond float16, or the images do not fit.
+        OSError: The disk is full; nothing is left half-written.
+
+    Example:
+        ```python
+        pack("runs/mnist", "weights/mnist", datasets.load("mnist", "test", "data"))
+        ```
+    """
+    run, out = Path(run), Path(out).resolve()
+    refuse_existing(out, overwrite)
+    description = read_description(run)
+    if description["config"].get("preset") is None:
+        raise ValueError(
+            f"{run} started from no preset, so that nobody could train it anew by a command; "
+            "share the folder as it is."
+        )
+    x = x[:MEASURED_IMAGES]
+    trained = TwoStageVAE.load(run)
+    with atomic_folder(out, overwrite) as folder:
+        trained.write_into(folder)
+        _compute_in_float32(folder)
+        if float16:
+            for path in folder.rglob("*.weights.h5"):
+                round_kernels(path)
+        vae = TwoStageVAE.load(folder)
+        plain_copy(vae.stage1.decoder).save(folder / DECODER)
+        if float16:
+            round_kernels(folder / DECODER)
+        save_figure(folder / SAMPLES, draw_contact_sheet(contact_sheet(vae, x)))
+        facts = {
+            "name": out.name,
+            "command": command,
+            "kernels": "float16" if float16 else "float32",
+            "trained_in": trained.config.precision,
+            "trained_with": description["versions"],
+            "parameters": {name: stage.count_params() for name, stage in trained.stages.items()},
+            "deviations": deviations(trained, vae, x),
+        }
+        (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        write_card(folder)
+    return out
+
+
+def _compute_in_float32(folder: Path) -> None:
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_text("utf-8"))
+    description["config"]["precision"] = "float32"
+    path.write_text(json.dumps(description, indent=2) + "\n", "utf-8")

@@ -1,0 +1,192 @@
+"""The sections of a model card, each from data to a list of paragraphs in Markdown."""
+
+from pathlib import Path
+
+from balancing_vae.config import Config
+from balancing_vae.config import differences
+from balancing_vae.datasets import dataset
+from balancing_vae.datasets.published import sources
+from balancing_vae.fid.renormalization import answer
+from balancing_vae.fid.renormalization import effects
+from balancing_vae.fid.renormalization import effects_table
+from balancing_vae.packing.facts import DECODER
+from balancing_vae.presets import load_preset
+from balancing_vae.presets import preset_config
+from balancing_vae.pretrained.registry import data_words
+from balancing_vae.pretrained.registry import training_commands
+from balancing_vae.storage.checksums import CHECKSUMS
+from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.folder import read_history
+
+
+def use(name: str, config: Config) -> list[str]:
+    """How to load the set, and the decoder alone."""
+    return [
+        "## Use",
+        f"""```python
+from balancing_vae import TwoStageVAE
+
+vae = TwoStageVAE.from_pretrained("{name}")  # or the path of this folder
+images = vae.generate(100, seed=0)
+```""",
+        f"`{DECODER}` is the generator alone, of Keras's own layers, for those who do not have "
+        f"this package: latents, float [N, {config.latent_dim}], to images, float {_shape(config)} "
+        "in [0, 1].",
+        f"""```python
+import keras
+
+decoder = keras.saving.load_model("{DECODER}")
+images = decoder(keras.random.normal((16, {config.latent_dim})))
+```""",
+    ]
+
+
+def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
+    """What was trained, for how long, and the commands."""
+    stages = {
+        "stage1": (config.network["name"], config.epochs, config.lr),
+        "stage2": (
+            f"dense, {config.second_depth} x {config.second_dim}",
+            config.epochs2,
+            config.lr2,
+        ),
+    }
+    history = read_history(folder)
+    images = dataset(load_preset(config.preset)["dataset"]["name"]).counts["train"]
+    lines = ["| stage | network | parameters | epochs | steps | learning rate | gamma | mse |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for name, parameters in facts["parameters"].items():
+        number = int(name[-1])
+        network, epochs, rate = stages[name]
+        last = next((row for row in reversed(history) if row["stage"] == number), {})
+        gamma, error = (f"{last[log]:.4g}" if log in last else "-" for log in ("gamma", "mse"))
+        lines.append(
+            f"| {number} | {network} | {parameters:,} | {epochs} | "
+            f"{epochs * (images // config.batch_size):,} | {rate:g} | {gamma} | {error} |"
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in facts["trained_with"].items())
+    text = (
+        f"Preset `{config.preset}` ({load_preset(config.preset)['source']}), {config.latent_dim} "
+        f"latents, {config.batch_size} images a step, seed {config.seed}; gamma and mse are those "
+        f"of the last epoch's training. Every epoch is in `history.csv`. Made with {versions}."
+    )
+    # Precision and padding have paragraphs of their own.
+    published = preset_config(config.preset, precision="float32", padding=config.padding)
+    if changed := differences(published, config):
+        text += f" Of the preset this changes {'; '.join(changed)}."
+    return ["## Training", "\n".join(lines), text, _console(_commands(facts, config, folder))]
+
+
+def _commands(facts: dict, config: Config, folder: Path) -> list[str]:
+    commands = training_commands(config, facts["name"])
+    for sampler in read_description(folder)["samplers"]:
+        words = ["balancing-vae fit-sampler", f"runs/{facts['name']}", sampler]
+        commands.append(" ".join([*words, *data_words(config.preset)]))
+    return [*commands, facts["command"]] if facts["command"] else commands
+
+
+def _console(commands: list[str]) -> str:
+    return "```console\n" + "\n".join(commands) + "\n```"
+
+
+def data(config: Config, rows: list[dict]) -> list[str]:
+    """The images, their source, their licence."""
+    asked = load_preset(config.preset)["dataset"]
+    entry = dataset(asked["name"])
+    published = sources().get(entry.name, {})
+    prepared = ["after the original program's JPEG round trip"] if asked.get("jpeg") else []
+    prepared += [f"in a frame of {config.padding} black pixels"] if config.padding else []
+    counts = ", ".join(f"{count:,} {split}" for split, count in entry.counts.items())
+    text = (
+        f"{entry.summary} ({published.get('homepage', 'no home page')}); {counts}; images "
+        f"{_shape(config)}{''.join(', ' + words for words in prepared)}. Licence of the data: "
+        f"{published.get('licence', 'not known here')}. Licence of the weights: Apache-2.0, as "
+        "far as they are this project's to give."
+    )
+    hashes = sorted({row["data_sha256"] for row in rows})
+    if hashes:
+        text += f" The images measured below have the content sha256 `{', '.join(hashes)}`."
+    return ["## Data", text]
+
+
+def numbers(rows: list[dict]) -> list[str]:
+    """What normalisation changes, measure by measure; empty-handed before an evaluation."""
+    if not rows:
+        return ["## Numbers", "None yet: `balancing-vae evaluate` on this folder writes them here."]
+    found = effects(rows)
+    generated = [effect for effect in found if effect.protocol and effect.column.startswith("GEN")]
+    floors = [
+        f"{row['distance']}, `{row['protocol']}`: {row['value']:.4g} ({row['real_count']:,} "
+        f"against {row['generated_count']:,} images)"
+        for row in rows
+        if row["column"] == "noise floor"
+    ]
+    spread = next(row["value"] for row in rows if row["column"] == "data")
+    counts = sorted(
+        {
+            (row["real_count"], row["generated_count"])
+            for row in rows
+            if row["protocol"] and row["column"] != "noise floor"
+        }
+    )
+    pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
+    seeds = max(len(effect.plain) for effect in found)
+    commands = list(dict.fromkeys(row["command"] for row in rows))
+    return [
+        "## Numbers: does normalisation improve what is generated?",
+        "\n".join(f"- {answer(effect)}" for effect in generated),
+        effects_table(found),
+        f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
+        f"paired. Images: {pairs}. Mean std of the data: {spread:.4f}. Better is a smaller "
+        "distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.",
+        "Noise floor, the data's halves against each other: " + "; ".join(floors) + ".",
+        _console(commands),
+        "All of it, seed by seed and with versions, is in `metrics.json`.",
+    ]
+
+
+def deviations(facts: dict) -> list[str]:
+    """What precision and rounding changed against the run."""
+    lines = ["| | images | largest | mean | mse | variance loss |", "|---|---|---|---|---|---|"]
+    for row in facts["deviations"]:
+        pairs = [
+            f"{row[name][0]:.6f} -> {row[name][1]:.6f}" if name in row else "-"
+            for name in ("mse", "variance loss")
+        ]
+        lines.append(
+            f"| {row['column']} | {row['images']:,} | {row['largest']:.2g} | {row['mean']:.2g} | "
+            f"{' | '.join(pairs)} |"
+        )
+    return [
+        "## Precision",
+        f"Trained in {facts['trained_in']}; kernels stored in {facts['kernels']}; computes in "
+        "float32. What that changes against the run, from the same draws, as difference of a pixel "
+        "(of 1) and in the moments:",
+        "\n".join(lines),
+    ]
+
+
+def limits(config: Config, rows: list[dict]) -> list[str]:
+    """What the set is not."""
+    limits = [
+        "One training with one seed: the deviations above say nothing of other trainings.",
+        "What is generated resembles the training data, with their gaps and biases; the images "
+        "are blurred, as a VAE's are, and not fit for anything but research.",
+    ]
+    if rows and not any(row["distance"] == "FID" for row in rows):
+        limits.append(
+            "No FID: the distances above are in other features, and cannot be set beside published "
+            "FIDs, nor beside distances in features of another name or sha256."
+        )
+    if any(row["real_count"] < 2000 for row in rows):
+        limits.append("Few images: Fréchet distances are biased upwards; see the noise floor.")
+    return [
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in limits),
+        f"`sha256sum --check {CHECKSUMS}`, or `balancing-vae pretrained verify`, tells whether "
+        "this folder is whole.",
+    ]
+
+
+def _shape(config: Config) -> str:
+    return f"[N, {', '.join(map(str, config.image_shape))}]"

@@ -1,0 +1,19 @@
+"""Sets of trained weights by name: which there are, where they are found, how they come."""
+
+from balancing_vae.pretrained.download import BASE_URL
+from balancing_vae.pretrained.download import download
+from balancing_vae.pretrained.find import find
+from balancing_vae.pretrained.find import places
+from balancing_vae.pretrained.registry import PretrainedSet
+from balancing_vae.pretrained.registry import pretrained_set
+from balancing_vae.pretrained.registry import pretrained_sets
+
+__all__ = [
+    "BASE_URL",
+    "PretrainedSet",
+    "download",
+    "find",
+    "places",
+    "pretrained_set",
+    "pretrained_sets",
+]

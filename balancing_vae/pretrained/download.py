@@ -1,0 +1,119 @@
+"""Sets of weights from a server of the user's choice, into the user's cache."""
+
+import os
+from pathlib import Path
+
+from balancing_vae.pretrained.registry import PretrainedSet
+from balancing_vae.pretrained.registry import pretrained_set
+from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.storage.checksums import CHECKSUMS
+from balancing_vae.storage.checksums import check_checksums
+from balancing_vae.storage.checksums import read_checksums
+from balancing_vae.storage.checksums import sha256
+
+BASE_URL = "BALANCING_VAE_WEIGHTS_URL"
+
+
+def cached_folder(name: str) -> Path:
+    """Return where in the user's cache a set is, or would be."""
+    import pooch
+
+    return Path(pooch.os_cache("balancing_vae")) / "pretrained" / name
+
+
+def download(name: str, base_url: str | None = None) -> Path:
+    """Fetch a set into the user's cache, or find it whole there.
+
+    Every file is checked against the set's `SHA256SUMS`, and that one against the sha256
+    that this package knows, so that the server need not be trusted. The folder stands in
+    the cache when all of it is there, not before.
+
+    Args:
+        name: The set's name.
+        base_url: The address before `/NAME/FILE`: any server with a copy of the folder
+            `weights/`. By default what the environment variable
+            `BALANCING_VAE_WEIGHTS_URL` says.
+
+    Returns:
+        The folder in the cache.
+
+    Raises:
+        ValueError: There is no such set, it is not published, or a file that came has
+            another sha256.
+        FileNotFoundError: It is not in the cache, and no address is known.
+        OSError: The server does not answer, or the cache cannot be written to.
+
+    Example:
+        ```python
+        download("mnist", "https://example.org/weights")
+        ```
+    """
+    entry = pretrained_set(name)
+    folder = cached_folder(name)
+    if entry.sha256 is None:
+        raise ValueError(
+            f"The weights {name!r} cannot be downloaded. {entry.note} To train them: "
+            f"{' && '.join(entry.training_commands)}"
+        )
+    found = folder.is_dir()
+    if found and _is_as_published(folder, entry):
+        return folder
+    base_url = base_url or os.environ.get(BASE_URL)
+    if not base_url:
+        raise FileNotFoundError(
+            f"The weights {name!r} in {folder} are {'not as published' if found else 'not there'}, "
+            f"and no server is known that has them; set {BASE_URL} (or base_url, on the command "
+            "line --base-url) to the address of a copy of the folder weights/, or give the path "
+            "of a weights folder."
+        )
+    if not base_url.startswith(("http://", "https://")):
+        raise ValueError(f"The base URL {base_url!r} must begin with http:// or https://.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(folder, overwrite=True) as temporary:
+            _fetch_all(f"{base_url.rstrip('/')}/{name}/", entry.sha256, temporary)
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        raise OSError(
+            f"The cache {folder.parent} cannot be written to ({error.strerror or error}); mend "
+            "that, or set XDG_CACHE_HOME to another place."
+        ) from error
+    return folder
+
+
+def _is_as_published(folder: Path, entry: PretrainedSet) -> bool:
+    try:
+        check_checksums(folder)
+    except (ValueError, FileNotFoundError):
+        return False
+    return sha256(folder / CHECKSUMS) == entry.sha256
+
+
+def _fetch_all(address: str, checksums_sha256: str, folder: Path) -> None:
+    _fetch(address, CHECKSUMS, checksums_sha256, folder)
+    for name, expected in read_checksums(folder).items():
+        _fetch(address, name, expected, folder)
+
+
+def _fetch(address: str, name: str, expected: str, folder: Path) -> None:
+    import pooch
+
+    path = folder / name
+    try:
+        pooch.retrieve(
+            address + name,
+            f"sha256:{expected}",
+            fname=path.name,
+            path=path.parent,
+            progressbar=True,
+        )
+    except OSError as error:
+        raise OSError(
+            f"{address}{name} could not be fetched ({error}); nothing was kept. Check the address, "
+            "the network and the space on the disk, and try again."
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{address}{name} has not the sha256 {expected} that is published; nothing was kept. "
+            "The server has other weights, or the download broke off: try again, or take another "
+            "server."
+        ) from error

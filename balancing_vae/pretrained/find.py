@@ -1,0 +1,73 @@
+"""Where the weights of a name are."""
+
+import os
+from pathlib import Path
+
+from balancing_vae.pretrained.download import cached_folder
+from balancing_vae.pretrained.download import download
+from balancing_vae.pretrained.registry import pretrained_set
+from balancing_vae.storage.checksums import CHECKSUMS
+from balancing_vae.storage.checksums import check_checksums
+from balancing_vae.storage.folder import DESCRIPTION
+
+PACKAGE = Path(__file__).parent
+
+
+def places(name: str) -> dict[str, Path]:
+    """Return where on this machine a set may be, in the order of the search.
+
+    Args:
+        name: The set's name.
+
+    Returns:
+        Folders, there or not, by the word for their place: "package", "checkout", "cache".
+    """
+    return {
+        "package": PACKAGE / name,
+        "checkout": PACKAGE.parents[1] / "weights" / name,
+        "cache": cached_folder(name),
+    }
+
+
+def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
+    """Return the folder of a set of weights, its files checked.
+
+    Looked for, one after the other: a path; the package; the folder `weights/` of the
+    checkout that the package runs from; the user's cache; a download (see `download`).
+
+    Args:
+        name: A set's name, or the path of any saved folder. Where a saved folder has no
+            `SHA256SUMS`, nothing is checked.
+        base_url: Where to download from.
+
+    Returns:
+        A saved folder.
+
+    Raises:
+        ValueError: There is no such set, it is not published, or a file has another
+            sha256.
+        FileNotFoundError: It is not on this machine, and no server is known.
+        OSError: The download fails.
+
+    Example:
+        ```python
+        TwoStageVAE.load(find("digits"))
+        ```
+    """
+    if _is_path(name):
+        folder = Path(name)
+        if (folder / CHECKSUMS).is_file():
+            check_checksums(folder)
+        return folder
+    pretrained_set(name)
+    for place, folder in places(name).items():
+        if place != "cache" and (folder / DESCRIPTION).is_file():
+            check_checksums(folder)
+            return folder
+    return download(name, base_url)
+
+
+def _is_path(name: str | os.PathLike) -> bool:
+    return (
+        not isinstance(name, str) or Path(name).name != name or (Path(name) / DESCRIPTION).is_file()
+    )

@@ -1,0 +1,74 @@
+"""Weights files at half the size: kernels in float16."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from balancing_vae.storage.atomic import atomic_file
+
+
+def round_kernels(path: Path) -> None:
+    """Store the kernels of a weights file in float16; models load them as before.
+
+    Only arrays of two axes and more are rounded. Biases, statistics, counters and gamma
+    are few, and some are out of float16's range: they stay as they are.
+
+    Args:
+        path: A `.weights.h5` file, or a `.keras` archive with one inside.
+
+    Raises:
+        ValueError: A kernel has values out of float16's range.
+        OSError: The disk is full; the file stays as it was.
+
+    Example:
+        ```python
+        round_kernels(Path("weights/mnist/stage1.weights.h5"))
+        ```
+    """
+    with atomic_file(path) as temporary:
+        if path.suffix != ".keras":
+            temporary.write_bytes(_rounded(path.read_bytes()))
+            return
+        with (
+            zipfile.ZipFile(path) as old,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as new,
+        ):
+            for name in old.namelist():
+                part = old.read(name)
+                new.writestr(name, _rounded(part) if name.endswith(".h5") else part)
+
+
+def _rounded(hdf5: bytes) -> bytes:
+    import h5py
+
+    written = io.BytesIO()
+    # The latest layout: the older one takes a kilobyte or two for each layer.
+    with (
+        h5py.File(io.BytesIO(hdf5)) as old,
+        h5py.File(written, "w", libver="latest") as new,
+    ):
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Group):
+                copied = new.require_group(name)
+            else:
+                copied = new.create_dataset(name, data=_rounded_kernel(name, item[()]))
+            copied.attrs.update(item.attrs)
+
+        new.attrs.update(old.attrs)
+        old.visititems(copy)
+    return written.getvalue()
+
+
+def _rounded_kernel(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.float32 or array.ndim < 2:
+        return array
+    largest = np.abs(array).max(initial=0)
+    if not largest <= np.finfo(np.float16).max:
+        raise ValueError(
+            f"{name} has values up to {largest:.4g}, more than float16 can hold; store these "
+            "weights in float32."
+        )
+    return array.astype(np.float16)

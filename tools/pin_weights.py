@@ -1,0 +1,39 @@
+"""Write into the package what it must know to trust a set of weights from any server.
+
+    python tools/pin_weights.py mnist
+
+takes the sha256 of `weights/mnist/SHA256SUMS` and the set's size into
+`balancing_vae/pretrained/sets.json`. To be run when the set is final.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from balancing_vae.storage.checksums import CHECKSUMS
+from balancing_vae.storage.checksums import check_checksums
+from balancing_vae.storage.checksums import sha256
+
+ROOT = Path(__file__).parent.parent
+SETS = ROOT / "balancing_vae" / "pretrained" / "sets.json"
+
+
+def main() -> None:
+    """Check the folders named on the command line and pin them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", metavar="NAME", nargs="+", help="folders in weights/")
+    sets = json.loads(SETS.read_text("utf-8"))
+    for name in parser.parse_args().names:
+        folder = ROOT / "weights" / name
+        files = [*check_checksums(folder), CHECKSUMS]
+        sets[name] |= {
+            "sha256": sha256(folder / CHECKSUMS),
+            "size": sum((folder / file).stat().st_size for file in files),
+            "note": "",
+        }
+        print(f"{name}: {sets[name]}")
+    SETS.write_text(json.dumps(sets, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
