@@ -51,6 +51,7 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
             config.lr2,
         ),
     }
+    trained = config.replace(precision=facts["trained_in"])
     history = read_history(folder)
     images = dataset(load_preset(config.preset)["dataset"]["name"]).counts["train"]
     lines = ["| stage | network | parameters | epochs | steps | learning rate | gamma | mse |"]
@@ -70,11 +71,11 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
         f"latents, {config.batch_size} images a step, seed {config.seed}; gamma and mse are those "
         f"of the last epoch's training. Every epoch is in `history.csv`. Made with {versions}."
     )
-    # Precision and padding have paragraphs of their own.
-    published = preset_config(config.preset, precision="float32", padding=config.padding)
-    if changed := differences(published, config):
+    # The padding comes from the data, and has its place there.
+    changed = differences(preset_config(config.preset, padding=config.padding), trained)
+    if changed:
         text += f" Of the preset this changes {'; '.join(changed)}."
-    return ["## Training", "\n".join(lines), text, _console(_commands(facts, config, folder))]
+    return ["## Training", "\n".join(lines), text, _console(_commands(facts, trained, folder))]
 
 
 def _commands(facts: dict, config: Config, folder: Path) -> list[str]:

@@ -107,7 +107,7 @@ def training_commands(config: Config, name: str) -> list[str]:
         prepare += [] if entry.downloadable else ["--source", sources()[entry.name]["archive"]]
         commands.append(" ".join([*prepare, "--out", f"data/{entry.name}"]))
     published = preset_config(config.preset)
-    for field in ("epochs", "epochs2", "batch_size", "seed"):
+    for field in ("epochs", "epochs2", "batch_size", "precision", "seed"):
         if getattr(config, field) != getattr(published, field):
             train += [f"--{field.replace('_', '-')}", str(getattr(config, field))]
     return [*commands, " ".join([*train, "--out", f"runs/{name}"])]
