@@ -31,6 +31,7 @@ _HOMES = {
     "Pixels": "pixels",
     "Statistics": "statistics",
     "measure": "measuring",
+    "measure_part": "measuring",
     "cached_statistics": "cache",
     "frechet_distance": "distance",
     "frechet_distance_tfgan": "tfgan",

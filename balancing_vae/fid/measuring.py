@@ -50,3 +50,51 @@ def measure(
         features=network.name,
         features_sha256=network.sha256,
     )
+
+
+def measure_part(
+    images: np.ndarray,
+    network: FeatureNetwork,
+    protocol: str | Protocol,
+    part: int,
+    parts: int,
+    generated: bool = False,
+    progress: bool = False,
+) -> Statistics:
+    """Return the statistics of one of several parts of a set, for a process of its own.
+
+    Merged in any order, the parts' statistics are those that `measure` gives of the whole:
+    what the protocol drops at the end is dropped once. Within a part the network runs on
+    all devices of its process.
+
+    Args:
+        images: The whole set, as `measure` takes it; only the part is read.
+        network: Gives the features.
+        protocol: Name or `Protocol`.
+        part: Which part, from 0.
+        parts: How many parts there are, at most the number of images.
+        generated: Whether these images are the generated side.
+        progress: Whether to show a bar on stderr.
+
+    Returns:
+        Statistics of the part's images.
+
+    Raises:
+        ValueError: There is no such part, or the images are not what they should be.
+
+    Example:
+        ```python
+        measure_part(x, network, "ttur", part=index, parts=2).save(f"{index}.npz")
+        # and when both processes are done:
+        Statistics.load("0.npz").merge(Statistics.load("1.npz"))
+        ```
+    """
+    protocol = get_protocol(protocol)
+    used = protocol.used(len(images))
+    if not 1 <= parts <= used or not 0 <= part < parts:
+        raise ValueError(
+            f"There is no part {part} of {parts} of {used} images; parts are counted from 0, "
+            "and each has an image at least."
+        )
+    share = images[used * part // parts : used * (part + 1) // parts]
+    return measure(share, network, replace(protocol, batch_size=None), generated, progress)
