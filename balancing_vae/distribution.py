@@ -149,20 +149,20 @@ def mean_over_replicas(value):
     return value if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
-def standard_noise(like, seed_generator: keras.random.SeedGenerator):
+def standard_noise(shape: tuple[int, int], seed_generator: keras.random.SeedGenerator):
     """Draw standard normal noise for a batch.
 
     Each replica draws the whole batch's noise and takes its own rows. So replicas differ,
     and together have the very noise that one device would have.
 
     Args:
-        like: Float tensor [B, L] of this replica.
+        shape: B, the rows of this replica, and L.
         seed_generator: Where the seed comes from.
 
     Returns:
         Float32 tensor [B, L].
     """
-    rows, latent_dim = keras.ops.shape(like)
+    rows, latent_dim = shape
     replicas = replica_count()
     noise = keras.random.normal((rows * replicas, latent_dim), seed=seed_generator, dtype="float32")
     if replicas == 1:

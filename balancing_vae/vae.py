@@ -38,7 +38,8 @@ class VAE(keras.Model):
 
     Args:
         encoder: From images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`,
-            float [B, L] each.
+            float [B, L] each. One with two inputs gets the noise, float [B, L], as well:
+            in an iterative encoder what was drawn decides the posterior of later steps.
         decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
         balancing: The strategy that decides gamma; computed gamma by default.
         kl_weight: `k`, positive; (2 D / L)^2 by default, as in the original program.
@@ -97,7 +98,7 @@ class VAE(keras.Model):
 
     def default_kl_weight(self) -> float:
         """Return (2 D / L)^2 for images of side D and L latents."""
-        side = self.encoder.input_shape[1]
+        side = self.decoder.output_shape[1]
         return (2 * side / self.latent_dim) ** 2
 
     def observe(self, inputs):
@@ -126,9 +127,11 @@ class VAE(keras.Model):
             A dict of `target`, `mu`, `log_sigma`, `z` and `reconstruction`.
         """
         target, noise = self.observe(inputs)
-        mu, log_sigma = self.encoder(target, training=training)
         if noise is None:
-            noise = standard_noise(mu, self.seed_generator)
+            shape = (ops.shape(target)[0], self.latent_dim)
+            noise = standard_noise(shape, self.seed_generator)
+        given = [target, noise] if len(self.encoder.inputs) == 2 else target
+        mu, log_sigma = self.encoder(given, training=training)
         z = reparameterize(mu, log_sigma, noise)
         return {
             "target": target,
@@ -222,7 +225,7 @@ class LatentVAE(VAE):
         if noises:
             noise_z, noise_u = noises
         else:
-            noise_z = standard_noise(mu, self.seed_generator)
+            noise_z = standard_noise(ops.shape(mu), self.seed_generator)
             noise_u = None
         return mu + sigma * noise_z, noise_u
 
@@ -231,7 +234,7 @@ def check_shapes(encoder: keras.Model, decoder: keras.Model) -> None:
     """Refuse an encoder and a decoder that do not fit each other.
 
     Args:
-        encoder: From targets to `mu` and `log_sigma`.
+        encoder: From targets, alone or with noise, to `mu` and `log_sigma`.
         decoder: From latents back to targets.
 
     Raises:
@@ -249,8 +252,9 @@ def check_shapes(encoder: keras.Model, decoder: keras.Model) -> None:
             f"The decoder takes latents of shape {decoder.input_shape}, but the encoder "
             f"gives {heads[0]}; make both of one latent size."
         )
-    if decoder.output_shape != encoder.input_shape:
+    targets = tuple(encoder.inputs[0].shape)
+    if decoder.output_shape != targets:
         raise ValueError(
-            f"The decoder gives {decoder.output_shape}, but the encoder takes "
-            f"{encoder.input_shape}; make both of one image shape."
+            f"The decoder gives {decoder.output_shape}, but the encoder takes {targets}; "
+            "make both of one image shape."
         )

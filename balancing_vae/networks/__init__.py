@@ -1,10 +1,23 @@
 """Encoders and decoders, one architecture a file, and the registry that names them."""
 
+from balancing_vae.networks import conv
+from balancing_vae.networks import dense
 from balancing_vae.networks import infogan
 from balancing_vae.networks import latent
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
+from balancing_vae.networks.iterative import iterative_networks
 from balancing_vae.networks.registry import NETWORKS
 from balancing_vae.networks.registry import build_networks
 
-__all__ = ["NETWORKS", "build_networks", "infogan", "latent", "resnet", "wae"]
+__all__ = [
+    "NETWORKS",
+    "build_networks",
+    "conv",
+    "dense",
+    "infogan",
+    "iterative_networks",
+    "latent",
+    "resnet",
+    "wae",
+]

@@ -2,11 +2,13 @@
 
 import keras
 
+from balancing_vae.networks import conv
+from balancing_vae.networks import dense
 from balancing_vae.networks import infogan
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
 
-NETWORKS = {"infogan": infogan, "resnet": resnet, "wae": wae}
+NETWORKS = {"conv": conv, "dense": dense, "infogan": infogan, "resnet": resnet, "wae": wae}
 
 
 def build_networks(

@@ -81,7 +81,7 @@ def test_wae_doubles_and_halves(monkeypatch):
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_networks_take_mixed_precision(name, monkeypatch):
     monkeypatch.setattr(wae, "WIDTHS", (2, 2, 2, 2))
-    side = {"infogan": 8, "resnet": 4, "wae": 64}[name]
+    side = {"conv": 8, "dense": 4, "infogan": 8, "resnet": 4, "wae": 64}[name]
     sizes = {"base_dim": 2, "num_scale": 1, "fc_dim": 2} if name == "resnet" else {}
     former = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -1,0 +1,100 @@
+"""The `conv` encoder and decoder: strided convolutions, nothing else."""
+
+import keras
+from keras import layers
+
+KERNEL_SIZE = 4
+
+
+def encoder(
+    image_shape: tuple[int, int, int], latent_dim: int, base_dim: int = 32, num_scale: int = 3
+) -> keras.Model:
+    """Build the encoder: `num_scale` convolutions with stride 2 and relu, two heads.
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+        base_dim: Channels after the first convolution; they double at each halving.
+        num_scale: Number of halvings.
+
+    Returns:
+        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each.
+
+    Raises:
+        ValueError: The images are not square, or cannot be halved so often.
+
+    Example:
+        ```python
+        mu, log_sigma = encoder((32, 32, 3), 64)(images)
+        ```
+    """
+    _check_side(image_shape, num_scale)
+    images = keras.Input(image_shape, name="images")
+    y = images
+    for i in range(num_scale):
+        y = layers.Conv2D(
+            base_dim * 2**i,
+            KERNEL_SIZE,
+            strides=2,
+            padding="same",
+            activation="relu",
+            name=f"conv{i}",
+        )(y)
+    y = layers.Flatten(name="flatten")(y)
+    # The heads stay in float32 under mixed precision: exp(log_sigma) needs the range.
+    mu = layers.Dense(latent_dim, dtype="float32", name="mu")(y)
+    log_sigma = layers.Dense(latent_dim, dtype="float32", name="log_sigma")(y)
+    return keras.Model(images, [mu, log_sigma], name="conv_encoder")
+
+
+def decoder(
+    image_shape: tuple[int, int, int], latent_dim: int, base_dim: int = 32, num_scale: int = 3
+) -> keras.Model:
+    """Build the decoder: the encoder turned round, transposed convolutions and a sigmoid.
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+        base_dim: Channels before the last transposed convolution.
+        num_scale: Number of doublings.
+
+    Returns:
+        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
+
+    Raises:
+        ValueError: The images are not square, or cannot be halved so often.
+
+    Example:
+        ```python
+        images = decoder((32, 32, 3), 64)(z)
+        ```
+    """
+    _check_side(image_shape, num_scale)
+    channels = image_shape[2]
+    side = image_shape[0] // 2**num_scale
+    widths = [base_dim * 2**i for i in range(num_scale)][::-1]
+    latents = keras.Input((latent_dim,), name="latents")
+    y = layers.Dense(side * side * widths[0], activation="relu", name="fc0")(latents)
+    y = layers.Reshape((side, side, widths[0]), name="reshape")(y)
+    for i, width in enumerate([*widths[1:], channels]):
+        y = layers.Conv2DTranspose(
+            width,
+            KERNEL_SIZE,
+            strides=2,
+            padding="same",
+            activation="relu" if i < num_scale - 1 else None,
+            name=f"up{i}",
+        )(y)
+    y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
+    return keras.Model(latents, y, name="conv_decoder")
+
+
+def _check_side(image_shape: tuple[int, int, int], num_scale: int) -> None:
+    height, width, _ = image_shape
+    if height != width or height % 2**num_scale:
+        raise ValueError(
+            f"The conv network with num_scale {num_scale} needs square images whose side is "
+            f"divisible by {2**num_scale}; got {height}x{width}. Pad or resize the images, or "
+            "take fewer scales."
+        )
