@@ -124,3 +124,79 @@ def test_a_run_takes_over_how_its_data_were_prepared(tmp_path, capsys, monkeypat
     assert preparation_changes(tmp_path, "cifar10") == {"padding": 2}
     assert capsys.readouterr().err == ""
     assert preparation_changes(None, "digits") == {}
+
+
+def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
+    from balancing_vae.experiments import fig4
+
+    rows = [
+        {"dataset": "digits", "kind": kind, "mse": x, "variance_loss": x}
+        for kind, x in (("dense", 0.1), ("conv", 0.2))
+    ]
+    monkeypatch.setattr(fig4, "fig4", lambda images, path, smoke, seed: rows)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert command("reproduce", "fig4", "--smoke", "--out", tmp_path / "fig4") == 0
+    assert "all 2 networks: slope 1.000, correlation 1.0000" in capsys.readouterr().out
+    assert (tmp_path / "fig4/fig4.png").is_file()
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ("reproduce", "normalization", saved, "--data", tmp_path / "x.npy", "--seeds", 2)
+    words += ("--features", "pixels", "--protocol", "ttur", "--samples", 8, 16)
+    assert command(*words, "--out", tmp_path / "normalization") == 0
+    assert "FD(pixels), protocol ttur, 24 real images" in capsys.readouterr().out
+    assert (tmp_path / "normalization/saved.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("balancing", "--seeds", 0),
+        ("balancing", "--epochs", 0),
+        ("normalization", "--seeds", 0),
+        ("normalization", "--samples", 1),
+        ("fig4", "--data", "absent"),
+    ],
+)
+def test_reproduce_refuses_what_it_cannot_measure(words, tmp_path, capsys):
+    assert command("reproduce", *words, "--out", tmp_path / "out") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
+    from balancing_vae import cli
+    from balancing_vae import datasets
+    from balancing_vae.fid import metrics_file
+
+    called = []
+
+    def pretend(words):
+        called.append(words)
+        if words[0] == "evaluate":
+            row = {"dataset": "cifar10", "distance": "FID", "protocol": "asperti2020"}
+            row |= {"features": "inception", "real_count": 10, "generated_count": 10}
+            row |= {"column": "GEN-2", "normalized": False, "seed": 0, "value": 80.0}
+            metrics_file.write_metrics(words[1], [row])
+        else:
+            Path(words[words.index("--out") + 1]).mkdir(parents=True, exist_ok=True)
+        return 0
+
+    class Prepared:
+        name = "cifar10"
+
+        def images(self, split):
+            return np.zeros((30, 1, 1, 1), np.uint8)
+
+    monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
+    monkeypatch.setattr(cli, "main", pretend)
+    words = ("reproduce", "table1", "--data", "d", "--budget", "small", "--seeds", 2)
+    assert command(*words, "--out", tmp_path) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if "computed gamma, small budget" in line]
+    assert "| 80 ± 0 | FID | asperti2020 | yes | 2 trainings |" in line
+    assert "Budget of the rows measured here: preset cifar10-small, 20 + 60 epochs of 30" in out
+    assert [w[0] for w in called] == ["train", "evaluate", "train", "evaluate"]
+    assert not any("--resume" in w for w in called)
+    # A second time nothing is evaluated again, and finished trainings are only looked at.
+    assert command(*words, "--out", tmp_path) == 0
+    assert [w[0] for w in called[4:]] == ["train", "train"]
+    assert all("--resume" in w for w in called[4:])

@@ -24,6 +24,7 @@ COMMANDS: tuple[str, ...] = (
     "evaluate",
     "compare",
     "pretrained",
+    "reproduce",
 )
 
 

@@ -27,6 +27,18 @@ def style() -> Iterator[None]:
         yield
 
 
+def colors() -> list[str]:
+    """Return the style's colours; matplotlib's "C0" would be the reader's own once drawn.
+
+    Example:
+        ```python
+        blue, red, *_ = colors()
+        ```
+    """
+    with style():
+        return matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+
+
 def save_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure as PNG, in the project's style.
 

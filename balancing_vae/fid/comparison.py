@@ -92,11 +92,12 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> li
     return [row for row in rows if _FAMILY.get(row["dataset"], row["dataset"]) == family]
 
 
-def to_markdown(rows: Sequence[dict]) -> str:
+def to_markdown(rows: Sequence[dict], note: str = NOTE) -> str:
     """Return a table, a line a system, and the note on what can be compared.
 
     Args:
         rows: As `compare` gives.
+        note: What stands below the table.
 
     Returns:
         GitHub-flavoured Markdown; systems measured here in bold.
@@ -122,7 +123,7 @@ def to_markdown(rows: Sequence[dict]) -> str:
             ]
         )
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table}\n\n{NOTE}"
+    return f"{table}\n\n{note}"
 
 
 def to_csv(rows: Sequence[dict]) -> str:

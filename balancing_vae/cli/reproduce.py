@@ -1,0 +1,240 @@
+"""`balancing-vae reproduce`: the paper's figures, and what it claims, measured anew."""
+
+import argparse
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.fid import add_measuring_arguments
+
+_EXAMPLE = """
+balancing-vae reproduce fig4 --smoke
+balancing-vae reproduce fig4 --data data/mnist --data data/cifar10
+balancing-vae reproduce balancing --seeds 5
+balancing-vae reproduce normalization runs/cifar10 --data data/cifar10
+balancing-vae reproduce table1 --data data/cifar10 --budget small --seeds 2
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand `reproduce`."""
+    parser = add_command(
+        subparsers, "reproduce", "Measure anew what the paper shows, on two cores.", _EXAMPLE
+    )
+    experiments = parser.add_subparsers(dest="experiment", required=True, metavar="NAME")
+
+    fig4 = _add(
+        experiments,
+        "fig4",
+        "mse against variance loss for 24 trained networks of four kinds, and 8 more for each "
+        "--data (30 minutes; stopped, it goes on where it was)",
+        "balancing-vae reproduce fig4 --data data/mnist --data data/cifar10 --out runs/fig4",
+    )
+    fig4.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        help="a prepared folder beside the digits; may be given several times",
+    )
+    fig4.add_argument("--smoke", action="store_true", help="8 networks for 1,000 steps (2 minutes)")
+    fig4.add_argument("--seed", type=int, default=0, help="of weights and noise (0)")
+    fig4.set_defaults(run=_fig4)
+
+    balancing = _add(
+        experiments,
+        "balancing",
+        "computed, learned and fixed gamma on one network of the digits (5 minutes)",
+        "balancing-vae reproduce balancing --seeds 5 --out runs/balancing",
+    )
+    balancing.add_argument("--epochs", type=int, default=100, help="of each training (100)")
+    balancing.add_argument("--seeds", type=int, default=3, help="trainings of each (3)")
+    balancing.set_defaults(run=_balancing)
+
+    normalization = _add(
+        experiments,
+        "normalization",
+        "stage-2 samples after no, one, many factors and a full covariance, with and without "
+        "gamma_z noise, against the number of samples",
+        "balancing-vae reproduce normalization\n"
+        "balancing-vae reproduce normalization runs/cifar10 --data data/cifar10",
+    )
+    normalization.add_argument(
+        "run_folder",
+        type=Path,
+        nargs="?",
+        metavar="RUN",
+        help="a saved folder; left out, digits are trained and a classifier of them measures",
+    )
+    normalization.add_argument("--data", type=Path, help="as for `evaluate`")
+    add_measuring_arguments(normalization)
+    normalization.add_argument("--seeds", type=int, default=3, help="sampling seeds (3)")
+    normalization.add_argument(
+        "--samples",
+        type=int,
+        nargs="+",
+        default=[128, 256, 1024, 4096],
+        metavar="N",
+        help="numbers of generated images (128 256 1024 4096)",
+    )
+    normalization.set_defaults(run=_normalization)
+
+    for name, dataset in (("table1", "CIFAR-10"), ("table2", "CelebA")):
+        table = _add(
+            experiments,
+            name,
+            f"{dataset}: REC, GEN-1 and GEN-2 over several trainings beside the published rows "
+            "(stopped, it goes on where it was)",
+            f"balancing-vae reproduce {name} --data data/prepared --budget small --seeds 2",
+        )
+        table.add_argument("--data", type=Path, required=True, help="a prepared folder")
+        add_measuring_arguments(table)
+        table.add_argument("--seeds", type=int, default=10, help="trainings (10)")
+        table.add_argument(
+            "--budget",
+            choices=("full", "small"),
+            default="full",
+            help="full: the paper's, days of a GPU; small: a smaller network and fewer epochs, "
+            "hours of a CPU a training (full)",
+        )
+        table.set_defaults(run=_table)
+
+
+def _add(subparsers, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    parser = add_command(subparsers, name, summary, example)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs") / name,
+        help=f"folder for the rows measured and the picture (runs/{name})",
+    )
+    return parser
+
+
+def _fig4(options: argparse.Namespace) -> None:
+    from balancing_vae import datasets
+    from balancing_vae.experiments.fig4 import draw_fig4
+    from balancing_vae.experiments.fig4 import fig4
+    from balancing_vae.experiments.fig4 import slope_and_correlation
+    from balancing_vae.experiments.markdown import markdown_table
+
+    images = {"digits": (datasets.load("digits", "train"), datasets.load("digits", "test"))}
+    for folder in options.data:
+        prepared = datasets.open_prepared(folder)
+        images[prepared.name] = (prepared.images("train"), prepared.images("test"))
+    rows = fig4(images, options.out / "rows.json", options.smoke, options.seed)
+    print(markdown_table(rows))
+    for name in images:
+        slope, correlation = slope_and_correlation([r for r in rows if r["dataset"] == name])
+        print(f"{name}: slope {slope:.3f}, correlation {correlation:.4f}")
+    slope, correlation = slope_and_correlation(rows)
+    print(f"all {len(rows)} networks: slope {slope:.3f}, correlation {correlation:.4f}")
+    _save(options.out / "fig4.png", draw_fig4(rows))
+
+
+def _balancing(options: argparse.Namespace) -> None:
+    from balancing_vae import datasets
+    from balancing_vae.experiments.balancing import balancing
+    from balancing_vae.experiments.balancing import compare_balancings
+    from balancing_vae.experiments.balancing import draw_balancing
+    from balancing_vae.experiments.markdown import markdown_table
+
+    _check_positive(options.seeds, "seeds")
+    _check_positive(options.epochs, "epochs")
+    x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
+    path = options.out / "rows.json"
+    rows = balancing(x_train, x_test, path, options.epochs, range(options.seeds))
+    print(markdown_table(compare_balancings(rows)))
+    _save(options.out / "balancing.png", draw_balancing(rows))
+
+
+def _normalization(options: argparse.Namespace) -> None:
+    from balancing_vae.cli.data import open_split
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.experiments.markdown import markdown_table
+    from balancing_vae.experiments.normalization import compare_normalizations
+    from balancing_vae.experiments.normalization import draw_normalization
+    from balancing_vae.experiments.normalization import normalization
+    from balancing_vae.fid.evaluation import choose_images
+    from balancing_vae.fid.scoring import load_network
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
+
+    _check_positive(options.seeds, "seeds")
+    if min(options.samples) < 2:
+        raise ValueError("--samples takes numbers of at least 2 images.")
+    if options.run_folder is None:
+        options.run_folder, options.features = _train_digits(options.out)
+    vae = TwoStageVAE.load(options.run_folder)
+    x = open_split(options.data, vae.config.preset, "train")[:MEASURED_IMAGES]
+    real = choose_images(open_split(options.data, vae.config.preset, "test"))
+    network = load_network(options.features, options.inception)
+    path = options.out / f"{options.run_folder.name}.json"
+    seeds = range(options.seeds)
+    with warnings_as_lines("reproduce"):
+        rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
+    print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
+    print(markdown_table(compare_normalizations(rows)))
+    _save(options.out / f"{options.run_folder.name}.png", draw_normalization(rows))
+
+
+def _table(options: argparse.Namespace) -> int:
+    """Train and evaluate each seed by the commands of those names, then compare."""
+    from balancing_vae import datasets
+    from balancing_vae.cli import main
+    from balancing_vae.experiments.paper_tables import NOTE
+    from balancing_vae.experiments.paper_tables import PRESETS
+    from balancing_vae.experiments.paper_tables import describe_budget
+    from balancing_vae.experiments.paper_tables import over_trainings
+    from balancing_vae.fid.comparison import to_markdown
+    from balancing_vae.fid.metrics_file import read_metrics
+    from balancing_vae.presets import preset_config
+
+    _check_positive(options.seeds, "seeds")
+    preset = PRESETS[options.experiment][options.budget]
+    prepared = datasets.open_prepared(options.data)
+    runs = [options.out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
+    measuring = ["--protocol", options.protocol, "--features", options.features]
+    if options.inception:
+        measuring += ["--inception", options.inception]
+    for seed, run in enumerate(runs):
+        data = ["--data", str(options.data)]
+        train = ["train", "--preset", preset, *data, "--seed", str(seed), "--out", str(run)]
+        if run.exists():
+            train.append("--resume")
+        code = main(train)
+        if not code and not read_metrics(run):
+            code = main(["evaluate", str(run), *data, *measuring])
+        if code:
+            return code
+    config = preset_config(preset)
+    budget = describe_budget(config, len(prepared.images("train")))
+    rows = over_trainings(runs, prepared.name, f"computed gamma, {options.budget} budget")
+    print(to_markdown(rows, NOTE.format(budget=budget)))
+    return 0
+
+
+def _train_digits(out: Path) -> tuple[Path, str]:
+    """Return a trained run of digits and the features of their classifier, made if missing."""
+    from balancing_vae import datasets
+    from balancing_vae.pipeline import TwoStageVAE
+
+    run, data = out / "digits", out / "data" / "digits"
+    if not data.exists():
+        datasets.prepare("digits", None, data)
+    if not run.exists():
+        vae = TwoStageVAE.from_preset("digits")
+        vae.fit(datasets.load("digits", "train"), validation_data=datasets.load("digits", "val"))
+        vae.save(run)
+    return run, f"classifier:{data}"
+
+
+def _check_positive(number: int, name: str) -> None:
+    if number < 1:
+        raise ValueError(f"--{name} must be at least 1, got {number}.")
+
+
+def _save(path: Path, figure) -> None:
+    from balancing_vae.experiments.figures import save_figure
+
+    save_figure(path, figure)
+    print(f"wrote {path}")

@@ -1,0 +1,149 @@
+"""Looking into the latent space: interpolation, traversal, nearest training neighbours.
+
+Each function returns images by the title of their row; `draw_contact_sheet` draws them.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.neighbors import NearestNeighbors
+
+from balancing_vae.checks import as_float
+from balancing_vae.datasets import unpad
+from balancing_vae.experiments.figures import style
+from balancing_vae.moments import inactive_latents
+
+
+def interpolations(
+    vae, starts: np.ndarray, ends: np.ndarray, steps: int = 9
+) -> dict[str, np.ndarray]:
+    """Decode the way between pairs of images, straight from one `mu` to the other.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        starts: Images, uint8 or float in [0, 1], [N, D, D, C].
+        ends: As many others.
+        steps: Images decoded on each way, at least 2.
+
+    Returns:
+        By pair the first image, the decoded way and the last image, float
+        [steps + 2, D, D, C] in [0, 1], without padding.
+
+    Raises:
+        ValueError: The images do not fit the model or each other.
+
+    Example:
+        ```python
+        draw_contact_sheet(interpolations(vae, x_test[:4], x_test[4:8])).savefig("ways.png")
+        ```
+    """
+    if len(starts) != len(ends):
+        raise ValueError(f"{len(starts)} starts and {len(ends)} ends make no pairs.")
+    t = np.linspace(0, 1, steps)[:, None]
+    rows = {}
+    pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)
+    for i, (start, end, first, last) in enumerate(pairs):
+        way = vae.decode((1 - t) * first + t * last)
+        images = np.concatenate([as_float(start)[None], way, as_float(end)[None]])
+        rows[f"pair {i + 1}"] = unpad(images, vae.config.padding)
+    return rows
+
+
+def traversals(
+    vae, x: np.ndarray, count: int = 6, steps: int = 9, reach: float = 2.5
+) -> dict[str, np.ndarray]:
+    """Decode an image while one latent after the other moves through its range.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        x: Images, uint8 or float in [0, 1], [N, D, D, C]; the first one is moved, all of
+            them decide which latents are most active.
+        count: Latents to move, those of smallest mean sigma; an inactive one comes last,
+            where there is one.
+        steps: Images in a row, at least 2.
+        reach: How far a latent goes to either side of 0, in the prior's deviations.
+
+    Returns:
+        A row a latent, float [steps, D, D, C] in [0, 1], without padding.
+
+    Raises:
+        ValueError: The images do not fit the model.
+
+    Example:
+        ```python
+        draw_contact_sheet(traversals(vae, x_test)).savefig("traversals.png")
+        ```
+    """
+    mu, sigma = vae.encode(x)
+    order = np.argsort(sigma.mean(axis=0))
+    idle = inactive_latents(sigma)
+    chosen = order[:count].copy()
+    if idle.any():
+        chosen[-1] = order[-1]
+    rows = {}
+    for latent in chosen:
+        z = np.repeat(mu[:1], steps, axis=0)
+        z[:, latent] = np.linspace(-reach, reach, steps)
+        remark = ", inactive" if idle[latent] else ""
+        title = f"latent {latent} (sigma {sigma[:, latent].mean():.2f}{remark})"
+        rows[title] = unpad(vae.decode(z), vae.config.padding)
+    return rows
+
+
+def nearest_training_images(
+    vae, samples: np.ndarray, x_train: np.ndarray, x_test: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Find the training image nearest to each sample: a check against memorising.
+
+    A model that only repeats its training images gives samples that lie much nearer to
+    them than new images of the same kind do.
+
+    Args:
+        vae: The `TwoStageVAE` that the samples come from; its padding is taken off.
+        samples: Generated images, float [N, D, D, C] in [0, 1].
+        x_train: Training images, uint8 or float in [0, 1], [M, D, D, C].
+        x_test: Images that were not trained on, of the same form.
+
+    Returns:
+        Rows of images, "sample" and "nearest training image"; and Euclidean distances to
+        the nearest training image (root of the mean squared difference), float [N] and
+        [number of test images], under "samples" and "test images".
+
+    Example:
+        ```python
+        rows, distances = nearest_training_images(vae, samples, x_train, x_test)
+        ```
+    """
+    train = as_float(x_train)
+    flat = train.reshape(len(train), -1)
+    search = NearestNeighbors(n_neighbors=1).fit(flat)
+    distances, indices = {}, {}
+    for name, images in (("samples", samples), ("test images", as_float(x_test))):
+        found, nearest = search.kneighbors(images.reshape(len(images), -1))
+        distances[name] = found[:, 0] / np.sqrt(flat.shape[1])
+        indices[name] = nearest[:, 0]
+    rows = {"sample": samples, "nearest training image": train[indices["samples"]]}
+    padding = vae.config.padding
+    return {title: unpad(images, padding) for title, images in rows.items()}, distances
+
+
+def draw_nearest_distances(distances: dict[str, np.ndarray]) -> Figure:
+    """Draw how far samples and test images are from the training images.
+
+    Args:
+        distances: What `nearest_training_images` returned.
+
+    Returns:
+        The figure.
+    """
+    bins = np.linspace(0, max(values.max() for values in distances.values()), 41)
+    with style():
+        figure = Figure(figsize=(6, 3.4))
+        axis = figure.subplots()
+        for name, values in distances.items():
+            label = f"{name}, mean {values.mean():.3f}"
+            axis.hist(values, bins=bins, density=True, alpha=0.6, label=label)
+        axis.set_xlabel("distance to the nearest training image (root mean square)")
+        axis.set_ylabel("density")
+        axis.margins(y=0.25)
+        axis.legend()
+    return figure

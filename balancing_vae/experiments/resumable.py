@@ -1,0 +1,66 @@
+"""Measure many cases one after the other; what is measured survives a kill."""
+
+import json
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from balancing_vae.storage.atomic import atomic_file
+
+
+def measure_each(
+    path: str | Path, cases: Sequence[dict], measure: Callable[[dict], dict], title: str
+) -> list[dict]:
+    """Return a row for each case, measured now or found in the file.
+
+    The file is written anew after each case, so that a run that was stopped goes on with
+    the case it was at.
+
+    Args:
+        path: A `.json` file; made where it is missing. Rows of other cases stay in it.
+        cases: What decides a row, as plain data.
+        measure: From a case to what is measured of it, as plain data.
+        title: What stands before the progress bar.
+
+    Returns:
+        `case | measured` for each case, in the order of the cases.
+
+    Raises:
+        ValueError: The file holds something else.
+
+    Example:
+        ```python
+        rows = measure_each("runs/fig4/rows.json", cases, train_and_measure, "fig4")
+        ```
+    """
+    path = Path(path)
+    kept = _read(path)
+    rows = []
+    with tqdm(cases, desc=title, unit="case") as bar:
+        for case in bar:
+            row = next((row for row in kept if case.items() <= row.items()), None)
+            if row is None:
+                row = case | measure(case)
+                kept.append(row)
+                _write(path, kept)
+            rows.append(row)
+    return rows
+
+
+def _read(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}); move it away to start anew.") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{path} does not hold measured rows; move it away to start anew.")
+    return rows
+
+
+def _write(path: Path, rows: list[dict]) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1), "utf-8")

@@ -1,0 +1,112 @@
+"""The variance law, latent by latent and epoch by epoch."""
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from balancing_vae.batches import map_batches
+from balancing_vae.checks import as_float
+from balancing_vae.experiments.figures import colors
+from balancing_vae.experiments.figures import style
+from balancing_vae.moments import inactive_latents
+
+
+class VarianceLawHistory(keras.callbacks.Callback):
+    """Records the moments of a first stage's posterior before training and after each epoch.
+
+    The law says E[mu^2] + E[sigma^2] = 1 for each latent, with E[mu] = 0. Source: Asperti
+    2020, equation 4.
+
+    Args:
+        x: Images, uint8 or float in [0, 1], [N, D, D, C].
+        batch_size: Images encoded at a time.
+
+    Attributes:
+        moments: After a training: `mean_mu`, `var_mu` and `mean_var` (E[sigma^2]), float64
+            [epochs + 1, L], and `inactive`, bool [epochs + 1, L].
+
+    Example:
+        ```python
+        law = VarianceLawHistory(x_test)
+        vae.stage1.fit(x_train, epochs=20, callbacks=[law])
+        draw_variance_law(law.moments).savefig("law.png")
+        ```
+    """
+
+    def __init__(self, x: np.ndarray, batch_size: int = 256):
+        super().__init__()
+        self.x = as_float(x)
+        self.batch_size = min(batch_size, len(x))
+        self.moments: dict[str, np.ndarray] = {}
+
+    def on_train_begin(self, logs=None):
+        """Record where the training starts."""
+        self.moments = {}
+        self._record()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Record an epoch."""
+        self._record()
+
+    def _record(self):
+        mu, log_sigma = map_batches(self.model.encoder.predict_on_batch, self.batch_size, self.x)
+        mu, sigma = mu.astype(np.float64), np.exp(log_sigma.astype(np.float64))
+        row = {
+            "mean_mu": mu.mean(axis=0),
+            "var_mu": mu.var(axis=0),
+            "mean_var": np.mean(sigma**2, axis=0),
+            "inactive": inactive_latents(sigma),
+        }
+        for name, values in row.items():
+            before = self.moments.get(name, np.empty((0, len(values)), values.dtype))
+            self.moments[name] = np.concatenate([before, values[None]])
+
+
+def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
+    """Draw the sum of both terms over training, and the terms of each latent at its end.
+
+    Args:
+        moments: `VarianceLawHistory.moments`.
+
+    Returns:
+        The figure; inactive latents are hatched, and dashed over training.
+    """
+    law = moments["var_mu"] + moments["mean_mu"] ** 2 + moments["mean_var"]
+    inactive = moments["inactive"][-1]
+    # Active ones first, those that say most before the others.
+    order = np.lexsort((moments["mean_var"][-1], inactive))
+    blue, red, *_ = colors()
+    with style():
+        figure = Figure(figsize=(10, 3.6))
+        left, right = figure.subplots(1, 2)
+        for latent in order:
+            dashed = bool(inactive[latent])
+            left.plot(
+                law[:, latent],
+                color=red if dashed else blue,
+                linestyle="--" if dashed else "-",
+                linewidth=1.0,
+                alpha=0.6,
+            )
+        left.plot(law.mean(axis=1), color="black", linewidth=2, label="mean over latents")
+        left.axhline(1, color="0.5", linestyle=":")
+        left.set_xlabel("epoch")
+        left.set_ylabel("E[mu²] + E[sigma²]")
+        left.set_ylim(0, max(2.0, law[1:].max() * 1.05))
+        left.set_title("over training (dashed: inactive at its end)")
+        left.legend()
+        last = {name: values[-1][order] for name, values in moments.items()}
+        place = np.arange(len(order))
+        hatches = ["///" if idle else "" for idle in last["inactive"]]
+        right.bar(
+            place, last["mean_var"], color=red, hatch=hatches, edgecolor="white", label="E[sigma²]"
+        )
+        square = last["var_mu"] + last["mean_mu"] ** 2
+        right.bar(place, square, bottom=last["mean_var"], color=blue, label="E[mu²]")
+        right.axhline(1, color="0.5", linestyle=":")
+        right.set_xlabel("latent, most active first")
+        right.set_ylabel("share of the law")
+        right.set_title(f"after training ({inactive.sum()} of {len(order)} inactive, hatched)")
+        right.set_ylim(0, 1.45)
+        right.legend(loc="upper center", ncols=2)
+    return figure

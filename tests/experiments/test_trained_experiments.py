@@ -1,0 +1,211 @@
+"""The experiments that train, at the smallest size that still does what they do."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import tiny_pipeline
+
+from balancing_vae.experiments import balancing as balancing_module
+from balancing_vae.experiments import fig4 as fig4_module
+from balancing_vae.experiments.balancing import balancing
+from balancing_vae.experiments.balancing import compare_balancings
+from balancing_vae.experiments.balancing import draw_balancing
+from balancing_vae.experiments.faces import draw_faces
+from balancing_vae.experiments.faces import faces
+from balancing_vae.experiments.fig4 import draw_fig4
+from balancing_vae.experiments.fig4 import fig4
+from balancing_vae.experiments.fig4 import slope_and_correlation
+from balancing_vae.experiments.fig4_networks import KINDS
+from balancing_vae.experiments.fig4_networks import build
+from balancing_vae.experiments.fig4_networks import fig4_networks
+from balancing_vae.experiments.latent_space import draw_nearest_distances
+from balancing_vae.experiments.latent_space import interpolations
+from balancing_vae.experiments.latent_space import nearest_training_images
+from balancing_vae.experiments.latent_space import traversals
+from balancing_vae.experiments.normalization import compare_normalizations
+from balancing_vae.experiments.normalization import draw_normalization
+from balancing_vae.experiments.normalization import normalization
+from balancing_vae.experiments.normalization import rescalings
+from balancing_vae.experiments.variance_law import VarianceLawHistory
+from balancing_vae.experiments.variance_law import draw_variance_law
+from balancing_vae.fid.pixels import Pixels
+from balancing_vae.moments import variance_law
+from balancing_vae.normalization import LatentNormalization
+
+
+def test_figure_4_has_enough_networks_and_each_can_be_built():
+    for shape, count in (((8, 8, 1), 24), ((32, 32, 3), 8), ((24, 24, 1), 6)):
+        networks = fig4_networks(shape)
+        assert len(networks) == count
+        if shape[0] != 24:
+            assert {network["kind"] for network in networks} == set(KINDS)
+    for network in (n for n in fig4_networks((8, 8, 1)) if n["latent_dim"] == 4):
+        encoder, decoder = build(**network, image_shape=(8, 8, 1))
+        assert decoder.output_shape == (None, 8, 8, 1)
+        assert encoder.output_shape == [(None, 4), (None, 4)]
+
+
+def test_figure_4_trains_measures_and_goes_on(tmp_path, monkeypatch, digits):
+    networks = [("dense", {"width": 4, "depth": 1}, 2), ("iterative", {"steps": 2, "width": 4}, 4)]
+    chosen = [dict(zip(("kind", "sizes", "latent_dim"), n, strict=True)) for n in networks]
+    monkeypatch.setattr(fig4_module, "fig4_networks", lambda shape: chosen)
+    monkeypatch.setattr(fig4_module, "STEPS", {"smoke": 3, "full": 6})
+    monkeypatch.setattr(fig4_module, "BATCH_SIZE", 8)
+    path = tmp_path / "rows.json"
+    rows = fig4({"digits": (digits, digits[:20])}, path, smoke=True)
+    assert [row["kind"] for row in rows] == ["dense", "iterative"]
+    for row in rows:
+        # Hardly trained networks give nearly the same image for every input.
+        assert 0 < row["variance_loss"] < row["mse"]
+        assert row["steps"] == 3 and row["parameters"] > 0
+    stamp = path.stat().st_mtime_ns
+    assert fig4({"digits": (digits, digits[:20])}, path, smoke=True) == rows
+    assert path.stat().st_mtime_ns == stamp
+    draw_fig4(rows)
+
+
+def test_slope_and_correlation_of_a_line():
+    rows = [{"mse": x, "variance_loss": 0.5 * x + 1} for x in (0.1, 0.2, 0.4)]
+    slope, correlation = slope_and_correlation(rows)
+    assert (slope, correlation) == (pytest.approx(0.5), pytest.approx(1))
+
+
+def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
+    tmp_path, monkeypatch, digits
+):
+    monkeypatch.setattr(balancing_module, "STRATEGIES", {"0.3": {"name": "fixed", "gamma": 0.3}})
+    monkeypatch.setattr(balancing_module, "BATCH_SIZE", 8)
+    network = {"name": "dense", "width": 4, "depth": 1}
+    monkeypatch.setattr(balancing_module, "NETWORK", network)
+    (row,) = balancing(digits, digits[:20], tmp_path / "rows.json", epochs=2, seeds=(1,))
+    assert row["seconds_per_step"] > 0
+    curves = row["curves"]
+    np.testing.assert_allclose(curves["gamma"], [0.3, 0.3], rtol=1e-6)
+    expected = 64 * (0.5 + np.log(curves["val_mse"]) / 2 + 0.91893) + np.array(curves["val_kl"])
+    np.testing.assert_allclose(curves["val_bound"], expected, rtol=1e-6)
+
+
+def test_balancings_are_compared_over_seeds():
+    def row(balancing, seed, bounds, gamma):
+        curves = {"mse": [0.04] * 3, "val_mse": [0.05] * 3, "val_kl": [9.0] * 3}
+        curves |= {"gamma": [gamma] * 3, "val_bound": bounds}
+        return {"balancing": balancing, "seed": seed, "curves": curves, "seconds_per_step": 0.002}
+
+    rows = [
+        row("computed", 0, [5.0, 0.4, 0.0], 0.2),
+        row("computed", 1, [5.0, 2.0, 0.5], 0.2),
+        row("fixed", 0, [5.0, 3.0, 2.0], 0.4),
+    ]
+    first, second = compare_balancings(rows)
+    assert first["bound"] == 0.25 and first["gamma²/mse"] == pytest.approx(1)
+    # The goal is 1 above the mean of both seeds' best: 1.25, reached in epochs 2 and 3.
+    assert first["epochs to the goal"] == 2.5
+    assert first["± over seeds"] == pytest.approx(np.sqrt(0.125))
+    assert second["gamma²/mse"] == pytest.approx(4)
+    assert second["epochs to the goal"] is None and second["± over seeds"] is None
+    draw_balancing(rows)
+
+
+def test_the_variance_law_is_recorded_at_each_epoch(digits):
+    vae = tiny_pipeline()
+    law = VarianceLawHistory(digits, batch_size=16)
+    vae.stage1.fit(digits, epochs=2, batch_size=8, verbose=0, callbacks=[law])
+    mu, sigma = vae.encode(digits)
+    expected = variance_law(mu, sigma)
+    last = {name: values[-1] for name, values in law.moments.items()}
+    assert {len(values) for values in law.moments.values()} == {3}
+    np.testing.assert_allclose(last["var_mu"] + last["mean_var"], expected, rtol=1e-4)
+    np.testing.assert_allclose(last["mean_mu"], mu.mean(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(last["inactive"], sigma.mean(axis=0) > 0.8)
+    draw_variance_law(law.moments)
+
+
+def test_faces_come_from_the_same_draws(trained):
+    vae = trained
+    sheets = faces(vae, 11, seed=3)
+    np.testing.assert_array_equal(sheets["plain"], vae.generate(11, normalize=False, seed=3))
+    _, z = vae.generate(16, normalize=False, seed=3, return_latents=True)
+    normalized = vae.latent_normalization.apply(z, "second_stage", 8)
+    np.testing.assert_allclose(sheets["normalised"], vae.decode(normalized)[:11], atol=1e-5)
+    draw_faces(sheets, columns=4)
+    with pytest.raises(ValueError, match="fit_normalization"):
+        faces(tiny_pipeline())
+
+
+def test_normalisations_are_measured_from_the_same_draws(trained, digits, tmp_path, monkeypatch):
+    path = tmp_path / "rows.json"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.warns(UserWarning, match="biased upwards"):
+        rows = normalization(
+            trained,
+            digits[:24],
+            digits[24:],
+            Pixels(),
+            "ttur",
+            path,
+            samples=(16, 24),
+            seeds=(0, 1),
+        )
+    assert len(rows) == 6 * 2 * 2 * 2
+    assert {row["distance"] for row in rows} == {"FD(pixels)"}
+    values = {(r["rescaling"], r["noise"], r["samples"], r["seed"]): r["value"] for r in rows}
+    assert len(set(values.values())) > 24
+    lines = compare_normalizations(rows)
+    assert len(lines) == 12 and list(lines[0])[2:] == ["16 samples", "24 samples"]
+    draw_normalization(rows)
+    assert json.loads(path.read_text()) == rows
+
+
+def test_rescalings_reach_their_targets(trained, digits):
+    ways = rescalings(trained, digits)
+    z = 5 + 3 * np.random.default_rng(0).standard_normal((20, 4))
+    target = np.sqrt(variance_law(*trained.encode(digits)).mean())
+    assert ways["none"](z) is z
+    assert ways["whole sample"](z).std(axis=0).mean() == pytest.approx(target)
+    for batch in np.split(ways["each batch"](z), (8, 16)):
+        assert batch.std(axis=0).mean() == pytest.approx(target)
+    assert len(ways["each batch"](z)) == 20
+    mu, sigma = trained.encode(digits)
+    fitted = LatentNormalization.fit(mu, sigma, trained.reconstruct_latents(mu), "reference")
+    np.testing.assert_array_equal(ways["program"](z), fitted.apply(z, "second_stage", 8))
+
+
+def test_interpolations_begin_and_end_at_reconstructions(trained, digits):
+    rows = interpolations(trained, digits[:2], digits[2:4], steps=5)
+    assert len(rows) == 2
+    mu, _ = trained.encode(digits[:4])
+    ends = trained.decode(mu)
+    for i, images in enumerate(rows.values()):
+        assert images.shape == (7, 8, 8, 1)
+        np.testing.assert_allclose(images[0], digits[i] / 255, atol=1e-6)
+        np.testing.assert_allclose(images[1], ends[i], atol=1e-5)
+        np.testing.assert_allclose(images[5], ends[2 + i], atol=1e-5)
+    with pytest.raises(ValueError, match="1 starts and 2 ends"):
+        interpolations(trained, digits[:1], digits[:2])
+
+
+def test_traversals_move_one_latent_and_name_an_inactive_one(trained, digits):
+    rows = traversals(trained, digits, count=2, steps=3, reach=2)
+    mu, sigma = trained.encode(digits)
+    order = np.argsort(sigma.mean(axis=0))
+    idle = sigma.mean(axis=0).max() > 0.8
+    for latent, (title, images) in zip(
+        (order[0], order[-1] if idle else order[1]), rows.items(), strict=True
+    ):
+        assert title.startswith(f"latent {latent} ")
+        assert ("inactive" in title) == (sigma[:, latent].mean() > 0.8)
+        z = mu[:1].repeat(3, axis=0)
+        z[:, latent] = (-2, 0, 2)
+        np.testing.assert_allclose(images, trained.decode(z), atol=1e-5)
+
+
+def test_a_memorising_model_is_found_out(trained, digits):
+    train, test = digits[:30], digits[30:]
+    copies = train[[4, 7]] / np.float32(255)
+    rows, distances = nearest_training_images(trained, copies, train, test)
+    np.testing.assert_array_equal(rows["nearest training image"], copies)
+    assert distances["samples"].max() == pytest.approx(0, abs=1e-4)
+    expected = np.sqrt(((test[0] / 255 - train / 255) ** 2).mean(axis=(1, 2, 3))).min()
+    assert distances["test images"][0] == pytest.approx(expected, rel=1e-4)
+    draw_nearest_distances(distances)
