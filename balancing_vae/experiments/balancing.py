@@ -140,7 +140,8 @@ def draw_balancing(rows: list[dict]) -> Figure:
             axis.set_ylabel(label)
             if key in ("val_mse", "gamma"):
                 axis.set_yscale("log")
-        axes[0, 0].legend(ncols=2)
+        names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(*names, loc="outside right upper")
         figure.suptitle("test images; gamma: training. Lines: mean over seeds, bands: their range")
     return figure
 
