@@ -15,8 +15,10 @@ _HOMES = {
     "Config": "config",
     "GammaBalancing": "callbacks",
     "ComputedGamma": "balancing",
+    "FixedBeta": "balancing",
     "FixedGamma": "balancing",
     "LearnedGamma": "balancing",
+    "WarmUpBeta": "balancing",
     "update_running_mse": "balancing.rule",
 }
 

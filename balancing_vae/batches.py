@@ -53,7 +53,7 @@ class EpochBatches(FileOrderBatches):
     Args:
         arrays: One array [N, ...], or a tuple of several that are shuffled together.
         batch_size: Rows per batch, at most N.
-        seed: Seed of the order.
+        seed: Seed of the order; None leaves the rows in the order of the arrays.
 
     Example:
         ```python
@@ -62,14 +62,17 @@ class EpochBatches(FileOrderBatches):
         ```
     """
 
-    def __init__(self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, seed: int):
+    def __init__(
+        self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, seed: int | None
+    ):
         super().__init__(arrays, batch_size)
         self.seed = seed
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Put the rows in the order of an epoch, counted from 0."""
-        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.order))
+        if self.seed is not None:
+            self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.order))
 
     def follow_epochs(self) -> keras.callbacks.Callback:
         """Return a callback that calls `set_epoch` before each epoch.

@@ -65,7 +65,7 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
     if x.shape[1:] != tuple(image_shape):
         raise ValueError(
             f"{name} has images of {x.shape[1]}x{x.shape[2]}, the model was made for "
-            f"{image_shape[0]}x{image_shape[1]}; resize the images, or make a model with "
+            f"{image_shape[0]}x{image_shape[1]}; resize or pad the images, or make a model with "
             f"image_shape={x.shape[1:]}."
         )
     if x.dtype == np.uint8:

@@ -1,5 +1,7 @@
 """The learning rate over the epochs."""
 
+from collections.abc import Sequence
+
 import keras
 
 
@@ -41,3 +43,42 @@ def learning_rate_schedule(
     return keras.callbacks.LearningRateScheduler(
         lambda epoch: stepped_learning_rate(epoch, lr, lr_fac, lr_epochs)
     )
+
+
+class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
+    """Keras's rule for a loss that falls no more, and a resumed training goes on with it.
+
+    The rate is multiplied by a factor when the monitor has not fallen by 1e-4 for some
+    epochs. What the rule has seen before a resume is in the history: it sees that again.
+
+    Args:
+        lr: Learning rate of the first epoch.
+        factor: Factor of each reduction, in (0, 1).
+        patience: Epochs without a fall.
+        monitor: The log that should fall.
+        past: Rows of the epochs that were trained before, with `epoch` (from 1) and the logs.
+
+    Example:
+        ```python
+        model.fit(x, validation_data=x_val, callbacks=[PlateauSchedule(5e-4, 0.5, 5)])
+        ```
+    """
+
+    def __init__(
+        self,
+        lr: float,
+        factor: float,
+        patience: int,
+        monitor: str = "val_loss",
+        past: Sequence[dict] = (),
+    ):
+        super().__init__(monitor, factor, patience, mode="min", min_delta=1e-4)
+        self.lr = lr
+        self.past = past
+
+    def on_train_begin(self, logs=None):
+        """Start from the first rate and go through what has been."""
+        super().on_train_begin(logs)
+        self.model.optimizer.learning_rate = self.lr
+        for row in self.past:
+            self.on_epoch_end(row["epoch"] - 1, dict(row))

@@ -1,11 +1,15 @@
 """The Keras model of one stage: encoder, decoder, objective and balancing strategy."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from balancing_vae.backend import check_compile_arguments
+from balancing_vae.autoencoder import Autoencoder
+from balancing_vae.autoencoder import as_intensities
 from balancing_vae.balancing import BalancingStrategy
 from balancing_vae.balancing import ComputedGamma
+from balancing_vae.balancing import build_strategy
+from balancing_vae.config import Config
 from balancing_vae.distribution import mean_over_replicas
 from balancing_vae.distribution import replica_count
 from balancing_vae.distribution import standard_noise
@@ -19,19 +23,20 @@ from balancing_vae.objectives import mean_squared_error
 LIKELIHOODS = ("gaussian", "bernoulli")
 
 
-class VAE(keras.Model):
+class VAE(Autoencoder):
     """A variational autoencoder that balances reconstruction error against KL by itself.
 
         loss = k KL + sum( ((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893 ),
 
     both summed over an image and averaged over the batch. `gamma` comes from the
     balancing strategy, inside the compiled step: `fit` balances whatever
-    `steps_per_execution` and jit setting it runs with. The logs hold `loss`, `kl`,
-    `reconstruction` (the second term), `mse`, `gamma` and `beta` = k gamma^2, the
-    effective weight of KL beside a sum of squares / 2. Source: the original program.
+    `steps_per_execution` and jit setting it runs with; so does what a strategy makes of
+    `k` (see `WarmUpBeta`). The logs hold `loss`, `kl`, `reconstruction` (the second
+    term), `mse`, `gamma` and `beta` = k gamma^2, the effective weight of KL beside a sum
+    of squares / 2. Source: the original program.
 
     With the likelihood "bernoulli", the second term is the cross-entropy instead (see
-    `bernoulli_nll`). Gamma has no part in it: the strategy stands still, and beta is `k`.
+    `bernoulli_nll`). Gamma has no part in it: it stands still, and beta is `k`.
 
     Images go in as uint8 or as floats in [0, 1], alone or with the noise of the sampling:
     `fit(x)` or `fit((x, noise))`.
@@ -42,14 +47,15 @@ class VAE(keras.Model):
             in an iterative encoder what was drawn decides the posterior of later steps.
         decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
         balancing: The strategy that decides gamma; computed gamma by default.
-        kl_weight: `k`, positive; (2 D / L)^2 by default, as in the original program.
+        kl_weight: `k`, positive; the strategy's by default, or else (2 D / L)^2, as in the
+            original program.
         seed: Seed of the sampling's noise where none is given.
         likelihood: "gaussian" or "bernoulli": what the decoder's output is the mean of.
         **kwargs: What every Keras model takes.
 
     Raises:
-        ValueError: Encoder and decoder do not fit each other, or there is no such
-            likelihood.
+        ValueError: Encoder and decoder do not fit each other, there is no such
+            likelihood, or both `kl_weight` and the strategy decide KL's weight.
 
     Example:
         ```python
@@ -58,6 +64,12 @@ class VAE(keras.Model):
         vae.fit(images, epochs=10)
         ```
     """
+
+    term_names = ("kl", "reconstruction", "mse")
+    # The loss moves with gamma, so that those of two epochs cannot be compared.
+    monitor = "mse"
+    heads = ("mu", "log_sigma")
+    has_prior = True
 
     def __init__(
         self,
@@ -69,37 +81,71 @@ class VAE(keras.Model):
         likelihood: str = "gaussian",
         **kwargs,
     ):
-        # Under mixed precision the targets of the likelihood keep all their digits.
-        super().__init__(autocast=False, **kwargs)
-        check_shapes(encoder, decoder)
+        super().__init__(encoder, decoder, seed, **kwargs)
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}.")
-        self.encoder = encoder
-        self.decoder = decoder
         self.balancing = ComputedGamma() if balancing is None else balancing
-        self.kl_weight = self.default_kl_weight() if kl_weight is None else kl_weight
+        self.kl_weight = self._choose_kl_weight(kl_weight)
         self.likelihood = likelihood
         if likelihood == "bernoulli":
-            # A learned gamma would get no gradient.
+            # A learned gamma would get no gradient, a computed one stands still.
             self.balancing.trainable = False
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.trained_epochs = 0
-        self.kl_tracker = keras.metrics.Mean(name="kl")
-        self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction")
-        self.mse_tracker = keras.metrics.Mean(name="mse")
         self.gamma_tracker = Latest(name="gamma")
         self.beta_tracker = Latest(name="beta")
-        self.built = True
 
-    @property
-    def latent_dim(self) -> int:
-        """Number of latents."""
-        return self.decoder.input_shape[-1]
+    @classmethod
+    def from_hyperparameters(
+        cls, config: Config, encoder: keras.Model, decoder: keras.Model, **arguments
+    ) -> "VAE":
+        """Make the first stage that a config describes, with its strategy and likelihood.
+
+        Args:
+            config: The hyperparameters.
+            encoder: The encoder.
+            decoder: The decoder.
+            **arguments: What a subclass takes besides.
+
+        Returns:
+            The model, not compiled.
+
+        Raises:
+            ValueError: There is no such strategy, or it does not fit the other settings.
+        """
+        return cls(
+            encoder,
+            decoder,
+            build_strategy(**config.balancing),
+            config.kl_weight,
+            config.seed,
+            config.likelihood,
+            name="stage1",
+            **arguments,
+        )
 
     def default_kl_weight(self) -> float:
         """Return (2 D / L)^2 for images of side D and L latents."""
         side = self.decoder.output_shape[1]
         return (2 * side / self.latent_dim) ** 2
+
+    def describe(self) -> str:
+        """Return the likelihood, gamma with its strategy, and the weight of KL."""
+        gamma = float(ops.convert_to_numpy(self.balancing.gamma))
+        return (
+            f"kl_weight {self.kl_weight:g}; {self.likelihood}, "
+            f"gamma {gamma:.4g} ({self.balancing.name})"
+        )
+
+    def posterior(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Encode one batch.
+
+        Args:
+            images: Float32 [B, D, D, C] in [0, 1].
+
+        Returns:
+            `mu` and `sigma`, float32 [B, L] each.
+        """
+        mu, log_sigma = self.encoder.predict_on_batch(images)
+        return mu, np.exp(log_sigma)
 
     def observe(self, inputs):
         """Split `inputs` into what is to be reconstructed and the noise, if it is given.
@@ -112,9 +158,7 @@ class VAE(keras.Model):
             Images as float [B, D, D, C] in [0, 1], and the noise or None.
         """
         images, noise = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
-        if keras.backend.standardize_dtype(images.dtype) == "uint8":
-            images = ops.cast(images, "float32") / 255.0
-        return images, noise
+        return as_intensities(images), noise
 
     def call(self, inputs, training=None):
         """Encode, sample and decode.
@@ -141,26 +185,14 @@ class VAE(keras.Model):
             "reconstruction": self.decoder(z, training=training),
         }
 
-    def compile(self, *args, **kwargs):
-        """Configure training; takes what `keras.Model.compile` takes, the loss is fixed.
-
-        Raises:
-            ValueError: The backend does not support `steps_per_execution` or
-                `jit_compile` as given.
-        """
-        check_compile_arguments(**kwargs)
-        super().compile(*args, **kwargs)
-
     def fit(self, *args, **kwargs):
         """Train; takes and returns what `keras.Model.fit` does."""
         try:
-            history = super().fit(*args, **kwargs)
+            return super().fit(*args, **kwargs)
         except BaseException:
             # Keras calls no `on_train_end` then, and a frozen gamma would stay frozen.
             self.balancing.restore_rate()
             raise
-        self.trained_epochs += len(history.epoch)
-        return history
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of one batch and, in training, let the strategy update gamma.
@@ -176,20 +208,28 @@ class VAE(keras.Model):
             else bernoulli_nll(target, x_hat)
         )
         mse = mean_squared_error(target, ops.stop_gradient(x_hat))
-        if training and gaussian:
+        kl_weight = self.kl_weight * self.balancing.kl_factor
+        if training:
             self.balancing.update(mean_over_replicas(mse))
-        # Weighed by the batch, like Keras's own mean of the loss: an evaluation's last
-        # batch may be smaller than the others.
-        count = ops.shape(y_pred["target"])[0]
-        self.kl_tracker.update_state(kl, sample_weight=count)
-        self.reconstruction_tracker.update_state(reconstruction, sample_weight=count)
-        self.mse_tracker.update_state(mse, sample_weight=count)
+        terms = (("kl", kl), ("reconstruction", reconstruction), ("mse", mse))
+        self.track(terms, target)
         new_gamma = ops.stop_gradient(self.balancing.gamma)
         self.gamma_tracker.update_state(new_gamma)
-        beta = self.kl_weight * (ops.square(new_gamma) if gaussian else 1.0)
-        self.beta_tracker.update_state(beta)
+        beta = self.kl_weight * self.balancing.kl_factor
+        self.beta_tracker.update_state(beta * ops.square(new_gamma) if gaussian else beta)
         # Keras adds up the gradients of all replicas, and takes this back in the logs.
-        return (self.kl_weight * kl + reconstruction) / replica_count()
+        return (kl_weight * kl + reconstruction) / replica_count()
+
+    def _choose_kl_weight(self, given: float | None) -> float:
+        decided = self.balancing.kl_weight
+        if given is not None and decided is not None:
+            raise ValueError(
+                f"{type(self.balancing).__name__} decides the weight of KL, {decided:g}, and "
+                f"kl_weight={given:g} would, too; leave kl_weight out (None)."
+            )
+        if given is None:
+            given = decided
+        return self.default_kl_weight() if given is None else given
 
 
 class LatentVAE(VAE):
@@ -228,33 +268,3 @@ class LatentVAE(VAE):
             noise_z = standard_noise(ops.shape(mu), self.seed_generator)
             noise_u = None
         return mu + sigma * noise_z, noise_u
-
-
-def check_shapes(encoder: keras.Model, decoder: keras.Model) -> None:
-    """Refuse an encoder and a decoder that do not fit each other.
-
-    Args:
-        encoder: From targets, alone or with noise, to `mu` and `log_sigma`.
-        decoder: From latents back to targets.
-
-    Raises:
-        ValueError: The encoder has not two outputs of one shape, or the decoder's input
-            or output does not fit it.
-    """
-    heads = encoder.output_shape
-    if not isinstance(heads, (list, tuple)) or len(heads) != 2 or heads[0] != heads[1]:
-        raise ValueError(
-            "The encoder must have two outputs of one shape, mu and log_sigma; "
-            f"got outputs of shape {heads}."
-        )
-    if decoder.input_shape != heads[0]:
-        raise ValueError(
-            f"The decoder takes latents of shape {decoder.input_shape}, but the encoder "
-            f"gives {heads[0]}; make both of one latent size."
-        )
-    targets = tuple(encoder.inputs[0].shape)
-    if decoder.output_shape != targets:
-        raise ValueError(
-            f"The decoder gives {decoder.output_shape}, but the encoder takes {targets}; "
-            "make both of one image shape."
-        )

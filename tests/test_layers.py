@@ -1,4 +1,4 @@
-"""Zero-debiased batch normalisation, residual blocks, sampling."""
+"""Batch normalisation of either original, residual blocks, sampling."""
 
 import keras
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 from conftest import numbers
 from keras import ops
 
+from balancing_vae.layers.batch_normalization import UnbiasedBatchNormalization
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 from balancing_vae.layers.batch_normalization import moments
 from balancing_vae.layers.batch_normalization import normalize_batch
@@ -52,6 +53,30 @@ def test_variance_is_the_populations():
     layer = ZeroDebiasedBatchNormalization()
     layer(np.array([[1.0], [3.0]], "float32"), training=True)
     np.testing.assert_allclose(numbers(layer.moving_variance), [1.0], rtol=2e-5)
+
+
+def test_unbiased_batch_normalization_moves_by_the_unbiased_variance():
+    layer = UnbiasedBatchNormalization()
+    mean, variance = np.zeros(2), np.ones(2)
+    for batch in batches(3):
+        y = numbers(layer(batch, training=True))
+        axes = (0, 1, 2)
+        np.testing.assert_allclose(
+            y, (batch - batch.mean(axes)) / np.sqrt(batch.var(axes) + 1e-3), atol=1e-5
+        )
+        mean = 0.99 * mean + 0.01 * batch.mean(axes)
+        variance = 0.99 * variance + 0.01 * batch.var(axes, ddof=1)  # n - 1 = 53
+        np.testing.assert_allclose(numbers(layer.moving_mean), mean, rtol=1e-5)
+        np.testing.assert_allclose(numbers(layer.moving_variance), variance, rtol=1e-5)
+    x = batches(1)[0]
+    expected = (x - mean) / np.sqrt(variance + 1e-3)
+    np.testing.assert_allclose(numbers(layer(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_unbiased_batch_normalization_of_a_single_element_is_finite():
+    layer = UnbiasedBatchNormalization()
+    layer(np.array([[5.0]], "float32"), training=True)
+    np.testing.assert_allclose(numbers(layer.moving_variance), [0.99], rtol=1e-6)
 
 
 def test_kerass_own_batch_normalization_is_off_by_a_factor_of_a_thousand():

@@ -1,18 +1,26 @@
 """Balancing strategies: how reconstruction error is weighed against KL divergence."""
 
+from balancing_vae.balancing.beta import FixedBeta
 from balancing_vae.balancing.computed import ComputedGamma
 from balancing_vae.balancing.fixed import FixedGamma
 from balancing_vae.balancing.learned import LearnedGamma
 from balancing_vae.balancing.strategy import BalancingStrategy
+from balancing_vae.balancing.warm_up import WarmUpBeta
 
-STRATEGIES = {"computed": ComputedGamma, "fixed": FixedGamma, "learned": LearnedGamma}
+STRATEGIES = {
+    "beta": FixedBeta,
+    "computed": ComputedGamma,
+    "fixed": FixedGamma,
+    "learned": LearnedGamma,
+    "warm_up": WarmUpBeta,
+}
 
 
 def build_strategy(name: str, **arguments) -> BalancingStrategy:
     """Build a balancing strategy by its name.
 
     Args:
-        name: "computed", "fixed" or "learned".
+        name: "computed", "learned", "fixed", "beta" or "warm_up".
         **arguments: What the strategy's class takes, such as `gamma=0.1` for "fixed".
 
     Returns:
@@ -29,6 +37,6 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
     if name not in STRATEGIES:
         raise ValueError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
     try:
-        return STRATEGIES[name](**arguments)
+        return STRATEGIES[name](name=name, **arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Balancing {name!r} does not take {arguments}: {error}") from error

@@ -47,7 +47,12 @@ class ComputedGamma(BalancingStrategy):
         return ops.sqrt(ops.convert_to_tensor(self.running_mse))
 
     def update(self, mse) -> None:
-        """Move the running estimate towards `mse`, downwards only."""
+        """Move the running estimate towards `mse`, downwards only, unless frozen.
+
+        Like batch normalisation, the strategy stands still while it is not `trainable`.
+        """
+        if not self.trainable:
+            return
         running_mse = ops.convert_to_tensor(self.running_mse)
         rate = ops.convert_to_tensor(self.rate)
         self.running_mse.assign(update_running_mse(running_mse, mse, rate))

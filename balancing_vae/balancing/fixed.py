@@ -1,4 +1,4 @@
-"""Fixed gamma: a constant balance, as in a beta-VAE."""
+"""Fixed gamma: a constant standard deviation of the decoder."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from balancing_vae.balancing.strategy import BalancingStrategy
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class FixedGamma(BalancingStrategy):
-    """Gamma is a constant. A VAE with loss sum of squares / 2 + beta KL has gamma^2 = beta.
+    """Gamma is a constant. The weight of KL beside a sum of squares / 2 is kl_weight gamma^2.
 
     Args:
         gamma: The constant, positive.

@@ -1,6 +1,7 @@
 """What several subcommands' parsers share."""
 
 import argparse
+import json
 from pathlib import Path
 
 
@@ -37,6 +38,32 @@ def add_images_out(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def add_set_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`, which changes any hyperparameter of a preset.
+
+    Args:
+        parser: The subcommand's parser.
+    """
+    parser.add_argument(
+        "--set",
+        type=_parse_change,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set any field of Config, the value as JSON; may be repeated",
+    )
+
+
+def _parse_change(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as latent_dim=32")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value  # a word, such as bernoulli
 
 
 def _indent(text: str) -> str:

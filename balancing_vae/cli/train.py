@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import add_set_argument
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
@@ -17,6 +18,8 @@ EXAMPLE = """
 balancing-vae train --preset digits --out runs/digits
 balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10
 balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10 --resume
+balancing-vae train --preset digits --set balancing='{"name": "beta", "beta": 4}' --out runs/beta
+balancing-vae train --preset digits --set likelihood=bernoulli --out runs/cross-entropy
 """
 
 
@@ -52,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=0.0,
         help="least time between two saved epochs (0: each epoch is saved)",
     )
+    add_set_argument(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
     parser.add_argument(
         "--deterministic",
@@ -76,11 +80,11 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.presets import preset_config
     from balancing_vae.storage.run import open_run
 
-    changes = {
+    changes = dict(options.set) | {
         name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
     }
     changes |= preparation_changes(options.data, options.preset)
-    config = preset_config(options.preset, seed=options.seed, **changes)
+    config = preset_config(options.preset, **{"seed": options.seed, **changes})
     x = open_split(options.data, options.preset, "train")
     x_val = open_split(options.data, options.preset, "val")
     with StopOnSignal() as stop, data_parallel(options.devices):

@@ -1,4 +1,4 @@
-"""Batch normalisation with zero-debiased moving averages, as in the original program."""
+"""Batch normalisation with the moving averages of the original programs."""
 
 import keras
 from keras import ops
@@ -7,8 +7,70 @@ from balancing_vae.distribution import mean_over_replicas
 from balancing_vae.distribution import replica_count
 
 
+class _BatchNormalization(keras.layers.Layer):
+    """Batch normalisation over all axes but the last; how statistics move is a subclass's.
+
+    Args:
+        epsilon: Added to the variance before the root, positive.
+        synchronized: Whether TensorFlow's replicas normalise by the statistics of the whole
+            batch, not each by those of its own rows. JAX's devices always do.
+        **kwargs: What every Keras layer takes.
+    """
+
+    def __init__(self, epsilon: float, synchronized: bool, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.synchronized = synchronized
+
+    def build(self, input_shape):
+        """Make scale, shift and statistics, one of each per channel."""
+        shape = (input_shape[-1],)
+        self.gamma = self._add_float32("gamma", "ones", shape, trainable=True)
+        self.beta = self._add_float32("beta", "zeros", shape, trainable=True)
+        self.moving_mean = self._add_float32("moving_mean", "zeros", shape)
+        self.moving_variance = self._add_float32("moving_variance", "ones", shape)
+
+    def call(self, x, training: bool = False):
+        """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
+        gamma, beta = (ops.convert_to_tensor(weight) for weight in (self.gamma, self.beta))
+        if not training:
+            return normalize(x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon)
+        y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon, self.synchronized)
+        count = ops.cast(ops.size(x), "float32") / x.shape[-1]
+        if self.synchronized:
+            count = count * replica_count()
+        self.update(ops.stop_gradient(mean), ops.stop_gradient(variance), count)
+        return y
+
+    def update(self, mean, variance, count):
+        """Move the statistics after a training step.
+
+        Args:
+            mean: Mean of the batch, float32 [C].
+            variance: Population variance of the batch, float32 [C].
+            count: Elements per channel that they were taken over, float32 scalar.
+        """
+        raise NotImplementedError("A subclass moves the statistics.")
+
+    def get_config(self):
+        """Return the arguments that make this layer again."""
+        config = {"epsilon": self.epsilon, "synchronized": self.synchronized}
+        return {**super().get_config(), **config}
+
+    def _add_float32(self, name: str, initializer: str, shape: tuple[int, ...], trainable=False):
+        # In float32 whatever the precision of the activations.
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            trainable=trainable,
+            dtype="float32",
+            autocast=False,
+            name=name,
+        )
+
+
 @keras.saving.register_keras_serializable("balancing_vae")
-class ZeroDebiasedBatchNormalization(keras.layers.Layer):
+class ZeroDebiasedBatchNormalization(_BatchNormalization):
     """Batch normalisation whose moving statistics are right from the first step on.
 
     Statistics run over all axes but the last. Each training step does
@@ -43,45 +105,19 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
         synchronized: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(epsilon, synchronized, **kwargs)
         self.decay = decay
-        self.epsilon = epsilon
-        self.synchronized = synchronized
 
     def build(self, input_shape):
-        """Make scale, shift and statistics, one of each per channel."""
+        """Make scale, shift and statistics, the biased ones and the count of steps too."""
+        super().build(input_shape)
         shape = (input_shape[-1],)
+        self.biased_mean = self._add_float32("biased_mean", "zeros", shape)
+        self.biased_variance = self._add_float32("biased_variance", "zeros", shape)
+        self.step = self._add_float32("step", "zeros", ())
 
-        # All stay in float32 whatever the precision of the activations.
-        def weight(name, initializer, shape=shape, trainable=False):
-            return self.add_weight(
-                shape=shape,
-                initializer=initializer,
-                trainable=trainable,
-                dtype="float32",
-                autocast=False,
-                name=name,
-            )
-
-        self.gamma = weight("gamma", "ones", trainable=True)
-        self.beta = weight("beta", "zeros", trainable=True)
-
-        self.moving_mean = weight("moving_mean", "zeros")
-        self.moving_variance = weight("moving_variance", "ones")
-        self.biased_mean = weight("biased_mean", "zeros")
-        self.biased_variance = weight("biased_variance", "zeros")
-        self.step = weight("step", "zeros", shape=())
-
-    def call(self, x, training: bool = False):
-        """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
-        gamma, beta = (ops.convert_to_tensor(weight) for weight in (self.gamma, self.beta))
-        if not training:
-            return normalize(x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon)
-        y, mean, variance = normalize_batch(x, gamma, beta, self.epsilon, self.synchronized)
-        self._update_moving_statistics(mean, variance)
-        return y
-
-    def _update_moving_statistics(self, mean, variance):
+    def update(self, mean, variance, count):
+        """Move the zero-debiased averages."""
         # Written like TensorFlow 1 computes it: in float32, 1 - (1 - 0.999) is not 0.999.
         rate = ops.convert_to_tensor(1.0 - self.decay, dtype="float32")
         self.step.assign_add(1.0)
@@ -90,18 +126,57 @@ class ZeroDebiasedBatchNormalization(keras.layers.Layer):
             (mean, self.biased_mean, self.moving_mean),
             (variance, self.biased_variance, self.moving_variance),
         ):
-            batch = ops.stop_gradient(batch)
             biased.assign(biased + (batch - biased) * rate)
             moving.assign(biased / debias)
 
     def get_config(self):
         """Return the arguments that make this layer again."""
-        return {
-            **super().get_config(),
-            "decay": self.decay,
-            "epsilon": self.epsilon,
-            "synchronized": self.synchronized,
-        }
+        return {**super().get_config(), "decay": self.decay}
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class UnbiasedBatchNormalization(_BatchNormalization):
+    """Batch normalisation as Keras 2 did it on TensorFlow: Bessel's correction included.
+
+    A batch is normalised by its population variance s^2, but what moves the average is
+    the unbiased estimate: with n elements per channel,
+
+        moving_mean     <- m moving_mean     + (1 - m) mean
+        moving_variance <- m moving_variance + (1 - m) s^2 n / (n - 1)
+
+    Keras 3's `BatchNormalization` leaves out n / (n - 1). Source: the fused batch
+    normalisation of TensorFlow, which the program of Ghosh et al. 2020 trains with.
+
+    Args:
+        momentum: m, in [0, 1).
+        epsilon: Added to the variance before the root, positive.
+        **kwargs: What every Keras layer takes.
+
+    Example:
+        ```python
+        y = UnbiasedBatchNormalization()(x, training=True)
+        ```
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        synchronized: bool = False,
+        **kwargs,
+    ):
+        super().__init__(epsilon, synchronized, **kwargs)
+        self.momentum = momentum
+
+    def update(self, mean, variance, count):
+        """Move the averages."""
+        unbiased = variance * count / ops.maximum(count - 1.0, 1.0)
+        for batch, moving in ((mean, self.moving_mean), (unbiased, self.moving_variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+
+    def get_config(self):
+        """Return the arguments that make this layer again."""
+        return {**super().get_config(), "momentum": self.momentum}
 
 
 def synchronize_statistics(network: keras.Model) -> None:
@@ -116,7 +191,7 @@ def synchronize_statistics(network: keras.Model) -> None:
         ```
     """
     for layer in network.layers:
-        if isinstance(layer, ZeroDebiasedBatchNormalization):
+        if isinstance(layer, _BatchNormalization):
             layer.synchronized = True
 
 

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from balancing_vae.layers.singular_vector import StoresSingularVector
+
 
 def spectrally_normalize(kernel, u):
     """Divide a kernel by its spectral norm, estimated by one more power iteration.
@@ -38,30 +40,11 @@ def spectrally_normalize(kernel, u):
     return ops.cast(ops.reshape(matrix / norm, kernel.shape), kernel.dtype)
 
 
-class _StoresLeftVector:
-    """A layer with a kernel that keeps `u`, too. Stands before the Keras layer's class."""
-
-    def build(self, input_shape):
-        """Make kernel, bias and the left singular vector."""
-        super().build(input_shape)
-        *rows, _ = self.kernel.shape
-        self.u = self.add_weight(
-            shape=(math.prod(rows), 1),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
-            trainable=False,
-            dtype="float32",
-            autocast=False,
-            name="u",
-        )
-
-    # Keras's Conv2D and Dense save their kernel and bias only.
-    def save_own_variables(self, store):
-        """Save kernel, bias and the left singular vector."""
-        keras.layers.Layer.save_own_variables(self, store)
-
-    def load_own_variables(self, store):
-        """Load kernel, bias and the left singular vector."""
-        keras.layers.Layer.load_own_variables(self, store)
+class _StoresLeftVector(StoresSingularVector):
+    @staticmethod
+    def vector_shape(kernel_shape):
+        """Return [rows, 1]."""
+        return (math.prod(kernel_shape[:-1]), 1)
 
 
 @keras.saving.register_keras_serializable("balancing_vae")

@@ -4,6 +4,7 @@ from balancing_vae.networks import conv
 from balancing_vae.networks import dense
 from balancing_vae.networks import infogan
 from balancing_vae.networks import latent
+from balancing_vae.networks import rae
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
 from balancing_vae.networks.iterative import iterative_networks
@@ -18,6 +19,7 @@ __all__ = [
     "infogan",
     "iterative_networks",
     "latent",
+    "rae",
     "resnet",
     "wae",
 ]

@@ -5,10 +5,18 @@ import keras
 from balancing_vae.networks import conv
 from balancing_vae.networks import dense
 from balancing_vae.networks import infogan
+from balancing_vae.networks import rae
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
 
-NETWORKS = {"conv": conv, "dense": dense, "infogan": infogan, "resnet": resnet, "wae": wae}
+NETWORKS = {
+    "conv": conv,
+    "dense": dense,
+    "infogan": infogan,
+    "rae": rae,
+    "resnet": resnet,
+    "wae": wae,
+}
 
 
 def build_networks(

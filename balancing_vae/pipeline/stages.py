@@ -2,24 +2,25 @@
 
 import keras
 
+from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.backend import jit_compile_pays
 from balancing_vae.backend import steps_per_execution
 from balancing_vae.balancing import build_strategy
 from balancing_vae.config import Config
 from balancing_vae.layers.batch_normalization import synchronize_statistics
+from balancing_vae.models import build_model
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
 from balancing_vae.optimizer import Adam
 from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.seeding import seeded_initializers
-from balancing_vae.vae import VAE
 from balancing_vae.vae import LatentVAE
 
 
 def build_stages(
     config: Config, encoder: keras.Model | None = None, decoder: keras.Model | None = None
-) -> tuple[VAE, LatentVAE | None]:
+) -> tuple[Autoencoder, LatentVAE | None]:
     """Build and compile both stages, or the first alone where no sampler is the second.
 
     Args:
@@ -32,8 +33,8 @@ def build_stages(
         decides. The second is None unless the config's samplers name "second_stage".
 
     Raises:
-        ValueError: The network, or your own, does not fit the config's images; or there
-            is no such sampler.
+        ValueError: The network, or your own, does not fit the config's images or model; or
+            there is no such sampler, strategy or model.
 
     Example:
         ```python
@@ -46,15 +47,7 @@ def build_stages(
     with seeded_initializers(config.seed), layer_precision(config.precision):
         if encoder is None:
             encoder, decoder = build_networks(config.network, config.image_shape, config.latent_dim)
-        stage1 = VAE(
-            encoder,
-            decoder,
-            build_strategy(**config.balancing),
-            config.kl_weight,
-            seed=config.seed,
-            likelihood=config.likelihood,
-            name="stage1",
-        )
+        stage1 = build_model(config, encoder, decoder)
         sizes = (config.latent_dim, config.second_dim, config.second_depth)
         stage2 = (
             LatentVAE(
@@ -71,13 +64,13 @@ def build_stages(
     if config.synchronized_statistics:
         synchronize_statistics(encoder)
         synchronize_statistics(decoder)
-    _compile(stage1, config.lr, convolutional=True)
+    _compile(stage1, config.lr, config.adam_epsilon, convolutional=True)
     if stage2 is not None:
-        _compile(stage2, config.lr2, convolutional=False)
+        _compile(stage2, config.lr2, config.adam_epsilon, convolutional=False)
     return stage1, stage2
 
 
-def _check_shapes(config: Config, stage1: VAE) -> None:
+def _check_shapes(config: Config, stage1: Autoencoder) -> None:
     shapes = (tuple(stage1.encoder.input_shape[1:]), stage1.latent_dim)
     if shapes != (config.image_shape, config.latent_dim):
         raise ValueError(
@@ -86,11 +79,11 @@ def _check_shapes(config: Config, stage1: VAE) -> None:
         )
 
 
-def _compile(stage: VAE, lr: float, convolutional: bool) -> None:
+def _compile(stage: Autoencoder, lr: float, epsilon: float, convolutional: bool) -> None:
     jit_compile = jit_compile_pays(convolutional)
     steps = steps_per_execution(convolutional)
     # The optimizer is built at once: one that is not would lose its slots in a saved state.
-    stage.compile(Adam(lr), jit_compile=jit_compile, steps_per_execution=steps)
+    stage.compile(Adam(lr, epsilon), jit_compile=jit_compile, steps_per_execution=steps)
     stage.optimizer.build(stage.trainable_variables)
     for network in (stage.encoder, stage.decoder):
         network.jit_compile = jit_compile

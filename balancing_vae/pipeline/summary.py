@@ -1,7 +1,5 @@
 """A pipeline in a few lines: no weight, gamma or sampler is hidden."""
 
-import keras
-
 
 def summary(vae) -> str:
     """Return what a pipeline consists of and how far it is trained.
@@ -19,11 +17,9 @@ def summary(vae) -> str:
     }
     lines = [f"TwoStageVAE({config.preset or 'own config'}, images {config.image_shape})"]
     for name, stage in vae.stages.items():
-        gamma = float(keras.ops.convert_to_numpy(stage.balancing.gamma))
         lines.append(
             f"  stage {name[-1]}: {networks[name]}; {stage.latent_dim} latents; "
-            f"{stage.count_params():,} parameters; kl_weight {stage.kl_weight:g}; "
-            f"{stage.likelihood}, gamma {gamma:.4g} ({config.balancing['name']}); "
+            f"{stage.count_params():,} parameters; {stage.describe()}; "
             f"{stage.trained_epochs} epochs trained"
         )
     if vae.stage2 is None:

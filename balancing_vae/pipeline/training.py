@@ -1,11 +1,14 @@
 """The training of one stage: batches, learning rate, logs, and a state after each epoch."""
 
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import FileOrderBatches
 from balancing_vae.callbacks import HistoryLog
@@ -13,14 +16,15 @@ from balancing_vae.callbacks import StopOnNonFiniteLoss
 from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.config import Config
 from balancing_vae.distribution import device_count
+from balancing_vae.schedules import PlateauSchedule
 from balancing_vae.schedules import learning_rate_schedule
+from balancing_vae.storage.save_states import SaveBest
 from balancing_vae.storage.save_states import SaveStates
 from balancing_vae.storage.states import TrainingStates
-from balancing_vae.vae import VAE
 
 
 def fit_stage(
-    stage: VAE,
+    stage: Autoencoder,
     number: int,
     config: Config,
     data: np.ndarray | tuple[np.ndarray, np.ndarray],
@@ -35,7 +39,8 @@ def fit_stage(
 
     Args:
         stage: The stage, compiled.
-        number: 1 or 2: which of the config's epochs and learning rates count.
+        number: 1 or 2: which of the config's epochs and learning rates count; its rules for
+            `lr_patience` and `keep_best` are for stage 1.
         config: The hyperparameters.
         data: Images, uint8 [N, D, D, C], for stage 1; `(mu, sigma)`, float32 [N, L] each,
             for stage 2.
@@ -51,38 +56,57 @@ def fit_stage(
     Raises:
         FloatingPointError: The loss became NaN or infinite.
     """
-    epochs, lr, lr_epochs = (
-        (config.epochs, config.lr, config.lr_epochs)
-        if number == 1
-        else (config.epochs2, config.lr2, config.lr_epochs2)
-    )
-    batches = EpochBatches(data, config.batch_size, config.seed)
-    own = [
-        batches.follow_epochs(),
-        learning_rate_schedule(lr, config.lr_fac, lr_epochs),
-        StopOnNonFiniteLoss(number),
-        HistoryLog(history, number),
-    ]
-    if verbose:
-        own.append(TrainingProgress(f"stage {number}"))
-    last, done = [], 0
-    if run_dir is not None:
-        states = TrainingStates(run_dir / "states" / f"stage{number}")
-        done, rows = states.load_latest(stage)
-        history[:] = rows or history
-        last = [SaveStates(run_dir, states, history, seconds_between_states)]
-    if done >= epochs:
-        return
-    stage.fit(
-        batches,
-        epochs=epochs,
-        initial_epoch=done,
-        shuffle=False,
-        verbose=0,
-        validation_data=(
-            None
-            if held_out is None
-            else FileOrderBatches(held_out, config.batch_size, device_count(stage))
-        ),
-        callbacks=[*own, *callbacks, *last],
-    )
+    epochs = config.epochs if number == 1 else config.epochs2
+    keep_best = number == 1 and config.keep_best
+    batches = EpochBatches(data, config.batch_size, config.seed if config.shuffle else None)
+    with ExitStack() as stack:
+        done, last = 0, []
+        if run_dir is not None:
+            states = TrainingStates(run_dir / "states" / f"stage{number}")
+            done, rows = states.load_latest(stage)
+            history[:] = rows or history
+            # What is to be kept as the best must be the best of all epochs.
+            gap = 0.0 if keep_best else seconds_between_states
+            last = [
+                SaveBest(states, gap),
+                SaveStates(run_dir, states, history, seconds_between_states),
+            ]
+        elif keep_best:
+            states = TrainingStates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            last = [SaveBest(states)]
+        past = [row for row in history if row["stage"] == number][:done]
+        own = [
+            batches.follow_epochs(),
+            _learning_rate(config, number, stage.monitor, past),
+            StopOnNonFiniteLoss(number),
+            HistoryLog(history, number),
+        ]
+        if verbose:
+            own.append(TrainingProgress(f"stage {number}"))
+        if done < epochs:
+            stage.fit(
+                batches,
+                epochs=epochs,
+                initial_epoch=done,
+                shuffle=False,
+                verbose=0,
+                validation_data=(
+                    None
+                    if held_out is None
+                    else FileOrderBatches(held_out, config.batch_size, device_count(stage))
+                ),
+                callbacks=[*own, *callbacks, *last],
+            )
+        if keep_best and epochs > 0:
+            states.load_best(stage)
+
+
+def _learning_rate(
+    config: Config, number: int, monitor: str, past: list[dict]
+) -> keras.callbacks.Callback:
+    if number == 2:
+        return learning_rate_schedule(config.lr2, config.lr_fac, config.lr_epochs2)
+    if config.lr_patience:
+        monitor = f"val_{monitor}"
+        return PlateauSchedule(config.lr, config.lr_fac, config.lr_patience, monitor, past)
+    return learning_rate_schedule(config.lr, config.lr_fac, config.lr_epochs)

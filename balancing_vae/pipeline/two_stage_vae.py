@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.backend import silence_false_retracing_alarm
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.batches import map_batches
@@ -36,7 +37,6 @@ from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
-from balancing_vae.vae import VAE
 
 # What the original program measures gamma on, and what normalisation is fitted on.
 MEASURED_IMAGES = 10_000
@@ -53,8 +53,8 @@ class TwoStageVAE:
 
     Args:
         config: The hyperparameters.
-        encoder: An encoder of your own, from images to `mu` and `log_sigma`, in place of
-            the network that the config names.
+        encoder: An encoder of your own, from images to `mu` and `log_sigma` (or to what the
+            config's model takes), in place of the network that the config names.
         decoder: A decoder of your own; give both or neither.
 
     Attributes:
@@ -96,7 +96,7 @@ class TwoStageVAE:
         self.image_normalization: ImageNormalization | None = None
 
     @property
-    def stages(self) -> dict[str, VAE]:
+    def stages(self) -> dict[str, Autoencoder]:
         """The stages that there are, by the name of their files."""
         stages = {"stage1": self.stage1, "stage2": self.stage2}
         return {name: stage for name, stage in stages.items() if stage is not None}
@@ -164,9 +164,10 @@ class TwoStageVAE:
         Args:
             x: Training images, uint8 [N, D, D, C] (or float in [0, 1]); may be
                 memory-mapped.
-            validation_data: Images held out, of the same form. They decide which weights
-                are kept as the best, and the normalisation is fitted on them; without
-                them it is fitted on the first 10,000 training images.
+            validation_data: Images held out, of the same form; the last `held_out` of `x` by
+                default, if the config names a number. They decide which weights are kept
+                as the best, and the normalisation is fitted on them; without them it is
+                fitted on the first 10,000 training images.
             callbacks: Any Keras callbacks, for both stages.
             verbose: Whether progress bars are shown.
             run_dir: Folder for a state after each epoch. Where states are there already,
@@ -179,7 +180,7 @@ class TwoStageVAE:
 
         Raises:
             ValueError: The images do not fit the model, or are fewer than a batch, or than
-                a sampler needs.
+                a sampler needs; or the config's rules need images held out.
             FloatingPointError: The loss became NaN or infinite; the weights are those
                 after the epoch before.
 
@@ -189,13 +190,16 @@ class TwoStageVAE:
             ```
         """
         self.check_training_data(x, validation_data)
+        held_out = self.config.held_out
+        if validation_data is None and held_out:
+            x, validation_data = x[:-held_out], x[-held_out:]
         run_dir = None if run_dir is None else Path(run_dir)
         run = (self.history, callbacks, verbose, run_dir, seconds_between_states)
         fit_stage(self.stage1, 1, self.config, x, validation_data, *run)
         mu, sigma = self.encode(x)
         if self.stage2 is not None:
-            held_out = None if validation_data is None else self.encode(validation_data)
-            fit_stage(self.stage2, 2, self.config, (mu, sigma), held_out, *run)
+            posterior = None if validation_data is None else self.encode(validation_data)
+            fit_stage(self.stage2, 2, self.config, (mu, sigma), posterior, *run)
         self.samplers = {"prior": self.samplers["prior"]}
         for name in self._samplers_to_fit():
             self._fit_sampler(name, mu, sigma, self.config.seed)
@@ -211,15 +215,25 @@ class TwoStageVAE:
 
         Raises:
             ValueError: The images do not fit the model, are fewer than a batch or than a
-                sampler needs, or a batch does not divide by the devices.
+                sampler needs, or a batch does not divide by the devices; or the config's
+                rules need images held out.
         """
-        check_images(x, self.config.image_shape)
-        check_batch_size(len(x), self.config.batch_size)
-        check_divisible(self.config.batch_size, self.stage1)
-        if self._samplers_to_fit():
-            check_count(len(x), self.config.latent_dim)
+        config = self.config
+        check_images(x, config.image_shape)
+        check_divisible(config.batch_size, self.stage1)
+        count, name = len(x), "x"
         if validation_data is not None:
-            check_images(validation_data, self.config.image_shape, "validation_data")
+            check_images(validation_data, config.image_shape, "validation_data")
+        elif config.held_out:
+            count, name = max(0, count - config.held_out), f"x without the last {config.held_out}"
+        elif config.lr_patience or config.keep_best:
+            raise ValueError(
+                "The config's lr_patience and keep_best go by images held out; give "
+                "validation_data, or set held_out to how many of the last are for it."
+            )
+        check_batch_size(count, config.batch_size, name)
+        if self._samplers_to_fit():
+            check_count(count, config.latent_dim)
 
     def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of images.
@@ -228,7 +242,7 @@ class TwoStageVAE:
             x: Images, uint8 or float in [0, 1], [N, D, D, C].
 
         Returns:
-            `mu` and `sigma`, float32 [N, L] each.
+            `mu` and `sigma`, float32 [N, L] each; of a deterministic model the latents and 0.
 
         Raises:
             ValueError: The images do not fit the model.
@@ -239,12 +253,9 @@ class TwoStageVAE:
             ```
         """
         check_images(x, self.config.image_shape)
-        mu, log_sigma = map_batches(
-            lambda batch: self.stage1.encoder.predict_on_batch(as_float(batch)),
-            self.config.batch_size,
-            x,
+        return map_batches(
+            lambda batch: self.stage1.posterior(as_float(batch)), self.config.batch_size, x
         )
-        return mu, np.exp(log_sigma)
 
     def reconstruct(
         self,
@@ -517,7 +528,7 @@ class TwoStageVAE:
             vae.measure_gamma(x_train)
             ```
         """
-        if not isinstance(self.stage1.balancing, ComputedGamma):
+        if not isinstance(getattr(self.stage1, "balancing", None), ComputedGamma):
             raise ValueError("Only a computed gamma can be measured; this one is not computed.")
         x = x[:MEASURED_IMAGES]
         mu, sigma = self.encode(x)

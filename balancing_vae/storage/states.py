@@ -109,6 +109,18 @@ class TrainingStates:
         with atomic_file(record) as temporary:
             temporary.write_text(json.dumps({"epoch": epoch, "monitor": monitor, "value": value}))
 
+    def load_best(self, model: keras.Model) -> None:
+        """Put the weights of the best epoch into a model.
+
+        Args:
+            model: The stage's model.
+
+        Raises:
+            FileNotFoundError: No epoch was saved.
+            ValueError: The file is damaged or of another model.
+        """
+        load_weights(self.folder / "best.weights.h5", model)
+
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:05d}"
 

@@ -81,8 +81,9 @@ def test_wae_doubles_and_halves(monkeypatch):
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_networks_take_mixed_precision(name, monkeypatch):
     monkeypatch.setattr(wae, "WIDTHS", (2, 2, 2, 2))
-    side = {"conv": 8, "dense": 4, "infogan": 8, "resnet": 4, "wae": 64}[name]
-    sizes = {"base_dim": 2, "num_scale": 1, "fc_dim": 2} if name == "resnet" else {}
+    side = {"conv": 8, "dense": 4, "infogan": 8, "rae": 8, "resnet": 4, "wae": 64}[name]
+    small = {"rae": {"num_scale": 1}, "resnet": {"num_scale": 1, "fc_dim": 2}}
+    sizes = {"base_dim": 2, **small[name]} if name in small else {}
     former = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -91,5 +92,6 @@ def test_networks_take_mixed_precision(name, monkeypatch):
     finally:
         keras.config.set_dtype_policy(former)
     outputs = encoder.predict_on_batch(np.zeros((1, side, side, 1), np.float32))
+    outputs = outputs if isinstance(outputs, list) else [outputs]
     images = decoder.predict_on_batch(np.asarray(outputs[0]))
     assert {str(a.dtype) for a in (*outputs, images)} == {"float32"}

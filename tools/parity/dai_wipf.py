@@ -19,10 +19,10 @@ from parity.rows import Row
 from parity.rows import deviation
 
 SINGLE_PASS = 1e-5
-# After the training passes the recorded run itself stands 8e-6 off exact arithmetic: batch
-# normalisation over four samples amplifies rounding. TensorFlow's kernels round alike;
-# JAX and PyTorch are as near to exact arithmetic, but in another direction.
-FROZEN_PASS = 1e-5 if keras.backend.backend() == "tensorflow" else 3e-5
+# Images after the training passes, on JAX and PyTorch. In float64 the recorded ones are
+# themselves 5e-6 to 8e-6 off (Infogan, Wae), by the rounding of convolutions and products
+# alone; another kernel rounds as much in another direction (docs/faithfulness.md).
+FROZEN_IMAGES = {"Infogan": 2e-5, "Resnet": 1e-5, "Wae": 2e-5}
 FIRST_LOSS = 1e-6
 SECOND_LOSS = 5e-5
 # Adam turns rounding noise in Infogan's near-zero gradients into full steps.
@@ -91,20 +91,26 @@ def train(stage, inputs, rate: float) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in rows.items()}
 
 
-def compare_pass(name: str, vae: TwoStageVAE, golden: dict, allowed: float) -> list[Row]:
+def compare_pass(
+    name: str, vae: TwoStageVAE, golden: dict, allowed_images: float = SINGLE_PASS
+) -> list[Row]:
     """Encode, sample and decode the first batch; spectral norm's `u` moves once."""
     mu, sigma = vae.encode(golden["x"][0])
     x_hat = vae.decode(mu + sigma * golden[f"{name}/noise_z"])
     return [
         Row(f"{name}/{quantity}", deviation(found, golden[f"{name}/{quantity}"], 0), allowed)
-        for quantity, found in (("mu", mu), ("sd", sigma), ("x_hat", x_hat))
+        for quantity, found, allowed in (
+            ("mu", mu, SINGLE_PASS),
+            ("sd", sigma, SINGLE_PASS),
+            ("x_hat", x_hat, allowed_images),
+        )
     ]
 
 
 def check_training(description: dict, golden: dict) -> list[Row]:
     """Infer once, then train both stages on the recorded batches, latents and noise."""
     vae = make_pipeline(description)
-    rows = compare_pass("infer", vae, golden, SINGLE_PASS)
+    rows = compare_pass("infer", vae, golden)
     inputs = zip(golden["x"], golden["train/noise_z"], strict=True)
     found = train(vae.stage1, inputs, golden["train/lr"])
     for steps, span, allowed in (
@@ -135,7 +141,9 @@ def check_frozen(description: dict, golden: dict) -> list[Row]:
     vae = make_pipeline(description)
     vae.encode(golden["x"][0])
     train(vae.stage1, zip(golden["x"], golden["train/noise_z"], strict=True), 0.0)
-    return compare_pass("frozen", vae, golden, FROZEN_PASS)
+    if keras.backend.backend() == "tensorflow":
+        return compare_pass("frozen", vae, golden)
+    return compare_pass("frozen", vae, golden, FROZEN_IMAGES[description["network"]])
 
 
 def compare_log_gamma(name: str, found: dict, golden: dict) -> Row:

@@ -1,0 +1,46 @@
+"""Fixed beta: a constant weight of KL."""
+
+import keras
+from keras import ops
+
+from balancing_vae.balancing.strategy import BalancingStrategy
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class FixedBeta(BalancingStrategy):
+    """KL has a constant weight, and gamma is 1, as in a beta-VAE.
+
+        loss = beta KL + sum( (x - x_hat)^2 ) / 2 + constant,
+
+    or the cross-entropy in the second place, with that likelihood. `FixedGamma` with
+    gamma^2 = beta / kl_weight has its minimum at the same place, but another loss.
+    Source: Higgins et al. 2017, *beta-VAE*.
+
+    Args:
+        beta: The weight, positive.
+        **kwargs: What every Keras layer takes.
+
+    Raises:
+        ValueError: `beta` is not positive.
+
+    Example:
+        ```python
+        vae = VAE(encoder, decoder, balancing=FixedBeta(4.0))
+        ```
+    """
+
+    def __init__(self, beta: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not beta > 0:
+            raise ValueError(f"beta must be positive, got {beta}.")
+        self.kl_weight = beta
+        self.built = True
+
+    @property
+    def gamma(self):
+        """Float32 scalar tensor: 1."""
+        return ops.convert_to_tensor(1.0, dtype="float32")
+
+    def get_config(self):
+        """Return the arguments that make this strategy again."""
+        return {**super().get_config(), "beta": self.kl_weight}

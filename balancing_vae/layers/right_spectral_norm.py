@@ -1,0 +1,129 @@
+"""Spectrally normalised layers, as in the program of Ghosh et al."""
+
+import keras
+from keras import ops
+
+from balancing_vae.layers.singular_vector import StoresSingularVector
+
+
+def right_spectrally_normalize(kernel, u):
+    """Divide a kernel by its spectral norm, estimated by one more power iteration.
+
+    With W the kernel as a matrix [rows, last] and n(a) = a / (|a| + 1e-12):
+
+        v = n(u W');  u <- n(v W);  norm = v W u'
+
+    The result is kernel / norm. Other than in `spectrally_normalize` the right vector is
+    stored, the constant stands outside the root, and gradients pass through u and v, too.
+    Source: the program of Ghosh et al. 2020 (arXiv 1903.12436), RAE-SN.
+
+    Args:
+        kernel: Float tensor [..., last]: of a convolution or dense layer the output's
+            width is last, of a transposed convolution the input's.
+        u: Float32 variable [1, last], the estimate of W's first right singular vector;
+            it moves at each call.
+
+    Returns:
+        Tensor of the kernel's shape and dtype.
+
+    Example:
+        ```python
+        y = ops.matmul(x, right_spectrally_normalize(layer.kernel, layer.u))
+        ```
+    """
+    matrix = ops.reshape(ops.cast(kernel, "float32"), (-1, kernel.shape[-1]))
+    # The gradient needs the former u, which PyTorch would overwrite in place.
+    v = _unit(ops.matmul(ops.copy(u), ops.transpose(matrix)))
+    new_u = _unit(ops.matmul(v, matrix))
+    u.assign(ops.stop_gradient(new_u))
+    norm = ops.matmul(ops.matmul(v, matrix), ops.transpose(new_u))
+    return ops.cast(ops.reshape(matrix / norm, kernel.shape), kernel.dtype)
+
+
+class _StoresRightVector(StoresSingularVector):
+    @staticmethod
+    def vector_shape(kernel_shape):
+        """Return [1, last]."""
+        return (1, kernel_shape[-1])
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class RightSpectralNormConv2D(_StoresRightVector, keras.layers.Conv2D):
+    """A convolution with the kernel divided by its spectral norm, before the bias.
+
+    The estimate moves at every forward pass, in inference too. See
+    `right_spectrally_normalize`.
+
+    Args:
+        *args: What `keras.layers.Conv2D` takes.
+        **kwargs: Likewise.
+
+    Example:
+        ```python
+        y = RightSpectralNormConv2D(128, 4, strides=2, padding="same")(images)
+        ```
+    """
+
+    def convolution_op(self, inputs, kernel):
+        """Convolve with the normalised kernel."""
+        return super().convolution_op(inputs, right_spectrally_normalize(kernel, self.u))
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class RightSpectralNormConv2DTranspose(_StoresRightVector, keras.layers.Conv2DTranspose):
+    """A transposed convolution with the kernel divided by its spectral norm, before the bias.
+
+    See `RightSpectralNormConv2D`. Channels are last.
+
+    Args:
+        *args: What `keras.layers.Conv2DTranspose` takes.
+        **kwargs: Likewise.
+
+    Example:
+        ```python
+        y = RightSpectralNormConv2DTranspose(256, 4, strides=2, padding="same")(x)
+        ```
+    """
+
+    def call(self, inputs):
+        """Apply the adjoint of a convolution with the normalised kernel."""
+        y = ops.conv_transpose(
+            inputs,
+            right_spectrally_normalize(self.kernel, self.u),
+            strides=self.strides,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+        if self.use_bias:
+            y = y + self.bias
+        return self.activation(y)
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class RightSpectralNormDense(_StoresRightVector, keras.layers.Dense):
+    """A dense layer with the kernel divided by its spectral norm, before the bias.
+
+    See `RightSpectralNormConv2D`.
+
+    Args:
+        *args: What `keras.layers.Dense` takes.
+        **kwargs: Likewise.
+
+    Example:
+        ```python
+        y = RightSpectralNormDense(16)(x)
+        ```
+    """
+
+    def call(self, inputs, training=None):
+        """Multiply by the normalised kernel."""
+        y = ops.matmul(inputs, right_spectrally_normalize(self.kernel, self.u))
+        if self.use_bias:
+            y = y + self.bias
+        return self.activation(y)
+
+
+def _unit(a):
+    return a / (ops.sqrt(ops.sum(ops.square(a))) + 1e-12)

@@ -1,0 +1,52 @@
+"""Models of the first stage by name: a new system is a file and a line here."""
+
+import dataclasses
+import inspect
+
+import keras
+
+from balancing_vae.autoencoder import Autoencoder
+from balancing_vae.config import Config
+from balancing_vae.rae import RegularizedAutoencoder
+from balancing_vae.vae import VAE
+
+MODELS: dict[str, type[Autoencoder]] = {"rae": RegularizedAutoencoder, "vae": VAE}
+
+
+def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> Autoencoder:
+    """Build the first stage that a config names.
+
+    Args:
+        config: The hyperparameters; `config.model` has the name and what the model takes.
+        encoder: The encoder.
+        decoder: The decoder.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        ValueError: There is no such model, or it does not take these arguments, networks or
+            hyperparameters.
+
+    Example:
+        ```python
+        config = Config((32, 32, 3), 128, model={"name": "rae", "latent_weight": 1e-2})
+        stage1 = build_model(config, encoder, decoder)
+        ```
+    """
+    arguments = dict(config.model)
+    name = arguments.pop("name")
+    if name not in MODELS:
+        raise ValueError(f"Unknown model {name!r}; choose one of {sorted(MODELS)}.")
+    known = _own_arguments(MODELS[name])
+    if unknown := sorted(set(arguments) - known):
+        raise ValueError(f"The model {name!r} does not take {unknown}, only {sorted(known)}.")
+    return MODELS[name].from_hyperparameters(config, encoder, decoder, **arguments)
+
+
+def _own_arguments(model: type[Autoencoder]) -> set[str]:
+    """Return what a model takes beside its networks and what the config has a field for."""
+    classes = [c for c in model.__mro__ if issubclass(c, Autoencoder)]
+    names = {name for c in classes for name in inspect.signature(c.__init__).parameters}
+    others = {field.name for field in dataclasses.fields(Config)}
+    return names - others - {"self", "encoder", "decoder", "args", "kwargs"}

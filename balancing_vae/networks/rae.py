@@ -1,0 +1,133 @@
+"""The `rae` encoder and decoder of Ghosh et al.: one head, for deterministic autoencoders."""
+
+import keras
+from keras import layers
+
+from balancing_vae.layers.batch_normalization import UnbiasedBatchNormalization
+from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2D
+from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTranspose
+from balancing_vae.layers.right_spectral_norm import RightSpectralNormDense
+
+# Where the decoder starts.
+FIRST_SIDE = 8
+
+
+def encoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    base_dim: int = 128,
+    num_scale: int = 4,
+    kernel_size: int = 4,
+    symmetric_input: bool = True,
+    spectral_norm: bool = False,
+) -> keras.Model:
+    """Build the encoder: convolutions with stride 2 and doubling widths, one dense head.
+
+    The defaults are the original's for MNIST (padded to 32x32) and CIFAR-10; for CelebA
+    it has `kernel_size=5, symmetric_input=False`. Source: the program of Ghosh et al.
+    2020 (arXiv 1903.12436).
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+        base_dim: Channels of the first convolution.
+        num_scale: Convolutions; each halves the side and all but the first double the width.
+        kernel_size: Side of every kernel.
+        symmetric_input: Whether the images are scaled to [-1, 1] first.
+        spectral_norm: Whether every kernel is spectrally normalised (RAE-SN). The
+            estimates move at each forward pass, in inference too.
+
+    Returns:
+        A model from images, float [B, D, D, C] in [0, 1], to latents, float [B, latent_dim].
+
+    Raises:
+        ValueError: The images are not square, or their side is not 8, 16, 32, 64, ...
+
+    Example:
+        ```python
+        z = encoder((32, 32, 3), 128)(images)
+        ```
+    """
+    _check_side(image_shape)
+    conv = RightSpectralNormConv2D if spectral_norm else layers.Conv2D
+    dense = RightSpectralNormDense if spectral_norm else layers.Dense
+    images = keras.Input(image_shape, name="images")
+    y = images
+    if symmetric_input:
+        y = layers.Rescaling(2.0, offset=-1.0, name="symmetric")(y)
+    for i in range(num_scale):
+        y = conv(base_dim * 2**i, kernel_size, strides=2, padding="same", name=f"conv{i}")(y)
+        y = UnbiasedBatchNormalization(name=f"bn{i}")(y)
+        y = layers.ReLU(name=f"relu{i}")(y)
+    y = layers.Flatten(name="flatten")(y)
+    z = dense(latent_dim, dtype="float32", name="z")(y)
+    return keras.Model(images, z, name="rae_encoder")
+
+
+def decoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    base_dim: int = 128,
+    num_scale: int = 4,
+    kernel_size: int = 4,
+    symmetric_input: bool = True,
+    spectral_norm: bool = False,
+) -> keras.Model:
+    """Build the decoder: a dense layer to 8x8, transposed convolutions that double the side.
+
+    Source: the program of Ghosh et al. 2020. It takes the encoder's arguments;
+    `symmetric_input` has no part in the decoder, whose images lie in [0, 1].
+
+    Args:
+        image_shape: Side, side, channels of the images.
+        latent_dim: Latent size, at least 1.
+        base_dim: Channels of the encoder's first convolution.
+        num_scale: Convolutions of the encoder, whose last width the decoder starts from;
+            it halves at each doubling of the side.
+        kernel_size: Side of every kernel.
+        symmetric_input: Whether the encoder scales its images.
+        spectral_norm: Whether every kernel is spectrally normalised, the last included.
+
+    Returns:
+        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
+
+    Raises:
+        ValueError: The images are not square, their side is not 8, 16, 32, 64, ..., or
+            the widths do not reach so far.
+
+    Example:
+        ```python
+        images = decoder((32, 32, 3), 128)(z)
+        ```
+    """
+    _check_side(image_shape)
+    side, _, channels = image_shape
+    doublings = (side // FIRST_SIDE).bit_length() - 1
+    width = base_dim * 2 ** (num_scale - 1)
+    if width < 2**doublings:
+        raise ValueError(
+            f"The rae decoder halves {width} channels {doublings} times; take a larger base_dim "
+            "or num_scale."
+        )
+    deconv = RightSpectralNormConv2DTranspose if spectral_norm else layers.Conv2DTranspose
+    dense = RightSpectralNormDense if spectral_norm else layers.Dense
+    latents = keras.Input((latent_dim,), name="latents")
+    y = dense(FIRST_SIDE * FIRST_SIDE * width, name="fc0")(latents)
+    y = layers.Reshape((FIRST_SIDE, FIRST_SIDE, width), name="reshape")(y)
+    for i in range(doublings):
+        width //= 2
+        y = deconv(width, kernel_size, strides=2, padding="same", name=f"up{i}")(y)
+        y = UnbiasedBatchNormalization(name=f"bn{i}")(y)
+        y = layers.ReLU(name=f"relu{i}")(y)
+    y = deconv(channels, kernel_size, padding="same", name="image")(y)
+    y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
+    return keras.Model(latents, y, name="rae_decoder")
+
+
+def _check_side(image_shape: tuple[int, int, int]) -> None:
+    height, width, _ = image_shape
+    if height != width or height < FIRST_SIDE or height & (height - 1):
+        raise ValueError(
+            f"The rae network needs square images of side {FIRST_SIDE}, 16, 32, 64, ...; got "
+            f"{height}x{width}. Pad or resize the images (28x28 pads to 32x32)."
+        )
