@@ -21,3 +21,9 @@ def installed_version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def measurement_versions() -> dict[str, str]:
+    """Return the versions of whatever decides a measured number, by package."""
+    packages = ("balancing_vae", "keras", "tensorflow", "numpy", "scipy")
+    return {package: installed_version(package) or "not installed" for package in packages}

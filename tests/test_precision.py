@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from conftest import numbers
 from conftest import tiny_pipeline as tiny_digits_pipeline
+from tiny import tiny_images
+from tiny import tiny_pipeline
 
 from balancing_vae.config import Config
 from balancing_vae.layers.batch_normalization import normalize_batch
 from balancing_vae.precision import layer_precision
 from balancing_vae.storage.states import TrainingStates
-from tests.tiny import tiny_images
-from tests.tiny import tiny_pipeline
 
 
 def test_the_layers_compute_in_the_precision_asked_for_and_nothing_else_changes():

@@ -23,6 +23,7 @@ COMMANDS: tuple[str, ...] = (
     "fid",
     "evaluate",
     "compare",
+    "compare_systems",
     "pretrained",
     "reproduce",
 )

@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.packing import write_card
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.checksums import CHECKSUMS
+    from balancing_vae.versions import measurement_versions
 
     if options.seeds < 1 or options.images < 2:
         raise ValueError("evaluating takes at least one seed and two images.")
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         "data": None if options.data is None else str(options.data),
         "data_sha256": content_sha256(real),
         "command": _command(options),
-        "versions": _versions(),
+        "versions": measurement_versions(),
     }
     path = write_metrics(options.run_folder, [about | row for row in rows])
     if (options.run_folder / CHECKSUMS).is_file():
@@ -130,10 +131,3 @@ def _dataset_name(data: Path | None, preset: str) -> str:
     if data is None:
         return load_preset(preset)["dataset"]["name"]
     return datasets.open_prepared(data).name if data.is_dir() else data.stem
-
-
-def _versions() -> dict[str, str]:
-    from balancing_vae.versions import installed_version
-
-    packages = ("balancing_vae", "keras", "tensorflow", "numpy", "scipy")
-    return {package: installed_version(package) or "not installed" for package in packages}

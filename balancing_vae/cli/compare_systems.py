@@ -1,0 +1,179 @@
+"""`balancing-vae compare-systems`: train several systems alike, and put them into one table."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_split
+from balancing_vae.cli.data import preparation_changes
+from balancing_vae.cli.fid import add_measuring_arguments
+
+EXAMPLE = """
+balancing-vae compare-systems digits --budget smoke --features pixels --out runs/systems
+balancing-vae compare-systems mnist --data data/mnist --budget 60 --seeds 3 \\
+    --systems mnist dai2019-mnist --features classifier:data/mnist --out runs/systems
+balancing-vae compare-systems cifar10 --data data/cifar10 --budget full --out runs/systems
+"""
+
+SMOKE_MINUTES = 8
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers,
+        "compare-systems",
+        "train several systems on one dataset with one budget, and compare their distances",
+        EXAMPLE,
+    )
+    parser.add_argument("dataset", help="name of the dataset: digits, mnist, cifar10, ...")
+    add_data_argument(parser)
+    parser.add_argument(
+        "--systems", nargs="+", metavar="PRESET", help="presets (all that are for the dataset)"
+    )
+    parser.add_argument(
+        "--budget",
+        type=_minutes,
+        default="smoke",
+        metavar="smoke|full|MINUTES",
+        help=f"time of the whole comparison, shared equally: smoke is {SMOKE_MINUTES} minutes, "
+        "full trains every recipe whole (smoke)",
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each system (2)")
+    parser.add_argument("--train-images", type=int, help="train on the first N images only")
+    parser.add_argument(
+        "--test-images", type=int, default=10_000, help="real images to measure against (10000)"
+    )
+    add_measuring_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
+    parser.add_argument("--resume", action="store_true", help="go on with the one in --out")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, train, measure; print the table and write it beside the sheet."""
+    from balancing_vae.cli.warning_lines import warnings_as_lines
+    from balancing_vae.experiments.contact_sheet import draw_contact_sheet
+    from balancing_vae.experiments.figures import save_figure
+    from balancing_vae.experiments.systems import measure_systems
+    from balancing_vae.experiments.systems import systems_sheet
+    from balancing_vae.experiments.systems import systems_table
+    from balancing_vae.experiments.systems import train_systems
+    from balancing_vae.fid.cache import content_sha256
+    from balancing_vae.fid.evaluation import choose_images
+    from balancing_vae.fid.scoring import load_network
+    from balancing_vae.storage.atomic import atomic_file
+    from balancing_vae.versions import measurement_versions
+
+    if options.seeds < 1 or options.test_images < 2:
+        raise ValueError("comparing takes at least one seed and two test images.")
+    presets = _presets(options)
+    x, x_val, x_test = (open_split(options.data, presets[0], s) for s in ("train", "val", "test"))
+    x = x[: options.train_images]
+    real = choose_images(x_test, options.test_images)
+    # The features come first: a comparison that cannot be measured is not trained.
+    network = load_network(options.features, options.inception)
+    command = _command(options)
+    plan = _plan(options, presets, x, x_val, command)
+    with warnings_as_lines("compare-systems"):
+        runs = train_systems(options.out, plan, options.seeds, x, x_val)
+        about = {
+            "dataset": options.dataset,
+            "data": None if options.data is None else str(options.data),
+            "data_sha256": content_sha256(real),
+            "command": command,
+            "versions": measurement_versions(),
+        }
+        rows = measure_systems(runs, real, network, options.protocol, about)
+    table = f"{systems_table(rows)}\n\n{_recipes(plan)}\n\n`{command}`"
+    with atomic_file(options.out / "table.md") as temporary:
+        temporary.write_text(table + "\n", "utf-8")
+    sheet = draw_contact_sheet(systems_sheet(runs, real))
+    save_figure(options.out / "samples.png", sheet)
+    print(f"\n{table}\n\nwritten to {options.out}: table.md, samples.png")
+    return 0
+
+
+def _minutes(text: str) -> float | None:
+    if text in ("smoke", "full"):
+        return SMOKE_MINUTES if text == "smoke" else None
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"take smoke, full or minutes above 0, not {text!r}")
+    return minutes
+
+
+def _presets(options: argparse.Namespace) -> list[str]:
+    """Return the presets to compare, all of the dataset."""
+    from balancing_vae.presets import load_preset
+    from balancing_vae.presets import preset_names
+
+    datasets = {name: load_preset(name)["dataset"]["name"] for name in preset_names()}
+    fitting = [name for name, dataset in datasets.items() if dataset == options.dataset]
+    if not fitting:
+        raise ValueError(
+            f"There is no preset for the dataset {options.dataset!r}; there are presets for "
+            f"{', '.join(sorted(set(datasets.values())))}."
+        )
+    chosen = fitting if options.systems is None else list(dict.fromkeys(options.systems))
+    for name in chosen:
+        load_preset(name)
+        if name not in fitting:
+            raise ValueError(
+                f"The preset {name} is for {datasets[name]}, not for {options.dataset}; choose "
+                f"of {', '.join(fitting)}."
+            )
+    return chosen
+
+
+def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: str) -> dict:
+    """Return what is trained: what a begun comparison wrote down, or a new plan."""
+    from balancing_vae.experiments.systems_plan import plan_trainings
+    from balancing_vae.experiments.systems_plan import read_plan
+    from balancing_vae.experiments.systems_plan import write_plan
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.presets import preset_config
+    from balancing_vae.storage.atomic import refuse_existing
+
+    about = {"command": command, "systems_compared": presets, "train_images": len(x)}
+    if options.resume:
+        return read_plan(options.out, about)
+    refuse_existing(options.out, overwrite=False)
+    configs = {
+        name: preset_config(name, **preparation_changes(options.data, name)) for name in presets
+    }
+    for config in configs.values():
+        TwoStageVAE(config).check_training_data(x, x_val)
+    plan = plan_trainings(configs, x, options.seeds, options.budget)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_plan(options.out, plan, about)
+    return plan
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command with every option that decides the numbers."""
+    words = ["balancing-vae", "compare-systems", options.dataset]
+    for name in ("data", "train_images", "test_images", "seeds", "protocol", "features"):
+        if getattr(options, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    budget = "full" if options.budget is None else f"{options.budget:g}"
+    words += ["--budget", budget]
+    if options.systems is not None:
+        words += ["--systems", *options.systems]
+    return shlex.join(words)
+
+
+def _recipes(plan: dict) -> str:
+    """Return what the budget left of each recipe."""
+    from balancing_vae.presets import preset_config
+
+    whole = {name: preset_config(name) for name in plan}
+    return "Epochs trained (of the recipe's): " + "; ".join(
+        f"{name} {config.epochs} + {config.epochs2} ({whole[name].epochs} + {whole[name].epochs2})"
+        for name, config in plan.items()
+    )
