@@ -1,4 +1,4 @@
-"""Train a tiny pipeline on the devices that are asked for; print each step's loss, by SGD and by Adam.
+"""Train a tiny pipeline on some devices; print each step's loss, by SGD and by Adam.
 
     python tests/distributed_training.py DEVICES [PROCESS ADDRESSES]
 
