@@ -114,7 +114,7 @@ def test_own_networks_must_fit_each_other():
         TwoStageVAE(tiny_config(), encoder=encoder, decoder=decoder)
     with pytest.raises(ValueError, match="an encoder and a decoder of your own, or neither"):
         TwoStageVAE(tiny_config(), encoder=encoder)
-    with pytest.raises(ValueError, match="two outputs of one shape"):
+    with pytest.raises(ValueError, match="2 outputs of one shape, mu and log_sigma"):
         TwoStageVAE(tiny_config(), encoder=keras.Model(images, heads[0]), decoder=decoder)
 
 

@@ -337,7 +337,7 @@ def test_networks_that_do_not_fit_are_refused():
         tiny_pipeline(encoder, dense_networks((8, 8, 1), 5)[1])
     with pytest.raises(ValueError, match="one image shape"):
         tiny_pipeline(encoder, dense_networks((4, 4, 1), 4)[1])
-    with pytest.raises(ValueError, match="two outputs of one shape"):
+    with pytest.raises(ValueError, match="2 outputs of one shape, mu and log_sigma"):
         tiny_pipeline(keras.Model(encoder.input, encoder.outputs[0]), decoder)
     with pytest.raises(ValueError, match=r"the config says \(8, 8, 1\) and 4;"):
         tiny_pipeline(*dense_networks((4, 4, 1), 3))
