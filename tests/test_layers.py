@@ -6,13 +6,13 @@ import pytest
 from conftest import numbers
 from keras import ops
 
-from balancing_vae.layers.batch_normalization import UnbiasedBatchNormalization
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 from balancing_vae.layers.batch_normalization import moments
 from balancing_vae.layers.batch_normalization import normalize_batch
 from balancing_vae.layers.residual import dense_residual_block
 from balancing_vae.layers.residual import residual_block
 from balancing_vae.layers.sampling import reparameterize
+from balancing_vae.layers.unbiased_batch_normalization import UnbiasedBatchNormalization
 
 
 def batches(steps=5, shape=(6, 3, 3, 2)):

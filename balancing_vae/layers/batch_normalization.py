@@ -1,4 +1,4 @@
-"""Batch normalisation with the moving averages of the original programs."""
+"""Batch normalisation with zero-debiased moving averages, as in the original program."""
 
 import keras
 from keras import ops
@@ -7,17 +7,23 @@ from balancing_vae.distribution import mean_over_replicas
 from balancing_vae.distribution import replica_count
 
 
-class _BatchNormalization(keras.layers.Layer):
-    """Batch normalisation over all axes but the last; how statistics move is a subclass's.
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalisation over all axes but the last; a subclass moves the statistics.
 
     Args:
         epsilon: Added to the variance before the root, positive.
         synchronized: Whether TensorFlow's replicas normalise by the statistics of the whole
             batch, not each by those of its own rows. JAX's devices always do.
         **kwargs: What every Keras layer takes.
+
+    Example:
+        ```python
+        class Cumulative(BatchNormalization):
+            def update(self, mean, variance, count): ...
+        ```
     """
 
-    def __init__(self, epsilon: float, synchronized: bool, **kwargs):
+    def __init__(self, epsilon: float, synchronized: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
         self.synchronized = synchronized
@@ -25,10 +31,23 @@ class _BatchNormalization(keras.layers.Layer):
     def build(self, input_shape):
         """Make scale, shift and statistics, one of each per channel."""
         shape = (input_shape[-1],)
-        self.gamma = self._add_float32("gamma", "ones", shape, trainable=True)
-        self.beta = self._add_float32("beta", "zeros", shape, trainable=True)
-        self.moving_mean = self._add_float32("moving_mean", "zeros", shape)
-        self.moving_variance = self._add_float32("moving_variance", "ones", shape)
+        self.gamma = self.add_float32_weight("gamma", "ones", shape, trainable=True)
+        self.beta = self.add_float32_weight("beta", "zeros", shape, trainable=True)
+        self.moving_mean = self.add_float32_weight("moving_mean", "zeros", shape)
+        self.moving_variance = self.add_float32_weight("moving_variance", "ones", shape)
+
+    def add_float32_weight(
+        self, name: str, initializer: str, shape: tuple[int, ...], trainable: bool = False
+    ):
+        """Add a weight that stays in float32 whatever the precision of the activations."""
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            trainable=trainable,
+            dtype="float32",
+            autocast=False,
+            name=name,
+        )
 
     def call(self, x, training: bool = False):
         """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
@@ -48,29 +67,21 @@ class _BatchNormalization(keras.layers.Layer):
         Args:
             mean: Mean of the batch, float32 [C].
             variance: Population variance of the batch, float32 [C].
-            count: Elements per channel that they were taken over, float32 scalar.
+            count: Elements of each channel that they were taken over, float32 scalar.
         """
-        raise NotImplementedError("A subclass moves the statistics.")
+        raise NotImplementedError(f"{type(self).__name__} must define update.")
 
     def get_config(self):
         """Return the arguments that make this layer again."""
-        config = {"epsilon": self.epsilon, "synchronized": self.synchronized}
-        return {**super().get_config(), **config}
-
-    def _add_float32(self, name: str, initializer: str, shape: tuple[int, ...], trainable=False):
-        # In float32 whatever the precision of the activations.
-        return self.add_weight(
-            shape=shape,
-            initializer=initializer,
-            trainable=trainable,
-            dtype="float32",
-            autocast=False,
-            name=name,
-        )
+        return {
+            **super().get_config(),
+            "epsilon": self.epsilon,
+            "synchronized": self.synchronized,
+        }
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
-class ZeroDebiasedBatchNormalization(_BatchNormalization):
+class ZeroDebiasedBatchNormalization(BatchNormalization):
     """Batch normalisation whose moving statistics are right from the first step on.
 
     Statistics run over all axes but the last. Each training step does
@@ -86,9 +97,7 @@ class ZeroDebiasedBatchNormalization(_BatchNormalization):
     Args:
         decay: Decay of the moving averages, in [0, 1).
         epsilon: Added to the variance before the root, positive.
-        synchronized: Whether TensorFlow's replicas normalise by the statistics of the whole
-            batch, not each by those of its own rows. JAX's devices always do.
-        **kwargs: What every Keras layer takes.
+        **kwargs: What `BatchNormalization` takes.
 
     Example:
         ```python
@@ -98,23 +107,17 @@ class ZeroDebiasedBatchNormalization(_BatchNormalization):
         ```
     """
 
-    def __init__(
-        self,
-        decay: float = 0.999,
-        epsilon: float = 1e-5,
-        synchronized: bool = False,
-        **kwargs,
-    ):
-        super().__init__(epsilon, synchronized, **kwargs)
+    def __init__(self, decay: float = 0.999, epsilon: float = 1e-5, **kwargs):
+        super().__init__(epsilon, **kwargs)
         self.decay = decay
 
     def build(self, input_shape):
         """Make scale, shift and statistics, the biased ones and the count of steps too."""
         super().build(input_shape)
         shape = (input_shape[-1],)
-        self.biased_mean = self._add_float32("biased_mean", "zeros", shape)
-        self.biased_variance = self._add_float32("biased_variance", "zeros", shape)
-        self.step = self._add_float32("step", "zeros", ())
+        self.biased_mean = self.add_float32_weight("biased_mean", "zeros", shape)
+        self.biased_variance = self.add_float32_weight("biased_variance", "zeros", shape)
+        self.step = self.add_float32_weight("step", "zeros", ())
 
     def update(self, mean, variance, count):
         """Move the zero-debiased averages."""
@@ -134,51 +137,6 @@ class ZeroDebiasedBatchNormalization(_BatchNormalization):
         return {**super().get_config(), "decay": self.decay}
 
 
-@keras.saving.register_keras_serializable("balancing_vae")
-class UnbiasedBatchNormalization(_BatchNormalization):
-    """Batch normalisation as Keras 2 did it on TensorFlow: Bessel's correction included.
-
-    A batch is normalised by its population variance s^2, but what moves the average is
-    the unbiased estimate: with n elements per channel,
-
-        moving_mean     <- m moving_mean     + (1 - m) mean
-        moving_variance <- m moving_variance + (1 - m) s^2 n / (n - 1)
-
-    Keras 3's `BatchNormalization` leaves out n / (n - 1). Source: the fused batch
-    normalisation of TensorFlow, which the program of Ghosh et al. 2020 trains with.
-
-    Args:
-        momentum: m, in [0, 1).
-        epsilon: Added to the variance before the root, positive.
-        **kwargs: What every Keras layer takes.
-
-    Example:
-        ```python
-        y = UnbiasedBatchNormalization()(x, training=True)
-        ```
-    """
-
-    def __init__(
-        self,
-        momentum: float = 0.99,
-        epsilon: float = 1e-3,
-        synchronized: bool = False,
-        **kwargs,
-    ):
-        super().__init__(epsilon, synchronized, **kwargs)
-        self.momentum = momentum
-
-    def update(self, mean, variance, count):
-        """Move the averages."""
-        unbiased = variance * count / ops.maximum(count - 1.0, 1.0)
-        for batch, moving in ((mean, self.moving_mean), (unbiased, self.moving_variance)):
-            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-
-    def get_config(self):
-        """Return the arguments that make this layer again."""
-        return {**super().get_config(), "momentum": self.momentum}
-
-
 def synchronize_statistics(network: keras.Model) -> None:
     """Make a network's batch normalisation use the statistics of all replicas' rows.
 
@@ -191,7 +149,7 @@ def synchronize_statistics(network: keras.Model) -> None:
         ```
     """
     for layer in network.layers:
-        if isinstance(layer, _BatchNormalization):
+        if isinstance(layer, BatchNormalization):
             layer.synchronized = True
 
 

@@ -41,6 +41,8 @@ def right_spectrally_normalize(kernel, u):
 
 
 class _StoresRightVector(StoresSingularVector):
+    normalize = staticmethod(right_spectrally_normalize)
+
     @staticmethod
     def vector_shape(kernel_shape):
         """Return [1, last]."""
@@ -66,7 +68,7 @@ class RightSpectralNormConv2D(_StoresRightVector, keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         """Convolve with the normalised kernel."""
-        return super().convolution_op(inputs, right_spectrally_normalize(kernel, self.u))
+        return super().convolution_op(inputs, self.normalize(kernel, self.u))
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -89,7 +91,7 @@ class RightSpectralNormConv2DTranspose(_StoresRightVector, keras.layers.Conv2DTr
         """Apply the adjoint of a convolution with the normalised kernel."""
         y = ops.conv_transpose(
             inputs,
-            right_spectrally_normalize(self.kernel, self.u),
+            self.normalize(self.kernel, self.u),
             strides=self.strides,
             padding=self.padding,
             output_padding=self.output_padding,
@@ -119,7 +121,7 @@ class RightSpectralNormDense(_StoresRightVector, keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Multiply by the normalised kernel."""
-        y = ops.matmul(inputs, right_spectrally_normalize(self.kernel, self.u))
+        y = ops.matmul(inputs, self.normalize(self.kernel, self.u))
         if self.use_bias:
             y = y + self.bias
         return self.activation(y)

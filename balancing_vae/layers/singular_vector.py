@@ -6,8 +6,14 @@ import keras
 class StoresSingularVector:
     """A layer with a kernel that keeps `u`, an estimate of a singular vector of it.
 
-    Stands before the Keras layer's class. A subclass says which shape `u` has.
+    Stands before the Keras layer's class. A subclass says which shape `u` has, and how the
+    kernel is normalised with it.
     """
+
+    @staticmethod
+    def normalize(kernel, u):
+        """Return the kernel divided by its spectral norm, and move the variable `u`."""
+        raise NotImplementedError("A subclass normalises the kernel.")
 
     @staticmethod
     def vector_shape(kernel_shape: tuple[int, ...]) -> tuple[int, int]:

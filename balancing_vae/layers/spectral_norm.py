@@ -41,6 +41,8 @@ def spectrally_normalize(kernel, u):
 
 
 class _StoresLeftVector(StoresSingularVector):
+    normalize = staticmethod(spectrally_normalize)
+
     @staticmethod
     def vector_shape(kernel_shape):
         """Return [rows, 1]."""
@@ -67,7 +69,7 @@ class SpectralNormConv2D(_StoresLeftVector, keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         """Convolve with the normalised kernel."""
-        return super().convolution_op(inputs, spectrally_normalize(kernel, self.u))
+        return super().convolution_op(inputs, self.normalize(kernel, self.u))
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -88,7 +90,7 @@ class SpectralNormDense(_StoresLeftVector, keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Multiply by the normalised kernel."""
-        y = ops.matmul(inputs, spectrally_normalize(self.kernel, self.u))
+        y = ops.matmul(inputs, self.normalize(self.kernel, self.u))
         if self.use_bias:
             y = y + self.bias
         return self.activation(y)

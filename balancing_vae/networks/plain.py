@@ -3,18 +3,16 @@
 import keras
 from keras import ops
 
-from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
-from balancing_vae.layers.spectral_norm import SpectralNormConv2D
-from balancing_vae.layers.spectral_norm import SpectralNormDense
-from balancing_vae.layers.spectral_norm import spectrally_normalize
+from balancing_vae.layers.batch_normalization import BatchNormalization
+from balancing_vae.layers.singular_vector import StoresSingularVector
 
 
 def plain_copy(network: keras.Model) -> keras.Model:
     """Copy a trained network into Keras's own layers, for inference in float32.
 
-    The zero-debiased batch normalisation becomes Keras's, with the de-biased moving
-    statistics; spectrally normalised layers become ordinary ones, their kernels divided by
-    the norm as the next forward pass would.
+    Batch normalisation becomes Keras's, with the moving statistics; spectrally normalised
+    layers become ordinary ones, their kernels divided by the norm as the next forward pass
+    would.
 
     Args:
         network: A functional model of Keras's layers and of this package's, in any
@@ -47,15 +45,13 @@ def plain_copy(network: keras.Model) -> keras.Model:
 
 
 def _plain_layer(layer):
-    if isinstance(layer, ZeroDebiasedBatchNormalization):
+    if isinstance(layer, BatchNormalization):
         return keras.layers.BatchNormalization(
-            momentum=layer.decay, epsilon=layer.epsilon, name=layer.name, dtype="float32"
+            epsilon=layer.epsilon, name=layer.name, dtype="float32"
         )
     plain = type(layer)
-    if isinstance(layer, SpectralNormConv2D):
-        plain = keras.layers.Conv2D
-    elif isinstance(layer, SpectralNormDense):
-        plain = keras.layers.Dense
+    if isinstance(layer, StoresSingularVector):
+        plain = next(c for c in plain.__mro__ if c.__module__.startswith("keras."))
     elif plain.__module__.split(".")[0] != "keras":
         raise ValueError(
             f"The layer {layer.name!r} is a {plain.__name__}, which neither Keras nor this package "
@@ -68,12 +64,12 @@ def _plain_layer(layer):
 
 
 def _plain_weights(layer) -> list:
-    if isinstance(layer, ZeroDebiasedBatchNormalization):
+    if isinstance(layer, BatchNormalization):
         weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
-    elif isinstance(layer, (SpectralNormConv2D, SpectralNormDense)):
+    elif isinstance(layer, StoresSingularVector):
         # A copy of u: it moves at each call.
         u = keras.Variable(layer.u, dtype="float32", trainable=False)
-        weights = [spectrally_normalize(layer.kernel, u)]
+        weights = [layer.normalize(layer.kernel, u)]
         if layer.use_bias:
             weights.append(layer.bias)
     else:

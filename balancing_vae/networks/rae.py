@@ -3,10 +3,10 @@
 import keras
 from keras import layers
 
-from balancing_vae.layers.batch_normalization import UnbiasedBatchNormalization
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2D
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTranspose
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormDense
+from balancing_vae.layers.unbiased_batch_normalization import UnbiasedBatchNormalization
 
 # Where the decoder starts.
 FIRST_SIDE = 8
