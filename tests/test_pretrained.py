@@ -223,7 +223,8 @@ def test_a_path_comes_first_and_is_checked(server, tmp_path, monkeypatch):
 def test_package_before_checkout_before_cache(server, tmp_path, monkeypatch):
     folder, url, requests = server
     download("tiny", url)
-    sets = {place: tmp_path / place for place in ("package", "checkout", "cache")}
+    assert list(places("tiny")) == ["package", "checkout", "cache"]
+    sets = {place: tmp_path / place for place in places("tiny")}
     monkeypatch.setattr(sys.modules[find.__module__], "places", lambda name: sets)
     before = len(requests)
     for place in ("checkout", "package"):

@@ -16,6 +16,7 @@ balancing-vae evaluate runs/cifar10 --data data/cifar10
 balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
 balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
 balancing-vae evaluate runs/mnist --data data/mnist --samplers gaussian mixture
+balancing-vae evaluate runs/mnist --data data/mnist --normalization paper
 """
 
 
@@ -47,6 +48,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="NAME",
         help="further samplers to measure: prior, second_stage, or what `fit-sampler` fitted",
     )
+    parser.add_argument(
+        "--normalization",
+        choices=("reference", "paper"),
+        help="fit it anew in this mode, as at the end of the training (default: as saved)",
+    )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)
 
@@ -66,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.packing import write_card
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
     from balancing_vae.storage.checksums import CHECKSUMS
     from balancing_vae.versions import measurement_versions
 
@@ -77,6 +84,10 @@ def run(options: argparse.Namespace) -> int:
             vae.check_sampler(name)
         preset = vae.config.preset
         images = open_split(options.data, preset, "test")
+        if options.normalization:
+            held_out = open_split(options.data, preset, "val")
+            train = open_split(options.data, preset, "train")[:MEASURED_IMAGES]
+            vae.fit_normalization(train if held_out is None else held_out, options.normalization)
         network = load_network(options.features, options.inception)
         real = choose_images(images, options.images)
         rows = evaluate(
@@ -91,6 +102,7 @@ def run(options: argparse.Namespace) -> int:
         "dataset": _dataset_name(options.data, preset),
         "data": None if options.data is None else str(options.data),
         "data_sha256": content_sha256(real),
+        "normalization": vae.latent_normalization.mode,
         "command": _command(options),
         "versions": measurement_versions(),
     }
@@ -115,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace) -> str:
     """Return the command with every option that decides the numbers."""
     words = ["balancing-vae", "evaluate", str(options.run_folder)]
-    for name in ("data", "protocol", "features", "seeds", "images"):
+    for name in ("data", "protocol", "features", "seeds", "images", "normalization"):
         if getattr(options, name) is not None:
             words += [f"--{name}", str(getattr(options, name))]
     if options.samplers:

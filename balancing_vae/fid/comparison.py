@@ -174,7 +174,7 @@ def _measured(run: Path) -> list[dict]:
     return [
         {
             "dataset": measurements[0]["dataset"],
-            "system": run.resolve().name + (", with normalisation" if row["normalized"] else ""),
+            "system": run.resolve().name + _normalization(row),
             **{name: row[name] for name in ("column", "value", "deviation", "repetitions")},
             **{name: row[name] for name in ("distance", "protocol")},
             "measured_here": True,
@@ -183,6 +183,13 @@ def _measured(run: Path) -> list[dict]:
         for row in summarise(measurements)
         if row["protocol"] is not None  # moments: no paper has them
     ]
+
+
+def _normalization(row: dict) -> str:
+    if not row["normalized"]:
+        return ""
+    mode = " (paper's mode)" if row["normalization"] == "paper" else ""
+    return f", with normalisation{mode}"
 
 
 def _published() -> list[dict]:

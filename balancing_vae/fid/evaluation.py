@@ -200,18 +200,20 @@ def summarise(rows: Sequence[dict]) -> list[dict]:
         rows: As `evaluate` gives.
 
     Returns:
-        Rows with column, normalized, distance, protocol, real_count, generated_count, and
-        value, deviation (n - 1; None for a single seed), repetitions.
+        Rows with column, normalized, normalization (its mode, None where unknown),
+        distance, protocol, real_count, generated_count, and value, deviation (n - 1; None
+        for a single seed), repetitions.
 
     Example:
         ```python
         summarise(rows)[0]["deviation"]
         ```
     """
-    names = ("column", "normalized", "distance", "protocol", "real_count", "generated_count")
+    names = ("column", "normalized", "normalization", "distance", "protocol")
+    names += ("real_count", "generated_count")
     groups: dict[tuple, list[float]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row["value"])
+        groups.setdefault(tuple(row.get(name) for name in names), []).append(row["value"])
     return [
         dict(zip(names, key, strict=True))
         | {

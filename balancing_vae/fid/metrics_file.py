@@ -11,7 +11,9 @@ _FORMAT_VERSION = 1
 
 
 def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
-    """Write rows into a run's `metrics.json`; those of other protocols or features stay.
+    """Write rows into a run's `metrics.json`; what was measured in other ways stays.
+
+    Another way is another protocol, other features, or another mode of normalisation.
 
     Args:
         run: The run's folder.
@@ -72,4 +74,4 @@ def read_metrics(run: str | os.PathLike) -> list[dict]:
 
 
 def _kind(row: dict) -> tuple:
-    return row["protocol"], row["features"]
+    return row["protocol"], row["features"], row.get("normalization", "reference")

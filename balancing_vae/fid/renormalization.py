@@ -12,6 +12,7 @@ class Effect:
 
     Attributes:
         column: `REC`, `GEN-1`, `GEN-2` or another.
+        mode: Of the normalisation: "reference" or "paper"; None where unknown.
         distance: `FID`, `FD(...)`, or the name of a moment.
         protocol: Of the distance; None for moments.
         plain: A value a seed.
@@ -22,6 +23,7 @@ class Effect:
     """
 
     column: str
+    mode: str | None
     distance: str
     protocol: str | None
     plain: list[float]
@@ -51,7 +53,7 @@ def effects(rows: Sequence[dict]) -> list[Effect]:
     """
     values: dict[tuple, dict[int, float]] = {}
     for row in rows:
-        place = (row["column"], row["distance"], row["protocol"])
+        place = (row["column"], row.get("normalization"), row["distance"], row["protocol"])
         values.setdefault((place, row["normalized"]), {})[row["seed"]] = row["value"]
     data_std = next((row["value"] for row in rows if row["column"] == "data"), 0.0)
     found = []
@@ -60,7 +62,7 @@ def effects(rows: Sequence[dict]) -> list[Effect]:
         seeds = sorted(set(plain) & set(after), key=str)
         if normalized or not seeds:
             continue
-        target = data_std if place[1] == "mean std" else 0.0
+        target = data_std if place[2] == "mean std" else 0.0
         gains = [abs(plain[seed] - target) - abs(after[seed] - target) for seed in seeds]
         found.append(
             Effect(
@@ -84,16 +86,21 @@ def effects_table(found: Sequence[Effect]) -> str:
         GitHub-flavoured Markdown: mean ± deviation over the seeds (n - 1).
     """
     lines = [
-        "| | measure | protocol | plain | normalised | change | better in |",
-        "|---|---|---|---|---|---|---|",
+        "| | mode | measure | protocol | plain | normalised | change | better in |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for effect in found:
-        protocol = f"`{effect.protocol}`" if effect.protocol else "-"
-        cells = [with_deviation(effect.plain), with_deviation(effect.normalized)]
-        change = with_deviation(effect.changes, sign="+")
-        verdict = f"{effect.better} of {len(effect.plain)}"
-        cells += [change, verdict]
-        lines.append(f"| {effect.column} | {effect.distance} | {protocol} | {' | '.join(cells)} |")
+        cells = [
+            effect.column,
+            effect.mode or "-",
+            effect.distance,
+            f"`{effect.protocol}`" if effect.protocol else "-",
+            with_deviation(effect.plain),
+            with_deviation(effect.normalized),
+            with_deviation(effect.changes, sign="+"),
+            f"{effect.better} of {len(effect.plain)}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -108,7 +115,7 @@ def answer(effect: Effect) -> str:
 
     Example:
         ```python
-        answer(effect)  # "GEN-2: yes, in 5 of 5 seeds (FD(pixels) -1.25 ± 0.1)"
+        answer(effect)  # "GEN-2, mode paper: yes, in 5 of 5 seeds (FD(pixels) -1.25 ± 0.1)"
         ```
     """
     count = len(effect.plain)
@@ -121,7 +128,8 @@ def answer(effect: Effect) -> str:
     else:
         verdict = f"undecided, better in {effect.better} of {count} seeds"
     change = with_deviation(effect.changes, sign="+")
-    return f"{effect.column}: {verdict} ({effect.distance} {change})"
+    mode = f", mode {effect.mode}" if effect.mode else ""
+    return f"{effect.column}{mode}: {verdict} ({effect.distance} {change})"
 
 
 def with_deviation(values: Sequence[float], sign: str = "") -> str:

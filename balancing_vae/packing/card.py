@@ -54,9 +54,10 @@ def model_card(folder: Path) -> str:
         FileNotFoundError: It is no weights folder.
         ValueError: One of its files is damaged.
     """
-    facts = read_facts(folder)
-    config = Config.from_dict(read_description(folder)["config"])
-    rows = read_metrics(folder)
+    facts, rows = read_facts(folder), read_metrics(folder)
+    description = read_description(folder)
+    config = Config.from_dict(description["config"])
+    gate_open = description["latent_normalization"]["gate_open"]
     paragraphs = [
         f"# {facts['name']}",
         load_preset(config.preset)["description"],
@@ -65,7 +66,7 @@ def model_card(folder: Path) -> str:
         *sections.use(facts["name"], config),
         *sections.recipe(facts, config, folder),
         *sections.data(config, rows),
-        *sections.numbers(rows),
+        *sections.numbers(rows, gate_open),
         *sections.deviations(facts),
         *sections.limits(config, rows),
     ]
@@ -85,9 +86,10 @@ def summary(folder: Path) -> str:
         FileNotFoundError: It is no weights folder.
         ValueError: One of its files is damaged.
     """
-    facts = read_facts(folder)
-    config = Config.from_dict(read_description(folder)["config"])
-    rows = read_metrics(folder)
+    facts, rows = read_facts(folder), read_metrics(folder)
+    description = read_description(folder)
+    config = Config.from_dict(description["config"])
+    gate_open = description["latent_normalization"]["gate_open"]
     asked = load_preset(config.preset)["dataset"]["name"]
     largest = max(row["largest"] for row in facts["deviations"])
     lines = [
@@ -98,4 +100,6 @@ def summary(folder: Path) -> str:
         f"stored    kernels in {facts['kernels']}; pixels differ from the run's by at most "
         f"{largest:.2g} (of 1)",
     ]
-    return "\n".join([*lines, *(sections.numbers(rows)[1:-2] if rows else ["not evaluated yet"])])
+    return "\n".join(
+        [*lines, *(sections.numbers(rows, gate_open)[1:-2] if rows else ["not evaluated yet"])]
+    )

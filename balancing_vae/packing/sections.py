@@ -18,6 +18,11 @@ from balancing_vae.storage.checksums import CHECKSUMS
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
+_GATE = (
+    " In mode reference, the original program's, the latents of GEN-1 and GEN-2 are not rescaled "
+    "here: its gate is shut where the second stage lacks less variance than a quarter of its mse."
+)
+
 
 def use(name: str, config: Config) -> list[str]:
     """How to load the set, and the decoder alone."""
@@ -110,18 +115,18 @@ def data(config: Config, rows: list[dict]) -> list[str]:
     return ["## Data", text]
 
 
-def numbers(rows: list[dict]) -> list[str]:
-    """What normalisation changes, measure by measure; empty-handed before an evaluation."""
+def numbers(rows: list[dict], gate_open: bool) -> list[str]:
+    """What normalisation changes, measure by measure; None yet before an evaluation."""
     if not rows:
         return ["## Numbers", "None yet: `balancing-vae evaluate` on this folder writes them here."]
     found = effects(rows)
     generated = [effect for effect in found if effect.protocol and effect.column.startswith("GEN")]
-    floors = [
+    floors = dict.fromkeys(
         f"{row['distance']}, `{row['protocol']}`: {row['value']:.4g} ({row['real_count']:,} "
         f"against {row['generated_count']:,} images)"
         for row in rows
         if row["column"] == "noise floor"
-    ]
+    )
     spread = next(row["value"] for row in rows if row["column"] == "data")
     counts = sorted(
         {
@@ -132,16 +137,16 @@ def numbers(rows: list[dict]) -> list[str]:
     )
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
     seeds = max(len(effect.plain) for effect in found)
-    commands = list(dict.fromkeys(row["command"] for row in rows))
+    gate = "" if gate_open else _GATE
     return [
         "## Numbers: does normalisation improve what is generated?",
         "\n".join(f"- {answer(effect)}" for effect in generated),
         effects_table(found),
         f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
         f"paired. Images: {pairs}. Mean std of the data: {spread:.4f}. Better is a smaller "
-        "distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.",
-        "Noise floor, the data's halves against each other: " + "; ".join(floors) + ".",
-        _console(commands),
+        f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{gate}",
+        f"Noise floor, the data's halves against each other: {'; '.join(floors)}.",
+        _console(list(dict.fromkeys(row["command"] for row in rows))),
         "All of it, seed by seed and with versions, is in `metrics.json`.",
     ]
 

@@ -162,6 +162,18 @@ def test_metrics_file_keeps_other_protocols(tmp_path):
     assert read_metrics(tmp_path) == metrics("asperti2020") + metrics("ttur", value=60.0)
 
 
+def test_modes_of_normalisation_stay_apart(tmp_path):
+    paper = [row | {"normalization": "paper"} for row in metrics(value=40.0)]
+    write_metrics(tmp_path, metrics())
+    write_metrics(tmp_path, paper)
+    assert read_metrics(tmp_path) == metrics() + paper
+    table = to_markdown(compare([tmp_path]))
+    assert ", with normalisation** | cifar10 | 51 ± 1.4 " in table
+    assert ", with normalisation (paper's mode)** | cifar10 | 41 ± 1.4 " in table
+    write_metrics(tmp_path, [row | {"normalization": "reference"} for row in metrics(value=60.0)])
+    assert len(read_metrics(tmp_path)) == 2 * len(paper)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("{", "is broken"), ("[]", "is broken"), ('{"format_version": 9, "measurements": []}', "9")],

@@ -55,9 +55,21 @@ def test_the_table_has_a_line_for_what_was_measured_both_ways():
     floor = rows([5.0], [], column="noise floor")
     table = effects_table(effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor]))
     assert table.splitlines()[2:] == [
-        "| GEN-2 | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 | 2 of 2 |"
+        "| GEN-2 | - | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 | 2 of 2 |"
     ]
 
 
 def test_one_seed_has_no_deviation():
     assert "| 2.000 | 1.000 | -1.000 | 1 of 1 |" in effects_table(effects(rows([2.0], [1.0])))
+
+
+def test_modes_of_normalisation_stay_apart():
+    measured = [
+        row | {"normalization": mode}
+        for mode, values in (("reference", [2.0, 4.0]), ("paper", [1.0, 3.0]))
+        for row in rows([2.0, 4.0], values)
+    ]
+    assert [answer(effect) for effect in effects(measured)] == [
+        "GEN-2, mode reference: no difference (FD(pixels) +0.000 ± 0)",
+        "GEN-2, mode paper: yes, in 2 of 2 seeds (FD(pixels) -1.000 ± 0)",
+    ]
