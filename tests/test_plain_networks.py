@@ -9,6 +9,7 @@ import pytest
 
 from balancing_vae.networks import infogan
 from balancing_vae.networks import latent
+from balancing_vae.networks import rae
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
 from balancing_vae.networks.plain import plain_copy
@@ -39,6 +40,7 @@ def build(name: str) -> keras.Model:
             "resnet": lambda: resnet.decoder((8, 8, 1), 3, **SIZES),
             "infogan": lambda: infogan.decoder((8, 8, 1), 3),
             "wae": lambda: wae.decoder((64, 64, 1), 3),
+            "rae": lambda: rae.decoder((16, 16, 1), 3, 2, 2, spectral_norm=True),
             "latent": lambda: latent.decoder(3, second_dim=8, second_depth=2),
             # With spectral norm and with operations of keras.ops.
             "infogan encoder": lambda: infogan.encoder((8, 8, 1), 3),
@@ -59,7 +61,14 @@ def outputs(network: keras.Model, x: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet", "infogan", "latent", "infogan encoder", pytest.param("wae", marks=pytest.mark.slow)],
+    [
+        "resnet",
+        "infogan",
+        "rae",
+        "latent",
+        "infogan encoder",
+        pytest.param("wae", marks=pytest.mark.slow),
+    ],
 )
 def test_the_copy_gives_the_same(name):
     network = build(name)

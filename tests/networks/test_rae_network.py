@@ -6,7 +6,6 @@ import pytest
 from conftest import numbers
 
 from balancing_vae.networks import rae
-from balancing_vae.networks.plain import plain_copy
 
 
 def layer_sizes(model) -> dict[str, int]:
@@ -66,15 +65,6 @@ def test_from_images_to_images(side, spectral_norm):
     for model in (encoder, decoder):
         kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
         assert [hasattr(layer, "u") for layer in kernels] == [spectral_norm] * len(kernels)
-
-
-def test_a_copy_in_kerass_own_layers_gives_the_same():
-    decoder = rae.decoder((16, 16, 1), 3, base_dim=2, num_scale=2, spectral_norm=True)
-    z = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
-    decoder(z, training=True)
-    copy = plain_copy(decoder)
-    assert {type(layer).__module__.split(".")[0] for layer in copy.layers} == {"keras"}
-    np.testing.assert_allclose(numbers(copy(z)), numbers(decoder(z)), rtol=1e-5)
 
 
 def test_input_is_scaled_to_minus_one_to_one():
