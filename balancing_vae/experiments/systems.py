@@ -86,17 +86,13 @@ def measure_systems(
     rows = []
     for name, folders in runs.items():
         for seed, run in enumerate(folders):
-            found = [
-                row
-                for row in read_metrics(run)
-                if (row["protocol"], row["features"]) == (protocol, network.name)
-                and row["data_sha256"] == about["data_sha256"]
-            ]
+            found = _distances(read_metrics(run), network, protocol, about)
             if not found:
                 columns = two_stage_columns(TwoStageVAE.load(run), real)
-                found = evaluate(columns, real, network, protocol, [seed], progress=True)
-                found = [about | row for row in found]
-                write_metrics(run, found)
+                measured = evaluate(columns, real, network, protocol, [seed], progress=True)
+                measured = [about | row for row in measured]
+                write_metrics(run, measured)
+                found = _distances(measured, network, protocol, about)
             rows += [{"system": name, "training": seed, **row} for row in found]
     return rows
 
@@ -165,6 +161,12 @@ def systems_sheet(
             rows[title] = unpad(vae.generate(count, stage, normalize=normalize), padding)
     rows["data"] = unpad(rows["data"], padding)
     return rows
+
+
+def _distances(rows: list[dict], network: FeatureNetwork, protocol: str, about: dict) -> list[dict]:
+    """Return the distances among rows that may hold moments and other measurements, too."""
+    wanted = (protocol, network.name, about["data_sha256"])
+    return [row for row in rows if (row["protocol"], row["features"], row["data_sha256"]) == wanted]
 
 
 def _is_finished(run: Path) -> bool:
