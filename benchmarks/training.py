@@ -54,12 +54,20 @@ class StepTimer(keras.callbacks.Callback):
 
 
 def fit_step(stage, data, steps):
-    """Return a function that trains for some steps by `fit` and returns seconds a step."""
+    """Return a function that trains for some steps by `fit` and returns seconds a step.
+
+    They follow one execution that is not timed. Executions must be whole: Keras counts the
+    steps of a broken one as if it were.
+    """
     batches = EpochBatches(data, BATCH, seed=0)
+    steps_per_epoch = stage.steps_per_execution + steps
+    assert steps % stage.steps_per_execution == 0
 
     def run():
         timer = StepTimer()
-        stage.fit(batches, steps_per_epoch=steps + 1, shuffle=False, verbose=0, callbacks=[timer])
+        stage.fit(
+            batches, steps_per_epoch=steps_per_epoch, shuffle=False, verbose=0, callbacks=[timer]
+        )
         return timer.seconds
 
     return run

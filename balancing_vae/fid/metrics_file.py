@@ -34,9 +34,11 @@ def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
     path = Path(run) / METRICS_FILE
     replaced = {_kind(row) for row in rows}
     kept = [row for row in read_metrics(run) if _kind(row) not in replaced]
-    contents = {"format_version": _FORMAT_VERSION, "measurements": kept + rows}
+    # A row a line: indented, hundreds of them take a fifth more space.
+    lines = ",\n".join(json.dumps(row) for row in kept + rows)
+    text = f'{{"format_version": {_FORMAT_VERSION}, "measurements": [\n{lines}\n]}}\n'
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 
