@@ -22,6 +22,10 @@ _GATE = (
     " In mode reference, the original program's, the latents of GEN-1 and GEN-2 are not rescaled "
     "here: its gate is shut where the second stage lacks less variance than a quarter of its mse."
 )
+_PAPER = (
+    " In mode paper generated images are rescaled, too, those of GEN-1 by nothing else; "
+    "`balancing-vae reproduce normalization` tells what the latents' factor does alone."
+)
 
 
 def use(name: str, config: Config) -> list[str]:
@@ -137,14 +141,16 @@ def numbers(rows: list[dict], gate_open: bool) -> list[str]:
     )
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
     seeds = max(len(effect.plain) for effect in found)
-    gate = "" if gate_open else _GATE
+    modes = "" if gate_open else _GATE
+    if any(row.get("normalization") == "paper" for row in rows):
+        modes += _PAPER
     return [
         "## Numbers: does normalisation improve what is generated?",
         "\n".join(f"- {answer(effect)}" for effect in generated),
         effects_table(found),
         f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
         f"paired. Images: {pairs}. Mean std of the data: {spread:.4f}. Better is a smaller "
-        f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{gate}",
+        f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{modes}",
         f"Noise floor, the data's halves against each other: {'; '.join(floors)}.",
         _console(list(dict.fromkeys(row["command"] for row in rows))),
         "All of it, seed by seed and with versions, is in `metrics.json`.",
