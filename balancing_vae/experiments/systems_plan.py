@@ -144,7 +144,7 @@ def read_plan(folder: Path, about: dict) -> dict[str, Config]:
         begun = json.loads(path.read_text("utf-8"))
         plan = {name: Config.from_dict(fields) for name, fields in begun.pop("systems").items()}
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}); begin anew with --overwrite.") from error
+        raise ValueError(f"{path} is damaged ({error!r}); begin anew in another folder.") from error
     changed = [f"{k}: {begun.get(k)} -> {about[k]}" for k in about if begun.get(k) != about[k]]
     if changed:
         raise ValueError(
