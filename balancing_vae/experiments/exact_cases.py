@@ -66,7 +66,7 @@ def draw_exact_cases(cases: dict[str, np.ndarray]) -> Figure:
             axis.plot(*points.T, "o-", label=titles[name])
         end = max(points.max() for points in cases.values())
         axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
-        axis.set_xlabel("mse")
-        axis.set_ylabel("variance loss")
+        axis.set_xlabel("mse (intensity squared)")
+        axis.set_ylabel("variance loss (intensity squared)")
         axis.legend(loc="lower right")
     return figure

@@ -96,7 +96,7 @@ def slope_and_correlation(rows: list[dict]) -> tuple[float, float]:
 
 
 def draw_fig4(rows: list[dict]) -> Figure:
-    """Draw a point a network beside the diagonal, and each dataset's slope.
+    """Draw a point a network beside the diagonal; the title says slope and correlation.
 
     Args:
         rows: What `fig4` returned.

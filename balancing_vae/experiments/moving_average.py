@@ -128,6 +128,7 @@ def draw_smoothing(curve: np.ndarray, window: int, losses: dict[str, np.ndarray]
                 losses["window"], middle - deviation, middle + deviation, color=color, alpha=0.2
             )
             right.plot(losses["window"], losses[f"expected_{name}"], "--", color=color)
+        right.set_xticks(losses["window"])
         right.set_xlabel("window (points)")
         right.set_ylabel("value squared")
         right.set_title(f"{losses['mse'].shape[1]} walks (dashed: expected)")

@@ -172,17 +172,22 @@ def draw_normalization(rows: list[dict]) -> Figure:
     with style():
         figure = Figure(figsize=(10, 4))
         axes = figure.subplots(1, 2, sharey=True)
+        ways = list(dict.fromkeys(row["rescaling"] for row in rows))
         for axis, noise in zip(axes, (False, True), strict=True):
-            for way in dict.fromkeys(row["rescaling"] for row in rows):
+            for i, way in enumerate(ways):
                 values = _by_samples(rows, way, noise)
-                means = [np.mean(v) for v in values.values()]
                 axis.errorbar(
-                    list(values), means, [np.std(v) for v in values.values()], marker=".", label=way
+                    # Side by side, so that no bar hides another.
+                    np.array(list(values)) * 1.03 ** (i - (len(ways) - 1) / 2),
+                    [np.mean(v) for v in values.values()],
+                    [np.std(v, ddof=1) if len(v) > 1 else 0 for v in values.values()],
+                    marker=".",
+                    label=way,
                 )
             axis.set_xscale("log")
             axis.set_xticks(list(values), [f"{count:,}" for count in values])
             axis.minorticks_off()
-            axis.set_xlabel("generated images")
+            axis.set_xlabel("generated images (bars: deviation over seeds)")
             axis.set_title("with gamma_z noise" if noise else "without noise")
         axes[0].set_ylabel(f"{rows[0]['distance']}, {rows[0]['protocol']}")
         axes[1].legend(title="rescaling")

@@ -107,6 +107,7 @@ def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
         right.set_xlabel("latent, most active first")
         right.set_ylabel("share of the law")
         right.set_title(f"after training ({inactive.sum()} of {len(order)} inactive, hatched)")
-        right.set_ylim(0, 1.45)
+        # Above the highest bar there is room for the legend.
+        right.set_ylim(0, 1.15 * max(1.25, (square + last["mean_var"]).max()))
         right.legend(loc="upper center", ncols=2)
     return figure

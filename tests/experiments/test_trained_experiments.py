@@ -121,16 +121,22 @@ def test_the_variance_law_is_recorded_at_each_epoch(digits):
     np.testing.assert_allclose(last["var_mu"] + last["mean_var"], expected, rtol=1e-4)
     np.testing.assert_allclose(last["mean_mu"], mu.mean(axis=0), atol=1e-5)
     np.testing.assert_array_equal(last["inactive"], sigma.mean(axis=0) > 0.8)
-    draw_variance_law(law.moments)
+    right = draw_variance_law({**law.moments, "mean_var": 2 * law.moments["mean_var"]}).axes[1]
+    tops = [bar.get_y() + bar.get_height() for bar in right.patches]
+    assert right.get_ylim()[1] > 1.1 * max(tops), "the highest bar is cut"
 
 
-def test_faces_come_from_the_same_draws(trained):
+def test_faces_come_from_the_same_draws(trained, monkeypatch):
     vae = trained
+    # After so short a training the program's gate is shut, and nothing would be rescaled.
+    normalization = LatentNormalization("reference", target=3.0, gate_open=True)
+    monkeypatch.setattr(vae, "latent_normalization", normalization)
     sheets = faces(vae, 11, seed=3)
     np.testing.assert_array_equal(sheets["plain"], vae.generate(11, normalize=False, seed=3))
     _, z = vae.generate(16, normalize=False, seed=3, return_latents=True)
     normalized = vae.latent_normalization.apply(z, "second_stage", 8)
     np.testing.assert_allclose(sheets["normalised"], vae.decode(normalized)[:11], atol=1e-5)
+    assert np.abs(sheets["normalised"] - sheets["plain"]).max() > 1e-3
     draw_faces(sheets, columns=4)
     with pytest.raises(ValueError, match="fit_normalization"):
         faces(tiny_pipeline())
@@ -156,7 +162,9 @@ def test_normalisations_are_measured_from_the_same_draws(trained, digits, tmp_pa
     assert len(set(values.values())) > 24
     lines = compare_normalizations(rows)
     assert len(lines) == 12 and list(lines[0])[2:] == ["16 samples", "24 samples"]
-    draw_normalization(rows)
+    left, _ = draw_normalization(rows).axes
+    places = [bar.lines[0].get_xdata()[0] for bar in left.containers]
+    assert len(set(places)) == 6, "one error bar hides another"
     assert json.loads(path.read_text()) == rows
 
 
