@@ -170,7 +170,7 @@ def draw_normalization(rows: list[dict]) -> Figure:
         The figure: without the decoder's noise on the left, with it on the right.
     """
     with style():
-        figure = Figure(figsize=(10, 4))
+        figure = Figure(figsize=(11, 4))
         axes = figure.subplots(1, 2, sharey=True)
         ways = list(dict.fromkeys(row["rescaling"] for row in rows))
         for axis, noise in zip(axes, (False, True), strict=True):
@@ -190,7 +190,8 @@ def draw_normalization(rows: list[dict]) -> Figure:
             axis.set_xlabel("generated images (bars: deviation over seeds)")
             axis.set_title("with gamma_z noise" if noise else "without noise")
         axes[0].set_ylabel(f"{rows[0]['distance']}, {rows[0]['protocol']}")
-        axes[1].legend(title="rescaling")
+        names = axes[0].get_legend_handles_labels()
+        figure.legend(*names, loc="outside right upper", title="rescaling")
     return figure
 
 
