@@ -125,7 +125,7 @@ def draw_fig4(rows: list[dict]) -> Figure:
         end = 1.05 * max(max(row["mse"], row["variance_loss"]) for row in rows)
         axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
         axis.set_xlabel("mse of test reconstructions (intensity squared)")
-        axis.set_ylabel("variance loss of test reconstructions")
+        axis.set_ylabel("variance loss of test reconstructions (intensity squared)")
         axis.set_title(f"{len(rows)} networks: slope {slope:.2f}, correlation {correlation:.3f}")
         axis.legend()
     return figure
