@@ -16,6 +16,7 @@ from balancing_vae.experiments.systems import measure_systems
 from balancing_vae.experiments.systems import systems_sheet
 from balancing_vae.experiments.systems import systems_table
 from balancing_vae.experiments.systems import train_systems
+from balancing_vae.experiments.systems_plan import RecipeTime
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.storage.folder import read_history
 
@@ -42,28 +43,38 @@ def test_a_shortened_recipe_keeps_its_proportions(fraction, epochs, epochs2, lr_
     assert systems_plan.shorten(whole, 1) == whole
 
 
+def take(startup, epochs):
+    """Return a stand-in for `recipe_time`; `epochs` maps a recipe's epochs to seconds."""
+    return lambda config, x, x_val: RecipeTime(startup, epochs[config.epochs])
+
+
 def test_a_budget_is_shared_and_a_short_recipe_stays_whole(monkeypatch):
-    seconds = {100: 1000.0, 10: 10.0}
-    monkeypatch.setattr(systems_plan, "recipe_seconds", lambda config, x: seconds[config.epochs])
+    monkeypatch.setattr(systems_plan, "recipe_time", take(40.0, {100: 1000.0, 10: 10.0}))
     configs = {"long": tiny_config(epochs=100, epochs2=0), "short": tiny_config(epochs=10)}
-    # 70 % of 1200 s for two systems of two trainings each: 210 s a training.
-    plan = systems_plan.plan_trainings(configs, tiny_images(), seeds=2, minutes=20)
-    assert plan["long"].epochs == 21
+    # 80 % of 1200 s for two systems of two trainings each: 240 s a training, 200 of them epochs.
+    plan = systems_plan.plan_trainings(configs, tiny_images(), None, seeds=2, minutes=20)
+    assert plan["long"].epochs == 20
     assert plan["short"] == configs["short"]
-    assert systems_plan.plan_trainings(configs, tiny_images(), 2, None) == configs
+    assert systems_plan.plan_trainings(configs, tiny_images(), None, 2, None) == configs
 
 
 def test_a_budget_below_an_epoch_is_refused(monkeypatch):
-    monkeypatch.setattr(systems_plan, "recipe_seconds", lambda config, x: 1000.0)
-    with pytest.raises(ValueError, match="larger --budget"):
-        systems_plan.plan_trainings({"a": tiny_config(epochs=2)}, tiny_images(), 1, 1)
+    config = tiny_config(epochs=100, epochs2=0)
+    for startup, seconds in ((0.0, 1e5), (1e3, 1.0)):
+        monkeypatch.setattr(systems_plan, "recipe_time", take(startup, {100: seconds}))
+        with pytest.raises(ValueError, match="larger --budget"):
+            systems_plan.plan_trainings({"a": config}, tiny_images(), None, 1, 1)
 
 
-def test_the_time_of_a_recipe_counts_steps_and_epochs():
-    config = tiny_config(epochs=100, epochs2=100)
-    seconds = systems_plan.recipe_seconds(config, tiny_images())
-    # 200 epochs of 3 steps: a step takes more than 10 microseconds and less than 10 seconds.
-    assert 600e-5 < seconds < 6000
+def test_the_time_of_a_recipe_counts_steps_and_epochs(monkeypatch):
+    monkeypatch.setattr(systems_plan, "TRIAL_STEPS", 2)
+    few, many = tiny_images(), np.concatenate([tiny_images()] * 100)
+    short, long = tiny_config(epochs=10, epochs2=0), tiny_config(epochs=100, epochs2=100)
+    times = [systems_plan.recipe_time(config, few) for config in (short, long)]
+    assert all(0 < time.epochs < 600 and 0 < time.startup < 60 for time in times)
+    assert times[1].epochs > 2 * times[0].epochs
+    # A hundred times the steps, whose time the trial of two batches has to tell.
+    assert systems_plan.recipe_time(short, many).epochs > 2 * times[0].epochs
 
 
 @pytest.mark.slow
@@ -105,7 +116,7 @@ def test_the_table_shows_mean_and_deviation_over_trainings():
 
 @pytest.mark.slow
 def test_the_command_resumes_with_the_same_options_only(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(systems_plan, "recipe_seconds", lambda config, x: 1e5)
+    monkeypatch.setattr(systems_plan, "recipe_time", lambda config, x, x_val: RecipeTime(0, 1e5))
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "u1"))
     words = ["compare-systems", "digits", "--data", str(tmp_path / "images.npy")]
     words += ["--systems", "digits", "--seeds", "1", "--features", "pixels"]

@@ -149,7 +149,7 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
     }
     for config in configs.values():
         TwoStageVAE(config).check_training_data(x, x_val)
-    plan = plan_trainings(configs, x, options.seeds, options.budget)
+    plan = plan_trainings(configs, x, x_val, options.seeds, options.budget)
     options.out.mkdir(parents=True, exist_ok=True)
     write_plan(options.out, plan, about)
     return plan

@@ -19,6 +19,8 @@ from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.run import open_run
 
 COLUMNS = ("REC", "GEN-1", "GEN-2")
+# Epochs of a shortened recipe may be shorter than the writing of a state.
+SECONDS_BETWEEN_STATES = 30
 
 
 def train_systems(
@@ -56,7 +58,13 @@ def train_systems(
             print(f"\n{name}, seed {seed}: {config.epochs} + {config.epochs2} epochs")
             open_run(run, config.replace(seed=seed), resume=run.exists(), overwrite=False)
             vae = TwoStageVAE(config.replace(seed=seed))
-            vae.fit(x, validation_data=validation_data, callbacks=callbacks, run_dir=run)
+            vae.fit(
+                x,
+                validation_data=validation_data,
+                callbacks=callbacks,
+                run_dir=run,
+                seconds_between_states=SECONDS_BETWEEN_STATES,
+            )
             vae.write_into(run)
     return runs
 

@@ -3,19 +3,28 @@
 import json
 import time
 from pathlib import Path
+from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from balancing_vae.config import Config
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.atomic import atomic_file
-from balancing_vae.vae import VAE
 
 PLAN = "plan.json"
-# What is kept back of the budget for compiling, encoding and evaluating.
-TRAINING_SHARE = 0.7
-# Steps that are timed, after as many that compile and warm up.
-TIMED_STEPS = 5
+# The rest of the budget is for evaluating.
+TRAINING_SHARE = 0.8
+# The second of two short epochs is timed; the first one compiles.
+TRIAL_EPOCHS = 2
+TRIAL_STEPS = 10
+
+
+class RecipeTime(NamedTuple):
+    """How long a training takes: what does not depend on its epochs, and all of them."""
+
+    startup: float
+    epochs: float
 
 
 def shorten(config: Config, fraction: float) -> Config:
@@ -49,16 +58,21 @@ def shorten(config: Config, fraction: float) -> Config:
 
 
 def plan_trainings(
-    configs: dict[str, Config], x: np.ndarray, seeds: int, minutes: float | None
+    configs: dict[str, Config],
+    x: np.ndarray,
+    validation_data: np.ndarray | None,
+    seeds: int,
+    minutes: float | None,
 ) -> dict[str, Config]:
     """Share a budget of wall-clock time equally among systems, and shorten their recipes.
 
-    The time of a step of each stage is measured on this machine. A recipe that takes less
-    than its share is trained whole.
+    A short trial of each system tells how long its training takes on this machine; the
+    trials are part of the budget. A recipe that takes less than its share is trained whole.
 
     Args:
         configs: The recipe of each system, by name.
         x: Training images, uint8 [N, D, D, C].
+        validation_data: Images held out, or None.
         seeds: How often each system is trained.
         minutes: The budget of the whole comparison; None trains every recipe whole.
 
@@ -70,44 +84,66 @@ def plan_trainings(
 
     Example:
         ```python
-        plan_trainings({"digits": preset_config("digits")}, x_train, seeds=3, minutes=10)
+        plan_trainings({"digits": preset_config("digits")}, x_train, None, seeds=3, minutes=10)
         ```
     """
     if minutes is None:
         return dict(configs)
-    share = TRAINING_SHARE * 60 * minutes / (len(configs) * seeds)
+    start = time.perf_counter()
+    times = {name: recipe_time(config, x, validation_data) for name, config in configs.items()}
+    left = 60 * minutes - (time.perf_counter() - start)
+    share = TRAINING_SHARE * left / (len(configs) * seeds)
     plan = {}
     for name, config in configs.items():
-        seconds = recipe_seconds(config, x)
-        epoch = seconds / max(config.epochs, config.epochs2, 1)
-        if share < epoch:
+        least = times[name].startup + times[name].epochs / max(config.epochs, config.epochs2, 1)
+        if share < least:
             raise ValueError(
                 f"The budget gives a training of {name} {share:.0f} s, and an epoch of it takes "
-                f"{epoch:.0f} s here; take a larger --budget, fewer --systems or --seeds, or "
-                "fewer --train-images."
+                f"{least:.0f} s here, compiling included; take a larger --budget, fewer "
+                "--systems or --seeds, or fewer --train-images."
             )
-        plan[name] = shorten(config, min(1.0, share / seconds))
+        fraction = (share - times[name].startup) / times[name].epochs
+        plan[name] = shorten(config, min(1.0, fraction))
     return plan
 
 
-def recipe_seconds(config: Config, x: np.ndarray) -> float:
-    """Estimate how long a recipe's training takes here, from a few timed steps.
+def recipe_time(
+    config: Config, x: np.ndarray, validation_data: np.ndarray | None = None
+) -> RecipeTime:
+    """Estimate how long a recipe's training takes here, from a trial on a few batches.
 
     Args:
         config: The recipe.
         x: Training images, uint8 [N, D, D, C].
+        validation_data: Images held out; by default what the config holds out of `x`.
 
     Returns:
-        Seconds, compiling not counted.
+        Seconds to compile, and to fit what comes after the epochs; seconds of all epochs,
+        with what surrounds their steps.
+
+    Example:
+        ```python
+        recipe_time(preset_config("digits"), x_train).epochs / 60   # minutes
+        ```
     """
-    vae = TwoStageVAE(config)
-    batch = x[: config.batch_size]
-    steps = len(x) // config.batch_size
-    seconds = config.epochs * steps * _step_seconds(vae.stage1, batch)
-    if vae.stage2 is not None:
-        mu, sigma = vae.encode(batch)
-        seconds += config.epochs2 * steps * _step_seconds(vae.stage2, (mu, sigma))
-    return seconds
+    if validation_data is None and config.held_out:
+        validation_data = x[-config.held_out :]
+    few = x[: TRIAL_STEPS * config.batch_size]
+    trial = config.replace(
+        epochs=min(config.epochs, TRIAL_EPOCHS), epochs2=min(config.epochs2, TRIAL_EPOCHS)
+    )
+    timer = _EpochTimer()
+    start = time.perf_counter()
+    TwoStageVAE(trial).fit(few, validation_data, [timer], verbose=False)
+    startup = time.perf_counter() - start
+    seconds = 0.0
+    more_steps = (len(x) - len(few)) // config.batch_size
+    for epochs, epoch, step in zip(
+        (config.epochs, config.epochs2), timer.epochs, timer.steps, strict=False
+    ):
+        startup -= min(epochs, TRIAL_EPOCHS) * epoch
+        seconds += epochs * (epoch + more_steps * step)
+    return RecipeTime(startup, seconds)
 
 
 def write_plan(folder: Path, plan: dict[str, Config], about: dict) -> None:
@@ -154,10 +190,20 @@ def read_plan(folder: Path, about: dict) -> dict[str, Config]:
     return plan
 
 
-def _step_seconds(stage: VAE, batch) -> float:
-    for _ in range(TIMED_STEPS):
-        stage.train_on_batch(batch)
-    start = time.perf_counter()
-    for _ in range(TIMED_STEPS):
-        stage.train_on_batch(batch)
-    return (time.perf_counter() - start) / TIMED_STEPS
+class _EpochTimer(keras.callbacks.Callback):
+    """Of each training's last epoch, the seconds of all of it and of a step."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs, self.steps = [], []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start, self.ends = time.perf_counter(), []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append((batch, time.perf_counter()))
+
+    def on_train_end(self, logs=None):
+        (first, begun), (last, ended) = self.ends[0], self.ends[-1]
+        self.steps.append((ended - begun) / max(1, last - first))
+        self.epochs.append(time.perf_counter() - self.start)
