@@ -127,7 +127,7 @@ def recipe_time(
         ```
     """
     if validation_data is None and config.held_out:
-        validation_data = x[-config.held_out :]
+        x, validation_data = x[: -config.held_out], x[-config.held_out :]
     few = x[: TRIAL_STEPS * config.batch_size]
     trial = config.replace(
         epochs=min(config.epochs, TRIAL_EPOCHS), epochs2=min(config.epochs2, TRIAL_EPOCHS)
