@@ -56,7 +56,6 @@ def run(options: argparse.Namespace) -> int:
     """Plan, train, measure; print the table and write it beside the sheet."""
     from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.experiments.contact_sheet import draw_contact_sheet
-    from balancing_vae.experiments.figures import save_figure
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
     from balancing_vae.experiments.systems import systems_table
@@ -64,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.figures import save_figure
     from balancing_vae.storage.atomic import atomic_file
     from balancing_vae.versions import measurement_versions
 

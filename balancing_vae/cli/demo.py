@@ -27,9 +27,9 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae import datasets
     from balancing_vae.experiments.contact_sheet import contact_sheet
     from balancing_vae.experiments.contact_sheet import draw_contact_sheet
-    from balancing_vae.experiments.figures import save_figure
     from balancing_vae.experiments.training_curves import draw_training_curves
     from balancing_vae.experiments.training_curves import training_curves
+    from balancing_vae.figures import save_figure
     from balancing_vae.pipeline import TwoStageVAE
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))

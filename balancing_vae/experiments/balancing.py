@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from balancing_vae.balancing import build_strategy
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import FileOrderBatches
-from balancing_vae.experiments.figures import style
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.figures import style
 from balancing_vae.networks import build_networks
 from balancing_vae.objectives import HALF_LOG_TWO_PI
+from balancing_vae.optimizer import Adam
 from balancing_vae.seeding import seeded_initializers
 from balancing_vae.vae import VAE
 
@@ -154,7 +155,7 @@ def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
             build_strategy(**STRATEGIES[case["balancing"]]),
             seed=case["seed"],
         )
-    vae.compile(keras.optimizers.Adam(LEARNING_RATE, epsilon=1e-8), jit_compile=False)
+    vae.compile(Adam(LEARNING_RATE), jit_compile=False)
     batches = EpochBatches(x_train, BATCH_SIZE, case["seed"])
     clock = StepClock()
     logs = vae.fit(

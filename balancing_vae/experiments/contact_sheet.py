@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
-from balancing_vae.experiments.figures import style
+from balancing_vae.figures import style
 
 COLUMNS = 16
 

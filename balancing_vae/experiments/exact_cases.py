@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from balancing_vae.experiments.figures import style
+from balancing_vae.figures import style
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 

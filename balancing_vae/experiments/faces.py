@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from balancing_vae.datasets import unpad
-from balancing_vae.experiments.figures import style
+from balancing_vae.figures import style
 
 COLUMNS = 8
 

@@ -13,11 +13,12 @@ from balancing_vae.checks import as_float
 from balancing_vae.experiments.fig4_networks import KINDS
 from balancing_vae.experiments.fig4_networks import build
 from balancing_vae.experiments.fig4_networks import fig4_networks
-from balancing_vae.experiments.figures import colors
-from balancing_vae.experiments.figures import style
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.figures import colors
+from balancing_vae.figures import style
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
+from balancing_vae.optimizer import Adam
 from balancing_vae.seeding import seeded_initializers
 from balancing_vae.vae import VAE
 
@@ -141,7 +142,7 @@ def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> d
             seed=case["seed"],
         )
     # Compiling takes longer than so short a training.
-    vae.compile(keras.optimizers.Adam(LEARNING_RATE, epsilon=1e-8), jit_compile=False)
+    vae.compile(Adam(LEARNING_RATE), jit_compile=False)
     batches = EpochBatches(x_train, BATCH_SIZE, case["seed"])
     epochs = -(-case["steps"] // len(batches))
     vae.fit(

@@ -9,7 +9,6 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from balancing_vae.batches import map_batches
-from balancing_vae.experiments.figures import style
 from balancing_vae.experiments.rescaling import PosteriorMoments
 from balancing_vae.experiments.rescaling import factor_a_latent
 from balancing_vae.experiments.rescaling import full_covariance
@@ -20,6 +19,7 @@ from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.figures import style
 from balancing_vae.normalization import LatentNormalization
 
 # Multiples of the 64 that some protocols cut the samples to.

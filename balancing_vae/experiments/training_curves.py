@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from balancing_vae.experiments.figures import style
+from balancing_vae.figures import style
 
 # The loss may be negative (a density may exceed 1), the others are positive.
 CURVES = {"loss": "linear", "kl": "linear", "mse": "log", "gamma": "log"}

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
-from balancing_vae.experiments.figures import colors
-from balancing_vae.experiments.figures import style
+from balancing_vae.figures import colors
+from balancing_vae.figures import style
 from balancing_vae.moments import inactive_latents
 
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 
 from balancing_vae.fid.comparison import by_system
-from balancing_vae.storage.atomic import atomic_file
 
 
 def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
@@ -27,6 +26,10 @@ def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
+    from balancing_vae.figures import colors
+    from balancing_vae.figures import save_figure
+    from balancing_vae.figures import style
+
     systems, titles = by_system(rows)
     # FID and FD(...) have nothing in common but the formula: never on one axis.
     kinds = [
@@ -35,29 +38,30 @@ def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
         for distance in dict.fromkeys(s.distance for s, cells in systems.items() if title in cells)
     ]
     protocols = dict.fromkeys(system.protocol or "not stated" for system in systems)
-    colours = {protocol: f"C{index}" for index, protocol in enumerate(protocols)}
-    size = (3 + 3.2 * len(kinds), 1.2 + 0.32 * len(systems))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-    for (title, distance), panel in zip(kinds, panels, strict=True):
-        for place, (system, cells) in enumerate(systems.items()):
-            if title in cells and system.distance == distance:
-                panel.barh(
-                    place,
-                    cells[title]["value"],
-                    xerr=cells[title]["deviation"],
-                    color=colours[system.protocol or "not stated"],
-                    edgecolor="black" if system.measured_here else "none",
-                    hatch="//" if system.measured_here else None,
-                    capsize=3,
-                )
-        panel.set(title=title, xlabel=distance)
-        panel.grid(axis="x", alpha=0.3)
-    labels = [f"{system.system} ({system.dataset})" for system in systems]
-    panels[0].set_yticks(range(len(systems)), labels)
-    panels[0].invert_yaxis()
-    handles = [Patch(color=colour, label=protocol) for protocol, colour in colours.items()]
-    handles.append(Patch(facecolor="white", edgecolor="black", hatch="//", label="measured here"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    color = dict(zip(protocols, colors(), strict=False))
+    with style():
+        figure = Figure(figsize=(3 + 3.2 * len(kinds), 1.2 + 0.32 * len(systems)))
+        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+        for (title, distance), panel in zip(kinds, panels, strict=True):
+            for place, (system, cells) in enumerate(systems.items()):
+                if title in cells and system.distance == distance:
+                    panel.barh(
+                        place,
+                        cells[title]["value"],
+                        xerr=cells[title]["deviation"],
+                        color=color[system.protocol or "not stated"],
+                        edgecolor="black" if system.measured_here else "none",
+                        hatch="//" if system.measured_here else None,
+                        capsize=3,
+                    )
+            panel.set(title=title, xlabel=distance)
+            panel.grid(visible=False, axis="y")
+        labels = [f"{system.system} ({system.dataset})" for system in systems]
+        panels[0].set_yticks(range(len(systems)), labels)
+        panels[0].invert_yaxis()
+        handles = [Patch(color=color[protocol], label=protocol) for protocol in protocols]
+        handles.append(
+            Patch(facecolor="white", edgecolor="black", hatch="//", label="measured here")
+        )
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    save_figure(path, figure)

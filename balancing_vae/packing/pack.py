@@ -8,7 +8,7 @@ import numpy as np
 
 from balancing_vae.experiments.contact_sheet import contact_sheet
 from balancing_vae.experiments.contact_sheet import draw_contact_sheet
-from balancing_vae.experiments.figures import save_figure
+from balancing_vae.figures import save_figure
 from balancing_vae.networks.plain import plain_copy
 from balancing_vae.packing.card import write_card
 from balancing_vae.packing.deviation import deviations

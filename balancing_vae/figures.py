@@ -1,4 +1,4 @@
-"""Make figures in the project's style and write them as PNG."""
+"""Make figures in the project's style and write them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from balancing_vae.storage.atomic import atomic_file
 
-_STYLE = resources.files("balancing_vae.experiments") / "balancing_vae.mplstyle"
+_STYLE = resources.files("balancing_vae") / "figures.mplstyle"
 
 
 @contextmanager
@@ -40,10 +40,10 @@ def colors() -> list[str]:
 
 
 def save_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure as PNG, in the project's style.
+    """Write a figure, in the project's style.
 
     Args:
-        path: A name that ends in `.png`.
+        path: A file name; its suffix decides the format.
         figure: The figure.
     """
     with style(), atomic_file(path) as temporary:
