@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean
 from statistics import stdev
 
@@ -68,18 +69,19 @@ def over_trainings(runs: Sequence[str | os.PathLike], dataset: str, name: str) -
     for run in runs:
         for row in compare([run], dataset):
             if row["measured_here"]:
-                normalized = row["system"].endswith(", with normalisation")
-                key = (normalized, row["column"], row["distance"], row["protocol"])
+                # What follows the run's name says whether and how it was normalised.
+                normalization = row["system"].removeprefix(Path(run).resolve().name)
+                key = (normalization, row["column"], row["distance"], row["protocol"])
                 groups.setdefault(key, []).append(row)
     ours = [
         rows[0]
         | {
-            "system": name + (", with normalisation" if normalized else ""),
+            "system": name + normalization,
             "value": mean(row["value"] for row in rows),
             "deviation": stdev(row["value"] for row in rows) if len(rows) > 1 else None,
             "repetitions": len(rows),
             "source": f"{len(rows)} trainings",
         }
-        for (normalized, *_), rows in groups.items()
+        for (normalization, *_), rows in groups.items()
     ]
     return ours + compare([], dataset)

@@ -180,9 +180,19 @@ def _measured(run: Path) -> list[dict]:
             "measured_here": True,
             "source": str(run / METRICS_FILE),
         }
-        for row in summarise(measurements)
+        for row in summarise(_once(measurements))
         if row["protocol"] is not None  # moments: no paper has them
     ]
+
+
+def _once(measurements: list[dict]) -> list[dict]:
+    """Return rows without normalisation once, though they are measured beside each mode."""
+    unique = {}
+    for row in measurements:
+        mode = row.get("normalization") if row["normalized"] else None
+        names = ("column", "normalized", "seed", "distance", "protocol")
+        unique[mode, *(row[name] for name in names)] = row | {"normalization": mode}
+    return list(unique.values())
 
 
 def _normalization(row: dict) -> str:

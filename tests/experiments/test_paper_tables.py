@@ -10,12 +10,13 @@ from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 
 
-def write_run(folder, values_by_normalized):
-    folder.mkdir()
+def write_run(folder, values_by_normalized, mode="reference"):
+    folder.mkdir(exist_ok=True)
     common = {"dataset": "cifar10", "distance": "FID", "protocol": "asperti2020"}
     common |= {"features": "inception", "real_count": 9984, "generated_count": 9984}
+    common |= {"column": "GEN-2", "normalization": mode}
     rows = [
-        common | {"column": "GEN-2", "normalized": normalized, "seed": seed, "value": value}
+        common | {"normalized": normalized, "seed": seed, "value": value}
         for normalized, values in values_by_normalized.items()
         for seed, value in enumerate(values)
     ]
@@ -40,6 +41,21 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
     assert single["deviation"] is None
     with pytest.raises(FileNotFoundError, match="balancing-vae evaluate"):
         over_trainings([tmp_path], "cifar10", "ours")
+
+
+def test_modes_of_normalisation_are_averaged_apart(tmp_path):
+    for name, shift in (("a", 0.0), ("b", 2.0)):
+        for mode, normalized in (("reference", 60.0), ("paper", 50.0)):
+            values = {False: [70.0 + shift], True: [normalized + shift]}
+            write_run(tmp_path / name, values, mode)
+    rows = over_trainings([tmp_path / "a", tmp_path / "b"], "cifar10", "ours")
+    found = {row["system"]: row["value"] for row in rows if row["measured_here"]}
+    assert found == {
+        "ours": 71,
+        "ours, with normalisation": 61,
+        "ours, with normalisation (paper's mode)": 51,
+    }
+    assert rows[0]["repetitions"] == 2
 
 
 def test_each_table_has_two_budgets_of_its_dataset():

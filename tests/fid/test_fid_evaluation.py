@@ -170,6 +170,8 @@ def test_modes_of_normalisation_stay_apart(tmp_path):
     table = to_markdown(compare([tmp_path]))
     assert ", with normalisation** | cifar10 | 51 ± 1.4 " in table
     assert ", with normalisation (paper's mode)** | cifar10 | 41 ± 1.4 " in table
+    # What is not normalised was measured twice; in the table of data it stands once.
+    assert to_csv(compare([tmp_path])).count("True,") == 3 * 3 + 1
     write_metrics(tmp_path, [row | {"normalization": "reference"} for row in metrics(value=60.0)])
     assert len(read_metrics(tmp_path)) == 2 * len(paper)
 
