@@ -12,6 +12,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.cli import COMMANDS
 from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
+from balancing_vae.moments import variance_law
 
 GOLDEN = Path(__file__).parent / "golden/balancing"
 
@@ -144,6 +145,14 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     assert command(*words, "--out", tmp_path / "normalization") == 0
     assert "FD(pixels), protocol ttur, 24 real images" in capsys.readouterr().out
     assert (tmp_path / "normalization/saved.png").is_file()
+    words = ("reproduce", "faces", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "faces")
+    assert command(*words) == 0
+    moments = TwoStageVAE.load(saved).encode(tiny_images())
+    target = np.sqrt(variance_law(*moments, "paper").mean())
+    assert f"deviation of {target:.4f}, that of 24 images" in capsys.readouterr().out
+    plain, both = (Image.open(tmp_path / f"faces/fig{number}.png") for number in (5, 6))
+    # Two sheets side by side are wider than one.
+    assert both.size[0] > 1.5 * plain.size[0]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +163,7 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
         ("normalization", "--seeds", 0),
         ("normalization", "--samples", 1),
         ("fig4", "--data", "absent"),
+        ("faces", "absent"),
     ],
 )
 def test_reproduce_refuses_what_it_cannot_measure(words, tmp_path, capsys):
@@ -173,8 +183,9 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
         called.append(words)
         if words[0] == "evaluate":
             row = {"dataset": "cifar10", "distance": "FID", "protocol": "asperti2020"}
-            row |= {"features": "inception", "real_count": 10, "generated_count": 10}
+            row |= {"features": "pixels", "real_count": 10, "generated_count": 10}
             row |= {"column": "GEN-2", "normalized": False, "seed": 0, "value": 80.0}
+            row["protocol"] = words[words.index("--protocol") + 1]
             metrics_file.write_metrics(words[1], [row])
         else:
             Path(words[words.index("--out") + 1]).mkdir(parents=True, exist_ok=True)
@@ -189,6 +200,7 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
     monkeypatch.setattr(cli, "main", pretend)
     words = ("reproduce", "table1", "--data", "d", "--budget", "small", "--seeds", 2)
+    words += ("--features", "pixels")
     assert command(*words, "--out", tmp_path) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if "computed gamma, small budget" in line]
@@ -200,3 +212,10 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
     assert command(*words, "--out", tmp_path) == 0
     assert [w[0] for w in called[4:]] == ["train", "train"]
     assert all("--resume" in w for w in called[4:])
+    # Another protocol is another measurement of the same trainings.
+    assert command(*words, "--protocol", "ttur", "--out", tmp_path) == 0
+    assert [w[0] for w in called[6:]] == ["train", "evaluate", "train", "evaluate"]
+    # Features that are not there show before anything is trained.
+    words = words[:-1] + ("classifier:absent",)
+    assert command(*words, "--out", tmp_path) == 2
+    assert len(called) == 10
