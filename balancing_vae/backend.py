@@ -26,22 +26,25 @@ def uses_accelerator() -> bool:
     return torch.cuda.is_available()
 
 
-def jit_compile_pays(convolutional: bool) -> bool:
+def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
     """Tell whether just-in-time compilation makes a network faster here.
 
     JAX is slow without it, PyTorch does without. TensorFlow's XLA pays on accelerators
-    and for dense networks, but makes convolutions on a CPU several times slower; Keras
-    runs several replicas without it.
+    and for dense networks in float32, but makes convolutions on a CPU several times
+    slower, and lacks the CPU's products of half-width numbers; Keras runs several replicas
+    without it.
 
     Args:
         convolutional: Whether the network consists mostly of convolutions.
+        precision: What its layers compute in, one of `PRECISIONS`.
 
     Returns:
         What to give to `jit_compile`.
     """
     name = keras.backend.backend()
     if name == "tensorflow":
-        return replica_count() == 1 and (uses_accelerator() or not convolutional)
+        pays_on_cpu = not convolutional and precision == "float32"
+        return replica_count() == 1 and (uses_accelerator() or pays_on_cpu)
     return name == "jax"
 
 

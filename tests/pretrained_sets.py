@@ -31,7 +31,7 @@ def tiny_run(folder: Path, **changes) -> TwoStageVAE:
 def without_xla() -> Iterator[None]:
     """Load pipelines without XLA: on so small a model compiling takes longest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda convolutional: False)
+        patch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
         yield
 
 

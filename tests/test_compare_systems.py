@@ -29,9 +29,7 @@ ABOUT = {"dataset": "noise", "data_sha256": "0" * 64}
 @pytest.fixture(autouse=True)
 def no_jit(monkeypatch):
     """Compiling with XLA would take longer than these trainings."""
-    monkeypatch.setattr(
-        "balancing_vae.pipeline.stages.jit_compile_pays", lambda convolutional: False
-    )
+    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
 
 
 @given(st.floats(0.001, 1), st.integers(0, 1000), st.integers(1, 1000), st.integers(0, 300))

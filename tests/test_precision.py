@@ -3,11 +3,15 @@
 import keras
 import numpy as np
 import pytest
+from conftest import needs_tensorflow
 from conftest import numbers
 from conftest import tiny_pipeline as tiny_digits_pipeline
 from tiny import tiny_images
 from tiny import tiny_pipeline
 
+from balancing_vae import TwoStageVAE
+from balancing_vae import backend
+from balancing_vae.backend import jit_compile_pays
 from balancing_vae.config import Config
 from balancing_vae.layers.batch_normalization import normalize_batch
 from balancing_vae.precision import layer_precision
@@ -120,3 +124,17 @@ def test_a_mixed_training_is_resumed_exactly(tmp_path):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="mixed_bfloat16"):
         Config((8, 8, 1), 2, precision="bfloat16")
+
+
+@needs_tensorflow
+def test_xla_compiles_what_it_makes_faster(monkeypatch):
+    """On a CPU dense networks in float32 only; on an accelerator everything."""
+    cases = [(True, "float32"), (False, "float32"), (False, "mixed_bfloat16")]
+    monkeypatch.setattr(backend, "uses_accelerator", lambda: False)
+    assert [jit_compile_pays(*case) for case in cases] == [False, True, False]
+    for precision in ("float32", "mixed_bfloat16"):
+        stage2 = TwoStageVAE.from_preset("digits", precision=precision).stage2
+        jits = {network.jit_compile for network in (stage2, stage2.encoder, stage2.decoder)}
+        assert jits == {precision == "float32"}
+    monkeypatch.setattr(backend, "uses_accelerator", lambda: True)
+    assert all(jit_compile_pays(*case) for case in cases)

@@ -64,9 +64,9 @@ def build_stages(
     if config.synchronized_statistics:
         synchronize_statistics(encoder)
         synchronize_statistics(decoder)
-    _compile(stage1, config.lr, config.adam_epsilon, convolutional=True)
+    _compile(stage1, config, config.lr, convolutional=True)
     if stage2 is not None:
-        _compile(stage2, config.lr2, config.adam_epsilon, convolutional=False)
+        _compile(stage2, config, config.lr2, convolutional=False)
     return stage1, stage2
 
 
@@ -79,11 +79,11 @@ def _check_shapes(config: Config, stage1: Autoencoder) -> None:
         )
 
 
-def _compile(stage: Autoencoder, lr: float, epsilon: float, convolutional: bool) -> None:
-    jit_compile = jit_compile_pays(convolutional)
+def _compile(stage: Autoencoder, config: Config, lr: float, convolutional: bool) -> None:
+    jit_compile = jit_compile_pays(convolutional, config.precision)
     steps = steps_per_execution(convolutional)
     # The optimizer is built at once: one that is not would lose its slots in a saved state.
-    stage.compile(Adam(lr, epsilon), jit_compile=jit_compile, steps_per_execution=steps)
+    stage.compile(Adam(lr, config.adam_epsilon), jit_compile=jit_compile, steps_per_execution=steps)
     stage.optimizer.build(stage.trainable_variables)
     for network in (stage.encoder, stage.decoder):
         network.jit_compile = jit_compile
