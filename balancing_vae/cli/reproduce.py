@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         experiments,
         "fig4",
         "mse against variance loss for 24 trained networks of four kinds, and 8 more for each "
-        "--data (30 minutes; stopped, it goes on where it was)",
+        "--data (8 minutes, and 10 for each --data; stopped, it goes on where it was)",
         "balancing-vae reproduce fig4 --data data/mnist --data data/cifar10 --out runs/fig4",
     )
     fig4.add_argument(
