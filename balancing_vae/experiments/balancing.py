@@ -1,6 +1,5 @@
 """Computed, learned and fixed gamma on one network: which is faster, which more accurate?"""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from balancing_vae.balancing import build_strategy
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import FileOrderBatches
+from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.figures import style
 from balancing_vae.networks import build_networks
@@ -157,14 +157,14 @@ def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
         )
     vae.compile(Adam(LEARNING_RATE), jit_compile=False)
     batches = EpochBatches(x_train, BATCH_SIZE, case["seed"])
-    clock = StepClock()
+    timer = EpochTimer()
     logs = vae.fit(
         batches,
         validation_data=FileOrderBatches(x_test, BATCH_SIZE),
         epochs=case["epochs"],
         shuffle=False,
         verbose=0,
-        callbacks=[batches.follow_epochs(), clock],
+        callbacks=[batches.follow_epochs(), timer],
     ).history
     error, kl = np.array(logs["val_mse"]), np.array(logs["val_kl"])
     pixels = np.prod(x_test.shape[1:])
@@ -173,28 +173,8 @@ def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
     curves = {name: [float(value) for value in logs[name]] for name in names}
     return {
         "curves": curves | {"val_bound": bound.tolist()},
-        "seconds_per_step": clock.seconds_per_step(),
+        "seconds_per_step": timer.steps[0],
     }
-
-
-class StepClock(keras.callbacks.Callback):
-    """Times training steps, from batch to batch; the median leaves compilation out."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Start the watch."""
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Note the step's seconds."""
-        self.seconds.append(time.perf_counter() - self.start)
-
-    def seconds_per_step(self) -> float:
-        """Return the median."""
-        return float(np.median(self.seconds))
 
 
 def _first_below(values: list[float], goal: float) -> int | None:

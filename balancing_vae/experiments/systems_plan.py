@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from balancing_vae.config import Config
+from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.atomic import atomic_file
 
@@ -132,7 +132,7 @@ def recipe_time(
     trial = config.replace(
         epochs=min(config.epochs, TRIAL_EPOCHS), epochs2=min(config.epochs2, TRIAL_EPOCHS)
     )
-    timer = _EpochTimer()
+    timer = EpochTimer()
     start = time.perf_counter()
     TwoStageVAE(trial).fit(few, validation_data, [timer], verbose=False)
     startup = time.perf_counter() - start
@@ -188,22 +188,3 @@ def read_plan(folder: Path, about: dict) -> dict[str, Config]:
             "ones, or choose another folder."
         )
     return plan
-
-
-class _EpochTimer(keras.callbacks.Callback):
-    """Of each training's last epoch, the seconds of all of it and of a step."""
-
-    def __init__(self):
-        super().__init__()
-        self.epochs, self.steps = [], []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start, self.ends = time.perf_counter(), []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.ends.append((batch, time.perf_counter()))
-
-    def on_train_end(self, logs=None):
-        (first, begun), (last, ended) = self.ends[0], self.ends[-1]
-        self.steps.append((ended - begun) / max(1, last - first))
-        self.epochs.append(time.perf_counter() - self.start)
