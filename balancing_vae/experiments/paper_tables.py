@@ -80,7 +80,7 @@ def over_trainings(runs: Sequence[str | os.PathLike], dataset: str, name: str) -
             "value": mean(row["value"] for row in rows),
             "deviation": stdev(row["value"] for row in rows) if len(rows) > 1 else None,
             "repetitions": len(rows),
-            "source": f"{len(rows)} trainings",
+            "source": "1 training" if len(rows) == 1 else f"{len(rows)} trainings",
         }
         for (normalization, *_), rows in groups.items()
     ]

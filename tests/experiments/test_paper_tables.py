@@ -38,7 +38,7 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
     assert normalized["value"] == 62
     assert published and not any(row["measured_here"] for row in published)
     (single, *_) = over_trainings(runs[:1], "cifar10", "ours")
-    assert single["deviation"] is None
+    assert single["deviation"] is None and single["source"] == "1 training"
     with pytest.raises(FileNotFoundError, match="balancing-vae evaluate"):
         over_trainings([tmp_path], "cifar10", "ours")
 
