@@ -116,7 +116,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             choices=("full", "small"),
             default="full",
             help="full: the paper's, days of a GPU; small: a smaller network and fewer epochs, "
-            "hours of a CPU a training (full)",
+            "half an hour and more of a CPU a training (full)",
         )
         table.set_defaults(run=_table)
 
