@@ -99,7 +99,7 @@ def frameworks():
             continue
 
 
-@pytest.mark.parametrize(("name", "scalar"), frameworks(), ids=lambda value: str(value)[:12])
+@pytest.mark.parametrize(("name", "scalar"), list(frameworks()), ids=lambda value: str(value)[:12])
 def test_rule_takes_any_frameworks_numbers(name, scalar):
     for m, error in ((1.0, 0.1), (0.5, 0.4), (0.2, 3.0)):
         found = update_running_mse(scalar(m), scalar(error))
