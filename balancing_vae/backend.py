@@ -30,9 +30,8 @@ def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
     """Tell whether just-in-time compilation makes a network faster here.
 
     JAX is slow without it, PyTorch does without. TensorFlow's XLA pays on accelerators
-    and for dense networks in float32, but makes convolutions on a CPU several times
-    slower, and lacks the CPU's products of half-width numbers; Keras runs several replicas
-    without it.
+    and for dense networks in float32; on a CPU it makes convolutions several times
+    slower, and dense networks in half width, too. Keras runs several replicas without it.
 
     Args:
         convolutional: Whether the network consists mostly of convolutions.

@@ -235,7 +235,7 @@ def _table(options: argparse.Namespace) -> int:
 
     _check_positive(options.seeds, "seeds")
     # Features that are not at hand should not show only after days of training.
-    network = load_network(options.features, options.inception)
+    features = load_network(options.features, options.inception).name
     preset = PRESETS[options.experiment][options.budget]
     prepared = datasets.open_prepared(options.data)
     runs = [options.out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
@@ -249,7 +249,7 @@ def _table(options: argparse.Namespace) -> int:
             train.append("--resume")
         code = main(train)
         measured = {(row["protocol"], row["features"]) for row in read_metrics(run)}
-        if not code and (options.protocol, network.name) not in measured:
+        if not code and (options.protocol, features) not in measured:
             code = main(["evaluate", str(run), *data, *measuring])
         if code:
             return code
