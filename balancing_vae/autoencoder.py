@@ -9,6 +9,7 @@ from keras import ops
 from balancing_vae.backend import check_compile_arguments
 from balancing_vae.config import Config
 from balancing_vae.distribution import replica_count
+from balancing_vae.errors import InputError
 from balancing_vae.objectives import mean_squared_error
 
 
@@ -88,12 +89,12 @@ class Autoencoder(keras.Model):
         """
         for name, usual in (("likelihood", "gaussian"), ("kl_weight", None)):
             if getattr(config, name) != usual:
-                raise ValueError(
+                raise InputError(
                     f"The model {config.model['name']!r} has no {name}, got "
                     f"{getattr(config, name)!r}; leave it {usual!r}, or take the model 'vae'."
                 )
         if "prior" in config.samplers and not cls.has_prior:
-            raise ValueError(
+            raise InputError(
                 f"The model {config.model['name']!r} has no prior to sample from, and the samplers "
                 f"are {config.samplers}; take two of 'gaussian', 'mixture' and 'second_stage'."
             )
@@ -187,20 +188,20 @@ class Autoencoder(keras.Model):
         shapes = list(outputs) if isinstance(outputs, list) else [outputs]
         if len(shapes) != len(self.heads) or len(set(shapes)) != 1:
             one = len(self.heads) == 1
-            raise ValueError(
+            raise InputError(
                 f"The encoder of a {type(self).__name__} must have "
                 f"{'one output' if one else f'{len(self.heads)} outputs of one shape'}, "
                 f"{' and '.join(self.heads)}; got outputs of shape {outputs}. Take another "
                 f"network ('rae' has one output, the others have two), or another model."
             )
         if decoder.input_shape != shapes[0]:
-            raise ValueError(
+            raise InputError(
                 f"The decoder takes latents of shape {decoder.input_shape}, but the encoder "
                 f"gives {shapes[0]}; make both of one latent size."
             )
         targets = tuple(encoder.inputs[0].shape)
         if decoder.output_shape != targets:
-            raise ValueError(
+            raise InputError(
                 f"The decoder gives {decoder.output_shape}, but the encoder takes {targets}; "
                 "make both of one image shape."
             )

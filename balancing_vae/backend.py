@@ -5,6 +5,7 @@ import logging
 import keras
 
 from balancing_vae.distribution import replica_count
+from balancing_vae.errors import InputError
 
 # Not measured on an accelerator yet; `python benchmarks/training.py overhead` does.
 DENSE_STEPS = 10
@@ -79,14 +80,14 @@ def check_compile_arguments(
     """
     name = keras.backend.backend()
     if steps_per_execution < 1:
-        raise ValueError(f"steps_per_execution must be at least 1, got {steps_per_execution}.")
+        raise InputError(f"steps_per_execution must be at least 1, got {steps_per_execution}.")
     if name == "torch" and steps_per_execution > 1:
-        raise ValueError(
+        raise InputError(
             f"The PyTorch backend runs one step per execution, got steps_per_execution="
             f"{steps_per_execution}; use 1, or the TensorFlow or JAX backend."
         )
     if replica_count() > 1 and (steps_per_execution > 1 or jit_compile is True):
-        raise ValueError(
+        raise InputError(
             "On several replicas Keras runs TensorFlow at steps_per_execution=1 and "
             "jit_compile=False only; use those."
         )

@@ -5,6 +5,9 @@ import os
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingPackageError
+
 ROWS_PER_SCAN = 4096
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -22,9 +25,11 @@ def check_backend() -> None:
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend not in BACKENDS:
-        raise ImportError(f"KERAS_BACKEND is {backend!r}; set it to one of {', '.join(BACKENDS)}.")
+        raise MissingPackageError(
+            f"KERAS_BACKEND is {backend!r}; set it to one of {', '.join(BACKENDS)}."
+        )
     if importlib.util.find_spec(backend) is None:
-        raise ImportError(
+        raise MissingPackageError(
             f"The Keras backend {backend!r} is not installed; run `pip install {backend}`, or "
             f"set KERAS_BACKEND to another of {', '.join(BACKENDS)}."
         )
@@ -48,22 +53,22 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
         ```
     """
     if not isinstance(x, np.ndarray):
-        raise ValueError(f"{name} must be a NumPy array, got {type(x).__name__}.")
+        raise InputError(f"{name} must be a NumPy array, got {type(x).__name__}.")
     expected = "[N, {}, {}, {}]".format(*image_shape)
     if x.ndim != 4:
-        raise ValueError(
+        raise InputError(
             f"{name} must have the shape {expected}, got {x.ndim} axes {x.shape}; "
             "add the missing axis, for grey images x[..., None]."
         )
     if len(x) == 0:
-        raise ValueError(f"{name} holds no image; give at least one of shape {image_shape}.")
+        raise InputError(f"{name} holds no image; give at least one of shape {image_shape}.")
     if x.shape[3] != image_shape[2]:
-        raise ValueError(
+        raise InputError(
             f"{name} has {x.shape[3]} channels, the model was made for {image_shape[2]}; "
             f"convert the images, or make a model with image_shape={x.shape[1:]}."
         )
     if x.shape[1:] != tuple(image_shape):
-        raise ValueError(
+        raise InputError(
             f"{name} has images of {x.shape[1]}x{x.shape[2]}, the model was made for "
             f"{image_shape[0]}x{image_shape[1]}; resize or pad the images, or make a model with "
             f"image_shape={x.shape[1:]}."
@@ -71,14 +76,14 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
     if x.dtype == np.uint8:
         return
     if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"{name} has dtype {x.dtype}; give uint8 in 0..255 or floats in [0, 1].")
+        raise InputError(f"{name} has dtype {x.dtype}; give uint8 in 0..255 or floats in [0, 1].")
     for start in range(0, len(x), ROWS_PER_SCAN):
         part = x[start : start + ROWS_PER_SCAN]
         if not np.isfinite(part).all():
             bad = start + int(np.argmin(np.isfinite(part).all(axis=(1, 2, 3))))
-            raise ValueError(f"{name} has NaN or infinite values, first in image {bad}.")
+            raise InputError(f"{name} has NaN or infinite values, first in image {bad}.")
         if part.min() < 0 or part.max() > 1:
-            raise ValueError(
+            raise InputError(
                 f"{name} has float values from {part.min():.4g} to {part.max():.4g}, expected "
                 "[0, 1]; divide by 255, or give uint8."
             )
@@ -96,7 +101,7 @@ def check_batch_size(count: int, batch_size: int, name: str = "x") -> None:
         ValueError: Fewer images than a batch.
     """
     if count < batch_size:
-        raise ValueError(
+        raise InputError(
             f"{name} has {count} images, fewer than one batch of {batch_size}; give more "
             "images or a smaller batch_size."
         )

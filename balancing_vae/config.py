@@ -6,6 +6,7 @@ import numbers
 from dataclasses import dataclass
 from dataclasses import field
 
+from balancing_vae.errors import InputError
 from balancing_vae.precision import PRECISIONS
 
 # The original program's names, so that its settings can be compared line by line.
@@ -102,33 +103,33 @@ class Config:
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
         object.__setattr__(self, "samplers", tuple(self.samplers))
         if self.second_stage_noise and "second_stage" not in self.samplers:
-            raise ValueError(
+            raise InputError(
                 'second_stage_noise=True needs "second_stage" among the samplers, got '
                 f"{self.samplers}; change one of them."
             )
         if len(self.image_shape) != 3 or min(self.image_shape) < 1:
-            raise ValueError(
+            raise InputError(
                 f"image_shape must be (side, side, channels), all at least 1; "
                 f"got {self.image_shape}."
             )
         for name in POSITIVE:
             if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
+                raise InputError(f"{name} must be positive, got {getattr(self, name)}.")
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}.")
+            raise InputError(f"precision must be one of {PRECISIONS}, got {self.precision!r}.")
         if self.kl_weight is not None and not self.kl_weight > 0:
-            raise ValueError(f"kl_weight must be positive, got {self.kl_weight}.")
+            raise InputError(f"kl_weight must be positive, got {self.kl_weight}.")
         if self.lr_patience and self.lr_epochs > 0:
-            raise ValueError(
+            raise InputError(
                 f"lr_epochs={self.lr_epochs} and lr_patience={self.lr_patience} both decide when "
                 "the learning rate falls; set one of them to 0."
             )
         for size, value in self.network.items():
             if _is_whole(value) and value < 1:
-                raise ValueError(f"The network's {size} must be at least 1, got {value}.")
+                raise InputError(f"The network's {size} must be at least 1, got {value}.")
 
     def _check_types(self):
         """Refuse values of the wrong kind: a config may come from a file made by hand."""
@@ -142,9 +143,9 @@ class Config:
         ):
             for name in names:
                 if not fits(getattr(self, name)):
-                    raise ValueError(f"{name} must be {kind}, got {getattr(self, name)!r}.")
+                    raise InputError(f"{name} must be {kind}, got {getattr(self, name)!r}.")
         if self.kl_weight is not None and not _is_real(self.kl_weight):
-            raise ValueError(f"kl_weight must be a number or None, got {self.kl_weight!r}.")
+            raise InputError(f"kl_weight must be a number or None, got {self.kl_weight!r}.")
 
     def replace(self, **changes) -> "Config":
         """Return a copy with some fields changed.
@@ -167,7 +168,7 @@ class Config:
         fields = [f.name for f in dataclasses.fields(self)]
         unknown = sorted(set(changes) - set(fields))
         if unknown:
-            raise ValueError(f"Unknown hyperparameters {unknown}; there are {fields}.")
+            raise InputError(f"Unknown hyperparameters {unknown}; there are {fields}.")
         network = changes.get("network")
         if network is not None and "name" not in network:
             changes["network"] = {**self.network, **network}
@@ -192,14 +193,14 @@ class Config:
             ValueError: A field is unknown, missing or out of range.
         """
         if not isinstance(fields, dict):
-            raise ValueError(f"The hyperparameters must be a dict, got {fields!r}.")
+            raise InputError(f"The hyperparameters must be a dict, got {fields!r}.")
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
         if unknown:
-            raise ValueError(f"Unknown hyperparameters {unknown}; there are {sorted(known)}.")
+            raise InputError(f"Unknown hyperparameters {unknown}; there are {sorted(known)}.")
         missing = sorted({"image_shape", "latent_dim"} - set(fields))
         if missing:
-            raise ValueError(f"The hyperparameters lack {missing}.")
+            raise InputError(f"The hyperparameters lack {missing}.")
         return cls(**fields)
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
+from balancing_vae.errors import InputError
+
 
 @contextmanager
 def data_parallel(devices: int) -> Iterator[None]:
@@ -34,19 +36,19 @@ def data_parallel(devices: int) -> Iterator[None]:
         ```
     """
     if devices < 1:
-        raise ValueError(f"devices must be at least 1, got {devices}.")
+        raise InputError(f"devices must be at least 1, got {devices}.")
     if devices == 1:
         yield
         return
     backend = keras.backend.backend()
     if backend == "torch":
-        raise ValueError(
+        raise InputError(
             f"The PyTorch backend trains on one device, got devices={devices}; use 1, or the "
             "TensorFlow or JAX backend."
         )
     names = _device_names()
     if devices > len(names):
-        raise ValueError(
+        raise InputError(
             f"devices={devices}, but {backend} has {len(names)} ({', '.join(names)}); ask for "
             "at most as many."
         )
@@ -82,7 +84,7 @@ def check_divisible(batch_size: int, model: keras.Model) -> None:
     """
     devices = device_count(model)
     if batch_size % devices:
-        raise ValueError(
+        raise InputError(
             f"A batch of {batch_size} does not divide by {devices} devices; take a batch_size "
             f"of {batch_size // devices * devices or devices}, say, or fewer devices."
         )

@@ -7,6 +7,7 @@ import keras
 
 from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.config import Config
+from balancing_vae.errors import InputError
 from balancing_vae.rae import RegularizedAutoencoder
 from balancing_vae.vae import VAE
 
@@ -37,10 +38,10 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
     arguments = dict(config.model)
     name = arguments.pop("name")
     if name not in MODELS:
-        raise ValueError(f"Unknown model {name!r}; choose one of {sorted(MODELS)}.")
+        raise InputError(f"Unknown model {name!r}; choose one of {sorted(MODELS)}.")
     known = _own_arguments(MODELS[name])
     if unknown := sorted(set(arguments) - known):
-        raise ValueError(f"The model {name!r} does not take {unknown}, only {sorted(known)}.")
+        raise InputError(f"The model {name!r} does not take {unknown}, only {sorted(known)}.")
     return MODELS[name].from_hyperparameters(config, encoder, decoder, **arguments)
 
 

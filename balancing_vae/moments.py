@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+
 INACTIVE_SIGMA = 0.8
 COLUMNS = 1024
 
@@ -95,7 +97,7 @@ def variance_law(mu: np.ndarray, sigma: np.ndarray, mode: str = "paper") -> np.n
     """
     _check_same_shape(mu, sigma)
     if mode not in ("paper", "reference"):
-        raise ValueError(f"mode must be 'paper' or 'reference', got {mode!r}.")
+        raise InputError(f"mode must be 'paper' or 'reference', got {mode!r}.")
     sigma = np.asarray(sigma, np.float64)
     return _variance(mu, 0) + np.mean(sigma**2 if mode == "paper" else sigma, axis=0)
 
@@ -134,4 +136,4 @@ def _variance(x: np.ndarray, axis: int) -> np.ndarray:
 
 def _check_same_shape(x: np.ndarray, x_hat: np.ndarray) -> None:
     if np.shape(x) != np.shape(x_hat):
-        raise ValueError(f"Expected two arrays of one shape, got {np.shape(x)}, {np.shape(x_hat)}.")
+        raise InputError(f"Expected two arrays of one shape, got {np.shape(x)}, {np.shape(x_hat)}.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.moments import mean_std
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_law
@@ -106,7 +107,7 @@ class LatentNormalization:
     def _rescale(self, z: np.ndarray) -> np.ndarray:
         spread = mean_std(z)
         if spread == 0:
-            raise ValueError(
+            raise InputError(
                 f"The sampler's latents do not vary within a batch of {len(z)}; take a larger "
                 "batch_size, train or fit the sampler, or generate without normalisation."
             )
@@ -179,4 +180,4 @@ class ImageNormalization:
 
 def _check_mode(mode: str) -> None:
     if mode not in MODES:
-        raise ValueError(f"mode must be one of {MODES}, got {mode!r}.")
+        raise InputError(f"mode must be one of {MODES}, got {mode!r}.")

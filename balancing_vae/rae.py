@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from balancing_vae.autoencoder import Autoencoder
+from balancing_vae.errors import InputError
 
 
 class RegularizedAutoencoder(Autoencoder):
@@ -52,12 +53,12 @@ class RegularizedAutoencoder(Autoencoder):
         super().__init__(encoder, decoder, **kwargs)
         for name, weight in (("latent_weight", latent_weight), ("decoder_weight", decoder_weight)):
             if not weight >= 0:
-                raise ValueError(f"{name} must not be negative, got {weight}.")
+                raise InputError(f"{name} must not be negative, got {weight}.")
         self.latent_weight = latent_weight
         self.decoder_weight = decoder_weight
         self.regularize_dense = regularize_dense
         if decoder_weight and not self._regularized_kernels():
-            raise ValueError(
+            raise InputError(
                 "The decoder has no transposed convolution to regularise; take the network "
                 "'rae', or decoder_weight 0."
             )

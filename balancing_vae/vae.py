@@ -13,6 +13,7 @@ from balancing_vae.config import Config
 from balancing_vae.distribution import mean_over_replicas
 from balancing_vae.distribution import replica_count
 from balancing_vae.distribution import standard_noise
+from balancing_vae.errors import InputError
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.metrics import Latest
 from balancing_vae.objectives import bernoulli_nll
@@ -83,7 +84,7 @@ class VAE(Autoencoder):
     ):
         super().__init__(encoder, decoder, seed, **kwargs)
         if likelihood not in LIKELIHOODS:
-            raise ValueError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}.")
+            raise InputError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}.")
         self.balancing = ComputedGamma() if balancing is None else balancing
         self.kl_weight = self._choose_kl_weight(kl_weight)
         self.likelihood = likelihood
@@ -223,7 +224,7 @@ class VAE(Autoencoder):
     def _choose_kl_weight(self, given: float | None) -> float:
         decided = self.balancing.kl_weight
         if given is not None and decided is not None:
-            raise ValueError(
+            raise InputError(
                 f"{type(self.balancing).__name__} decides the weight of KL, {decided:g}, and "
                 f"kl_weight={given:g} would, too; leave kl_weight out (None)."
             )

@@ -6,6 +6,7 @@ from balancing_vae.balancing.fixed import FixedGamma
 from balancing_vae.balancing.learned import LearnedGamma
 from balancing_vae.balancing.strategy import BalancingStrategy
 from balancing_vae.balancing.warm_up import WarmUpBeta
+from balancing_vae.errors import InputError
 
 STRATEGIES = {
     "beta": FixedBeta,
@@ -35,8 +36,8 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
         ```
     """
     if name not in STRATEGIES:
-        raise ValueError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
+        raise InputError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
     try:
         return STRATEGIES[name](name=name, **arguments)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Balancing {name!r} does not take {arguments}: {error}") from error
+        raise InputError(f"Balancing {name!r} does not take {arguments}: {error}") from error

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from balancing_vae.balancing.strategy import BalancingStrategy
+from balancing_vae.errors import InputError
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -32,7 +33,7 @@ class FixedBeta(BalancingStrategy):
     def __init__(self, beta: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         if not beta > 0:
-            raise ValueError(f"beta must be positive, got {beta}.")
+            raise InputError(f"beta must be positive, got {beta}.")
         self.kl_weight = beta
         self.built = True
 

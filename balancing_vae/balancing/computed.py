@@ -5,6 +5,7 @@ from keras import ops
 
 from balancing_vae.balancing.rule import update_running_mse
 from balancing_vae.balancing.strategy import BalancingStrategy
+from balancing_vae.errors import InputError
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -27,7 +28,7 @@ class ComputedGamma(BalancingStrategy):
     def __init__(self, rate: float = 0.01, **kwargs):
         super().__init__(**kwargs)
         if not 0 <= rate <= 1:
-            raise ValueError(f"rate must lie in [0, 1], got {rate}.")
+            raise InputError(f"rate must lie in [0, 1], got {rate}.")
         self.initial_rate = rate
         self.running_mse = self.add_weight(
             shape=(), initializer="ones", trainable=False, dtype="float32", name="running_mse"

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from balancing_vae.balancing.strategy import BalancingStrategy
+from balancing_vae.errors import InputError
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -26,7 +27,7 @@ class FixedGamma(BalancingStrategy):
     def __init__(self, gamma: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         if not gamma > 0:
-            raise ValueError(f"gamma must be positive, got {gamma}.")
+            raise InputError(f"gamma must be positive, got {gamma}.")
         self.constant = gamma
         self.built = True
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from balancing_vae.balancing.beta import FixedBeta
+from balancing_vae.errors import InputError
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -33,7 +34,7 @@ class WarmUpBeta(FixedBeta):
     def __init__(self, beta: float = 1.0, steps: int = 10_000, **kwargs):
         super().__init__(beta, **kwargs)
         if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}.")
+            raise InputError(f"steps must be at least 1, got {steps}.")
         self.steps = steps
         self.step = self.add_weight(
             shape=(), initializer="zeros", trainable=False, dtype="float32", name="step"

@@ -3,6 +3,7 @@
 import keras
 
 from balancing_vae.balancing import ComputedGamma
+from balancing_vae.errors import InputError
 
 
 class GammaBalancing(keras.callbacks.Callback):
@@ -31,9 +32,9 @@ class GammaBalancing(keras.callbacks.Callback):
     def __init__(self, gamma: float | None = None, rate: float | None = None):
         super().__init__()
         if gamma is not None and not gamma > 0:
-            raise ValueError(f"gamma must be positive, got {gamma}.")
+            raise InputError(f"gamma must be positive, got {gamma}.")
         if rate is not None and not 0 <= rate <= 1:
-            raise ValueError(f"rate must lie in [0, 1], got {rate}.")
+            raise InputError(f"rate must lie in [0, 1], got {rate}.")
         self.gamma = gamma
         self.rate = rate
 
@@ -41,7 +42,7 @@ class GammaBalancing(keras.callbacks.Callback):
         """Write what was asked for into the strategy's weights."""
         balancing = getattr(self.model, "balancing", None)
         if not isinstance(balancing, ComputedGamma):
-            raise ValueError(
+            raise InputError(
                 "GammaBalancing needs a VAE whose balancing is ComputedGamma, got "
                 f"{type(balancing).__name__}; leave the callback out."
             )

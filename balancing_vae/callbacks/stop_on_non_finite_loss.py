@@ -4,6 +4,8 @@ import math
 
 import keras
 
+from balancing_vae.errors import NonFiniteLossError
+
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises after an epoch with a non-finite loss, with the last good weights put back.
@@ -38,7 +40,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             self._keep()
             return
         self.model.set_weights(self.good_weights)
-        raise FloatingPointError(
+        raise NonFiniteLossError(
             f"The loss of stage {self.stage} became {loss} in epoch {epoch + 1}; the weights "
             f"are those after epoch {epoch}. Try a smaller learning rate, or look for "
             "broken images in the data."

@@ -8,6 +8,8 @@ from keras import ops
 
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_uint8
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingPackageError
 from balancing_vae.objectives import kl_divergence
 
 SHEET_COLUMNS = 8
@@ -43,11 +45,11 @@ class TensorBoardLog(keras.callbacks.Callback):
     def __init__(self, folder: str | Path, vae, images: np.ndarray, every: int = 10):
         super().__init__()
         if every < 1:
-            raise ValueError(f"every must be at least 1, got {every}.")
+            raise InputError(f"every must be at least 1, got {every}.")
         try:
             import tensorflow as tf
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackageError(
                 "Logs for TensorBoard are written by TensorFlow, which is not installed: run "
                 "`pip install tensorflow`, or read history.csv instead."
             ) from error

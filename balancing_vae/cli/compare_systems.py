@@ -9,6 +9,7 @@ from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 from balancing_vae.cli.fid import add_measuring_arguments
+from balancing_vae.errors import InputError
 
 EXAMPLE = """
 balancing-vae compare-systems digits --budget smoke --features pixels --out runs/systems
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.versions import measurement_versions
 
     if options.seeds < 1 or options.test_images < 2:
-        raise ValueError("comparing takes at least one seed and two test images.")
+        raise InputError("comparing takes at least one seed and two test images.")
     presets = _presets(options)
     x, x_val, x_test = (open_split(options.data, presets[0], s) for s in ("train", "val", "test"))
     x = x[: options.train_images]
@@ -116,7 +117,7 @@ def _presets(options: argparse.Namespace) -> list[str]:
     datasets = {name: load_preset(name)["dataset"]["name"] for name in preset_names()}
     fitting = [name for name, dataset in datasets.items() if dataset == options.dataset]
     if not fitting:
-        raise ValueError(
+        raise InputError(
             f"There is no preset for the dataset {options.dataset!r}; there are presets for "
             f"{', '.join(sorted(set(datasets.values())))}."
         )
@@ -124,7 +125,7 @@ def _presets(options: argparse.Namespace) -> list[str]:
     for name in chosen:
         load_preset(name)
         if name not in fitting:
-            raise ValueError(
+            raise InputError(
                 f"The preset {name} is for {datasets[name]}, not for {options.dataset}; choose "
                 f"of {', '.join(fitting)}."
             )

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+
 
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--data` to a subcommand's parser."""
@@ -77,7 +80,7 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
     if data is None:
         dataset = None if preset is None else load_preset(preset)["dataset"]["name"]
         if dataset is None or datasets.dataset(dataset).needs_source:
-            raise ValueError(
+            raise InputError(
                 "Give the images with --data: a folder that `balancing-vae datasets prepare` "
                 f"wrote{f' (here of {dataset})' if dataset else ''}, or a .npy file."
             )
@@ -86,10 +89,10 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         prepared = datasets.open_prepared(data)
         return prepared.images(split) if split in prepared.counts else None
     if not data.exists():
-        raise FileNotFoundError(f"{data} does not exist; give a prepared folder or a .npy file.")
+        raise MissingFileError(f"{data} does not exist; give a prepared folder or a .npy file.")
     if split == "val":
         return None
     try:
         return np.load(data, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
-        raise ValueError(f"{data} is no .npy array of images: {error}") from error
+        raise InputError(f"{data} is no .npy array of images: {error}") from error

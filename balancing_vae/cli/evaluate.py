@@ -9,6 +9,7 @@ from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
+from balancing_vae.errors import InputError
 
 _EXAMPLE = """
 balancing-vae evaluate runs/digits --features pixels
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.versions import measurement_versions
 
     if options.seeds < 1 or options.images < 2:
-        raise ValueError("evaluating takes at least one seed and two images.")
+        raise InputError("evaluating takes at least one seed and two images.")
     with warnings_as_lines("evaluate"):
         vae = TwoStageVAE.load(options.run_folder)
         for name in options.samplers:

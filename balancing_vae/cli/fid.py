@@ -4,6 +4,7 @@ import argparse
 import json
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.errors import InputError
 from balancing_vae.fid.protocols import PROTOCOLS
 
 _EXAMPLE = """
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         if options.self_test:
             return _self_test(options)
         if options.generated is None:
-            raise ValueError("give two sets of images, A and B, or --self-test; see --help.")
+            raise InputError("give two sets of images, A and B, or --self-test; see --help.")
         sides = [open_side(path) for path in (options.real, options.generated)]
         if all(isinstance(side, Statistics) for side in sides):
             network = None
@@ -110,7 +111,7 @@ def _self_test(options: argparse.Namespace) -> int:
     from balancing_vae.fid.self_test import self_test
 
     if options.generated is not None:
-        raise ValueError("--self-test takes at most one path, that of CIFAR-10.")
+        raise InputError("--self-test takes at most one path, that of CIFAR-10.")
     network = load_inception(options.inception)
     value = self_test(*cifar10(options.real), network, progress=True)
     print(f"self-test passed: FID, protocol ttur, expected {EXPECTED}, measured {value:.7f}")

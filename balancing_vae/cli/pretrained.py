@@ -7,6 +7,7 @@ from pathlib import Path
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
+from balancing_vae.errors import InputError
 
 _EXAMPLE = """
 balancing-vae pretrained list
@@ -139,7 +140,7 @@ def _verify(options: argparse.Namespace) -> None:
             if published and published != sha256(folder / CHECKSUMS):
                 problems.append(f"{folder} is whole, but not the set {what} that is published.")
     if problems:
-        raise ValueError(" ".join(problems))
+        raise InputError(" ".join(problems))
 
 
 def _pack(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.fid import add_measuring_arguments
+from balancing_vae.errors import InputError
 
 _EXAMPLE = """
 balancing-vae reproduce fig4 --smoke
@@ -183,7 +184,7 @@ def _normalization(options: argparse.Namespace) -> None:
 
     _check_positive(options.seeds, "seeds")
     if min(options.samples) < 2:
-        raise ValueError("--samples takes numbers of at least 2 images.")
+        raise InputError("--samples takes numbers of at least 2 images.")
     if options.run_folder is None:
         options.run_folder, options.features = _train_digits(options.out)
     vae = TwoStageVAE.load(options.run_folder)
@@ -277,7 +278,7 @@ def _train_digits(out: Path) -> tuple[Path, str]:
 
 def _check_positive(number: int, name: str) -> None:
     if number < 1:
-        raise ValueError(f"--{name} must be at least 1, got {number}.")
+        raise InputError(f"--{name} must be at least 1, got {number}.")
 
 
 def _save(path: Path, figure) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+
 
 class ArrayWriter:
     """Append uint8 images to a .npy file, and sum up what `dataset.json` says about them.
@@ -58,7 +60,7 @@ class ArrayWriter:
             OSError: The disk is full.
         """
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
-            raise ValueError(
+            raise InputError(
                 f"images of {images.dtype} {images.shape[1:]} do not fit into an array of "
                 f"uint8 {self.image_shape}."
             )

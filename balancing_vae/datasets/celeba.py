@@ -11,6 +11,7 @@ from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.images import Cut
 from balancing_vae.datasets.prepared import SPLITS
 from balancing_vae.datasets.prepared import Contents
+from balancing_vae.errors import InputError
 
 COUNTS = {"train": 162_770, "val": 19_867, "test": 19_962}
 COUNT = sum(COUNTS.values())
@@ -75,19 +76,19 @@ def _check_count(
     source: Path, images: list[str], by_name: dict[str, str], allow_partial: bool
 ) -> None:
     if not images:
-        raise ValueError(
+        raise InputError(
             f"{source} has no .jpg images; give the folder img_align_celeba or the zip of it "
             "(img_align_celeba.zip)."
         )
     if len(by_name) < len(images):
         twice = next(image for image in images if by_name[PurePosixPath(image).name] != image)
-        raise ValueError(
+        raise InputError(
             f"{source} holds two images of the name {PurePosixPath(twice).name} "
             f"({twice}, {by_name[PurePosixPath(twice).name]}); give a folder with "
             "img_align_celeba alone."
         )
     if len(images) != COUNT and not allow_partial:
-        raise ValueError(
+        raise InputError(
             f"{source} has {len(images):,} images, CelebA has {COUNT:,}; fetch the whole of it, "
             "or allow a part (allow_partial=True, on the command line --allow-partial)."
         )
@@ -135,25 +136,25 @@ def _splits_by_partition(
         if not fields or fields == ["image_id", "partition"]:
             continue
         if len(fields) != 2 or fields[1] not in ("0", "1", "2"):
-            raise ValueError(
+            raise InputError(
                 f"{place}, line {number}: {line[:80]!r} is not an image's name and 0, 1 or 2; "
                 "fetch the file again."
             )
         if fields[0] in splits:
-            raise ValueError(
+            raise InputError(
                 f"{place}, line {number}: {fields[0]} stands there twice; fetch the file again."
             )
         splits[fields[0]] = SPLITS[int(fields[1])]
     absent = splits.keys() - by_name.keys()
     if absent and not allow_partial:
-        raise ValueError(
+        raise InputError(
             f"{place} names {min(absent)}, which is absent from the images (and {len(absent) - 1} "
             "more); fetch the images again, or allow a part (allow_partial=True, on the command "
             "line --allow-partial)."
         )
     unlisted = by_name.keys() - splits.keys()
     if unlisted:
-        raise ValueError(
+        raise InputError(
             f"{place} does not name {min(unlisted)} (and {len(unlisted) - 1} more images); fetch "
             "the file again, or take it away to split by position."
         )

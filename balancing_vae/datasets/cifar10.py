@@ -17,6 +17,8 @@ from balancing_vae.datasets.images import JPEG_SUBSAMPLING
 from balancing_vae.datasets.images import jpeg_round_trip
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.published import sources
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 
 CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 COUNTS = {"train": 50_000, "test": 10_000}
@@ -82,7 +84,7 @@ def read(
 def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
     """Return which version the source is and the bytes of its six batches."""
     if not source.exists():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{source} does not exist; give cifar-10-python.tar.gz or cifar-10-binary.tar.gz, "
             "or the folder it unpacks to."
         )
@@ -100,10 +102,10 @@ def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
         if not missing:
             return kind, {name: files[name] for name in names}
         if len(missing) < len(names):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{source} lacks {', '.join(missing)}; unpack or fetch CIFAR-10 again."
             )
-    raise ValueError(
+    raise InputError(
         f"{source} is not CIFAR-10: it holds neither data_batch_1 nor data_batch_1.bin; give "
         "cifar-10-python.tar.gz or cifar-10-binary.tar.gz, or the folder it unpacks to."
     )
@@ -119,7 +121,7 @@ def _read_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
                 if member.isfile() and PurePosixPath(member.name).name in wanted
             }
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not a whole tar archive ({error}); a download may have been cut off: "
             "fetch it again."
         ) from error
@@ -128,7 +130,7 @@ def _read_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
 def _check_sha256(place: str, data: bytes, expected: str) -> None:
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
-        raise ValueError(
+        raise InputError(
             f"{place} has the sha256 {actual}, CIFAR-10's is {expected}; the file is a pickle and "
             "was not opened: fetch CIFAR-10 again."
         )
@@ -157,11 +159,11 @@ def _unpickle(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         images = _planes_to_images(np.asarray(batch[b"data"], np.uint8))
         labels = np.asarray(batch[b"labels"], np.int64)
     except (pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{place} is not a batch of CIFAR-10 ({error}); fetch CIFAR-10 again."
         ) from error
     if labels.shape != (len(images),):
-        raise ValueError(
+        raise InputError(
             f"{place} has {labels.size} labels for {len(images)} images; fetch it again."
         )
     return images, labels
@@ -170,14 +172,14 @@ def _unpickle(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
 def _decode_records(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Return a binary batch's images, uint8 [n, 32, 32, 3], and labels, int64 [n]."""
     if not data or len(data) % _RECORD:
-        raise ValueError(
+        raise InputError(
             f"{place} has {len(data):,} bytes, which is not a whole number of records of "
             f"{_RECORD:,}; it was cut short: fetch CIFAR-10 again."
         )
     records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
     labels = records[:, 0].astype(np.int64)
     if labels.max() >= len(CLASSES):
-        raise ValueError(
+        raise InputError(
             f"{place} has the label {labels.max()}, CIFAR-10's go to 9 (is it CIFAR-100?); fetch "
             "CIFAR-10 again."
         )
@@ -191,7 +193,7 @@ def _planes_to_images(planes: np.ndarray) -> np.ndarray:
 def _check_counts(source: Path, arrays: Arrays, allow_partial: bool) -> None:
     for split, (images, _) in arrays.items():
         if len(images) != COUNTS[split] and not allow_partial:
-            raise ValueError(
+            raise InputError(
                 f"{source} has {len(images):,} {split} images, CIFAR-10 has {COUNTS[split]:,}; "
                 "fetch the whole of it, or allow a part (allow_partial=True, on the command line "
                 "--allow-partial)."

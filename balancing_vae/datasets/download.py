@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from balancing_vae.datasets.published import sources
+from balancing_vae.errors import InputError
+from balancing_vae.errors import ResourceError
 
 
 def fetch(name: str, published: dict | None = None) -> Path:
@@ -38,10 +40,10 @@ def fetch(name: str, published: dict | None = None) -> Path:
         try:
             pooch.retrieve(address, f"sha256:{sha256}", fname=file, path=folder, progressbar=True)
         except ValueError as error:
-            raise ValueError(
+            raise InputError(
                 f"{address} has not the sha256 {sha256} that is published, and was thrown away; "
                 f"try again later, or {mend}."
             ) from error
         except OSError as error:
-            raise OSError(f"{address} could not be fetched ({error}); {mend}.") from error
+            raise ResourceError(f"{address} could not be fetched ({error}); {mend}.") from error
     return folder

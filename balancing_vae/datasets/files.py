@@ -5,6 +5,9 @@ import zipfile
 from pathlib import Path
 from pathlib import PurePosixPath
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+
 
 class Folder:
     """The files under a folder.
@@ -48,7 +51,7 @@ class Zip:
         try:
             self._archive = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
-            raise ValueError(
+            raise InputError(
                 f"{path} is not a whole zip archive ({error}); a download may have been cut off, "
                 "or a web page saved in its place (Google Drive does so when its quota is "
                 "spent): fetch it again."
@@ -60,7 +63,7 @@ class Zip:
         for name in self._archive.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts:
-                raise ValueError(
+                raise InputError(
                     f"{self.path} has the entry {name!r}, which climbs out of the folder; "
                     "do not trust this archive, fetch it again from its own source."
                 )
@@ -95,5 +98,5 @@ def open_files(path: Path) -> Folder | Zip:
     if path.is_dir():
         return Folder(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give a folder of images or a zip of them.")
+        raise MissingFileError(f"{path} does not exist; give a folder of images or a zip of them.")
     return Zip(path)

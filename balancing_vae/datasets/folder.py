@@ -12,6 +12,7 @@ from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.images import Cut
 from balancing_vae.datasets.prepared import SPLITS
 from balancing_vae.datasets.prepared import Contents
+from balancing_vae.errors import InputError
 
 
 def read(
@@ -43,20 +44,20 @@ def read(
         ValueError: There is no image in it, or the side or crop makes no sense.
     """
     if side is None or side < 1:
-        raise ValueError(
+        raise InputError(
             f"The side is {side}; give the images' side in pixels (side=64, on the command line "
             "--side 64)."
         )
     box_is_empty = isinstance(crop, tuple) and (crop[0] >= crop[2] or crop[1] >= crop[3])
     if box_is_empty or (isinstance(crop, int) and crop < 1):
-        raise ValueError(
+        raise InputError(
             f"The crop {crop} is empty; give a side in pixels, or left,top,right,bottom."
         )
     files = open_files(source)
     endings = _readable_endings()
     names = [name for name in files.names() if PurePosixPath(name).suffix.lower() in endings]
     if not names:
-        raise ValueError(f"{source} has no images; give a folder of files that Pillow reads.")
+        raise InputError(f"{source} has no images; give a folder of files that Pillow reads.")
     entries, classes = _split_and_label(names)
     description = {"source": {"file": source.name, "format": files.format}}
     if classes:

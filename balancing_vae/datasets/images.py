@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from balancing_vae.errors import InputError
+
 JPEG_QUALITY = 75
 JPEG_SUBSAMPLING = "4:2:0"
 
@@ -48,7 +50,7 @@ class Cut:
             ValueError: The image has not the size it must have, or the box sticks out of it.
         """
         if self.size is not None and (width, height) != self.size:
-            raise ValueError(f"it is {width}x{height}, not {self.size[0]}x{self.size[1]}")
+            raise InputError(f"it is {width}x{height}, not {self.size[0]}x{self.size[1]}")
         if isinstance(self.box, tuple):
             left, top, right, bottom = self.box
         else:
@@ -56,7 +58,7 @@ class Cut:
             left, top = (width - square) // 2, (height - square) // 2
             right, bottom = left + square, top + square
         if left < 0 or top < 0 or right > width or bottom > height:
-            raise ValueError(f"it is {width}x{height}, too small for the crop {self.box}")
+            raise InputError(f"it is {width}x{height}, too small for the crop {self.box}")
         return left, top, right, bottom
 
 
@@ -86,9 +88,9 @@ def decode(data: bytes, cut: Cut) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as image:
         box = cut.box_in(*image.size)
         if _has_16_bits(image):
-            raise ValueError("it has 16 bits a channel; save it with 8 first")
+            raise InputError("it has 16 bits a channel; save it with 8 first")
         if image.mode not in _CONVERTIBLE:
-            raise ValueError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
+            raise InputError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
         colour = image.convert("RGB")
     # Cut first: `resize(box=...)` would let pixels outside the box into its border.
     small = colour.crop(box).resize((cut.side, cut.side), Image.Resampling.BILINEAR)

@@ -16,6 +16,8 @@ from balancing_vae.datasets.padding import MARGIN
 from balancing_vae.datasets.padding import pad as pad_images
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.published import sources
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 
 CLASSES = {
     "mnist": [str(digit) for digit in range(10)],
@@ -61,7 +63,7 @@ def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False
     elif source.is_file():
         kind, arrays = "npz", _read_npz(source)
     else:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{source} does not exist; give the folder with {TITLES[name]}'s four idx files, "
             "or its .npz."
         )
@@ -106,19 +108,19 @@ def read_idx(path: Path) -> np.ndarray:
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(
+            raise InputError(
                 f"{path} is not a whole gzip file ({error}); a download may have been cut off: "
                 "fetch it again."
             ) from error
     rank = data[3] if len(data) >= 4 else 0
     header = 4 + 4 * rank
     if data[:3] != bytes([0, 0, _UINT8]) or rank == 0 or len(data) < header:
-        raise ValueError(
+        raise InputError(
             f"{path} does not begin like an idx file of bytes (0, 0, 8, rank); fetch it again."
         )
     shape = tuple(int(length) for length in np.frombuffer(data, ">u4", rank, offset=4))
     if math.prod(shape) != len(data) - header:
-        raise ValueError(
+        raise InputError(
             f"{path} says in its header that it holds {'x'.join(map(str, shape))} = "
             f"{math.prod(shape):,} bytes, but {len(data) - header:,} follow; it was cut short or "
             "changed: fetch it again."
@@ -140,7 +142,7 @@ def _find_idx(folder: Path, stem: str, kind: str) -> Path:
             path = folder / f"{stem}{joint}{kind}{ending}"
             if path.is_file():
                 return path
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"{folder / f'{stem}-{kind}'} is missing (packed, .gz, would do); fetch it."
     )
 
@@ -157,7 +159,7 @@ def _read_npz(path: Path) -> Arrays:
         zlib.error,
         TypeError,  # a .npy, which is no archive
     ) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not an .npz with plain arrays x_train, y_train, x_test and y_test "
             f"({error}); fetch it again, or give the folder with the idx files."
         ) from error
@@ -173,18 +175,18 @@ def _check_split(
 ) -> None:
     shape = images.shape[:-1] if images.ndim == 4 and images.shape[-1] == 1 else images.shape
     if images.dtype != np.uint8 or shape[1:] != (_SIDE, _SIDE) or len(images) == 0:
-        raise ValueError(
+        raise InputError(
             f"{place} holds images of {images.dtype} {images.shape}, uint8 [N, 28, 28] was "
             "expected; fetch it again."
         )
     fitting = labels.shape == (len(images),) and labels.dtype.kind in "iu"
     if not fitting or labels.min() < 0 or labels.max() > 9:
-        raise ValueError(
+        raise InputError(
             f"{place} has labels of {labels.dtype} {labels.shape} for {len(images):,} images, "
             "one whole number from 0 to 9 for each was expected; fetch it again."
         )
     if len(images) != COUNTS[split] and not allow_partial:
-        raise ValueError(
+        raise InputError(
             f"{place} has {len(images):,} images, {TITLES[name]} has {COUNTS[split]:,}; fetch the "
             "whole of it, or allow a part (allow_partial=True, on the command line "
             "--allow-partial)."
@@ -196,9 +198,9 @@ def _check_identity(name: str, source: Path, images: np.ndarray, allow_partial: 
     mnist = sources()["mnist"]["train_sha256"]
     is_mnist = hashlib.sha256(np.ascontiguousarray(images)).hexdigest() == mnist
     if is_mnist and name != "mnist":
-        raise ValueError(f"{source} holds MNIST, not {TITLES[name]}; give {TITLES[name]}'s files.")
+        raise InputError(f"{source} holds MNIST, not {TITLES[name]}; give {TITLES[name]}'s files.")
     if not is_mnist and name == "mnist" and not allow_partial:
-        raise ValueError(
+        raise InputError(
             f"{source} has not the images of MNIST (is it Fashion-MNIST?): its training images' "
             f"sha256 is not {mnist}; give MNIST's files."
         )

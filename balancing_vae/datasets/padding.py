@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+
 MARGIN = 2  # on each side: 28x28 becomes 32x32
 
 
@@ -43,7 +45,7 @@ def unpad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
     """
     height, width = images.shape[1:3]
     if min(height, width) <= 2 * margin:
-        raise ValueError(
+        raise InputError(
             f"Images of {height}x{width} have no frame of {margin} pixels to take off; "
             f"give images larger than {2 * margin}x{2 * margin}."
         )

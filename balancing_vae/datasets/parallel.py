@@ -12,6 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from balancing_vae.errors import InputError
+
 
 def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
     """Prepare a worker process: the parent alone answers Ctrl-C, and nobody outlives it."""
@@ -61,7 +63,7 @@ def map_ordered(
     """
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
-        raise ValueError(f"workers is {workers}; give 1 or more.")
+        raise InputError(f"workers is {workers}; give 1 or more.")
     if workers == 1:
         if initializer:
             initializer(*arguments)

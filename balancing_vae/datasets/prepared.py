@@ -15,6 +15,9 @@ from PIL import features
 from tqdm import tqdm
 
 from balancing_vae.datasets.array_writer import ArrayWriter
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import ResourceError
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.versions import installed_version
 
@@ -95,7 +98,7 @@ def write_prepared(
         except ChildProcessError:
             raise
         except OSError as error:
-            raise OSError(
+            raise ResourceError(
                 f"{folder} could not be written ({error.strerror or error}); free some space or "
                 "choose another place. Nothing was left behind."
             ) from error
@@ -154,7 +157,7 @@ def _judge_broken(contents: Contents, any_image: bool) -> None:
         else "fetch or mend them, or leave them out (skip_broken=True, on the command line "
         "--skip-broken)."
     )
-    raise ValueError(
+    raise InputError(
         f"{len(broken)} of {contents.total} images cannot be used: {named}{more}. "
         f"Nothing was written; {mend}"
     )
@@ -233,14 +236,14 @@ class Prepared:
             FileNotFoundError: The file is missing.
         """
         if split not in self.counts:
-            raise ValueError(
+            raise InputError(
                 f"{self.folder} has no split {split!r}; it has {', '.join(self.counts)}."
             )
         path = self.folder / f"{split}.npy"
         array = _open_array(path)
         expected = (self.counts[split], *self.image_shape)
         if array.dtype != np.uint8 or array.shape != expected:
-            raise ValueError(
+            raise InputError(
                 f"{path} holds {array.dtype} {array.shape}, but {DESCRIPTION_FILE} beside it says "
                 f"uint8 {expected}; prepare the dataset again."
             )
@@ -264,7 +267,7 @@ class Prepared:
             return None
         labels = _open_array(path)
         if labels.shape != (self.counts[split],):
-            raise ValueError(
+            raise InputError(
                 f"{path} holds labels of shape {labels.shape} for {self.counts[split]} images; "
                 "prepare the dataset again."
             )
@@ -287,7 +290,7 @@ class Prepared:
         for start in range(0, len(array), 1024):
             digest.update(np.ascontiguousarray(array[start : start + 1024]))
         if digest.hexdigest() != expected:
-            raise ValueError(
+            raise InputError(
                 f"{self.folder / file} has the sha256 {digest.hexdigest()}, but "
                 f"{DESCRIPTION_FILE} says {expected}; prepare the dataset again."
             )
@@ -314,7 +317,7 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
     folder = Path(folder)
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Write one with "
             f"`balancing-vae datasets prepare NAME --source PATH --out {folder}`."
         )
@@ -323,12 +326,12 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
         version = description["format_version"]
         complete = all(key in description for key in ("name", "image_shape", "splits"))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not a dataset description ({type(error).__name__}: {error}); "
             "prepare the dataset again."
         ) from error
     if version != FORMAT_VERSION or not complete:
-        raise ValueError(
+        raise InputError(
             f"{path} has the format version {version}, this program reads {FORMAT_VERSION}; "
             "prepare the dataset again."
         )
@@ -338,10 +341,10 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
 def _open_array(path: Path) -> np.ndarray:
     """Open a .npy file memory-mapped; pickled objects and cut files get a clear error."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; prepare the dataset again.")
+        raise MissingFileError(f"{path} is missing; prepare the dataset again.")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not a whole array of plain numbers ({error}); prepare the dataset again."
         ) from error

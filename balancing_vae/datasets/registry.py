@@ -20,6 +20,7 @@ from balancing_vae.datasets.prepared import Prepared
 from balancing_vae.datasets.prepared import open_prepared
 from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.datasets.published import sources
+from balancing_vae.errors import InputError
 from balancing_vae.storage.atomic import refuse_existing
 
 
@@ -145,7 +146,7 @@ def dataset(name: str) -> Dataset:
         ValueError: There is no dataset of that name.
     """
     if name not in DATASETS:
-        raise ValueError(f"There is no dataset {name!r}; there are {', '.join(DATASETS)}.")
+        raise InputError(f"There is no dataset {name!r}; there are {', '.join(DATASETS)}.")
     return DATASETS[name]
 
 
@@ -186,19 +187,19 @@ def prepare(
     unknown = [option for option in options if option not in entry.options]
     if unknown:
         takes = ", ".join(entry.options) or "none"
-        raise ValueError(f"{name} does not take the option {unknown[0]}; it takes {takes}.")
+        raise InputError(f"{name} does not take the option {unknown[0]}; it takes {takes}.")
     refuse_existing(out, overwrite)
     if not entry.needs_source:
         if source is not None:
-            raise ValueError(f"{name} takes no source: scikit-learn brings it along.")
+            raise InputError(f"{name} takes no source: scikit-learn brings it along.")
         return write_prepared(out, name, entry.read(), overwrite)
     if source is None:
         if not entry.downloadable:
-            raise ValueError(f"{name} needs a source. {entry.fetch}")
+            raise InputError(f"{name} needs a source. {entry.fetch}")
         source = fetch(name)
     source = Path(source)
     if Path(out).resolve() in (source.resolve(), *source.resolve().parents):
-        raise ValueError(
+        raise InputError(
             f"{out} holds the source itself, {source}; choose another folder to write."
         )
     return write_prepared(out, name, entry.read(source=source, **options), overwrite)
@@ -259,19 +260,19 @@ def _find_prepared(name: str, root: str | os.PathLike | None) -> Prepared | None
     entry = dataset(name)
     if root is None:
         if entry.needs_source:
-            raise ValueError(
+            raise InputError(
                 f"{name} needs a root, the folder it was prepared in. To prepare it: {entry.fetch}"
             )
         return None
     root = Path(root)
     prepared = open_prepared(root if (root / DESCRIPTION_FILE).exists() else root / name)
     if prepared.name != name:
-        raise ValueError(f"{prepared.folder} holds {prepared.name}, not {name}; give its folder.")
+        raise InputError(f"{prepared.folder} holds {prepared.name}, not {name}; give its folder.")
     return prepared
 
 
 def _digits(split: str) -> tuple[np.ndarray, np.ndarray]:
     arrays = digits.arrays()
     if split not in arrays:
-        raise ValueError(f"digits has no split {split!r}; it has {', '.join(arrays)}.")
+        raise InputError(f"digits has no split {split!r}; it has {', '.join(arrays)}.")
     return arrays[split]

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from balancing_vae.datasets import unpad
+from balancing_vae.errors import InputError
 from balancing_vae.figures import style
 
 COLUMNS = 8
@@ -34,7 +35,7 @@ def faces(vae, count: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
         ```
     """
     if vae.latent_normalization is None:
-        raise ValueError("The normalisation is not fitted; call vae.fit_normalization(x) first.")
+        raise InputError("The normalisation is not fitted; call vae.fit_normalization(x) first.")
     size = vae.config.batch_size
     whole = -(-count // size) * size
     _, z = vae.generate(whole, stage=2, normalize=False, seed=seed, return_latents=True)

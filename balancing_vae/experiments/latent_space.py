@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
+from balancing_vae.errors import InputError
 from balancing_vae.figures import style
 from balancing_vae.moments import inactive_latents
 
@@ -37,7 +38,7 @@ def interpolations(
         ```
     """
     if len(starts) != len(ends):
-        raise ValueError(f"{len(starts)} starts and {len(ends)} ends make no pairs.")
+        raise InputError(f"{len(starts)} starts and {len(ends)} ends make no pairs.")
     t = np.linspace(0, 1, steps)[:, None]
     rows = {}
     pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from balancing_vae.errors import InputError
 from balancing_vae.figures import colors
 from balancing_vae.figures import style
 from balancing_vae.moments import mse
@@ -50,7 +51,7 @@ def moving_average(curves: np.ndarray, window: int) -> np.ndarray:
         ```
     """
     if window % 2 == 0 or not 1 <= window <= curves.shape[1]:
-        raise ValueError(f"window must be odd, from 1 to {curves.shape[1]}; got {window}.")
+        raise InputError(f"window must be odd, from 1 to {curves.shape[1]}; got {window}.")
     sums = np.cumsum(np.pad(curves, ((0, 0), (1, 0))), axis=1)
     return (sums[:, window:] - sums[:, :-window]) / window
 

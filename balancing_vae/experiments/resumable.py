@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from balancing_vae.errors import InputError
 from balancing_vae.storage.atomic import atomic_file
 
 
@@ -55,9 +56,9 @@ def _read(path: Path) -> list[dict]:
     try:
         rows = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); move it away to start anew.") from error
+        raise InputError(f"{path} is no JSON ({error}); move it away to start anew.") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(f"{path} does not hold measured rows; move it away to start anew.")
+        raise InputError(f"{path} does not hold measured rows; move it away to start anew.")
     return rows
 
 

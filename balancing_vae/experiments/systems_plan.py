@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from balancing_vae.config import Config
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.atomic import atomic_file
@@ -49,7 +51,7 @@ def shorten(config: Config, fraction: float) -> Config:
         ```
     """
     if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must lie in (0, 1], got {fraction}.")
+        raise InputError(f"fraction must lie in (0, 1], got {fraction}.")
     names = ("epochs", "epochs2", "lr_epochs", "lr_epochs2")
     whole = {name: getattr(config, name) for name in names}
     return config.replace(
@@ -97,7 +99,7 @@ def plan_trainings(
     for name, config in configs.items():
         least = times[name].startup + times[name].epochs / max(config.epochs, config.epochs2, 1)
         if share < least:
-            raise ValueError(
+            raise InputError(
                 f"The budget gives a training of {name} {share:.0f} s, and an epoch of it takes "
                 f"{least:.0f} s here, compiling included; take a larger --budget, fewer "
                 "--systems or --seeds, or fewer --train-images."
@@ -175,15 +177,15 @@ def read_plan(folder: Path, about: dict) -> dict[str, Config]:
     """
     path = folder / PLAN
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no comparison to resume; leave --resume out.")
+        raise MissingFileError(f"{folder} holds no comparison to resume; leave --resume out.")
     try:
         begun = json.loads(path.read_text("utf-8"))
         plan = {name: Config.from_dict(fields) for name, fields in begun.pop("systems").items()}
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}); begin anew in another folder.") from error
+        raise InputError(f"{path} is damaged ({error!r}); begin anew in another folder.") from error
     changed = [f"{k}: {begun.get(k)} -> {about[k]}" for k in about if begun.get(k) != about[k]]
     if changed:
-        raise ValueError(
+        raise InputError(
             f"{folder} was begun with other options ({'; '.join(changed)}); resume with the same "
             "ones, or choose another folder."
         )

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.datasets import open_prepared
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.features import FeatureNetwork
@@ -43,7 +45,7 @@ class Classifier(FeatureNetwork):
 
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"There is no file {path}; expected a Keras model, as `model.save` or "
                 "`train_classifier` writes."
             )
@@ -56,7 +58,7 @@ class Classifier(FeatureNetwork):
             self._model.jit_compile = jit_compile_pays(convolutional=True)
         # Whatever Keras, zipfile or h5py says of a file that is no such model.
         except Exception as error:
-            raise ValueError(
+            raise InputError(
                 f"{path} is no functional or sequential Keras model with weights ({error}): "
                 "save one with `model.save`."
             ) from error
@@ -66,7 +68,7 @@ class Classifier(FeatureNetwork):
         """Return float32 [n, d]; see `FeatureNetwork`."""
         if self._shape[-1] == 1:
             if not np.array_equal(images[..., :1], images[..., 1:2]):
-                raise ValueError(
+                raise InputError(
                     f"{self.name} takes grey images, these have colours: give a classifier of "
                     "colour images."
                 )
@@ -76,7 +78,7 @@ class Classifier(FeatureNetwork):
             for ours, theirs in zip(images.shape[1:], self._shape, strict=True)
             if theirs
         ):
-            raise ValueError(
+            raise InputError(
                 f"{self.name} takes images of shape {self._shape}, these have "
                 f"{images.shape[1:]}: give a classifier of such images."
             )
@@ -106,7 +108,7 @@ def dataset_classifier(folder: str | os.PathLike) -> Classifier:
     prepared = open_prepared(folder)
     images, labels = prepared.images("train"), prepared.labels("train")
     if labels is None:
-        raise ValueError(
+        raise InputError(
             f"{folder} has no labels to train a classifier on: give a dataset that has some, or "
             "a Keras model file."
         )
@@ -153,7 +155,7 @@ def train_classifier(
     from balancing_vae.backend import jit_compile_pays
 
     if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
-        raise ValueError(
+        raise InputError(
             f"Images {images.dtype} {images.shape} and labels {labels.shape} were given; "
             "expected uint8 [n, h, w, c] and [n]."
         )

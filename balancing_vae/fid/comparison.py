@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.evaluation import summarise
 from balancing_vae.fid.metrics_file import METRICS_FILE
 from balancing_vae.fid.metrics_file import read_metrics
@@ -78,14 +80,14 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> li
     rows = [row for run in runs for row in _measured(Path(run))]
     families = {_FAMILY.get(row["dataset"], row["dataset"]) for row in rows}
     if dataset is None and len(families) != 1:
-        raise ValueError(
+        raise InputError(
             f"The runs are of {len(families)} datasets ({', '.join(sorted(families))}): choose "
             "one with --dataset."
         )
     family = _FAMILY.get(dataset, dataset) if dataset else families.pop()
     known = {_FAMILY.get(row["dataset"], row["dataset"]) for row in published()["rows"]}
     if dataset is not None and family not in known | families:
-        raise ValueError(
+        raise InputError(
             f"Nothing is published here on {dataset!r}; choose one of {', '.join(sorted(known))}."
         )
     rows += _published()
@@ -168,7 +170,7 @@ def _measured(run: Path) -> list[dict]:
     """Return a run's rows, averaged over sampling seeds."""
     measurements = read_metrics(run)
     if not measurements:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{run} holds no {METRICS_FILE} with numbers: run `balancing-vae evaluate {run}` first."
         )
     return [

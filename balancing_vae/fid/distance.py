@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg import eigvalsh
 from scipy.linalg.lapack import dpstrf
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.fid.statistics import refuse_mixture
 
@@ -107,7 +108,7 @@ def check_count(count: int | None, features: int) -> None:
     if count is None:
         return
     if count < 2:
-        raise ValueError(
+        raise InputError(
             f"{count} image{'s' * (count != 1)} cannot have a covariance; give at least two, "
             f"better {FEW_SAMPLES:,} or more."
         )

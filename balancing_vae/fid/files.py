@@ -9,6 +9,8 @@ from PIL import UnidentifiedImageError
 
 from balancing_vae.datasets import open_prepared
 from balancing_vae.datasets.prepared import DESCRIPTION_FILE
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 
 
 def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
@@ -32,7 +34,7 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"There is no {path}; expected images (.npy, a folder of image files, a prepared "
             "dataset) or statistics (.npz)."
         )
@@ -41,16 +43,16 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
             return open_prepared(path).images("test")
         return ImageFolder(path)
     if path.suffix != ".npy":
-        raise ValueError(
+        raise InputError(
             f"{path} is neither .npy nor a folder; expected images (.npy, a folder of image "
             "files, a prepared dataset) or statistics (.npz)."
         )
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as .npy ({error}): write it again.") from error
+        raise InputError(f"{path} cannot be read as .npy ({error}): write it again.") from error
     if images.ndim not in (3, 4):
-        raise ValueError(
+        raise InputError(
             f"{path} has shape {images.shape}; expected images [n, h, w] or [n, h, w, c]."
         )
     return images
@@ -83,7 +85,7 @@ class ImageFolder:
             if path.suffix.lower() in known and path.is_file()
         )
         if not self.paths:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{folder} holds no image file; expected PNG, JPEG or what else Pillow reads."
             )
         self._size = _decode(self.paths[0]).shape
@@ -101,7 +103,7 @@ class ImageFolder:
         for path in self.paths[part]:
             image = _decode(path)
             if image.shape != self._size:
-                raise ValueError(
+                raise InputError(
                     f"{path} is {_size(image.shape)} pixels, but {self.paths[0].name} is "
                     f"{_size(self._size)}; a set needs images of one size: crop or resize them."
                 )
@@ -113,13 +115,13 @@ def _decode(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             if image.mode.startswith(("I", "F")):
-                raise ValueError(
+                raise InputError(
                     f"{path} has more than 8 bits a channel (mode {image.mode}): convert it to "
                     "8 bits, for the networks were trained on such."
                 )
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): mend or remove it.") from error
+        raise InputError(f"{path} cannot be read ({error}): mend or remove it.") from error
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.replicas import ReplicatedNetwork
@@ -74,7 +75,7 @@ class FrozenInception(ReplicatedNetwork):
                     return_elements=["Mul:0", "pool_3:0"],
                 )
             except ValueError as error:
-                raise ValueError(
+                raise InputError(
                     "This graph lacks ExpandDims:0, Mul:0 or pool_3:0, so it is not the Inception "
                     f"graph of 2015-12-05 ({error}): give classify_image_graph_def.pb."
                 ) from error

@@ -6,6 +6,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import ResourceError
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.inception import FrozenInception
@@ -79,14 +82,14 @@ def read_graph(path: str | os.PathLike) -> bytes:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"There is no file {path}; expected {GRAPH_NAME} or inception-2015-12-05.tgz. "
             + OFFLINE_RECIPE.format(folder=graph_folder())
         )
     graph = _from_archive(path) if path.suffix in (".tgz", ".gz") else path.read_bytes()
     found = hashlib.sha256(graph).hexdigest()
     if found != GRAPH_SHA256:
-        raise ValueError(
+        raise InputError(
             f"{path} is not the Inception graph of 2015-12-05: its sha256 is {found}, expected "
             f"{GRAPH_SHA256}. A FID with it would be comparable with nothing. "
             + OFFLINE_RECIPE.format(folder=graph_folder())
@@ -118,7 +121,7 @@ def download_graph() -> Path:
         try:
             pooch.HTTPDownloader(progressbar=True)(ARCHIVE_URL, os.fspath(archive), None)
         except OSError as error:
-            raise OSError(
+            raise ResourceError(
                 f"The Inception graph cannot be downloaded ({error}). "
                 + OFFLINE_RECIPE.format(folder=graph_folder())
             ) from error
@@ -141,10 +144,10 @@ def _from_archive(path: Path) -> bytes:
                 if member.isfile() and Path(member.name).name == GRAPH_NAME:
                     return archive.extractfile(member).read()
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is no readable archive ({error}); expected inception-2015-12-05.tgz: "
             "fetch it again."
         ) from error
-    raise ValueError(
+    raise InputError(
         f"{path} holds no {GRAPH_NAME}; expected inception-2015-12-05.tgz: fetch it again."
     )

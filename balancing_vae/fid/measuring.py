@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.protocols import Protocol
@@ -92,7 +93,7 @@ def measure_part(
     protocol = get_protocol(protocol)
     used = protocol.used(len(images))
     if not 1 <= parts <= used or not 0 <= part < parts:
-        raise ValueError(
+        raise InputError(
             f"There is no part {part} of {parts} of {used} images; parts are counted from 0, "
             "and each has an image at least."
         )

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from balancing_vae.errors import InputError
 from balancing_vae.storage.atomic import atomic_file
 
 METRICS_FILE = "metrics.json"
@@ -66,9 +67,9 @@ def read_metrics(run: str | os.PathLike) -> list[dict]:
         contents = json.loads(path.read_text(encoding="utf-8"))
         version, rows = contents["format_version"], contents["measurements"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is broken ({error}): remove it and evaluate again.") from error
+        raise InputError(f"{path} is broken ({error}): remove it and evaluate again.") from error
     if version != _FORMAT_VERSION:
-        raise ValueError(
+        raise InputError(
             f"{path} has format {version}, expected {_FORMAT_VERSION}: use the version of "
             "balancing_vae that wrote it, or evaluate again."
         )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.resize import resize_bicubic_pil
 from balancing_vae.fid.resize import resize_bilinear_tf1
@@ -39,7 +40,7 @@ def prepare(
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(
+        raise InputError(
             f"Images of shape {images.shape} were given; expected [n, height, width], "
             "[n, height, width, 1] or [n, height, width, 3]: put the channels last."
         )
@@ -48,7 +49,7 @@ def prepare(
     elif np.issubdtype(images.dtype, np.floating):
         images = _quantise(images, protocol, first)
     else:
-        raise ValueError(
+        raise InputError(
             f"Images of dtype {images.dtype} were given; expected uint8 in 0..255 or floats "
             "in [0, 1]: convert them."
         )
@@ -91,7 +92,7 @@ def _quantise(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
     outside = ~((images.min(axis=axes) >= 0) & (images.max(axis=axes) <= 1))
     if outside.any():
         index = int(np.flatnonzero(outside)[0])
-        raise ValueError(
+        raise InputError(
             f"Image {first + index} has values from {images[index].min():g} to "
             f"{images[index].max():g}; floating-point images must lie in [0, 1]: clip or "
             "rescale them, or give uint8 in 0..255."
@@ -111,7 +112,7 @@ def _stretch(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
     maximum = images.max(axis=axes, keepdims=True)
     if not maximum.all():
         index = first + int(np.flatnonzero(maximum == 0)[0])
-        raise ValueError(
+        raise InputError(
             f"Image {index} has the same value everywhere; the protocol {protocol.name} "
             "stretches each generated image to its own range, which is empty here: leave "
             "such images out or choose another protocol."

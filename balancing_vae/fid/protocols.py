@@ -7,6 +7,8 @@ same way" means is written down here, once a protocol.
 from dataclasses import dataclass
 from typing import Literal
 
+from balancing_vae.errors import InputError
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -137,7 +139,7 @@ def get_protocol(protocol: str | Protocol) -> Protocol:
     if isinstance(protocol, Protocol):
         return protocol
     if protocol not in PROTOCOLS:
-        raise ValueError(
+        raise InputError(
             f"There is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}."
         )
     return PROTOCOLS[protocol]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.replicas import Replica
@@ -39,7 +41,7 @@ class SavedModelInception(ReplicatedNetwork):
 
     def __init__(self, folder: str | os.PathLike, devices: Sequence[str] | None = None):
         if not (Path(folder) / "saved_model.pb").is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{folder} holds no saved_model.pb; expected the folder of TF-GAN's SavedModel "
                 "tensorflow/tfgan/eval/inception/1, or give a graph's .pb or .tgz."
             )
@@ -62,7 +64,7 @@ class SavedModelInception(ReplicatedNetwork):
             with tf.device(device):
                 outputs = model(tf.constant(images))
             if "pool_3" not in outputs:
-                raise ValueError(
+                raise InputError(
                     f"The SavedModel in {self._folder} gives {', '.join(outputs)}; expected "
                     "pool_3: it is not tensorflow/tfgan/eval/inception/1."
                 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.classifier import Classifier
 from balancing_vae.fid.classifier import dataset_classifier
@@ -93,10 +94,10 @@ def score(
     """
     protocol = get_protocol(protocol)
     if engine not in ENGINES:
-        raise ValueError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
+        raise InputError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
     if engine == "tfgan":
         if isinstance(real, Statistics) or isinstance(generated, Statistics):
-            raise ValueError(
+            raise InputError(
                 "The engine tfgan computes from features, not from statistics: give images on "
                 "both sides, or take the engine eigenvalues."
             )
@@ -169,7 +170,7 @@ def load_network(features: str, inception: str | os.PathLike | None = None) -> F
     kind, _, path = features.partition(":")
     if kind == "classifier" and path:
         return dataset_classifier(path) if Path(path).is_dir() else Classifier(path)
-    raise ValueError(
+    raise InputError(
         f"There are no features {features!r}; choose inception, pixels or classifier:PATH."
     )
 
@@ -191,7 +192,7 @@ def _statistics(
             stacklevel=3,
         )
     elif side.protocol != protocol.name:
-        raise ValueError(
+        raise InputError(
             f"The statistics of the {which} side were made with the protocol {side.protocol}, "
             f"not {protocol.name}: choose that one, or recompute them from the images."
         )

@@ -9,6 +9,7 @@ import numpy as np
 from balancing_vae.datasets import open_prepared
 from balancing_vae.datasets import prepare
 from balancing_vae.datasets.prepared import DESCRIPTION_FILE
+from balancing_vae.errors import InputError
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measuring import measure
@@ -40,7 +41,7 @@ def cifar10(source: str | os.PathLike | None = None) -> tuple[np.ndarray, np.nda
     if source is not None and (Path(source) / DESCRIPTION_FILE).is_file():
         prepared = open_prepared(source)
         if prepared.description.get("jpeg"):
-            raise ValueError(
+            raise InputError(
                 f"{source} was prepared with the JPEG round trip, which the self-test's number "
                 "does not have: prepare it without --jpeg, or give the archive."
             )
@@ -80,7 +81,7 @@ def self_test(
     """
     for name, images, count in (("training", train, 50_000), ("test", test, 10_000)):
         if images.shape != (count, 32, 32, 3) or images.dtype != np.uint8:
-            raise ValueError(
+            raise InputError(
                 f"The {name} images are {images.dtype} {images.shape}; the self-test needs "
                 f"CIFAR-10, uint8 ({count}, 32, 32, 3)."
             )
@@ -95,7 +96,7 @@ def self_test(
     )
     value = frechet_distance(real, other)
     if not abs(value - EXPECTED) <= TOLERANCE:
-        raise ValueError(
+        raise InputError(
             f"The self-test measured a FID of {value:.7f}, expected {EXPECTED} +- {TOLERANCE}: "
             "the images (their order, a JPEG round trip), the graph or the TensorFlow that "
             "runs it differs from the original."

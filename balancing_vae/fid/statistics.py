@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.storage.atomic import atomic_file
 
 # Rows gathered before they are merged: a few megabytes, and large enough that the
@@ -96,7 +98,7 @@ class Statistics:
             part = cls(mu, sigma, len(block), ddof)
             total = part if total is None else total.merge(part)
         if total is None:
-            raise ValueError("There are no features to take statistics of; give at least two.")
+            raise InputError("There are no features to take statistics of; give at least two.")
         return total
 
     def merge(self, other: "Statistics") -> "Statistics":
@@ -124,11 +126,11 @@ class Statistics:
         """
         refuse_mixture(self, other)
         if self.count is None or other.count is None:
-            raise ValueError(
+            raise InputError(
                 "Statistics without a count cannot be merged: recompute them from the images."
             )
         if self.ddof != other.ddof:
-            raise ValueError(
+            raise InputError(
                 f"Covariances over n - {self.ddof} and n - {other.ddof} cannot be merged: "
                 "recompute one of them."
             )
@@ -186,29 +188,29 @@ class Statistics:
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}; expected a .npz with mu and sigma.")
+            raise MissingFileError(f"There is no file {path}; expected a .npz with mu and sigma.")
         try:
             with np.load(path, allow_pickle=False) as archive:
                 stored = {name: archive[name] for name in archive.files}
         # Whatever NumPy, zipfile or zlib says of bytes that are no archive.
         except Exception as error:
-            raise ValueError(
+            raise InputError(
                 f"{path} cannot be read as .npz ({error}): write or fetch it again."
             ) from error
         if not {"mu", "sigma"} <= stored.keys():
-            raise ValueError(
+            raise InputError(
                 f"{path} holds {', '.join(stored) or 'nothing'}; expected mu [d] and "
                 "sigma [d, d]: give statistics, or images as .npy or a folder."
             )
         mu = stored["mu"].astype(np.float64)
         sigma = stored["sigma"].astype(np.float64)
         if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
-            raise ValueError(
+            raise InputError(
                 f"{path} holds mu of shape {mu.shape} and sigma of shape {sigma.shape}; "
                 "expected [d] and [d, d]: write or fetch it again."
             )
         if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
-            raise ValueError(f"{path} holds NaN or infinity: recompute it from the images.")
+            raise InputError(f"{path} holds NaN or infinity: recompute it from the images.")
         return cls(
             mu=mu,
             sigma=sigma,
@@ -246,12 +248,12 @@ def refuse_mixture(first: Statistics, second: Statistics) -> None:
     ):
         one, other = getattr(first, attribute), getattr(second, attribute)
         if one is not None and other is not None and one != other:
-            raise ValueError(
+            raise InputError(
                 f"These statistics are of two {what}, {one} and {other}; a distance between "
                 "them means nothing: recompute one of them from its images."
             )
     if first.mu.shape != second.mu.shape:
-        raise ValueError(
+        raise InputError(
             f"These statistics have {len(first.mu)} and {len(second.mu)} features; a distance "
             "needs the same features on both sides: recompute one of them from its images."
         )
@@ -264,10 +266,10 @@ def _blocks(batches: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
     for batch in batches:
         batch = np.asarray(batch, dtype=np.float64)
         if batch.ndim != 2:
-            raise ValueError(f"Features of shape {batch.shape} were given; expected [n, d].")
+            raise InputError(f"Features of shape {batch.shape} were given; expected [n, d].")
         finite = np.isfinite(batch).all(axis=1)
         if not finite.all():
-            raise ValueError(
+            raise InputError(
                 f"The features of image {seen + int(np.argmin(finite))} hold NaN or infinity: "
                 "look at that image, and at the network."
             )

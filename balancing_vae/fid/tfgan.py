@@ -23,6 +23,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from balancing_vae.errors import MissingPackageError
+
 
 def frechet_distance_tfgan(first: np.ndarray, second: np.ndarray) -> float:
     """Return TF-GAN's `frechet_classifier_distance_from_activations`.
@@ -74,7 +76,7 @@ def import_tensorflow_gan() -> ModuleType:
             tensorflow_probability.stats.covariance  # noqa: B018
     except ImportError as error:
         sys.modules.pop("tensorflow_gan", None)
-        raise ImportError(
+        raise MissingPackageError(
             f"The engine tfgan needs TF-GAN ({error}): install it with "
             "`pip install 'balancing_vae[tfgan]'`."
         ) from error

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from balancing_vae.errors import InputError
+
 KERNEL_SIZE = 4
 
 
@@ -93,7 +95,7 @@ def decoder(
 def _check_side(image_shape: tuple[int, int, int], num_scale: int) -> None:
     height, width, _ = image_shape
     if height != width or height % 2**num_scale:
-        raise ValueError(
+        raise InputError(
             f"The conv network with num_scale {num_scale} needs square images whose side is "
             f"divisible by {2**num_scale}; got {height}x{width}. Pad or resize the images, or "
             "take fewer scales."

@@ -5,6 +5,7 @@ from keras import initializers
 from keras import layers
 from keras import ops
 
+from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 from balancing_vae.layers.spectral_norm import SpectralNormConv2D
 from balancing_vae.layers.spectral_norm import SpectralNormDense
@@ -107,7 +108,7 @@ def _normal() -> initializers.Initializer:
 def _check_side(image_shape: tuple[int, int, int]) -> None:
     height, width, _ = image_shape
     if height != width or height % 4:
-        raise ValueError(
+        raise InputError(
             f"The infogan network needs square images whose side is divisible by 4; got "
             f"{height}x{width}. Pad or resize the images."
         )

@@ -6,6 +6,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from balancing_vae.errors import InputError
+
 
 def iterative_networks(
     image_shape: tuple[int, int, int], latent_dim: int, steps: int = 4, width: int = 128
@@ -45,7 +47,7 @@ def iterative_networks(
         ```
     """
     if steps < 1 or latent_dim % steps:
-        raise ValueError(
+        raise InputError(
             f"latent_dim must be a multiple of steps, got {latent_dim} latents in {steps} steps."
         )
     decoder_cell = layers.LSTMCell(width, name="decoder_cell")

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import BatchNormalization
 from balancing_vae.layers.singular_vector import StoresSingularVector
 
@@ -53,7 +54,7 @@ def _plain_layer(layer):
     if isinstance(layer, StoresSingularVector):
         plain = next(c for c in plain.__mro__ if c.__module__.startswith("keras."))
     elif plain.__module__.split(".")[0] != "keras":
-        raise ValueError(
+        raise InputError(
             f"The layer {layer.name!r} is a {plain.__name__}, which neither Keras nor this package "
             "has; whoever loads the network would need its code."
         )

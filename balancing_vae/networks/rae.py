@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from balancing_vae.errors import InputError
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2D
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTranspose
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormDense
@@ -105,7 +106,7 @@ def decoder(
     doublings = (side // FIRST_SIDE).bit_length() - 1
     width = base_dim * 2 ** (num_scale - 1)
     if width < 2**doublings:
-        raise ValueError(
+        raise InputError(
             f"The rae decoder halves {width} channels {doublings} times; take a larger base_dim "
             "or num_scale."
         )
@@ -127,7 +128,7 @@ def decoder(
 def _check_side(image_shape: tuple[int, int, int]) -> None:
     height, width, _ = image_shape
     if height != width or height < FIRST_SIDE or height & (height - 1):
-        raise ValueError(
+        raise InputError(
             f"The rae network needs square images of side {FIRST_SIDE}, 16, 32, 64, ...; got "
             f"{height}x{width}. Pad or resize the images (28x28 pads to 32x32)."
         )

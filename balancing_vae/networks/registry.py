@@ -2,6 +2,7 @@
 
 import keras
 
+from balancing_vae.errors import InputError
 from balancing_vae.networks import conv
 from balancing_vae.networks import dense
 from balancing_vae.networks import infogan
@@ -49,7 +50,7 @@ def build_networks(
             for part in ("encoder", "decoder")
         )
     if name not in NETWORKS:
-        raise ValueError(f"Unknown network {name!r}; choose one of {sorted(NETWORKS)}.")
+        raise InputError(f"Unknown network {name!r}; choose one of {sorted(NETWORKS)}.")
     module = NETWORKS[name]
     try:
         return (
@@ -57,7 +58,7 @@ def build_networks(
             module.decoder(image_shape, latent_dim, **sizes),
         )
     except TypeError as error:
-        raise ValueError(f"The network {name!r} does not take these sizes: {error}") from error
+        raise InputError(f"The network {name!r} does not take these sizes: {error}") from error
 
 
 def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:

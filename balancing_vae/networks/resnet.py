@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from balancing_vae.errors import InputError
 from balancing_vae.layers.residual import dense_residual_block
 from balancing_vae.layers.residual import residual_block
 
@@ -120,12 +121,12 @@ def decoder(
 def _check_sizes(image_shape: tuple[int, int, int], num_scale: int) -> None:
     height, width, _ = image_shape
     if height != width or height < 4 or height & (height - 1):
-        raise ValueError(
+        raise InputError(
             f"The resnet network needs square images whose side is a power of two, at least 4; "
             f"got {height}x{width}. Pad or resize the images, or take the network 'infogan'."
         )
     if height < 2 ** (num_scale - 1):
-        raise ValueError(
+        raise InputError(
             f"num_scale {num_scale} halves a side of {height} below one pixel; "
             f"take at most {height.bit_length()}."
         )

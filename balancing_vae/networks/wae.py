@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 
 SIDE = 64
@@ -85,7 +86,7 @@ def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
 
 def _check_side(image_shape: tuple[int, int, int]) -> None:
     if tuple(image_shape[:2]) != (SIDE, SIDE):
-        raise ValueError(
+        raise InputError(
             f"The wae network is made for images of {SIDE}x{SIDE}; got "
             f"{image_shape[0]}x{image_shape[1]}. Resize the images, or take the network "
             "'infogan' or 'resnet'."

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+
 CARD = "README.md"
 DECODER = "decoder.keras"
 FACTS = "pretrained.json"
@@ -24,11 +27,11 @@ def read_facts(folder: Path) -> dict:
     """
     path = folder / FACTS
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is missing; {folder} is no weights folder. Make one with `balancing-vae "
             "pretrained pack`."
         )
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.experiments.contact_sheet import contact_sheet
 from balancing_vae.experiments.contact_sheet import draw_contact_sheet
 from balancing_vae.figures import save_figure
@@ -69,7 +70,7 @@ def pack(
     refuse_existing(out, overwrite)
     description = read_description(run)
     if description["config"].get("preset") is None:
-        raise ValueError(
+        raise InputError(
             f"{run} started from no preset, so that nobody could train it anew by a command; "
             "share the folder as it is."
         )

@@ -7,6 +7,7 @@ from balancing_vae.backend import jit_compile_pays
 from balancing_vae.backend import steps_per_execution
 from balancing_vae.balancing import build_strategy
 from balancing_vae.config import Config
+from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import synchronize_statistics
 from balancing_vae.models import build_model
 from balancing_vae.networks import build_networks
@@ -43,7 +44,7 @@ def build_stages(
     """
     names = {*SAMPLERS, "second_stage"}
     if unknown := set(config.samplers) - names:
-        raise ValueError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
+        raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
     with seeded_initializers(config.seed), layer_precision(config.precision):
         if encoder is None:
             encoder, decoder = build_networks(config.network, config.image_shape, config.latent_dim)
@@ -73,7 +74,7 @@ def build_stages(
 def _check_shapes(config: Config, stage1: Autoencoder) -> None:
     shapes = (tuple(stage1.encoder.input_shape[1:]), stage1.latent_dim)
     if shapes != (config.image_shape, config.latent_dim):
-        raise ValueError(
+        raise InputError(
             f"The networks are for images {shapes[0]} and {shapes[1]} latents, the config says "
             f"{config.image_shape} and {config.latent_dim}; change one of them."
         )

@@ -17,6 +17,7 @@ from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_images
 from balancing_vae.config import Config
 from balancing_vae.distribution import check_divisible
+from balancing_vae.errors import InputError
 from balancing_vae.evaluation import Evaluation
 from balancing_vae.evaluation import evaluate
 from balancing_vae.moments import mse
@@ -84,7 +85,7 @@ class TwoStageVAE:
         decoder: keras.Model | None = None,
     ):
         if (encoder is None) != (decoder is None):
-            raise ValueError("Give an encoder and a decoder of your own, or neither.")
+            raise InputError("Give an encoder and a decoder of your own, or neither.")
         if encoder is not None:
             config = dataclasses.replace(config, network=describe_networks(encoder, decoder))
         self.config = config
@@ -227,7 +228,7 @@ class TwoStageVAE:
         elif config.held_out:
             count, name = max(0, count - config.held_out), f"x without the last {config.held_out}"
         elif config.lr_patience or config.keep_best:
-            raise ValueError(
+            raise InputError(
                 "The config's lr_patience and keep_best go by images held out; give "
                 "validation_data, or set held_out to how many of the last are for it."
             )
@@ -383,14 +384,14 @@ class TwoStageVAE:
             ```
         """
         if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}.")
+            raise InputError(f"n must be at least 1, got {n}.")
         if stage not in (1, 2):
-            raise ValueError(f"stage must be 1 or 2, got {stage}.")
+            raise InputError(f"stage must be 1 or 2, got {stage}.")
         sampler = sampler or self.config.samplers[stage - 1]
         self.check_sampler(sampler)
         noisy = sampler == "second_stage" and self.config.second_stage_noise
         if latent_noise is not None and not noisy:
-            raise ValueError(
+            raise InputError(
                 "latent_noise has no part in these samples; it needs the second stage and a "
                 "config with second_stage_noise=True."
             )
@@ -451,7 +452,7 @@ class TwoStageVAE:
             ValueError: There is no second stage, or no such fitted sampler.
         """
         if name == "second_stage" and self.stage2 is None:
-            raise ValueError(
+            raise InputError(
                 f"There is no second stage: the config's samplers are {self.config.samplers}; "
                 'name another sampler, or train a model whose config names "second_stage".'
             )
@@ -459,7 +460,7 @@ class TwoStageVAE:
             there = ", ".join(
                 [*self.samplers, *(["second_stage"] if self.stage2 is not None else [])]
             )
-            raise ValueError(
+            raise InputError(
                 f"There is no fitted sampler {name!r}, only {there}; call fit_sampler({name!r}, "
                 "x) with training images (`balancing-vae fit-sampler`)."
             )
@@ -529,7 +530,7 @@ class TwoStageVAE:
             ```
         """
         if not isinstance(getattr(self.stage1, "balancing", None), ComputedGamma):
-            raise ValueError("Only a computed gamma can be measured; this one is not computed.")
+            raise InputError("Only a computed gamma can be measured; this one is not computed.")
         x = x[:MEASURED_IMAGES]
         mu, sigma = self.encode(x)
         errors = [mse(as_float(x), self.decode(_draw(mu, sigma, seed)))]
@@ -585,7 +586,7 @@ class TwoStageVAE:
         folder = Path(folder)
         description = read_description(folder)
         if description["trained_epochs"] is None:
-            raise ValueError(
+            raise InputError(
                 f"The training in {folder} is not finished; go on with `balancing-vae train "
                 f"... --out {folder} --resume`."
             )
@@ -604,7 +605,7 @@ class TwoStageVAE:
 
     def _check_normalization(self):
         if self.latent_normalization is None:
-            raise ValueError(
+            raise InputError(
                 "The normalisation is not fitted yet; call fit_normalization(x) with real "
                 "images, or pass normalize=False."
             )

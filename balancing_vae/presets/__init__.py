@@ -5,6 +5,7 @@ import json
 from importlib import resources
 
 from balancing_vae.config import Config
+from balancing_vae.errors import InputError
 
 
 def preset_names() -> list[str]:
@@ -37,7 +38,7 @@ def load_preset(name: str) -> dict:
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"Unknown preset {name!r}; there are {', '.join(names)}.{suggestion}")
+        raise InputError(f"Unknown preset {name!r}; there are {', '.join(names)}.{suggestion}")
     file = resources.files("balancing_vae.presets") / f"{name}.json"
     return json.loads(file.read_text("utf-8"))
 

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import ResourceError
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
 from balancing_vae.storage.atomic import atomic_folder
@@ -51,7 +54,7 @@ def download(name: str, base_url: str | None = None) -> Path:
     entry = pretrained_set(name)
     folder = cached_folder(name)
     if entry.sha256 is None:
-        raise ValueError(
+        raise InputError(
             f"The weights {name!r} cannot be downloaded. {entry.note} To train them: "
             f"{' && '.join(entry.training_commands)}"
         )
@@ -60,20 +63,20 @@ def download(name: str, base_url: str | None = None) -> Path:
         return folder
     base_url = base_url or os.environ.get(BASE_URL)
     if not base_url:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The weights {name!r} in {folder} are {'not as published' if found else 'not there'}, "
             f"and no server is known that has them; set {BASE_URL} (or base_url, on the command "
             "line --base-url) to the address of a copy of the folder weights/, or give the path "
             "of a weights folder."
         )
     if not base_url.startswith(("http://", "https://")):
-        raise ValueError(f"The base URL {base_url!r} must begin with http:// or https://.")
+        raise InputError(f"The base URL {base_url!r} must begin with http:// or https://.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, overwrite=True) as temporary:
             _fetch_all(f"{base_url.rstrip('/')}/{name}/", entry.sha256, temporary)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise OSError(
+        raise ResourceError(
             f"The cache {folder.parent} cannot be written to ({error.strerror or error}); mend "
             "that, or set XDG_CACHE_HOME to another place."
         ) from error
@@ -107,12 +110,12 @@ def _fetch(address: str, name: str, expected: str, folder: Path) -> None:
             progressbar=True,
         )
     except OSError as error:
-        raise OSError(
+        raise ResourceError(
             f"{address}{name} could not be fetched ({error}); nothing was kept. Check the address, "
             "the network and the space on the disk, and try again."
         ) from error
     except ValueError as error:
-        raise ValueError(
+        raise InputError(
             f"{address}{name} has not the sha256 {expected} that is published; nothing was kept. "
             "The server has other weights, or the download broke off: try again, or take another "
             "server."

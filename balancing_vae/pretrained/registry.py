@@ -9,6 +9,7 @@ from importlib import resources
 from balancing_vae.config import Config
 from balancing_vae.datasets import dataset
 from balancing_vae.datasets.published import sources
+from balancing_vae.errors import InputError
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 
@@ -73,7 +74,7 @@ def pretrained_set(name: str) -> PretrainedSet:
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(
+        raise InputError(
             f"There are no pretrained weights {name!r}, and no such folder; there are "
             f"{', '.join(names)}.{suggestion}"
         )

@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.samplers.gaussian import Gaussian
 from balancing_vae.samplers.mixture import Mixture
 from balancing_vae.samplers.prior import Prior
@@ -49,9 +50,9 @@ def check_options(name: str, **options) -> None:
         ValueError: There is no such sampler, or it takes no such option.
     """
     if name not in SAMPLERS:
-        raise ValueError(f"There is no sampler {name!r} to fit; choose one of {sorted(SAMPLERS)}.")
+        raise InputError(f"There is no sampler {name!r} to fit; choose one of {sorted(SAMPLERS)}.")
     known = set(inspect.signature(SAMPLERS[name].fit).parameters) - {"z", "seed"}
     if unknown := sorted(set(options) - known):
-        raise ValueError(
+        raise InputError(
             f"Sampler {name!r} does not take {unknown}; its options are {sorted(known)}."
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.samplers.covariance import covariance_root
 from balancing_vae.samplers.prior import Prior
 from balancing_vae.samplers.sampler import Sampler
@@ -42,7 +43,7 @@ class Mixture(Sampler):
             roots=(self.roots, (count, size, size)),
         )
         if self.weights.min() < 0 or not np.isclose(self.weights.sum(), 1):
-            raise ValueError(f"weights must be positive and of sum 1, got {self.weights}.")
+            raise InputError(f"weights must be positive and of sum 1, got {self.weights}.")
 
     @classmethod
     def fit(
@@ -76,10 +77,10 @@ class Mixture(Sampler):
 
         z = check_latents(z)
         if components < 1:
-            raise ValueError(f"components must be at least 1, got {components}.")
+            raise InputError(f"components must be at least 1, got {components}.")
         distinct = len(np.unique(z, axis=0)) if components > 1 else 1
         if components > distinct:
-            raise ValueError(
+            raise InputError(
                 f"A mixture of {components} components needs as many different points, got "
                 f"{distinct}; fit to more images or take fewer components."
             )

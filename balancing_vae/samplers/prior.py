@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.samplers.sampler import Sampler
 
 
@@ -37,5 +38,5 @@ class Prior(Sampler):
         if noise is None:
             return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
         if np.shape(noise) != shape:
-            raise ValueError(f"The noise must have the shape {shape}, got {np.shape(noise)}.")
+            raise InputError(f"The noise must have the shape {shape}, got {np.shape(noise)}.")
         return np.asarray(noise, np.float32)

@@ -7,6 +7,8 @@ from typing import Self
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+
 
 class Sampler(ABC):
     """A density of latents. Subclasses are frozen dataclasses whose fields are arrays.
@@ -68,7 +70,7 @@ class Sampler(ABC):
         """
         names = {field.name for field in fields(cls)}
         if set(arrays) != names:
-            raise ValueError(f"Expected the arrays {sorted(names)}, got {sorted(arrays)}.")
+            raise InputError(f"Expected the arrays {sorted(names)}, got {sorted(arrays)}.")
         return cls(**arrays)
 
 
@@ -87,10 +89,10 @@ def check_latents(z: np.ndarray) -> np.ndarray:
     """
     z = np.asarray(z, np.float64)
     if z.ndim != 2 or z.shape[1] == 0:
-        raise ValueError(f"Latents must have the shape [N, L], got {z.ndim} axes {z.shape}.")
+        raise InputError(f"Latents must have the shape [N, L], got {z.ndim} axes {z.shape}.")
     bad = ~np.isfinite(z).all(axis=1)
     if bad.any():
-        raise ValueError(
+        raise InputError(
             f"The latents have NaN or infinite values, first in row {int(np.argmax(bad))}; "
             "look whether the training diverged."
         )
@@ -109,7 +111,7 @@ def check_count(count: int, latent_dim: int) -> None:
         ValueError: Not more points than dimensions: their covariance is singular.
     """
     if count <= latent_dim:
-        raise ValueError(
+        raise InputError(
             f"A sampler cannot be fitted to {count} points of {latent_dim} dimensions, whose "
             f"covariance is singular; give at least {latent_dim + 1} images, better the whole "
             "training set."
@@ -127,6 +129,6 @@ def check_shapes(**expected: tuple[np.ndarray, tuple[int, ...]]) -> None:
     """
     for name, (array, shape) in expected.items():
         if np.shape(array) != shape:
-            raise ValueError(f"{name} must have the shape {shape}, got {np.shape(array)}.")
+            raise InputError(f"{name} must have the shape {shape}, got {np.shape(array)}.")
         if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-            raise ValueError(f"{name} must hold finite floats.")
+            raise InputError(f"{name} must hold finite floats.")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from balancing_vae.errors import ExistingFileError
+
 
 def temporary_name(path: Path) -> Path:
     """Return a hidden, unused name beside `path` that keeps its suffixes."""
@@ -108,9 +110,9 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> None:
     """
     path = Path(path)
     if path.is_file():
-        raise FileExistsError(f"{path} is a file, a folder was expected; choose another place.")
+        raise ExistingFileError(f"{path} is a file, a folder was expected; choose another place.")
     if not overwrite and path.is_dir() and any(path.iterdir()):
-        raise FileExistsError(
+        raise ExistingFileError(
             f"{path} is not empty; choose another folder, or allow it to be replaced "
             "(overwrite=True, on the command line --overwrite)."
         )

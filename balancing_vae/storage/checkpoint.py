@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import MissingPackageError
 from balancing_vae.storage.weights import load_arrays
 
 # Names that TensorFlow numbers by itself: the number depends on what was built before.
@@ -39,7 +42,7 @@ def read_variables(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         import tensorflow as tf
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "Reading a TF1 checkpoint needs TensorFlow: pip install tensorflow; or convert "
             "the checkpoint to .npz on a machine that has it."
         ) from error
@@ -48,7 +51,7 @@ def read_variables(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
         names = reader.get_variable_to_shape_map()
         return {name: np.asarray(reader.get_tensor(name)) for name in names}
     except Exception as error:  # TensorFlow raises many kinds on a damaged file
-        raise ValueError(
+        raise InputError(
             f"The checkpoint {prefix} is truncated or damaged; copy its files anew. "
             f"TensorFlow says: {error}"
         ) from error
@@ -87,8 +90,8 @@ def without_automatic_numbers(variables: dict[str, np.ndarray]) -> dict[str, np.
 def _check_files(prefix: str) -> None:
     index = Path(prefix + ".index")
     if not index.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{index} is missing; give the checkpoint's prefix, what stands before .index."
         )
     if not list(index.parent.glob(f"{index.stem}.data-*")):
-        raise FileNotFoundError(f"{prefix}.data-00000-of-00001 is missing beside {index}.")
+        raise MissingFileError(f"{prefix}.data-00000-of-00001 is missing beside {index}.")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from pathlib import PurePosixPath
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.storage.atomic import atomic_file
 
 CHECKSUMS = "SHA256SUMS"
@@ -57,19 +59,19 @@ def read_checksums(folder: Path) -> dict[str, str]:
     """
     path = folder / CHECKSUMS
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; nothing tells whether the folder is whole.")
+        raise MissingFileError(f"{path} is missing; nothing tells whether the folder is whole.")
     try:
         lines = path.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
     sums = {}
     for number, line in enumerate(lines, start=1):
         match = LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"Line {number} of {path} is damaged; copy the folder anew.")
+            raise InputError(f"Line {number} of {path} is damaged; copy the folder anew.")
         name = PurePosixPath(match[2])
         if name.is_absolute() or ".." in name.parts or ":" in match[2]:
-            raise ValueError(f"{path} names {match[2]}, which leads out of the folder.")
+            raise InputError(f"{path} names {match[2]}, which leads out of the folder.")
         sums[match[2]] = match[1]
     return sums
 
@@ -100,7 +102,7 @@ def check_checksums(folder: Path) -> list[str]:
     ]
     problems += [f"{name} is not listed" for name in _files(folder) if name not in sums]
     if problems:
-        raise ValueError(
+        raise InputError(
             f"{folder} is not what its {CHECKSUMS} says: {', '.join(problems)}; copy or download "
             "it anew."
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.versions import installed_version
 
@@ -46,7 +48,7 @@ def read_description(folder: Path) -> dict:
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is missing; give a folder that TwoStageVAE.save or "
             "`balancing-vae train` wrote."
         )
@@ -54,9 +56,9 @@ def read_description(folder: Path) -> dict:
         description = json.loads(path.read_text("utf-8"))
         version = int(description["format_version"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
     if version > FORMAT_VERSION:
-        raise ValueError(
+        raise InputError(
             f"{folder} has format version {version}, this balancing_vae reads up to "
             f"{FORMAT_VERSION}; update balancing_vae."
         )
@@ -109,4 +111,4 @@ def read_history(folder: Path) -> list[dict]:
             for row in rows
         ]
     except (ValueError, TypeError, csv.Error) as error:
-        raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error

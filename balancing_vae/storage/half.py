@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.storage.atomic import atomic_file
 
 
@@ -67,7 +68,7 @@ def _rounded_kernel(name: str, array: np.ndarray) -> np.ndarray:
         return array
     largest = np.abs(array).max(initial=0)
     if not largest <= np.finfo(np.float16).max:
-        raise ValueError(
+        raise InputError(
             f"{name} has values up to {largest:.4g}, more than float16 can hold; store these "
             "weights in float32."
         )

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from balancing_vae.checks import as_uint8
+from balancing_vae.errors import ExistingFileError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.atomic import refuse_existing
@@ -24,7 +25,7 @@ def refuse_existing_images(path: Path, overwrite: bool) -> None:
     if path.suffix != ".npy":
         refuse_existing(path, overwrite)
     elif path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already; choose another name, or --overwrite.")
+        raise ExistingFileError(f"{path} is there already; choose another name, or --overwrite.")
 
 
 def write_images(path: Path, images: np.ndarray, overwrite: bool = False) -> None:

@@ -7,6 +7,7 @@ from dataclasses import field
 import keras
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.storage.checkpoint import without_automatic_numbers
 from balancing_vae.storage.original_names import original_names
 from balancing_vae.storage.original_sizes import infer_sizes
@@ -52,7 +53,7 @@ class ImportReport:
             lists = "; ".join(
                 f"{what}: {', '.join(names)}" for what, names in problems.items() if names
             )
-            raise ValueError(f"The checkpoint does not fit the networks. {lists}.")
+            raise InputError(f"The checkpoint does not fit the networks. {lists}.")
 
 
 def assign_variables(

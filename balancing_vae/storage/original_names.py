@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import keras
 
+from balancing_vae.errors import InputError
+
 # For each network, which layers have another scope in the original: the layer's name as a
 # pattern, and the scope. `#0` stands for the first automatic number within its scope.
 SCOPES = {
@@ -67,7 +69,7 @@ def original_names(number: int, stage: keras.Model) -> Iterator[tuple[str, objec
     for part, network in (("encoder", stage.encoder), ("decoder", stage.decoder)):
         kind = network.name.removesuffix(f"_{part}")
         if kind not in SCOPES:
-            raise ValueError(
+            raise InputError(
                 f"The original programs have no network like {network.name!r}; import into "
                 f"one of {sorted(SCOPES)}."
             )

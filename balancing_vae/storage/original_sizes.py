@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.storage.checkpoint import without_automatic_numbers
 
 
@@ -40,7 +41,7 @@ def infer_sizes(variables: dict[str, np.ndarray]) -> dict:
         latent_dim, second_dim = shapes["stage2/encoder/fc0/kernel"]
         sizes = network_sizes(shapes)
     except KeyError as error:
-        raise ValueError(
+        raise InputError(
             f"This is no checkpoint of BalancingVAE or TwoStageVAE: it has no variable {error}."
         ) from None
     learned = {"balancing": {"name": "learned"}, "kl_weight": 1.0, "second_stage_noise": True}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.checks import as_float
+from balancing_vae.errors import InputError
 from balancing_vae.storage.weights import load_arrays
 
 ARRAYS = ("images", "x", "mu", "sigma")
@@ -34,7 +35,7 @@ def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
     """
     arrays = load_arrays(path)
     if not ({"images", "x"} & set(arrays)) or "mu" not in arrays:
-        raise ValueError(
+        raise InputError(
             f"{path} has {sorted(arrays)}; expected `images` or `x`, and `mu`, out of {ARRAYS}."
         )
     found = {}
@@ -49,5 +50,5 @@ def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
 
 def _deviation(ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
-        raise ValueError(f"The reference has shape {theirs.shape}, ours is {ours.shape}.")
+        raise InputError(f"The reference has shape {theirs.shape}, ours is {ours.shape}.")
     return float(np.max(np.abs(ours - theirs)) / max(1.0, float(np.max(np.abs(theirs)))))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from balancing_vae.config import Config
 from balancing_vae.config import differences
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.storage.atomic import refuse_existing
 from balancing_vae.storage.folder import DESCRIPTION
 from balancing_vae.storage.folder import read_description
@@ -32,10 +34,10 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Non
     """
     if resume:
         if not (folder / DESCRIPTION).is_file():
-            raise FileNotFoundError(f"{folder} holds no run to resume; leave --resume out.")
+            raise MissingFileError(f"{folder} holds no run to resume; leave --resume out.")
         found = differences(Config.from_dict(read_description(folder)["config"]), config)
         if found:
-            raise ValueError(
+            raise InputError(
                 f"{folder} was started with another config ({'; '.join(found)}); resume with "
                 "the same options, or choose another folder."
             )

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.samplers import Sampler
 from balancing_vae.storage.weights import load_arrays
@@ -42,20 +44,20 @@ def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, 
     samplers = {}
     for name in names:
         if name not in SAMPLERS:
-            raise ValueError(
+            raise InputError(
                 f"{folder} names a sampler {name!r}, there are {sorted(SAMPLERS)}; update "
                 "balancing_vae, or copy the folder anew."
             )
         path = _path(folder, name)
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; the folder is incomplete, copy it anew.")
+            raise MissingFileError(f"{path} is missing; the folder is incomplete, copy it anew.")
         arrays = load_arrays(path)
         try:
             samplers[name] = SAMPLERS[name].from_arrays(arrays)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}); copy the folder anew.") from error
+            raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
         if samplers[name].latent_dim != latent_dim:
-            raise ValueError(
+            raise InputError(
                 f"{path} is for {samplers[name].latent_dim} latents, the model beside it has "
                 f"{latent_dim}; put the two back together."
             )

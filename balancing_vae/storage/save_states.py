@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from balancing_vae.distribution import is_first_process
+from balancing_vae.errors import InputError
 from balancing_vae.storage.folder import write_history
 from balancing_vae.storage.states import TrainingStates
 
@@ -24,7 +25,7 @@ class _Saver(keras.callbacks.Callback):
     def __init__(self, seconds_between: float):
         super().__init__()
         if not seconds_between >= 0:
-            raise ValueError(f"seconds_between must not be negative, got {seconds_between}.")
+            raise InputError(f"seconds_between must not be negative, got {seconds_between}.")
         self.seconds_between = seconds_between
         self.next_save = -math.inf
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from balancing_vae.errors import InputError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.weights import load_arrays
@@ -85,7 +86,7 @@ class TrainingStates:
         load_weights(folder / "model.weights.h5", model)
         slots = load_arrays(folder / "optimizer.npz")
         if len(slots) != len(model.optimizer.variables):
-            raise ValueError(f"{folder} holds the optimizer of another model; start afresh.")
+            raise InputError(f"{folder} holds the optimizer of another model; start afresh.")
         for variable, name in zip(model.optimizer.variables, sorted(slots), strict=True):
             variable.assign(slots[name])
         state = json.loads((folder / "state.json").read_text())

@@ -8,6 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import ResourceError
 from balancing_vae.storage.atomic import atomic_file
 
 
@@ -32,7 +35,7 @@ def save_weights(path: Path, model: keras.Model) -> None:
     except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
         number = getattr(error, "errno", None)
         reason = os.strerror(number) if number else str(error).splitlines()[0]
-        raise OSError(
+        raise ResourceError(
             f"{path.name} could not be written: {reason}; free some space or choose another "
             "place. A former file stays as it was."
         ) from error
@@ -55,17 +58,17 @@ def load_weights(path: Path, model: keras.Model) -> None:
         ```
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; the folder is incomplete, copy it anew.")
+        raise MissingFileError(f"{path} is missing; the folder is incomplete, copy it anew.")
     try:
         with _without_optimizer(model):
             model.load_weights(path)
     except ValueError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} holds weights of another network than the config beside it describes; "
             f"put the two back together. Keras says: {str(error).splitlines()[0]}"
         ) from error
     except Exception as error:  # h5py and Keras raise many kinds on a damaged file
-        raise ValueError(
+        raise InputError(
             f"{path} is no whole weights file (truncated or damaged); copy it anew."
         ) from error
 
@@ -100,7 +103,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile and NumPy raise many kinds on a damaged file
-        raise ValueError(f"{path} is no whole .npz file; copy it anew.") from error
+        raise InputError(f"{path} is no whole .npz file; copy it anew.") from error
 
 
 @contextmanager
