@@ -1,22 +1,55 @@
 """The hyperparameters of a two-stage VAE, as data."""
 
 import dataclasses
-import math
-import numbers
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Annotated
 
 from balancing_vae.errors import InputError
-from balancing_vae.precision import PRECISIONS
+from balancing_vae.schema import anything
+from balancing_vae.schema import check_fields
+from balancing_vae.schema import fields_of
+from balancing_vae.schema import one_of
+from balancing_vae.schema import optional
+from balancing_vae.schema import real
+from balancing_vae.schema import record
+from balancing_vae.schema import sequence
+from balancing_vae.schema import text
+from balancing_vae.schema import whole
 
-# The original program's names, so that its settings can be compared line by line.
-POSITIVE = ("latent_dim", "batch_size", "second_dim", "second_depth", "lr", "lr2", "lr_fac")
-POSITIVE += ("adam_epsilon",)
-NOT_NEGATIVE = ("epochs", "epochs2", "lr_patience", "held_out", "padding", "seed")
-WHOLE = ("latent_dim", "batch_size", "second_dim", "second_depth", "lr_epochs", "lr_epochs2")
-WHOLE += NOT_NEGATIVE
-REAL = ("lr", "lr2", "lr_fac", "adam_epsilon")
-TRUTHS = ("second_stage_noise", "keep_best", "shuffle", "synchronized_statistics")
+LIKELIHOODS = ("gaussian", "bernoulli")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+# Larger than anything sensible, small enough that one batch or one image fits into memory.
+LARGEST_SIDE = 2**13
+LARGEST_BATCH = 2**20
+# Keras takes seeds of 32 bits, and stage 2 has the next one.
+LARGEST_SEED = 2**32 - 2
+
+
+def _is_image_shape(value: object, name: str) -> None:
+    sequence(whole(), 3, of="three whole numbers")(value, name)
+    if min(value) < 1 or max(value) > LARGEST_SIDE:
+        raise InputError(
+            f"{name} must be (side, side, channels), all at least 1 and at most "
+            f"{LARGEST_SIDE}; got {tuple(value)}."
+        )
+
+
+def _are_sizes(network: object, name: str) -> None:
+    """Check a network's name and sizes; which sizes there are, its own file says."""
+    record({"name": text}, others=anything, of='a dict with a "name"')(network, name)
+    for size, value in network.items():
+        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+            raise InputError(f"The network's {size} must be at least 1, got {value}.")
+
+
+ImageShape = Annotated[tuple[int, int, int], _is_image_shape]
+Size = Annotated[int, whole(above=0)]
+Layers = Annotated[int, whole(above=0, most=1000)]
+Count = Annotated[int, whole(least=0)]
+Rate = Annotated[float, real(above=0)]
+Named = Annotated[dict, record({"name": text}, others=anything, of='a dict with a "name"')]
 
 
 @dataclass(frozen=True)
@@ -68,38 +101,41 @@ class Config:
         preset: Name of the preset that this started from, None where it was none.
     """
 
-    image_shape: tuple[int, int, int]
-    latent_dim: int
-    network: dict = field(default_factory=lambda: {"name": "resnet"})
-    model: dict = field(default_factory=lambda: {"name": "vae"})
-    second_dim: int = 1024
-    second_depth: int = 3
-    batch_size: int = 100
-    epochs: int = 100
-    lr: float = 1e-4
+    image_shape: ImageShape
+    latent_dim: Size
+    network: Annotated[dict, _are_sizes] = field(default_factory=lambda: {"name": "resnet"})
+    model: Named = field(default_factory=lambda: {"name": "vae"})
+    second_dim: Size = 1024
+    second_depth: Layers = 3
+    batch_size: Annotated[int, whole(above=0, most=LARGEST_BATCH)] = 100
+    epochs: Count = 100
+    lr: Rate = 1e-4
     lr_epochs: int = 0
-    epochs2: int = 200
-    lr2: float = 1e-4
+    epochs2: Count = 200
+    lr2: Rate = 1e-4
     lr_epochs2: int = 0
-    lr_fac: float = 0.5
-    lr_patience: int = 0
-    adam_epsilon: float = 1e-8
+    lr_fac: Rate = 0.5
+    lr_patience: Count = 0
+    adam_epsilon: Rate = 1e-8
     keep_best: bool = False
-    held_out: int = 0
+    held_out: Count = 0
     shuffle: bool = True
-    balancing: dict = field(default_factory=lambda: {"name": "computed"})
-    kl_weight: float | None = None
-    likelihood: str = "gaussian"
+    balancing: Named = field(default_factory=lambda: {"name": "computed"})
+    kl_weight: Annotated[float | None, optional(real(above=0))] = None
+    likelihood: Annotated[str, one_of(*LIKELIHOODS)] = "gaussian"
     second_stage_noise: bool = False
-    samplers: tuple[str, str] = ("prior", "second_stage")
-    precision: str = "float32"
+    samplers: Annotated[tuple[str, str], sequence(text, 2, of="two names")] = (
+        "prior",
+        "second_stage",
+    )
+    precision: Annotated[str, one_of(*PRECISIONS)] = "float32"
     synchronized_statistics: bool = False
-    padding: int = 0
-    seed: int = 0
+    padding: Count = 0
+    seed: Annotated[int, whole(least=0, most=LARGEST_SEED)] = 0
     preset: str | None = None
 
     def __post_init__(self):
-        self._check_types()
+        check_fields(self)
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
         object.__setattr__(self, "samplers", tuple(self.samplers))
         if self.second_stage_noise and "second_stage" not in self.samplers:
@@ -107,45 +143,11 @@ class Config:
                 'second_stage_noise=True needs "second_stage" among the samplers, got '
                 f"{self.samplers}; change one of them."
             )
-        if len(self.image_shape) != 3 or min(self.image_shape) < 1:
-            raise InputError(
-                f"image_shape must be (side, side, channels), all at least 1; "
-                f"got {self.image_shape}."
-            )
-        for name in POSITIVE:
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be positive, got {getattr(self, name)}.")
-        for name in NOT_NEGATIVE:
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative, got {getattr(self, name)}.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision must be one of {PRECISIONS}, got {self.precision!r}.")
-        if self.kl_weight is not None and not self.kl_weight > 0:
-            raise InputError(f"kl_weight must be positive, got {self.kl_weight}.")
         if self.lr_patience and self.lr_epochs > 0:
             raise InputError(
                 f"lr_epochs={self.lr_epochs} and lr_patience={self.lr_patience} both decide when "
                 "the learning rate falls; set one of them to 0."
             )
-        for size, value in self.network.items():
-            if _is_whole(value) and value < 1:
-                raise InputError(f"The network's {size} must be at least 1, got {value}.")
-
-    def _check_types(self):
-        """Refuse values of the wrong kind: a config may come from a file made by hand."""
-        for kind, names, fits in (
-            ("a whole number", WHOLE, _is_whole),
-            ("a number", REAL, _is_real),
-            ("three whole numbers", ("image_shape",), _are_whole),
-            ('a dict with a "name"', ("network", "model", "balancing"), _has_name),
-            ("true or false", TRUTHS, _is_truth),
-            ("two names", ("samplers",), _are_two_names),
-        ):
-            for name in names:
-                if not fits(getattr(self, name)):
-                    raise InputError(f"{name} must be {kind}, got {getattr(self, name)!r}.")
-        if self.kl_weight is not None and not _is_real(self.kl_weight):
-            raise InputError(f"kl_weight must be a number or None, got {self.kl_weight!r}.")
 
     def replace(self, **changes) -> "Config":
         """Return a copy with some fields changed.
@@ -192,44 +194,8 @@ class Config:
         Raises:
             ValueError: A field is unknown, missing or out of range.
         """
-        if not isinstance(fields, dict):
-            raise InputError(f"The hyperparameters must be a dict, got {fields!r}.")
-        known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
-            raise InputError(f"Unknown hyperparameters {unknown}; there are {sorted(known)}.")
-        missing = sorted({"image_shape", "latent_dim"} - set(fields))
-        if missing:
-            raise InputError(f"The hyperparameters lack {missing}.")
+        fields_of(cls)(fields, "the config")
         return cls(**fields)
-
-
-def _is_whole(value) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _is_real(value) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _is_truth(value) -> bool:
-    return isinstance(value, bool)
-
-
-def _are_whole(values) -> bool:
-    return isinstance(values, (tuple, list)) and all(_is_whole(value) for value in values)
-
-
-def _has_name(value) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str)
-
-
-def _are_two_names(values) -> bool:
-    return (
-        isinstance(values, (tuple, list))
-        and len(values) == 2
-        and all(isinstance(value, str) for value in values)
-    )
 
 
 def differences(old: Config, new: Config) -> list[str]:

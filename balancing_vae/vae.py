@@ -9,6 +9,7 @@ from balancing_vae.autoencoder import as_intensities
 from balancing_vae.balancing import BalancingStrategy
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.balancing import build_strategy
+from balancing_vae.config import LIKELIHOODS
 from balancing_vae.config import Config
 from balancing_vae.distribution import mean_over_replicas
 from balancing_vae.distribution import replica_count
@@ -20,8 +21,6 @@ from balancing_vae.objectives import bernoulli_nll
 from balancing_vae.objectives import gaussian_nll
 from balancing_vae.objectives import kl_divergence
 from balancing_vae.objectives import mean_squared_error
-
-LIKELIHOODS = ("gaussian", "bernoulli")
 
 
 class VAE(Autoencoder):

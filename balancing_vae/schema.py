@@ -1,0 +1,270 @@
+"""The shape that data must have, declared once and checked where they come in.
+
+A rule is a function of a value and its name, which raises an `InputError` where the value is
+not what it must be. Larger rules are made of smaller ones.
+"""
+
+import dataclasses
+import inspect
+import json
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+
+Rule = Callable[[object, str], None]
+
+MAX_JSON_BYTES = 64 * 2**20
+LONGEST_SHOWN = 80
+
+
+def whole(least: int | None = None, above: int | None = None, most: int | None = None) -> Rule:
+    """Return the rule of a whole number in a range; true and false are no numbers."""
+    return _number("a whole number", numbers.Integral, least, above, most)
+
+
+def real(least: float | None = None, above: float | None = None, most: float | None = None) -> Rule:
+    """Return the rule of a finite number in a range."""
+    return _number("a number", numbers.Real, least, above, most)
+
+
+def truth(value: object, name: str) -> None:
+    """Check that a value is true or false."""
+    _require(isinstance(value, bool), value, name, "true or false")
+
+
+def text(value: object, name: str) -> None:
+    """Check that a value is a string."""
+    _require(isinstance(value, str), value, name, "a string")
+
+
+def anything(value: object, name: str) -> None:
+    """Let every value pass."""
+
+
+def one_of(*choices: object) -> Rule:
+    """Return the rule of a value that is one of a few."""
+
+    def check(value: object, name: str) -> None:
+        fits = any(type(value) is type(choice) and value == choice for choice in choices)
+        _require(fits, value, name, f"one of {choices}")
+
+    return check
+
+
+def optional(rule: Rule) -> Rule:
+    """Return the rule of a value that may be None (in JSON `null`) instead."""
+
+    def check(value: object, name: str) -> None:
+        if value is not None:
+            rule(value, name)
+
+    return check
+
+
+def sequence(rule: Rule, length: int | None = None, of: str | None = None) -> Rule:
+    """Return the rule of a list or tuple.
+
+    Args:
+        rule: What each member must be.
+        length: How many there must be; any number by default.
+        of: What the whole is called in a refusal, such as "two names".
+    """
+    of = of or ("a list" if length is None else f"a list of {length}")
+
+    def check(values: object, name: str) -> None:
+        fits = isinstance(values, list | tuple) and length in (None, len(values))
+        _require(fits, values, name, of)
+        for i, value in enumerate(values):
+            rule(value, f"{name}[{i}]")
+
+    return check
+
+
+def mapping(rule: Rule, of: str = "a dict") -> Rule:
+    """Return the rule of a dict with any strings as keys, whose values all have one rule."""
+
+    def check(values: object, name: str) -> None:
+        fits = isinstance(values, Mapping) and all(isinstance(key, str) for key in values)
+        _require(fits, values, name, of)
+        for key, value in values.items():
+            rule(value, _member(name, key))
+
+    return check
+
+
+def record(
+    required: Mapping[str, Rule],
+    optional: Mapping[str, Rule] | None = None,
+    others: Rule | None = None,
+    of: str = "a dict",
+) -> Rule:
+    """Return the rule of a dict whose keys are known.
+
+    Args:
+        required: The rules of the keys that must be there.
+        optional: The rules of those that may be missing.
+        others: The rule of all other keys; without one they are refused.
+        of: What the whole is called in a refusal.
+    """
+    rules = {**(optional or {}), **required}
+
+    def check(values: object, name: str) -> None:
+        mapping(anything, of)(values, name)
+        if missing := sorted(set(required) - set(values)):
+            raise InputError(f"{name} must have {', '.join(missing)}.")
+        if others is None and (unknown := sorted(set(values) - set(rules))):
+            raise InputError(f"{name} must not have {unknown}; there are {sorted(rules)}.")
+        for key, value in values.items():
+            rules.get(key, others)(value, _member(name, key))
+
+    return check
+
+
+def rule_of(annotation: object) -> Rule:
+    """Return the rule that a type hint stands for.
+
+    Args:
+        annotation: `int`, `float`, `bool` or `str`; one of them `| None`; or `Annotated[type,
+            rule]`, which has a rule of its own. Any other hint lets every value pass.
+
+    Returns:
+        The rule.
+
+    Example:
+        ```python
+        rule_of(Annotated[float, real(above=0)])(-1.0, "lr")   # lr must be positive, got -1.0.
+        ```
+    """
+    if typing.get_origin(annotation) is Annotated:
+        return annotation.__metadata__[0]
+    if isinstance(annotation, types.UnionType):
+        kind, *others = [part for part in typing.get_args(annotation) if part is not type(None)]
+        return anything if others else optional(rule_of(kind))
+    return {bool: truth, int: whole(), float: real(), str: text}.get(annotation, anything)
+
+
+def fields_of(cls: type) -> Rule:
+    """Return the rule of a dict of a dataclass's fields, made of their type hints.
+
+    Args:
+        cls: A dataclass. Its fields without a default must be there.
+
+    Returns:
+        The rule.
+    """
+    hints = typing.get_type_hints(cls, include_extras=True)
+    required, others = {}, {}
+    for field in dataclasses.fields(cls):
+        default = (field.default, field.default_factory)
+        has_default = default != (dataclasses.MISSING, dataclasses.MISSING)
+        (others if has_default else required)[field.name] = rule_of(hints[field.name])
+    return record(required, others)
+
+
+def check_fields(instance: object) -> None:
+    """Check every field of a dataclass's instance by the rule of its type hint.
+
+    Args:
+        instance: The instance.
+
+    Raises:
+        ValueError: A field is not what it must be.
+
+    Example:
+        ```python
+        def __post_init__(self):
+            check_fields(self)
+        ```
+    """
+    for name, hint in typing.get_type_hints(type(instance), include_extras=True).items():
+        rule_of(hint)(getattr(instance, name), name)
+
+
+def arguments_of(function: Callable, *given: str) -> dict[str, Rule]:
+    """Return the rules of a function's arguments by name, made of their type hints.
+
+    Args:
+        function: A function, or a class for its constructor.
+        *given: Arguments to leave out.
+
+    Returns:
+        The rules; `*args` and `**kwargs` have none.
+    """
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {
+        name: rule_of(parameter.annotation)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in named and name not in given
+    }
+
+
+def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> object:
+    """Read a JSON file and check what it holds.
+
+    Args:
+        path: The file.
+        rule: What it must hold.
+        remedy: What the user can do about a damaged file, for the message.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not JSON, is larger than 64 MiB, or breaks the rule. The
+            message names the file, the value, and what was expected.
+
+    Example:
+        ```python
+        read_json(Path("state.json"), record({"epoch": whole(least=0)}))
+        ```
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path} is missing or not a file; {remedy}.")
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise InputError(f"{path} is damaged: larger than {MAX_JSON_BYTES:,} bytes; {remedy}.")
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        rule(content, "the content")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {str(error).rstrip('.')}; {remedy}.") from error
+    return content
+
+
+def _number(kind, type_, least, above, most) -> Rule:
+    def check(value: object, name: str) -> None:
+        _require(isinstance(value, type_) and not isinstance(value, bool), value, name, kind)
+        if above is not None:
+            words = "positive" if above == 0 else f"above {above}"
+            _require(value > above, value, name, words)
+        if least is not None and not value >= least:
+            if least == 0:
+                raise InputError(f"{name} must not be negative, got {_shown(value)}.")
+            _require(False, value, name, f"at least {least}")
+        _require(most is None or value <= most, value, name, f"at most {most}")
+        _require(math.isfinite(value), value, name, "finite")
+
+    return check
+
+
+def _member(name: str, key: str) -> str:
+    # "the content" is no part of a member's name, "config" is.
+    return key if " " in name else f"{name}.{key}"
+
+
+def _require(fits: bool, value: object, name: str, expected: str) -> None:
+    if not fits:
+        raise InputError(f"{name} must be {expected}, got {_shown(value)}.")
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
