@@ -6,13 +6,12 @@ from dataclasses import field
 from typing import Annotated
 
 from balancing_vae.errors import InputError
-from balancing_vae.schema import anything
 from balancing_vae.schema import check_fields
 from balancing_vae.schema import fields_of
+from balancing_vae.schema import named
 from balancing_vae.schema import one_of
 from balancing_vae.schema import optional
 from balancing_vae.schema import real
-from balancing_vae.schema import record
 from balancing_vae.schema import sequence
 from balancing_vae.schema import text
 from balancing_vae.schema import whole
@@ -38,7 +37,7 @@ def _is_image_shape(value: object, name: str) -> None:
 
 def _are_sizes(network: object, name: str) -> None:
     """Check a network's name and sizes; which sizes there are, its own file says."""
-    record({"name": text}, others=anything, of='a dict with a "name"')(network, name)
+    named(network, name)
     for size, value in network.items():
         if isinstance(value, int) and not isinstance(value, bool) and value < 1:
             raise InputError(f"The network's {size} must be at least 1, got {value}.")
@@ -49,7 +48,7 @@ Size = Annotated[int, whole(above=0)]
 Layers = Annotated[int, whole(above=0, most=1000)]
 Count = Annotated[int, whole(least=0)]
 Rate = Annotated[float, real(above=0)]
-Named = Annotated[dict, record({"name": text}, others=anything, of='a dict with a "name"')]
+Named = Annotated[dict, named]
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,13 @@ def one_of(*choices: object) -> Rule:
     return check
 
 
+def named(value: object, name: str) -> None:
+    """Check that a value is a dict with a name, such as `{"name": "fixed", "gamma": 0.1}`."""
+    fits = isinstance(value, Mapping) and isinstance(value.get("name"), str)
+    _require(fits, value, name, 'a dict with a "name"')
+    mapping(anything)(value, name)
+
+
 def optional(rule: Rule) -> Rule:
     """Return the rule of a value that may be None (in JSON `null`) instead."""
 
@@ -88,12 +95,12 @@ def sequence(rule: Rule, length: int | None = None, of: str | None = None) -> Ru
     return check
 
 
-def mapping(rule: Rule, of: str = "a dict") -> Rule:
+def mapping(rule: Rule) -> Rule:
     """Return the rule of a dict with any strings as keys, whose values all have one rule."""
 
     def check(values: object, name: str) -> None:
         fits = isinstance(values, Mapping) and all(isinstance(key, str) for key in values)
-        _require(fits, values, name, of)
+        _require(fits, values, name, "a dict")
         for key, value in values.items():
             rule(value, _member(name, key))
 
@@ -104,7 +111,6 @@ def record(
     required: Mapping[str, Rule],
     optional: Mapping[str, Rule] | None = None,
     others: Rule | None = None,
-    of: str = "a dict",
 ) -> Rule:
     """Return the rule of a dict whose keys are known.
 
@@ -112,12 +118,11 @@ def record(
         required: The rules of the keys that must be there.
         optional: The rules of those that may be missing.
         others: The rule of all other keys; without one they are refused.
-        of: What the whole is called in a refusal.
     """
     rules = {**(optional or {}), **required}
 
     def check(values: object, name: str) -> None:
-        mapping(anything, of)(values, name)
+        mapping(anything)(values, name)
         if missing := sorted(set(required) - set(values)):
             raise InputError(f"{name} must have {', '.join(missing)}.")
         if others is None and (unknown := sorted(set(values) - set(rules))):
