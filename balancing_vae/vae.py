@@ -47,8 +47,8 @@ class VAE(Autoencoder):
             in an iterative encoder what was drawn decides the posterior of later steps.
         decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
         balancing: The strategy that decides gamma; computed gamma by default.
-        kl_weight: `k`, positive; the strategy's by default, or else (2 D / L)^2, as in the
-            original program.
+        kl_weight: `k`, positive; the strategy's by default, or else 1. The original program
+            has (2 D / L)^2.
         seed: Seed of the sampling's noise where none is given.
         likelihood: "gaussian" or "bernoulli": what the decoder's output is the mean of.
         **kwargs: What every Keras model takes.
@@ -121,11 +121,6 @@ class VAE(Autoencoder):
             name="stage1",
             **arguments,
         )
-
-    def default_kl_weight(self) -> float:
-        """Return (2 D / L)^2 for images of side D and L latents."""
-        side = self.decoder.output_shape[1]
-        return (2 * side / self.latent_dim) ** 2
 
     def describe(self) -> str:
         """Return the likelihood, gamma with its strategy, and the weight of KL."""
@@ -229,7 +224,7 @@ class VAE(Autoencoder):
             )
         if given is None:
             given = decided
-        return self.default_kl_weight() if given is None else given
+        return 1.0 if given is None else given
 
 
 class LatentVAE(VAE):
@@ -237,7 +232,7 @@ class LatentVAE(VAE):
 
     It takes `fit((mu, sigma))` and draws `z = mu + sigma * noise` afresh for each batch,
     or `fit((mu, sigma, noise_z, noise_u))` with the noise of both samplings given.
-    Loss, balancing and logs are those of `VAE`, with `kl_weight` 1 by default. Source:
+    Loss, balancing and logs are those of `VAE`. Source:
     Dai and Wipf 2019 and the original program.
 
     Example:
@@ -247,10 +242,6 @@ class LatentVAE(VAE):
         second.fit((mu, sigma), epochs=10)
         ```
     """
-
-    def default_kl_weight(self) -> float:
-        """Return 1."""
-        return 1.0
 
     def observe(self, inputs):
         """Draw the latents to be reconstructed; pass on the noise of the second sampling.

@@ -30,6 +30,7 @@ CONFIG = Config(
     lr=1e-3,
     epochs2=3,
     lr2=1e-3,
+    kl_weight=16,
 )
 
 needs_tensorflow = pytest.mark.skipif(

@@ -11,7 +11,10 @@ from tiny import tiny_pipeline
 from balancing_vae import VAE
 from balancing_vae import FixedBeta
 from balancing_vae import WarmUpBeta
+from balancing_vae.balancing import STRATEGIES
 from balancing_vae.balancing import build_strategy
+from balancing_vae.config import decides_kl_weight
+from balancing_vae.presets import preset_config
 
 BATCH = 4
 several_steps = pytest.mark.skipif(
@@ -118,3 +121,16 @@ def test_what_makes_no_sense_is_refused(name, arguments, message):
 def test_only_one_of_two_decides_the_weight_of_kl():
     with pytest.raises(ValueError, match="FixedBeta decides.*4, and kl_weight=2.*leave kl_weight"):
         tiny_pipeline(balancing={"name": "beta", "beta": 4}, kl_weight=2.0)
+
+
+def test_a_beta_takes_the_place_of_a_presets_weight_of_kl():
+    celeba = preset_config("celeba")
+    assert celeba.replace(balancing={"name": "learned"}).kl_weight == 4
+    assert celeba.replace(balancing={"name": "warm_up", "beta": 2}).kl_weight is None
+    kept = celeba.replace(balancing={"name": "beta", "beta": 2}, kl_weight=3)
+    assert kept.kl_weight == 3  # which the model refuses: both were asked for
+
+
+def test_the_strategies_with_a_beta_are_those_that_decide_the_weight_of_kl():
+    for name in STRATEGIES:
+        assert decides_kl_weight({"name": name}) == (build_strategy(name).kl_weight is not None)

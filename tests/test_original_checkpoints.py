@@ -46,6 +46,7 @@ def test_sizes_are_read_from_names_and_shapes(variables):
     assert sizes.pop("balancing") == {"name": "computed"}
     network = sizes.pop("network")
     assert network.pop("name") == "resnet"
+    assert sizes.pop("kl_weight") == (2 * config["side"] / config["latent_dim"]) ** 2
     assert {**sizes, **network} == {name: config[name] for name in (*sizes, *network)}
 
 

@@ -10,9 +10,11 @@ from conftest import numbers
 from conftest import python_prints
 from conftest import tiny_pipeline
 
+from balancing_vae import VAE
 from balancing_vae import GammaBalancing
 from balancing_vae import TwoStageVAE
 from balancing_vae.checks import as_float
+from balancing_vae.config import original_kl_weight
 from balancing_vae.moments import mse
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
@@ -290,10 +292,26 @@ def test_repr_tells_networks_sizes_gamma_and_epochs(trained):
         assert part in text
 
 
-def test_kl_weight_is_the_formulas_or_ones_own():
+def test_kl_weighs_1_where_nothing_else_is_said():
     networks = dense_networks((8, 8, 1), 4)
-    assert tiny_pipeline(*networks).stage1.kl_weight == (2 * 8 / 4) ** 2
+    assert VAE(*networks).kl_weight == 1
+    assert tiny_pipeline(*networks, kl_weight=None).stage1.kl_weight == 1
     assert tiny_pipeline(*networks, kl_weight=2.5).stage1.kl_weight == 2.5
+
+
+def test_presets_name_the_original_programs_weight_of_kl():
+    """The number they had when None meant (2 D / L)^2: none of theirs moves."""
+    assert original_kl_weight((64, 64, 3), 64) == 4
+    own = {"celeba", "celeba-small", "cifar10", "cifar10-small", "digits", "digits-small", "mnist"}
+    for name in preset_names():
+        config = preset_config(name)
+        if name in own:
+            weight = original_kl_weight(config.image_shape, config.latent_dim)
+            assert config.kl_weight == weight, name
+        elif config.model["name"] == "vae":
+            assert (config.kl_weight, config.balancing["name"]) == (1, "learned"), name
+        else:
+            assert config.kl_weight is None, name
 
 
 def test_presets_have_the_papers_hyperparameters():

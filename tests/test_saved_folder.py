@@ -12,6 +12,8 @@ from tiny import tiny_images
 from tiny import tiny_pipeline
 
 from balancing_vae import TwoStageVAE
+from balancing_vae.config import original_kl_weight
+from balancing_vae.storage.folder import read_description
 
 DATA = Path(__file__).parent / "data"
 
@@ -20,6 +22,8 @@ import sys
 import numpy as np
 sys.modules["sklearn"] = None  # only fitting needs it
 from balancing_vae import TwoStageVAE
+from balancing_vae.config import original_kl_weight
+from balancing_vae.storage.folder import read_description
 vae = TwoStageVAE.load(sys.argv[1])
 names = ("second_stage", "gaussian", "mixture")
 np.save(sys.argv[2], [vae.generate(12, sampler=n, normalize=True, seed=3) for n in names])
@@ -74,7 +78,7 @@ def test_the_folder_holds_what_it_should(folder, trained):
     files = {p.name for p in (folder / "samplers").iterdir()}
     assert files == {"gaussian.npz", "mixture.npz"}
     description = json.loads((folder / "config.json").read_text())
-    assert description["format_version"] == 3
+    assert description["format_version"] == 4
     assert description["config"]["network"]["name"] == "resnet"
     assert description["config"]["balancing"] == {"name": "computed"}
     assert description["config"]["seed"] == 0
@@ -121,3 +125,26 @@ def test_a_folder_of_an_older_format_still_loads(older):
     assert list(vae.samplers) == ["prior"]
     expected = np.load(DATA / older / "expected_samples.npy", allow_pickle=False)
     np.testing.assert_allclose(vae.generate(4, seed=0), expected, atol=1e-6)
+    # None meant (2 D / L)^2 then, and is 1 now.
+    assert json.loads((DATA / older / "config.json").read_text())["config"]["kl_weight"] is None
+    assert vae.stage1.kl_weight == vae.config.kl_weight == original_kl_weight((4, 4, 1), 2) == 16
+
+
+@pytest.mark.parametrize(
+    ("version", "changes", "expected"),
+    [
+        (3, {}, 16),
+        (3, {"kl_weight": 2.5}, 2.5),
+        (3, {"balancing": {"name": "beta", "beta": 4}}, None),
+        (3, {"model": {"name": "rae"}, "samplers": ["gaussian", "mixture"]}, None),
+        (4, {}, None),
+    ],
+)
+def test_no_weight_of_kl_means_what_it_meant_when_it_was_written(
+    version, changes, expected, tmp_path
+):
+    description = json.loads((DATA / "format-2" / "config.json").read_text())
+    description |= {"format_version": version, "samplers": []}
+    description["config"] |= changes
+    (tmp_path / "config.json").write_text(json.dumps(description))
+    assert read_description(tmp_path)["config"]["kl_weight"] == expected

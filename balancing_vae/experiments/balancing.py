@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from balancing_vae.balancing import build_strategy
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import FileOrderBatches
+from balancing_vae.config import original_kl_weight
 from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.figures import style
@@ -153,6 +154,7 @@ def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
         vae = VAE(
             *build_networks(NETWORK, x_train.shape[1:], LATENT_DIM),
             build_strategy(**STRATEGIES[case["balancing"]]),
+            original_kl_weight(x_train.shape[1:], LATENT_DIM),
             seed=case["seed"],
         )
     vae.compile(Adam(LEARNING_RATE), jit_compile=False)

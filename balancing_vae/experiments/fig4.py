@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
+from balancing_vae.config import original_kl_weight
 from balancing_vae.experiments.fig4_networks import KINDS
 from balancing_vae.experiments.fig4_networks import build
 from balancing_vae.experiments.fig4_networks import fig4_networks
@@ -139,6 +140,7 @@ def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> d
     with seeded_initializers(case["seed"]):
         vae = VAE(
             *build(case["kind"], case["sizes"], case["latent_dim"], x_train.shape[1:]),
+            kl_weight=original_kl_weight(x_train.shape[1:], case["latent_dim"]),
             seed=case["seed"],
         )
     # Compiling takes longer than so short a training.

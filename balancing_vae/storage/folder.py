@@ -8,12 +8,15 @@ from pathlib import Path
 
 import keras
 
+from balancing_vae.config import Config
+from balancing_vae.config import decides_kl_weight
+from balancing_vae.config import original_kl_weight
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.versions import installed_version
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 DESCRIPTION = "config.json"
 HISTORY = "history.csv"
 PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
@@ -70,7 +73,18 @@ def read_description(folder: Path) -> dict:
     if version < 3:
         # Until format 3 there were no fitted samplers.
         description["samplers"] = []
+    if version < 4:
+        config = _with_kl_weight(Config.from_dict(description["config"]))
+        description["config"] = config.to_dict()
     return description
+
+
+def _with_kl_weight(config: Config) -> Config:
+    """Name the weight of KL where None meant the original program's: until format 4."""
+    open_weight = config.kl_weight is None and not decides_kl_weight(config.balancing)
+    if config.model["name"] != "vae" or not open_weight:
+        return config
+    return config.replace(kl_weight=original_kl_weight(config.image_shape, config.latent_dim))
 
 
 def write_history(folder: Path, rows: list[dict]) -> None:

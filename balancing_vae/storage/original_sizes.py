@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from balancing_vae.config import original_kl_weight
 from balancing_vae.errors import InputError
 from balancing_vae.storage.checkpoint import without_automatic_numbers
 
@@ -20,7 +21,7 @@ def infer_sizes(variables: dict[str, np.ndarray]) -> dict:
 
     Returns:
         Fields of `Config`: image_shape, latent_dim, network, second_dim, second_depth,
-        balancing; for TwoStageVAE also kl_weight and second_stage_noise.
+        balancing, kl_weight; for TwoStageVAE also second_stage_noise.
 
     Raises:
         ValueError: These are no variables of BalancingVAE or TwoStageVAE.
@@ -45,7 +46,10 @@ def infer_sizes(variables: dict[str, np.ndarray]) -> dict:
             f"This is no checkpoint of BalancingVAE or TwoStageVAE: it has no variable {error}."
         ) from None
     learned = {"balancing": {"name": "learned"}, "kl_weight": 1.0, "second_stage_noise": True}
-    computed = {"balancing": {"name": "computed"}}
+    computed = {
+        "balancing": {"name": "computed"},
+        "kl_weight": original_kl_weight(sizes["image_shape"], latent_dim),
+    }
     return {
         **sizes,
         "latent_dim": latent_dim,

@@ -13,6 +13,7 @@ from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae import moments
 from balancing_vae.checks import as_float
+from balancing_vae.config import original_kl_weight
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.storage.checkpoint import read_variables
@@ -38,13 +39,15 @@ def make_pipeline(folder: Path, checkpoint: str, stages=(1, 2)):
         "kernel_size",
         "fc_dim",
     )
+    image_shape = (sizes["side"], sizes["side"], sizes["channels"])
     config = Config(
-        image_shape=(sizes["side"], sizes["side"], sizes["channels"]),
+        image_shape=image_shape,
         latent_dim=sizes["latent_dim"],
         network={"name": "resnet", **{name: sizes[name] for name in network}},
         second_dim=sizes["second_dim"],
         second_depth=sizes["second_depth"],
         batch_size=sizes["batch_size"],
+        kl_weight=original_kl_weight(image_shape, sizes["latent_dim"]),
     )
     vae = TwoStageVAE(config)
     prefix = folder / checkpoint
