@@ -14,6 +14,7 @@ from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.hdf5 import check_model_archive
 
 
 class Classifier(FeatureNetwork):
@@ -52,6 +53,7 @@ class Classifier(FeatureNetwork):
         self.name = f"classifier:{path.stem}"
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         try:
+            check_model_archive(path)
             model = keras.saving.load_model(path, compile=False)
             head = [layer for layer in model.layers if layer.weights][-1]
             self._model = keras.Model(model.inputs, head.input)

@@ -1,0 +1,116 @@
+"""A look at an HDF5 file of weights before Keras reads it.
+
+HDF5 can point out of the file, into other files, and can claim gigabytes that are not there.
+Weights need none of that: each array is stored in the file itself, whole and plain.
+"""
+
+import math
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+
+from balancing_vae.errors import InputError
+
+SMALL = 2**26
+# Random floats hardly shrink; a model's description shrinks about tenfold.
+LARGEST_RATIO = 50
+
+
+def check_weights(file: str | os.PathLike | BinaryIO, shapes: Counter | None = None) -> None:
+    """Refuse an HDF5 file that holds anything but finite arrays of numbers.
+
+    Args:
+        file: A path, or an open file.
+        shapes: How many arrays of each shape the model has; none but these may be there.
+            By default any shapes may.
+
+    Raises:
+        ValueError: A link, an array in another file, a virtual, compressed or incomplete
+            array, one of another dtype or shape, or with NaN or infinite values. The message
+            is what the file holds, without its name.
+        OSError: The file is not HDF5; h5py raises other errors, too, on a damaged file.
+
+    Example:
+        ```python
+        check_weights(path, Counter(tuple(w.shape) for w in model.weights))
+        ```
+    """
+    with h5py.File(file, "r") as opened:
+        arrays = list(_arrays(opened, {}))
+        for name, array in arrays:
+            _check_storage(name, array)
+        found = Counter(array.shape for _, array in arrays)
+        if shapes is not None and (others := found - shapes):
+            shape = next(iter(others))
+            raise InputError(
+                "weights of another network than the config beside it describes "
+                f"({found[shape]} arrays of shape {shape} instead of {shapes[shape]})"
+            )
+        for name, array in arrays:
+            if not np.isfinite(array[()]).all():
+                raise InputError(f"NaN or infinite values, in {name!r}")
+
+
+def check_model_archive(path: str | os.PathLike) -> None:
+    """Refuse a `.keras` file whose weights `check_weights` would refuse.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: As `check_weights`; or the archive claims to hold far more than it can.
+        OSError: The file cannot be read; h5py and zipfile raise other errors, too, on a
+            damaged file.
+
+    Example:
+        ```python
+        check_model_archive("classifier.keras")
+        ```
+    """
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(member.file_size for member in archive.infolist())
+        if claimed > max(SMALL, LARGEST_RATIO * os.path.getsize(path)):
+            raise InputError(f"{claimed:,} bytes, more than so small a file can")
+        for name in archive.namelist():
+            if name.endswith(".h5"):
+                with archive.open(name) as file:
+                    check_weights(file)
+
+
+def _arrays(group: h5py.Group, seen: dict) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield the arrays below a group by name; links out of the file's tree are refused."""
+    for key in group:
+        name = f"{group.name.rstrip('/')}/{key}"
+        link = group.get(key, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(f"a link, {name!r} ({type(link).__name__})")
+        item = group[key]
+        place = h5py.h5o.get_info(item.id).addr
+        if place in seen:
+            raise InputError(f"one array under two names, {name!r} and {seen[place]!r}")
+        seen[place] = name
+        if isinstance(item, h5py.Group):
+            yield from _arrays(item, seen)
+        elif isinstance(item, h5py.Dataset):
+            yield name, item
+        else:
+            raise InputError(f"neither a group nor an array, {name!r}")
+
+
+def _check_storage(name: str, array: h5py.Dataset) -> None:
+    if array.external:
+        raise InputError(f"an array that is in another file, {name!r} in {array.external[0][0]!r}")
+    if array.is_virtual:
+        raise InputError(f"a virtual array, made of other files, {name!r}")
+    if array.chunks is not None:
+        raise InputError(f"an array in chunks, perhaps compressed, {name!r}")
+    if array.dtype.kind not in "fiub" or array.shape is None:
+        raise InputError(f"{array.dtype} in place of numbers, {name!r}")
+    claimed, stored = math.prod(array.shape) * array.dtype.itemsize, array.id.get_storage_size()
+    if claimed != stored:
+        raise InputError(f"{stored:,} bytes of an array of {claimed:,}, {name!r}")
