@@ -1,11 +1,13 @@
 """Statistics that were computed before, found again by the content they came from."""
 
 import hashlib
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.protocols import Protocol
@@ -31,7 +33,8 @@ def cached_statistics(
 
     The key is a sha256 over the images' content, the protocol's fields, the side, and the
     features' name and hash: neither a file's name nor its date matters. One file in the
-    cache holds `mu` and `sigma`, 32 MiB at 2,048 features.
+    cache holds `mu` and `sigma`, 32 MiB at 2,048 features, or less of fewer images. A cache
+    that cannot be read or written costs time, never the statistics: a warning says so.
 
     Args:
         images: As in `extract`.
@@ -45,7 +48,6 @@ def cached_statistics(
 
     Raises:
         ValueError: The images are not what they should be.
-        OSError: The cache cannot be written to.
 
     Example:
         ```python
@@ -65,14 +67,43 @@ def cached_statistics(
         ).encode()
     )
     path = cache_folder() / "statistics" / f"{key.hexdigest()}.npz"
-    if path.is_file():
+    # Not `path.is_file()`, which raises where the folder may not be looked into.
+    if os.path.isfile(path):
         try:
-            return Statistics.load(path)
+            return _expected(path, Statistics.load(path), len(images), network, protocol)
         except ValueError as error:
             warnings.warn(f"The cache is broken and rebuilt: {error}", stacklevel=2)
     statistics = measure(images, network, protocol, generated, progress)
-    statistics.save(path)
+    try:
+        statistics.save(path, factored=True)
+    except OSError as error:
+        warn_not_kept("statistics", error)
     return statistics
+
+
+def warn_not_kept(what: str, error: OSError) -> None:
+    """Warn that something was computed but cannot be kept for the next time.
+
+    Args:
+        what: What was computed.
+        error: What the cache said.
+    """
+    warnings.warn(
+        f"The {what} cannot be kept in the cache ({error}) and will be computed again next "
+        f"time: make {cache_folder()} writable, or free some space.",
+        stacklevel=3,
+    )
+
+
+def _expected(
+    path: Path, found: Statistics, images: int, network: FeatureNetwork, protocol: Protocol
+) -> Statistics:
+    """Return statistics from the cache, if they are those that their name promises."""
+    said = (found.protocol, found.features, found.features_sha256, found.count, found.ddof)
+    about = (protocol.name, network.name, network.sha256, protocol.used(images), protocol.ddof)
+    if said != about:
+        raise InputError(f"{path} holds statistics of {said}; expected {about}.")
+    return found
 
 
 def content_sha256(images: np.ndarray) -> str:

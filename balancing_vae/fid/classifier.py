@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.cache import content_sha256
+from balancing_vae.fid.cache import warn_not_kept
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.storage.atomic import atomic_file
@@ -91,6 +94,8 @@ class Classifier(FeatureNetwork):
 def dataset_classifier(folder: str | os.PathLike) -> Classifier:
     """Return the classifier of a labelled dataset, trained once and then kept in the cache.
 
+    Where the cache cannot be written to, a warning says so, and it is trained each time.
+
     Args:
         folder: A prepared dataset whose training images have labels.
 
@@ -116,9 +121,17 @@ def dataset_classifier(folder: str | os.PathLike) -> Classifier:
         )
     key = hashlib.sha256(f"{content_sha256(images)}{content_sha256(labels)}".encode()).hexdigest()
     path = cache_folder() / "classifiers" / key / f"{folder.name}.keras"
-    if not path.is_file():
-        train_classifier(images, labels, path)
-    return Classifier(path)
+    if os.path.isfile(path):
+        return Classifier(path)
+    with tempfile.TemporaryDirectory() as temporary:
+        trained = Path(temporary) / path.name
+        train_classifier(images, labels, trained)
+        try:
+            with atomic_file(path) as kept:
+                shutil.copyfile(trained, kept)
+        except OSError as error:
+            warn_not_kept("classifier", error)
+        return Classifier(trained)
 
 
 def train_classifier(

@@ -4,9 +4,15 @@ import warnings
 
 import numpy as np
 from scipy.linalg import eigvalsh
+from scipy.linalg import qr
+from scipy.linalg import svdvals
 from scipy.linalg.lapack import dpstrf
 
 from balancing_vae.errors import InputError
+from balancing_vae.fid.covariance import TOLERANCE
+from balancing_vae.fid.covariance import Covariance
+from balancing_vae.fid.covariance import Factor
+from balancing_vae.fid.covariance import trace
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.fid.statistics import refuse_mixture
 
@@ -31,7 +37,8 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
         The squared distance, a non-negative float in the features' unit squared.
 
     Raises:
-        ValueError: One side has fewer than two images, or the two cannot be compared.
+        ValueError: One side has fewer than two images, the two cannot be compared, or the
+            distance is below zero by more than rounding: a covariance is none.
 
     Example:
         ```python
@@ -42,29 +49,38 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
     for statistics in (first, second):
         check_count(statistics.count, len(statistics.mu))
     difference = first.mu - second.mu
+    traces = trace(first.covariance) + trace(second.covariance)
     distance = (
         difference @ difference
-        + np.trace(first.sigma)
-        + np.trace(second.sigma)
-        - 2.0 * trace_sqrt_product(first.sigma, second.sigma)
+        + traces
+        - 2.0 * trace_sqrt_product(first.covariance, second.covariance)
     )
-    # Rounding can leave a distance of zero slightly below it.
+    # Rounding can leave a distance of zero slightly below it, nothing can leave it farther.
+    if not distance >= -TOLERANCE * abs(traces):
+        raise InputError(
+            f"The squared distance of these statistics is {distance:.6g}; a squared distance is "
+            "not negative, so one of the covariances is wrong: recompute both from the images."
+        )
     return max(float(distance), 0.0)
 
 
-def trace_sqrt_product(first: np.ndarray, second: np.ndarray) -> float:
+def trace_sqrt_product(first: Covariance, second: Covariance) -> float:
     """Return `Tr (S1 S2)^(1/2)` of two covariances.
 
-    With `S1 = R' R`, the eigenvalues of `S1 S2` that are not zero are those of the
-    symmetric `R S2 R'`, so the trace is the sum of their square roots. R comes from the
+    With `S1 = R1' R1` and `S2 = R2' R2` it is the nuclear norm of `R1 R2'`, the sum of its
+    singular values. Of fewer images than features the factors R are at hand, and `R1 R2'`
+    is the Gram matrix of one side's images against the other's. Where only R1 is, S2 counts
+    within the span of R1's rows alone.
+
+    Of two whole covariances, the eigenvalues of `S1 S2` that are not zero are those of the
+    symmetric `R1 S2 R1'`, so the trace is the sum of their square roots. R1 comes from the
     Cholesky decomposition with complete pivoting (LAPACK `dpstrf`), which stops at the
     rank; of the two covariances the one of lower rank is taken for S1, so that rounding
-    errors of zero eigenvalues do not add up. Few images are therefore sound, and cheaper.
-    No square root of a matrix is taken, nothing turns complex, and no constant is added
-    to a diagonal.
+    errors of zero eigenvalues do not add up. No square root of a matrix is taken, nothing
+    turns complex, and no constant is added to a diagonal.
 
     Args:
-        first: Symmetric positive semi-definite matrix, float64 [d, d].
+        first: Symmetric positive semi-definite matrix, float64 [d, d], or its factor.
         second: The same.
 
     Returns:
@@ -75,6 +91,13 @@ def trace_sqrt_product(first: np.ndarray, second: np.ndarray) -> float:
         trace_sqrt_product(np.eye(3), 4.0 * np.eye(3))  # 6.0
         ```
     """
+    if isinstance(first, Factor) and isinstance(second, Factor):
+        return _nuclear_norm(first.rows @ second.rows.T)
+    if isinstance(second, Factor):
+        first, second = second, first
+    if isinstance(first, Factor):
+        span, rows = qr(first.rows.T, mode="economic", check_finite=False)
+        return _nuclear_norm(_root(span.T @ second @ span) @ rows)
     root, other_root = _root(first), _root(second)
     if len(root) > len(other_root):
         root, second = other_root, first
@@ -82,6 +105,12 @@ def trace_sqrt_product(first: np.ndarray, second: np.ndarray) -> float:
         return 0.0
     eigenvalues = eigvalsh(root @ second @ root.T, overwrite_a=True, check_finite=False)
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
+
+
+def _nuclear_norm(matrix: np.ndarray) -> float:
+    if not matrix.size:
+        return 0.0
+    return float(svdvals(matrix, overwrite_a=True, check_finite=False).sum())
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

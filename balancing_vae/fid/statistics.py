@@ -4,13 +4,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from balancing_vae.errors import InputError
-from balancing_vae.errors import MissingFileError
-from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.fid.covariance import Covariance
+from balancing_vae.fid.covariance import Factor
+from balancing_vae.fid.covariance import weighted_sum
+from balancing_vae.fid.statistics_file import read_fields
+from balancing_vae.fid.statistics_file import write_fields
 
 # Rows gathered before they are merged: a few megabytes, and large enough that the
 # matrix product, not the merging, takes the time.
@@ -23,9 +25,10 @@ class Statistics:
 
     Attributes:
         mu: Mean, float64 [d].
-        sigma: Covariance, float64 [d, d]; the sum of squares divided by `count - ddof`.
+        covariance: The sum of squares divided by `count - ddof`: float64 [d, d], or of fewer
+            images than features a `Factor`, which takes n d numbers in place of d d.
         count: Number of images; None where a file of another tool does not tell.
-        ddof: See `sigma`.
+        ddof: See `covariance`.
         protocol: Name of the protocol that the images went through; None where unknown.
         features: Name of the features, `inception` or another; None where unknown.
         features_sha256: Content hash of the network; None where it has none.
@@ -38,12 +41,18 @@ class Statistics:
     """
 
     mu: np.ndarray
-    sigma: np.ndarray
+    covariance: Covariance
     count: int | None
     ddof: int = 1
     protocol: str | None = None
     features: str | None = None
     features_sha256: str | None = None
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """The covariance as a matrix, float64 [d, d]."""
+        covariance = self.covariance
+        return covariance.whole() if isinstance(covariance, Factor) else covariance
 
     @classmethod
     def from_features(cls, features: np.ndarray, ddof: int = 1) -> "Statistics":
@@ -93,8 +102,8 @@ class Statistics:
         total = None
         for block in _blocks(batches):
             mu = block.mean(axis=0)
-            centred = block - mu
-            sigma = centred.T @ centred / max(len(block) - ddof, 1)
+            scatter = Factor(block - mu)
+            sigma = weighted_sum([(1 / _degrees(len(block), ddof), scatter)])
             part = cls(mu, sigma, len(block), ddof)
             total = part if total is None else total.merge(part)
         if total is None:
@@ -136,24 +145,29 @@ class Statistics:
             )
         count = self.count + other.count
         difference = other.mu - self.mu
-        scatter = self.sigma * max(self.count - self.ddof, 1)
-        scatter += other.sigma * max(other.count - self.ddof, 1)
-        scatter += np.outer(difference, difference * (self.count * other.count / count))
+        scatters = [
+            (_degrees(self.count, self.ddof), self.covariance),
+            (_degrees(other.count, self.ddof), other.covariance),
+            (self.count * other.count / count, Factor(difference[None])),
+        ]
+        degrees = _degrees(count, self.ddof)
         return replace(
             self,
             mu=self.mu + difference * (other.count / count),
-            sigma=scatter / (count - self.ddof),
+            covariance=weighted_sum([(weight / degrees, term) for weight, term in scatters]),
             count=count,
         )
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, factored: bool = False) -> None:
         """Write a `.npz` that other FID tools read too (`mu`, `sigma`).
 
-        What else is known stands beside them: `count`, `ddof`, `protocol`, `features`,
-        `features_sha256`. The file is written whole or not at all.
+        With them go `count`, `ddof`, `protocol`, `features` and `features_sha256`, where
+        they are known. The file is written whole or not at all.
 
         Args:
             path: Where to; the name should end in `.npz`.
+            factored: Whether a covariance of fewer images than features is written as
+                `factor`, small, which only this package reads, in place of `sigma`.
 
         Raises:
             OSError: The place cannot be written to.
@@ -163,9 +177,12 @@ class Statistics:
             statistics.save("cifar10_test.npz")
             ```
         """
-        known = {name: value for name, value in vars(self).items() if value is not None}
-        with atomic_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **known)
+        fields = dict(vars(self))
+        covariance = fields.pop("covariance")
+        if factored and isinstance(covariance, Factor):
+            write_fields(path, factor=covariance.rows, **fields)
+        else:
+            write_fields(path, sigma=self.sigma, **fields)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Statistics":
@@ -179,48 +196,15 @@ class Statistics:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is broken, or holds no statistics.
+            ValueError: It is broken, or holds no statistics: `sigma` must be symmetric and
+                positive semi-definite to 1e-6, all numbers real, counts whole.
 
         Example:
             ```python
             Statistics.load("cifar10_test.npz").mu.shape  # (2048,)
             ```
         """
-        path = Path(path)
-        if not path.is_file():
-            raise MissingFileError(f"There is no file {path}; expected a .npz with mu and sigma.")
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                stored = {name: archive[name] for name in archive.files}
-        # Whatever NumPy, zipfile or zlib says of bytes that are no archive.
-        except Exception as error:
-            raise InputError(
-                f"{path} cannot be read as .npz ({error}): write or fetch it again."
-            ) from error
-        if not {"mu", "sigma"} <= stored.keys():
-            raise InputError(
-                f"{path} holds {', '.join(stored) or 'nothing'}; expected mu [d] and "
-                "sigma [d, d]: give statistics, or images as .npy or a folder."
-            )
-        mu = stored["mu"].astype(np.float64)
-        sigma = stored["sigma"].astype(np.float64)
-        if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
-            raise InputError(
-                f"{path} holds mu of shape {mu.shape} and sigma of shape {sigma.shape}; "
-                "expected [d] and [d, d]: write or fetch it again."
-            )
-        if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
-            raise InputError(f"{path} holds NaN or infinity: recompute it from the images.")
-        return cls(
-            mu=mu,
-            sigma=sigma,
-            count=int(stored["count"]) if "count" in stored else None,
-            ddof=int(stored.get("ddof", 1)),
-            **{
-                name: str(stored[name]) if name in stored else None
-                for name in ("protocol", "features", "features_sha256")
-            },
-        )
+        return cls(**read_fields(path))
 
 
 def refuse_mixture(first: Statistics, second: Statistics) -> None:
@@ -257,6 +241,11 @@ def refuse_mixture(first: Statistics, second: Statistics) -> None:
             f"These statistics have {len(first.mu)} and {len(second.mu)} features; a distance "
             "needs the same features on both sides: recompute one of them from its images."
         )
+
+
+def _degrees(count: int, ddof: int) -> int:
+    """Return what a sum of squares is divided by; that of a single image is zero anyway."""
+    return max(count - ddof, 1)
 
 
 def _blocks(batches: Iterable[np.ndarray]) -> Iterable[np.ndarray]:

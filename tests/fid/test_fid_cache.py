@@ -1,6 +1,7 @@
 """Statistics are found again by content, protocol and features, and by nothing else."""
 
 import hashlib
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.protocols import PROTOCOLS
+from balancing_vae.fid.statistics import Statistics
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (100, 4, 4, 3), dtype="uint8")
 
@@ -89,3 +91,33 @@ def test_content_not_file_decides(tmp_path):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert content_sha256(mapped) == content_sha256(IMAGES)
     assert content_sha256(IMAGES.astype("float32")) != content_sha256(IMAGES)
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_number(monkeypatch, measured):
+    expected = cached_statistics(IMAGES, Pixels(), "clean")
+    folder = cache_folder() / "statistics"
+    shutil.rmtree(folder)
+    folder.write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="statistics cannot be kept in the cache .* writable"):
+        found = cached_statistics(IMAGES, Pixels(), "clean")
+    np.testing.assert_array_equal(found.sigma, expected.sigma)
+    assert len(measured) == 2
+
+
+def test_a_file_under_the_name_of_another_is_rebuilt(measured):
+    expected = cached_statistics(IMAGES, Pixels(), "ttur")
+    (file,) = (cache_folder() / "statistics").iterdir()
+    Statistics.from_features(np.zeros((3, 48))).save(file)
+    with pytest.warns(UserWarning, match="The cache is broken and rebuilt: .*expected .'ttur'"):
+        found = cached_statistics(IMAGES, Pixels(), "ttur")
+    np.testing.assert_array_equal(found.mu, expected.mu)
+    assert len(measured) == 2
+
+
+def test_few_images_are_kept_as_their_factor(measured):
+    first = cached_statistics(IMAGES[:20], Pixels(), "clean")
+    second = cached_statistics(IMAGES[:20], Pixels(), "clean")
+    assert len(measured) == 1
+    np.testing.assert_array_equal(second.covariance.rows, first.covariance.rows)
+    (file,) = (cache_folder() / "statistics").iterdir()
+    assert file.stat().st_size < 20_000

@@ -1,6 +1,8 @@
 """Features of a Keras model file, and the small classifier trained here."""
 
 import keras
+import shutil
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -90,6 +92,24 @@ def test_classifier_of_a_dataset_is_trained_once(digits, tmp_path, monkeypatch):
     assert network.distance_name == "FD(classifier:mnist)"
     monkeypatch.setattr(classifier, "train_classifier", None)
     assert load_network(f"classifier:{folder}").sha256 == network.sha256
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(digits, path, tmp_path, monkeypatch):
+    images, labels = digits
+    monkeypatch.setattr(
+        classifier, "train_classifier", lambda x, y, target: shutil.copyfile(path, target)
+    )
+    arrays = {"train": (images[:200], labels[:200])}
+    contents = from_arrays(arrays, {"classes": list("0123456789")})
+    write_prepared(tmp_path / "mnist", "mnist", contents)
+    cache = tmp_path / "no-folder"
+    cache.write_text("a file where the cache should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    with pytest.warns(UserWarning, match="classifier cannot be kept in the cache"):
+        network = load_network(f"classifier:{tmp_path / 'mnist'}")
+    assert network.distance_name == "FD(classifier:mnist)"
+    grey = np.repeat(images[:3].astype("float32"), 3, axis=-1)
+    assert network(grey, PROTOCOLS["ttur"]).shape == (3, 64)
 
 
 def test_labels_must_fit(digits, tmp_path):

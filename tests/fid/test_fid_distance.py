@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.distance import check_count
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.distance import trace_sqrt_product
@@ -117,3 +118,9 @@ def test_two_protocols_are_refused():
     other = Statistics(np.zeros(2), np.eye(2), 5000, protocol="clean")
     with pytest.raises(ValueError, match="two protocols"):
         frechet_distance(one, other)
+
+
+def test_a_distance_below_zero_is_an_error_not_zero():
+    wrong = gaussian(np.zeros(3), np.diag([-9.0, 1.0, 1.0]))
+    with pytest.raises(InputError, match="a squared distance is not negative"):
+        frechet_distance(wrong, gaussian(np.zeros(3), np.diag([4.0, 1.0, 1.0])))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from balancing_vae.errors import InputError
 from balancing_vae.fid.statistics import Statistics
 
 
@@ -127,3 +128,68 @@ def test_two_protocols_or_features_are_refused(attribute):
 def test_two_dimensions_are_refused():
     with pytest.raises(ValueError, match="have 2 and 3 features"):
         Statistics(np.zeros(2), np.eye(2), 9).merge(Statistics(np.zeros(3), np.eye(3), 9))
+
+
+def covariance(d=6):
+    return np.cov(np.random.default_rng(0).normal(size=(40, d)), rowvar=False)
+
+
+def one_negative_variance():
+    sigma = np.diag(np.arange(1.0, 7.0))
+    sigma[2, 2] = -3
+    return sigma
+
+
+def without_symmetry():
+    sigma = covariance()
+    sigma[0, 1] += 0.1
+    return sigma
+
+
+def one_sign_flipped():
+    """Symmetric, its variances positive, and yet not the covariance of anything."""
+    sigma = np.array([[1, 0.9, 0.9], [0.9, 1, 0.9], [0.9, 0.9, 1]])
+    sigma[0, 1] = sigma[1, 0] = -0.9
+    return np.kron(sigma, np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sigma": -covariance()}, "sigma in .*s.npz has a negative variance"),
+        ({"sigma": one_negative_variance()}, "negative variance, -3, so it is not a covariance"),
+        ({"sigma": without_symmetry()}, "is not symmetric"),
+        ({"sigma": one_sign_flipped()}, "has a negative eigenvalue"),
+        ({"sigma": np.zeros((6, 6)) + np.eye(6)[::-1]}, "has a negative eigenvalue"),
+        ({"mu": np.zeros(6, "datetime64[D]")}, "mu of shape .* expected real numbers"),
+        ({"mu": np.zeros(6, complex)}, "mu of shape .* dtype complex128; expected real numbers"),
+        ({"sigma": covariance().astype(complex)}, "sigma of shape .* expected real numbers"),
+        ({"mu": np.zeros(6, bool)}, "expected real numbers"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, "expected real numbers"),
+        ({"count": 2.5}, "holds count of shape .*, 2.5; expected a whole number, at least 1"),
+        ({"count": 0}, "expected a whole number, at least 1"),
+        ({"count": [40]}, "expected a whole number, at least 1"),
+        ({"ddof": -1}, "expected a whole number, at least 0"),
+        ({"protocol": 3}, "holds protocol of .* expected a name"),
+        ({"features": ["inception"]}, "holds features of .* expected a name"),
+        ({"factor": np.eye(6)}, "expected mu .d. and sigma"),
+        ({"sigma": None, "factor": np.zeros((3, 5))}, "factor of shape .3, 5."),
+        ({"sigma": None, "factor": np.full((3, 6), np.inf)}, "holds NaN or infinity"),
+    ],
+)
+def test_load_refuses_what_is_not_a_covariance(tmp_path, changes, message):
+    fields = {"mu": np.zeros(6), "sigma": covariance(), "count": 40, "ddof": 1} | changes
+    fields = {name: value for name, value in fields.items() if value is not None}
+    np.savez(tmp_path / "s.npz", **fields)
+    with pytest.raises(InputError, match=message):
+        Statistics.load(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count", [2, 100, 400])
+def test_load_takes_covariances_as_they_are_rounded(tmp_path, dtype, count):
+    x = np.random.default_rng(0).gamma(0.5, size=(count, 200)).astype(dtype)
+    np.savez(tmp_path / "s.npz", mu=x.mean(axis=0), sigma=np.cov(x, rowvar=False, dtype=dtype))
+    assert Statistics.load(tmp_path / "s.npz").sigma.shape == (200, 200)
+    np.savez(tmp_path / "s.npz", mu=np.zeros(3), sigma=np.zeros((3, 3)))
+    assert not Statistics.load(tmp_path / "s.npz").sigma.any()
