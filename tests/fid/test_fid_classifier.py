@@ -1,8 +1,8 @@
 """Features of a Keras model file, and the small classifier trained here."""
 
-import keras
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
