@@ -14,12 +14,12 @@ from tiny import tiny_pipeline
 
 from balancing_vae.checks import check_images
 from balancing_vae.config import Config
+from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.storage.arrays import save_arrays
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
-from balancing_vae.storage.weights import load_arrays
 from balancing_vae.storage.weights import load_weights
-from balancing_vae.storage.weights import save_arrays
 
 DATA = Path(__file__).parent / "data/format-1"
 GOLDEN = Path(__file__).parent / "golden/balancing"

@@ -9,7 +9,7 @@ import numpy as np
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import MissingPackageError
-from balancing_vae.storage.weights import load_arrays
+from balancing_vae.storage.arrays import load_arrays
 
 # Names that TensorFlow numbers by itself: the number depends on what was built before.
 AUTOMATIC = re.compile(r"^(conv2d_transpose|conv2d|dense)(?:_(\d+))?$")

@@ -6,8 +6,8 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.samplers import Sampler
-from balancing_vae.storage.weights import load_arrays
-from balancing_vae.storage.weights import save_arrays
+from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.storage.arrays import save_arrays
 
 
 def save_samplers(folder: Path, samplers: dict[str, Sampler]) -> list[str]:

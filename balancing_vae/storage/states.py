@@ -10,11 +10,11 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.errors import InputError
+from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.storage.arrays import save_arrays
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.weights import load_arrays
 from balancing_vae.storage.weights import load_weights
-from balancing_vae.storage.weights import save_arrays
 from balancing_vae.storage.weights import save_weights
 
 KEPT = 2

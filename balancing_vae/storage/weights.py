@@ -1,6 +1,5 @@
-"""Weights of a Keras model as `.weights.h5`, arrays as `.npz`: nothing is pickled."""
+"""Weights of a Keras model as `.weights.h5`: nothing is pickled."""
 
-import math
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -8,17 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.hdf5 import check_weights
-
-SMALL = 2**26
-# Floats hardly shrink, but a file may hold many zeros.
-LARGEST_RATIO = 20
 
 
 def save_weights(path: Path, model: keras.Model) -> None:
@@ -84,67 +78,6 @@ def load_weights(path: Path, model: keras.Model) -> None:
         raise InputError(
             f"{path} is no whole weights file (truncated or damaged); copy it again."
         ) from error
-
-
-def save_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write arrays as `.npz`.
-
-    Args:
-        path: A name that ends in `.npz`.
-        **arrays: The arrays by name.
-    """
-    with atomic_file(path) as temporary:
-        np.savez(temporary, **arrays)
-
-
-def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
-    """Read what `save_arrays` wrote.
-
-    Args:
-        path: An `.npz` file.
-        most: How many bytes its arrays can have together, where that is known; by default
-            twenty times those of the file, and 64 MiB in any case.
-
-    Returns:
-        The arrays by name.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is broken, or claims to hold more than it can.
-    """
-    if not path.is_file():
-        raise MissingFileError(f"{path} is missing or not a file; copy it again.")
-    most = max(SMALL, LARGEST_RATIO * path.stat().st_size) if most is None else most
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            _check_claims(file, most)
-            return {name: file[name] for name in file.files}
-    except InputError as error:
-        raise InputError(f"{path} is damaged: {error}; copy it again.") from error
-    except Exception as error:  # zipfile and NumPy raise many kinds on a damaged file
-        raise InputError(f"{path} is no whole .npz file; copy it again.") from error
-
-
-def _check_claims(file: np.lib.npyio.NpzFile, most: int) -> None:
-    """Refuse an archive that would take more memory than its arrays can have."""
-    names = file.zip.namelist()
-    if len(set(names)) < len(names):
-        raise InputError("it holds two arrays of one name")
-    total = 0
-    for member in file.zip.infolist():
-        with file.zip.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read_header(stream)
-            claimed = math.prod(shape) * dtype.itemsize
-            if stream.tell() + claimed != member.file_size:
-                raise InputError(f"{member.filename} claims {claimed:,} bytes and has others")
-        total += claimed
-    if total > most:
-        raise InputError(f"its arrays claim {total:,} bytes, more than the {most:,} there can be")
 
 
 @contextmanager
