@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Annotated
 
+from balancing_vae.defaults import default_network
+from balancing_vae.defaults import default_recipe
 from balancing_vae.errors import InputError
 from balancing_vae.schema import check_fields
 from balancing_vae.schema import fields_of
@@ -61,11 +63,14 @@ class Config:
         image_shape: Side, side, channels.
         latent_dim: Latent size of both stages.
         network: Name and sizes of the first stage's networks, for example
-            `{"name": "resnet", "base_dim": 32, "num_scale": 3}`.
+            `{"name": "resnet", "base_dim": 32, "num_scale": 3}`; None chooses convolutions
+            that suit the images' side, see `defaults.default_network`.
         model: Name of the first stage's model and its own arguments: `{"name": "vae"}`, or for
             example `{"name": "rae", "latent_weight": 1e-3, "decoder_weight": 1e-6}`.
-        second_dim: Units of each hidden layer of the second stage.
-        second_depth: Hidden layers of the second stage's encoder and decoder.
+        second_network: Your own encoder and decoder of latents, as
+            `networks.registry.describe_networks` returns them; None is dense layers.
+        second_dim: Units of each of the second stage's dense layers.
+        second_depth: Dense layers of the second stage's encoder, and of its decoder.
         batch_size: Images (or latents) per step, in training and in generation.
         epochs: Epochs of stage 1; `epochs2` of stage 2.
         lr: Adam's learning rate in stage 1; `lr2` in stage 2.
@@ -105,16 +110,17 @@ class Config:
 
     image_shape: ImageShape
     latent_dim: Size
-    network: Annotated[dict, _are_sizes] = field(default_factory=lambda: {"name": "resnet"})
+    network: Annotated[dict | None, optional(_are_sizes)] = None
     model: Named = field(default_factory=lambda: {"name": "vae"})
+    second_network: Annotated[dict | None, optional(named)] = None
     second_dim: Size = 1024
     second_depth: Layers = 3
     batch_size: Annotated[int, whole(above=0, most=LARGEST_BATCH)] = 100
     epochs: Count = 100
-    lr: Rate = 1e-4
+    lr: Rate = 1e-3
     lr_epochs: int = 0
     epochs2: Count = 200
-    lr2: Rate = 1e-4
+    lr2: Rate = 1e-3
     lr_epochs2: int = 0
     lr_fac: Rate = 0.5
     lr_patience: Count = 0
@@ -140,6 +146,8 @@ class Config:
         check_fields(self)
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
         object.__setattr__(self, "samplers", tuple(self.samplers))
+        if self.network is None:
+            object.__setattr__(self, "network", default_network(self.image_shape))
         if self.second_stage_noise and "second_stage" not in self.samplers:
             raise InputError(
                 'second_stage_noise=True needs "second_stage" among the samplers, got '
@@ -150,6 +158,31 @@ class Config:
                 f"lr_epochs={self.lr_epochs} and lr_patience={self.lr_patience} both decide when "
                 "the learning rate falls; set one of them to 0."
             )
+
+    @classmethod
+    def for_images(cls, image_shape: tuple[int, int, int], count: int, **changes) -> "Config":
+        """Make a config for images of your own: sizes and epochs from their shape and number.
+
+        Args:
+            image_shape: Side, side, channels of the images; the side is even.
+            count: How many images there are to train on, at least 1.
+            **changes: Fields to set differently.
+
+        Returns:
+            The config.
+
+        Raises:
+            ValueError: There is no such field, or a value is out of range.
+
+        Example:
+            ```python
+            config = Config.for_images(x_train.shape[1:], len(x_train), epochs=50)
+            ```
+        """
+        if count < 1:
+            raise InputError(f"There must be at least one image to train on, got {count}.")
+        shape = tuple(image_shape)
+        return cls(shape, **default_recipe(shape, count)).replace(**changes)
 
     def replace(self, **changes) -> "Config":
         """Return a copy with some fields changed.

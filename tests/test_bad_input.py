@@ -83,7 +83,7 @@ def test_hyperparameters_out_of_range_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("network", "shape", "message"),
     [
-        (NETWORK, (28, 28, 1), "power of two, at least 4; got 28x28.*infogan"),
+        (NETWORK, (28, 28, 1), "power of two, at least 4; got 28x28.*conv"),
         (NETWORK, (8, 16, 1), "square images"),
         (NETWORK, (2, 2, 1), "at least 4"),
         (NETWORK | {"num_scale": 9}, (4, 4, 1), "num_scale 9 halves a side of 4"),

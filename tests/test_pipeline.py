@@ -5,10 +5,12 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from conftest import CONFIG
 from conftest import dense_networks
 from conftest import numbers
 from conftest import python_prints
 from conftest import tiny_pipeline
+from conftest import without_jit
 
 from balancing_vae import VAE
 from balancing_vae import GammaBalancing
@@ -290,6 +292,43 @@ def test_repr_tells_networks_sizes_gamma_and_epochs(trained):
         "normalisation: reference",
     ):
         assert part in text
+
+
+def second_networks(latent_dim=4) -> tuple[keras.Model, keras.Model]:
+    z = keras.Input((latent_dim,))
+    y = keras.layers.Dense(6, activation="tanh")(z)
+    heads = [keras.layers.Dense(latent_dim, name=name)(y) for name in ("mu", "log_sigma")]
+    u = keras.Input((latent_dim,))
+    decoder = keras.Model(u, keras.layers.Dense(latent_dim)(u), name="own_second_decoder")
+    return keras.Model(z, heads, name="own_second_encoder"), decoder
+
+
+def test_the_second_stage_takes_networks_of_ones_own_which_are_saved_with_it(digits, tmp_path):
+    encoder, decoder = second_networks()
+    vae = without_jit(TwoStageVAE(CONFIG, second_encoder=encoder, second_decoder=decoder))
+    assert vae.stage2.encoder is encoder
+    assert vae.stage2.decoder is decoder
+    assert "stage 2: own; 4 latents" in repr(vae)
+    vae.fit(digits, verbose=False)
+    vae.save(tmp_path / "run")
+    loaded = TwoStageVAE.load(tmp_path / "run")
+    assert loaded.stage2.decoder.name == "own_second_decoder"
+    expected = vae.generate(5, seed=0)
+    np.testing.assert_allclose(without_jit(loaded).generate(5, seed=0), expected, atol=1e-6)
+
+
+def test_second_networks_that_do_not_fit_are_refused():
+    encoder, decoder = second_networks()
+    with pytest.raises(ValueError, match="an encoder and a decoder of your own, or neither"):
+        TwoStageVAE(CONFIG, second_encoder=encoder)
+    encoder, decoder = second_networks(5)
+    with pytest.raises(ValueError, match=r"stage2 are for data of shape \(5,\) and 5 latents"):
+        TwoStageVAE(CONFIG, second_encoder=encoder, second_decoder=decoder)
+    config = CONFIG.replace(samplers=("prior", "gaussian"))
+    with pytest.raises(ValueError, match="no second stage for its networks"):
+        TwoStageVAE(config, second_encoder=encoder, second_decoder=decoder)
+    with pytest.raises(ValueError, match="described by `describe_networks`, got the name 'latent'"):
+        TwoStageVAE(CONFIG.replace(second_network={"name": "latent"}))
 
 
 def test_kl_weighs_1_where_nothing_else_is_said():

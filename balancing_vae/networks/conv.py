@@ -13,8 +13,10 @@ def encoder(
 ) -> keras.Model:
     """Build the encoder: `num_scale` convolutions with stride 2 and relu, two heads.
 
+    Each halves the side, and rounds up: 28, 14, 7, 4.
+
     Args:
-        image_shape: Side, side, channels of the images.
+        image_shape: Side, side, channels of the images; the side is even.
         latent_dim: Latent size, at least 1.
         base_dim: Channels after the first convolution; they double at each halving.
         num_scale: Number of halvings.
@@ -24,7 +26,8 @@ def encoder(
         [B, latent_dim] each.
 
     Raises:
-        ValueError: The images are not square, or cannot be halved so often.
+        ValueError: The images are not square, their side is odd, or it cannot be halved so
+            often.
 
     Example:
         ```python
@@ -55,8 +58,10 @@ def decoder(
 ) -> keras.Model:
     """Build the decoder: the encoder turned round, transposed convolutions and a sigmoid.
 
+    Each doubles the side; where the encoder rounded up, the last row and column go.
+
     Args:
-        image_shape: Side, side, channels of the images.
+        image_shape: Side, side, channels of the images; the side is even.
         latent_dim: Latent size, at least 1.
         base_dim: Channels before the last transposed convolution.
         num_scale: Number of doublings.
@@ -65,7 +70,8 @@ def decoder(
         A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
 
     Raises:
-        ValueError: The images are not square, or cannot be halved so often.
+        ValueError: The images are not square, their side is odd, or it cannot be halved so
+            often.
 
     Example:
         ```python
@@ -74,12 +80,12 @@ def decoder(
     """
     _check_side(image_shape, num_scale)
     channels = image_shape[2]
-    side = image_shape[0] // 2**num_scale
+    sides = [-(-image_shape[0] // 2**i) for i in range(num_scale + 1)][::-1]
     widths = [base_dim * 2**i for i in range(num_scale)][::-1]
     latents = keras.Input((latent_dim,), name="latents")
-    y = layers.Dense(side * side * widths[0], activation="relu", name="fc0")(latents)
-    y = layers.Reshape((side, side, widths[0]), name="reshape")(y)
-    for i, width in enumerate([*widths[1:], channels]):
+    y = layers.Dense(sides[0] ** 2 * widths[0], activation="relu", name="fc0")(latents)
+    y = layers.Reshape((sides[0], sides[0], widths[0]), name="reshape")(y)
+    for i, (width, side) in enumerate(zip([*widths[1:], channels], sides[1:], strict=True)):
         y = layers.Conv2DTranspose(
             width,
             KERNEL_SIZE,
@@ -88,15 +94,22 @@ def decoder(
             activation="relu" if i < num_scale - 1 else None,
             name=f"up{i}",
         )(y)
+        if side % 2:
+            y = layers.Cropping2D(((0, 1), (0, 1)), name=f"crop{i}")(y)
     y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
     return keras.Model(latents, y, name="conv_decoder")
 
 
 def _check_side(image_shape: tuple[int, int, int], num_scale: int) -> None:
     height, width, _ = image_shape
-    if height != width or height % 2**num_scale:
+    if height != width or height % 2:
+        side = max(2, 2 * (min(height, width) // 2))
         raise InputError(
-            f"The conv network with num_scale {num_scale} needs square images whose side is "
-            f"divisible by {2**num_scale}; got {height}x{width}. Pad or resize the images, or "
-            "take fewer scales."
+            f"The conv network needs square images of an even side; got {height}x{width}. Cut and "
+            f"resize them (`balancing-vae datasets prepare folder --side {side}` does it)."
+        )
+    if height < 2**num_scale:
+        raise InputError(
+            f"num_scale {num_scale} halves a side of {height} below one pixel; "
+            f"take at most {height.bit_length() - 1}."
         )

@@ -19,6 +19,9 @@ NETWORKS = {
     "wae": wae,
 }
 
+# The name of networks that are described whole.
+OWN = "own"
+
 
 def build_networks(
     network: dict, image_shape: tuple[int, int, int], latent_dim: int
@@ -44,11 +47,8 @@ def build_networks(
     """
     sizes = dict(network)
     name = sizes.pop("name", None)
-    if name == "own":
-        return tuple(
-            keras.saving.deserialize_keras_object(sizes[part], safe_mode=True)
-            for part in ("encoder", "decoder")
-        )
+    if name == OWN:
+        return build_own_networks(network)
     if name not in NETWORKS:
         raise InputError(f"Unknown network {name!r}; choose one of {sorted(NETWORKS)}.")
     module = NETWORKS[name]
@@ -59,6 +59,29 @@ def build_networks(
         )
     except TypeError as error:
         raise InputError(f"The network {name!r} does not take these sizes: {error}") from error
+
+
+def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
+    """Build a user's networks from what `describe_networks` returned.
+
+    Args:
+        description: `name` "own", `encoder` and `decoder`.
+
+    Returns:
+        The encoder and the decoder.
+
+    Raises:
+        ValueError: It is not such a description.
+    """
+    if description["name"] != OWN:
+        raise InputError(
+            f"Networks of one's own are described by `describe_networks`, got the name "
+            f"{description['name']!r}."
+        )
+    return tuple(
+        keras.saving.deserialize_keras_object(description[part], safe_mode=True)
+        for part in ("encoder", "decoder")
+    )
 
 
 def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
@@ -77,7 +100,7 @@ def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
         ```
     """
     return {
-        "name": "own",
+        "name": OWN,
         "encoder": keras.saving.serialize_keras_object(encoder),
         "decoder": keras.saving.serialize_keras_object(decoder),
     }

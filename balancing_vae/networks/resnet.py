@@ -123,7 +123,7 @@ def _check_sizes(image_shape: tuple[int, int, int], num_scale: int) -> None:
     if height != width or height < 4 or height & (height - 1):
         raise InputError(
             f"The resnet network needs square images whose side is a power of two, at least 4; "
-            f"got {height}x{width}. Pad or resize the images, or take the network 'infogan'."
+            f"got {height}x{width}. Pad or resize the images, or take the network 'conv'."
         )
     if height < 2 ** (num_scale - 1):
         raise InputError(

@@ -12,6 +12,7 @@ from balancing_vae.layers.batch_normalization import synchronize_statistics
 from balancing_vae.models import build_model
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
+from balancing_vae.networks.registry import build_own_networks
 from balancing_vae.optimizer import Adam
 from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
@@ -20,14 +21,16 @@ from balancing_vae.vae import LatentVAE
 
 
 def build_stages(
-    config: Config, encoder: keras.Model | None = None, decoder: keras.Model | None = None
+    config: Config,
+    networks: tuple[keras.Model, keras.Model] | None = None,
+    second_networks: tuple[keras.Model, keras.Model] | None = None,
 ) -> tuple[Autoencoder, LatentVAE | None]:
     """Build and compile both stages, or the first alone where no sampler is the second.
 
     Args:
         config: The hyperparameters.
-        encoder: An encoder of your own in place of the config's network.
-        decoder: A decoder of your own; both or neither.
+        networks: An encoder and a decoder of your own, in place of the config's network.
+        second_networks: Likewise for the second stage, from latents to latents.
 
     Returns:
         The first stage and the second, untrained, with weights that the config's seed
@@ -46,37 +49,47 @@ def build_stages(
     if unknown := set(config.samplers) - names:
         raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
     with seeded_initializers(config.seed), layer_precision(config.precision):
-        if encoder is None:
-            encoder, decoder = build_networks(config.network, config.image_shape, config.latent_dim)
-        stage1 = build_model(config, encoder, decoder)
-        sizes = (config.latent_dim, config.second_dim, config.second_depth)
-        stage2 = (
-            LatentVAE(
-                latent.encoder(*sizes),
-                latent.decoder(*sizes),
+        if networks is None:
+            networks = build_networks(config.network, config.image_shape, config.latent_dim)
+        stage1 = build_model(config, *networks)
+        stage2 = None
+        if "second_stage" in config.samplers:
+            stage2 = LatentVAE(
+                *(_second_networks(config) if second_networks is None else second_networks),
                 build_strategy(**config.balancing),
                 seed=config.seed + 1,
                 name="stage2",
             )
-            if "second_stage" in config.samplers
-            else None
-        )
-    _check_shapes(config, stage1)
+        elif second_networks is not None:
+            raise InputError(
+                f"There is no second stage for its networks: the samplers are {config.samplers}; "
+                'name "second_stage" among them, or leave the networks out.'
+            )
+    _check_shapes(config, stage1, config.image_shape)
+    if stage2 is not None:
+        _check_shapes(config, stage2, (config.latent_dim,))
     if config.synchronized_statistics:
-        synchronize_statistics(encoder)
-        synchronize_statistics(decoder)
+        for network in networks:
+            synchronize_statistics(network)
     _compile(stage1, config, config.lr, convolutional=True)
     if stage2 is not None:
         _compile(stage2, config, config.lr2, convolutional=False)
     return stage1, stage2
 
 
-def _check_shapes(config: Config, stage1: Autoencoder) -> None:
-    shapes = (tuple(stage1.encoder.input_shape[1:]), stage1.latent_dim)
-    if shapes != (config.image_shape, config.latent_dim):
+def _second_networks(config: Config) -> tuple[keras.Model, keras.Model]:
+    if config.second_network is not None:
+        return build_own_networks(config.second_network)
+    sizes = (config.latent_dim, config.second_dim, config.second_depth)
+    return latent.encoder(*sizes), latent.decoder(*sizes)
+
+
+def _check_shapes(config: Config, stage: Autoencoder, data_shape: tuple[int, ...]) -> None:
+    shapes = (tuple(stage.encoder.input_shape[1:]), stage.latent_dim)
+    if shapes != (data_shape, config.latent_dim):
         raise InputError(
-            f"The networks are for images {shapes[0]} and {shapes[1]} latents, the config says "
-            f"{config.image_shape} and {config.latent_dim}; change one of them."
+            f"The networks of {stage.name} are for data of shape {shapes[0]} and {shapes[1]} "
+            f"latents, the config says {data_shape} and {config.latent_dim}; change one of them."
         )
 
 

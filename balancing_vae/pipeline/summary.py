@@ -13,7 +13,9 @@ def summary(vae) -> str:
     config = vae.config
     networks = {
         "stage1": config.network["name"],
-        "stage2": f"latent, {config.second_depth} x {config.second_dim}",
+        "stage2": f"latent, {config.second_depth} x {config.second_dim}"
+        if config.second_network is None
+        else config.second_network["name"],
     }
     lines = [f"TwoStageVAE({config.preset or 'own config'}, images {config.image_shape})"]
     for name, stage in vae.stages.items():

@@ -1,6 +1,5 @@
 """The two-stage VAE, from images to images."""
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +56,9 @@ class TwoStageVAE:
         encoder: An encoder of your own, from images to `mu` and `log_sigma` (or to what the
             config's model takes), in place of the network that the config names.
         decoder: A decoder of your own; give both or neither.
+        second_encoder: An encoder of latents of your own for the second stage, from
+            [B, L] to `mu` and `log_sigma` [B, L], in place of its dense layers.
+        second_decoder: A decoder from [B, L] to [B, L]; give both or neither.
 
     Attributes:
         stage1: The first stage, an ordinary Keras model, compiled.
@@ -83,14 +85,18 @@ class TwoStageVAE:
         config: Config,
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
+        second_encoder: keras.Model | None = None,
+        second_decoder: keras.Model | None = None,
     ):
-        if (encoder is None) != (decoder is None):
-            raise InputError("Give an encoder and a decoder of your own, or neither.")
-        if encoder is not None:
-            config = dataclasses.replace(config, network=describe_networks(encoder, decoder))
+        networks = _pair(encoder, decoder)
+        if networks is not None:
+            config = config.replace(network=describe_networks(*networks))
+        second_networks = _pair(second_encoder, second_decoder)
+        if second_networks is not None:
+            config = config.replace(second_network=describe_networks(*second_networks))
         self.config = config
         silence_false_retracing_alarm()
-        self.stage1, self.stage2 = build_stages(config, encoder, decoder)
+        self.stage1, self.stage2 = build_stages(config, networks, second_networks)
         self.samplers: dict[str, Sampler] = {"prior": Prior(config.latent_dim)}
         self.history: list[dict] = []
         self.latent_normalization: LatentNormalization | None = None
@@ -122,6 +128,29 @@ class TwoStageVAE:
             ```
         """
         return cls(preset_config(name, **changes))
+
+    @classmethod
+    def for_images(cls, x: np.ndarray, **changes) -> "TwoStageVAE":
+        """Make an untrained two-stage VAE for images of your own, its sizes chosen from theirs.
+
+        Args:
+            x: The training images, uint8 or float in [0, 1], [N, D, D, C], D even; only their
+                shape counts.
+            **changes: Fields of `Config` to set differently.
+
+        Returns:
+            The untrained pipeline.
+
+        Raises:
+            ValueError: The images are not square or their side is odd; or there is no such
+                field.
+
+        Example:
+            ```python
+            vae = TwoStageVAE.for_images(x_train, epochs=50)
+            ```
+        """
+        return cls(Config.for_images(x.shape[1:], len(x), **changes))
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike, base_url: str | None = None) -> "TwoStageVAE":
@@ -609,6 +638,12 @@ class TwoStageVAE:
                 "The normalisation is not fitted yet; call fit_normalization(x) with real "
                 "images, or pass normalize=False."
             )
+
+
+def _pair(encoder, decoder) -> tuple[keras.Model, keras.Model] | None:
+    if (encoder is None) != (decoder is None):
+        raise InputError("Give an encoder and a decoder of your own, or neither.")
+    return None if encoder is None else (encoder, decoder)
 
 
 def _draw(

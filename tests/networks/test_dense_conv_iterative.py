@@ -39,9 +39,16 @@ def test_sizes_decide_the_layers():
     assert decoder.get_layer("fc0").units == 2 * 2 * 12
 
 
-@pytest.mark.parametrize("shape", [(12, 12, 1), (8, 16, 1)])
-def test_conv_refuses_sides_that_cannot_be_halved(shape):
-    with pytest.raises(ValueError, match="num_scale 3 needs square images.*divisible by 8"):
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((9, 9, 1), "square images of an even side; got 9x9.*--side 8"),
+        ((8, 16, 1), "square images of an even side; got 8x16.*--side 8"),
+        ((4, 4, 1), "num_scale 3 halves a side of 4 below one pixel; take at most 2"),
+    ],
+)
+def test_conv_refuses_sides_that_cannot_be_halved(shape, message):
+    with pytest.raises(ValueError, match=message):
         build_networks({"name": "conv"}, shape, 4)
 
 

@@ -1,0 +1,75 @@
+"""What a config for images of one's own starts from."""
+
+import numpy as np
+import pytest
+from conftest import numbers
+from conftest import without_jit
+
+from balancing_vae import Config
+from balancing_vae import TwoStageVAE
+from balancing_vae.defaults import default_network
+from balancing_vae.networks import build_networks
+
+
+@pytest.mark.parametrize("side", [8, 10, 14, 28, 30, 32, 62, 98, 128, 254, 256])
+def test_the_default_network_takes_any_even_side(side):
+    for channels in (1, 3):
+        shape = (side, side, channels)
+        network = default_network(shape)
+        encoder, decoder = build_networks(network, shape, 4)
+        assert encoder.output_shape == [(None, 4), (None, 4)]
+        assert decoder.output_shape == (None, *shape)
+        # Few latents see all of the image, and what is left before them is small.
+        smallest = decoder.get_layer("reshape").output.shape[1]
+        assert 4 <= smallest <= 8
+        assert encoder.count_params() + decoder.count_params() < 5_000_000
+
+
+def test_all_the_image_is_decoded_where_a_side_is_halved_unevenly():
+    """28, 14, 7, 4: the last row and column of each doubling are cut off, not padded."""
+    _, decoder = build_networks({"name": "conv", "base_dim": 8, "num_scale": 3}, (28, 28, 1), 2)
+    assert decoder.get_layer("reshape").output.shape[1:] == (4, 4, 32)
+    images = numbers(decoder(np.random.default_rng(0).standard_normal((8, 2)) * 10))
+    assert (images.std(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(29, 29, 1), (28, 32, 3)])
+def test_an_odd_side_or_no_square_is_refused_with_the_fix(shape):
+    with pytest.raises(ValueError, match="square images of an even side; got .*--side 28"):
+        TwoStageVAE.for_images(np.zeros((40, *shape), np.uint8))
+
+
+def test_a_config_of_ones_own_has_a_network_for_its_images():
+    config = Config((28, 28, 1), 8)
+    assert config.network == {"name": "conv", "base_dim": 32, "num_scale": 2}
+    assert config.kl_weight is None
+    assert Config.from_dict(config.to_dict()) == config
+    assert config.replace(network={"num_scale": 3}).network["num_scale"] == 3
+
+
+@pytest.mark.parametrize("count", [1, 19, 300, 2_000, 60_000, 10**7])
+def test_the_recipe_gives_as_many_steps_however_many_images(count):
+    config = Config.for_images((32, 32, 3), count)
+    assert 1 <= config.batch_size <= min(100, count)
+    steps = count // config.batch_size
+    if count >= 300:
+        assert 0.95 * 8_000 <= config.epochs * steps or config.epochs == 1
+        assert config.epochs == 1 or config.epochs * steps <= 1.1 * 8_000
+    assert config.lr_epochs <= config.epochs
+    assert config.epochs2 > 0
+
+
+def test_the_recipe_can_be_changed_and_no_images_are_refused():
+    config = Config.for_images((8, 8, 1), 100, epochs=3, latent_dim=5, seed=7)
+    assert (config.epochs, config.latent_dim, config.seed) == (3, 5, 7)
+    with pytest.raises(ValueError, match="at least one image to train on, got 0"):
+        Config.for_images((8, 8, 1), 0)
+    with pytest.raises(ValueError, match="Unknown hyperparameters.*epoch_count"):
+        Config.for_images((8, 8, 1), 100, epoch_count=3)
+
+
+def test_for_images_trains(digits):
+    sizes = {"network": {"base_dim": 2}, "second_dim": 4}
+    vae = without_jit(TwoStageVAE.for_images(digits, epochs=1, epochs2=1, **sizes))
+    vae.fit(digits, verbose=False)
+    assert vae.generate(3, seed=0, normalize=False).shape == (3, 8, 8, 1)
