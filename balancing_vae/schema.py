@@ -255,9 +255,16 @@ def _number(kind, type_, least, above, most) -> Rule:
                 raise InputError(f"{name} must not be negative, got {_shown(value)}.")
             _require(False, value, name, f"at least {least}")
         _require(most is None or value <= most, value, name, f"at most {most}")
-        _require(math.isfinite(value), value, name, "finite")
+        _require(_is_finite(value), value, name, "finite")
 
     return check
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        return False
 
 
 def _member(name: str, key: str) -> str:

@@ -173,8 +173,9 @@ def systems_sheet(
 
 def _distances(rows: list[dict], network: FeatureNetwork, protocol: str, about: dict) -> list[dict]:
     """Return the distances among rows that may hold moments and other measurements, too."""
-    wanted = (protocol, network.name, about["data_sha256"])
-    return [row for row in rows if (row["protocol"], row["features"], row["data_sha256"]) == wanted]
+    names = ("protocol", "features", "features_sha256", "data_sha256")
+    wanted = (protocol, network.name, network.sha256, about["data_sha256"])
+    return [row for row in rows if tuple(row.get(name) for name in names) == wanted]
 
 
 def _is_finished(run: Path) -> bool:

@@ -12,6 +12,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.evaluation import summarise
 from balancing_vae.fid.metrics_file import METRICS_FILE
+from balancing_vae.fid.metrics_file import by_data
 from balancing_vae.fid.metrics_file import read_metrics
 from balancing_vae.fid.publications import published
 
@@ -175,14 +176,15 @@ def _measured(run: Path) -> list[dict]:
         )
     return [
         {
-            "dataset": measurements[0]["dataset"],
-            "system": run.resolve().name + _normalization(row),
+            "dataset": rows[0]["dataset"],
+            "system": run.resolve().name + _normalization(row) + (images and f" ({images})"),
             **{name: row[name] for name in ("column", "value", "deviation", "repetitions")},
             **{name: row[name] for name in ("distance", "protocol")},
             "measured_here": True,
             "source": str(run / METRICS_FILE),
         }
-        for row in summarise(_once(measurements))
+        for images, rows in by_data(measurements).items()
+        for row in summarise(_once(rows))
         if row["protocol"] is not None  # moments: no paper has them
     ]
 

@@ -56,10 +56,11 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
         - 2.0 * trace_sqrt_product(first.covariance, second.covariance)
     )
     # Rounding can leave a distance of zero slightly below it, nothing can leave it farther.
-    if not distance >= -TOLERANCE * abs(traces):
+    if not -TOLERANCE * abs(traces) <= distance < np.inf:
         raise InputError(
             f"The squared distance of these statistics is {distance:.6g}; a squared distance is "
-            "not negative, so one of the covariances is wrong: recompute both from the images."
+            "not negative, and it is finite, so one of the covariances is wrong: recompute both "
+            "from the images."
         )
     return max(float(distance), 0.0)
 

@@ -196,8 +196,10 @@ def noise_floor(
 def summarise(rows: Sequence[dict]) -> list[dict]:
     """Return the mean and deviation over seeds of each column.
 
+    Numbers of other data, or of other networks of one name, are not averaged together.
+
     Args:
-        rows: As `evaluate` gives.
+        rows: As `evaluate` gives, or a run's `metrics.json`.
 
     Returns:
         Rows with column, normalized, normalization (its mode, None where unknown),
@@ -211,11 +213,13 @@ def summarise(rows: Sequence[dict]) -> list[dict]:
     """
     names = ("column", "normalized", "normalization", "distance", "protocol")
     names += ("real_count", "generated_count")
+    apart = ("dataset", "data_sha256", "features_sha256")
     groups: dict[tuple, list[float]] = {}
     for row in rows:
-        groups.setdefault(tuple(row.get(name) for name in names), []).append(row["value"])
+        key = tuple(row.get(name) for name in (*names, *apart))
+        groups.setdefault(key, []).append(row["value"])
     return [
-        dict(zip(names, key, strict=True))
+        dict(zip(names, key, strict=False))
         | {
             "value": mean(values),
             "deviation": stdev(values) if len(values) > 1 else None,

@@ -2,29 +2,81 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from balancing_vae.errors import InputError
+from balancing_vae.normalization import MODES
+from balancing_vae.schema import anything
+from balancing_vae.schema import mapping
+from balancing_vae.schema import one_of
+from balancing_vae.schema import optional
+from balancing_vae.schema import read_json
+from balancing_vae.schema import real
+from balancing_vae.schema import record
+from balancing_vae.schema import sequence
+from balancing_vae.schema import text
+from balancing_vae.schema import truth
+from balancing_vae.schema import whole
 from balancing_vae.storage.atomic import atomic_file
 
 METRICS_FILE = "metrics.json"
 _FORMAT_VERSION = 1
+_REMEDY = "remove it and evaluate again"
+
+_ROW = record(
+    required={
+        "dataset": text,
+        "column": text,
+        "normalized": truth,
+        "seed": optional(whole(least=0)),
+        "distance": text,
+        "protocol": optional(text),
+        "features": optional(text),
+        "real_count": whole(least=1),
+        "generated_count": whole(least=1),
+        "value": real(),
+    },
+    optional={
+        "normalization": one_of(*MODES),
+        "features_sha256": optional(text),
+        "data": optional(text),
+        "data_sha256": text,
+        "command": text,
+        "versions": mapping(text),
+    },
+)
+# What was measured. A row with the same replaces one that was measured before.
+_KEY = (
+    "column",
+    "normalized",
+    "normalization",
+    "seed",
+    "distance",
+    "protocol",
+    "features",
+    "features_sha256",
+    "dataset",
+    "data_sha256",
+)
 
 
 def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
-    """Write rows into a run's `metrics.json`; what was measured in other ways stays.
+    """Write rows into a run's `metrics.json`; whatever else was measured stays.
 
-    Another way is another protocol, other features, or another mode of normalisation.
+    A row replaces one of the same column, normalisation and its mode, sampling seed,
+    distance, protocol, features and data, both with their hashes.
 
     Args:
         run: The run's folder.
-        rows: As `evaluate` gives, each with data, command and version beside.
+        rows: As `evaluate` gives, each with `dataset`, and with data, command and versions
+            where they are known.
 
     Returns:
         The file's path.
 
     Raises:
-        ValueError: The file that is there cannot be understood.
+        ValueError: The file that is there cannot be understood, or a row lacks something.
         OSError: The folder cannot be written to.
 
     Example:
@@ -33,13 +85,14 @@ def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
         ```
     """
     path = Path(run) / METRICS_FILE
-    replaced = {_kind(row) for row in rows}
-    kept = [row for row in read_metrics(run) if _kind(row) not in replaced]
+    sequence(_ROW)(rows, "rows")
+    replaced = {_key(row) for row in rows}
+    kept = [row for row in read_metrics(run) if _key(row) not in replaced]
     # A row a line: indented, hundreds of them take a fifth more space.
     lines = ",\n".join(json.dumps(row) for row in kept + rows)
-    text = f'{{"format_version": {_FORMAT_VERSION}, "measurements": [\n{lines}\n]}}\n'
+    contents = f'{{"format_version": {_FORMAT_VERSION}, "measurements": [\n{lines}\n]}}\n'
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(contents, encoding="utf-8")
     return path
 
 
@@ -53,7 +106,7 @@ def read_metrics(run: str | os.PathLike) -> list[dict]:
         One dict a number.
 
     Raises:
-        ValueError: The file is broken or of a newer format.
+        ValueError: The file is broken or of a newer format; the message names what is wrong.
 
     Example:
         ```python
@@ -61,20 +114,56 @@ def read_metrics(run: str | os.PathLike) -> list[dict]:
         ```
     """
     path = Path(run) / METRICS_FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
-    try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-        version, rows = contents["format_version"], contents["measurements"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is broken ({error}): remove it and evaluate again.") from error
-    if version != _FORMAT_VERSION:
+    return read_json(path, _contents, _REMEDY)["measurements"]
+
+
+def by_data(rows: Sequence[dict]) -> dict[str, list[dict]]:
+    """Return rows by the images they were measured on, so that only like is set beside like.
+
+    Args:
+        rows: As `read_metrics` gives.
+
+    Returns:
+        The rows of each set of images, under "" where there is but one, else under its
+        name and the start of its hash. A distance in features of one name, but of several
+        networks, has the start of the network's hash in its name.
+
+    Example:
+        ```python
+        for images, rows in by_data(read_metrics("runs/a")).items():
+            print(images, summarise(rows))
+        ```
+    """
+    networks: dict[str, set] = {}
+    for row in rows:
+        networks.setdefault(row["distance"], set()).add(row.get("features_sha256"))
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        name, sha256 = row["distance"], row.get("features_sha256")
+        if len(networks[name]) > 1:
+            row = row | {"distance": f"{name}, network {_start(sha256)}"}
+        groups.setdefault((row.get("dataset"), row.get("data_sha256")), []).append(row)
+    if len(groups) == 1:
+        return {"": next(iter(groups.values()))}
+    return {f"{name} {_start(sha256)}": group for (name, sha256), group in groups.items()}
+
+
+def _start(sha256: str | None) -> str:
+    return "unknown" if sha256 is None else sha256[:8]
+
+
+def _contents(value: object, name: str) -> None:
+    record({"format_version": whole()}, others=anything)(value, name)
+    if value["format_version"] != _FORMAT_VERSION:
         raise InputError(
-            f"{path} has format {version}, expected {_FORMAT_VERSION}: use the version of "
-            "balancing_vae that wrote it, or evaluate again."
+            f"it has the format {value['format_version']}, this version of balancing_vae reads "
+            f"{_FORMAT_VERSION}"
         )
-    return rows
+    record({"format_version": whole(), "measurements": sequence(_ROW)})(value, name)
 
 
-def _kind(row: dict) -> tuple:
-    return row["protocol"], row["features"], row.get("normalization", "reference")
+def _key(row: dict) -> tuple:
+    # Before there were modes, there was only that of the original program.
+    return tuple({"normalization": "reference", **row}.get(name) for name in _KEY)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from statistics import mean
 from statistics import stdev
 
+from balancing_vae.fid.metrics_file import by_data
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -44,16 +46,25 @@ def effects(rows: Sequence[dict]) -> list[Effect]:
         rows: As `evaluate` gives, or a run's `metrics.json`.
 
     Returns:
-        An effect for each column and measure that was measured both ways.
+        An effect for each column and measure that was measured both ways; where there are
+        several sets of images, the column names them.
 
     Example:
         ```python
         print(effects_table(effects(read_metrics("runs/mnist"))))
         ```
     """
+    return [
+        effect
+        for images, group in by_data(rows).items()
+        for effect in _effects(group, f" ({images})" if images else "")
+    ]
+
+
+def _effects(rows: Sequence[dict], images: str) -> list[Effect]:
     values: dict[tuple, dict[int, float]] = {}
     for row in rows:
-        place = (row["column"], row.get("normalization"), row["distance"], row["protocol"])
+        place = (row["column"] + images, row.get("normalization"), row["distance"], row["protocol"])
         values.setdefault((place, row["normalized"]), {})[row["seed"]] = row["value"]
     data_std = next((row["value"] for row in rows if row["column"] == "data"), 0.0)
     found = []

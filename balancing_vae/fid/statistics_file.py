@@ -10,7 +10,9 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.covariance import Factor
 from balancing_vae.fid.covariance import fault
-from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.fid.covariance import trace
+from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.storage.arrays import save_arrays
 
 
 def write_fields(path: str | os.PathLike, **fields) -> None:
@@ -24,8 +26,7 @@ def write_fields(path: str | os.PathLike, **fields) -> None:
         OSError: The place cannot be written to.
     """
     known = {name: value for name, value in fields.items() if value is not None}
-    with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **known)
+    save_arrays(Path(path), **known)
 
 
 def read_fields(path: str | os.PathLike) -> dict:
@@ -51,18 +52,11 @@ def read_fields(path: str | os.PathLike) -> dict:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"There is no file {path}; expected a .npz with mu and sigma.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            there = set(archive.files)
-            stored = {name: archive[name] for name in _FIELDS if name in there}
-    # Whatever NumPy, zipfile or zlib says of bytes that are no archive.
-    except Exception as error:
-        raise InputError(
-            f"{path} cannot be read as .npz ({error}): write or fetch it again."
-        ) from error
+    arrays = load_arrays(path)
+    stored = {name: arrays[name] for name in _FIELDS if name in arrays}
     if "mu" not in stored or ("sigma" in stored) == ("factor" in stored):
         raise InputError(
-            f"{path} holds {', '.join(sorted(there)) or 'nothing'}; expected mu [d] and "
+            f"{path} holds {', '.join(arrays) or 'nothing'}; expected mu [d] and "
             "sigma [d, d] (or factor [r, d]): give statistics, or images as .npy or a folder."
         )
     for name, value in stored.items():
@@ -91,7 +85,9 @@ def _together(path: Path, stored: dict[str, np.ndarray]) -> dict:
             f"{path} holds mu of shape {mu.shape} and {name} of shape {matrix.shape}; expected "
             "[d] and [d, d] (of a factor [r, d]): write or fetch it again."
         )
-    if not (np.isfinite(mu).all() and np.isfinite(matrix).all()):
+    with np.errstate(over="ignore"):
+        spread = trace(covariance) if np.isfinite(matrix).all() else np.inf
+    if not (np.isfinite(mu).all() and np.isfinite(spread)):
         raise InputError(f"{path} holds NaN or infinity: recompute it from the images.")
     wrong = fault(matrix) if name == "sigma" else None
     if wrong:

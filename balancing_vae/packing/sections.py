@@ -113,7 +113,7 @@ def data(config: Config, rows: list[dict]) -> list[str]:
         f"{published.get('licence', 'not known here')}. Licence of the weights: Apache-2.0, as "
         "far as they are this project's to give."
     )
-    hashes = sorted({row["data_sha256"] for row in rows})
+    hashes = sorted({row["data_sha256"] for row in rows if "data_sha256" in row})
     if hashes:
         text += f" The images measured below have the content sha256 `{', '.join(hashes)}`."
     return ["## Data", text]
@@ -131,7 +131,7 @@ def numbers(rows: list[dict], gate_open: bool) -> list[str]:
         for row in rows
         if row["column"] == "noise floor"
     )
-    spread = next(row["value"] for row in rows if row["column"] == "data")
+    spreads = dict.fromkeys(f"{row['value']:.4f}" for row in rows if row["column"] == "data")
     counts = sorted(
         {
             (row["real_count"], row["generated_count"])
@@ -140,7 +140,7 @@ def numbers(rows: list[dict], gate_open: bool) -> list[str]:
         }
     )
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
-    seeds = max(len(effect.plain) for effect in found)
+    seeds = max((len(effect.plain) for effect in found), default=0)
     modes = "" if gate_open else _GATE
     if any(row.get("normalization") == "paper" for row in rows):
         modes += _PAPER
@@ -149,10 +149,10 @@ def numbers(rows: list[dict], gate_open: bool) -> list[str]:
         "\n".join(f"- {answer(effect)}" for effect in generated),
         effects_table(found),
         f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
-        f"paired. Images: {pairs}. Mean std of the data: {spread:.4f}. Better is a smaller "
+        f"paired. Images: {pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller "
         f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{modes}",
         f"Noise floor, the data's halves against each other: {'; '.join(floors)}.",
-        _console(list(dict.fromkeys(row["command"] for row in rows))),
+        _console(list(dict.fromkeys(row["command"] for row in rows if "command" in row))),
         "All of it, seed by seed and with versions, is in `metrics.json`.",
     ]
 

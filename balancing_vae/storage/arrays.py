@@ -18,11 +18,12 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write arrays as `.npz`.
 
     Args:
-        path: A name that ends in `.npz`.
+        path: Where to; the name should end in `.npz`.
         **arrays: The arrays by name.
     """
-    with atomic_file(path) as temporary:
-        np.savez(temporary, **arrays)
+    # Into an open file: to a path without `.npz`, NumPy would add it.
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
 
 
 def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from PIL import Image
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.errors import InputError
 from balancing_vae.fid.comparison import compare
 from balancing_vae.fid.comparison import to_csv
 from balancing_vae.fid.comparison import to_json
@@ -25,6 +26,7 @@ from balancing_vae.fid.metrics_file import write_metrics
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.publications import published
+from balancing_vae.fid.renormalization import effects
 from balancing_vae.fid.scoring import score
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4400, 4, 4, 3), dtype="uint8")
@@ -178,12 +180,110 @@ def test_modes_of_normalisation_stay_apart(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is broken"), ("[]", "is broken"), ('{"format_version": 9, "measurements": []}', "9")],
+    [
+        ("{", "metrics.json is damaged: .*; remove it and evaluate again"),
+        ("[]", "must be a dict"),
+        ('{"format_version": 9, "measurements": []}', "has the format 9, .* reads 1"),
+        ('{"format_version": 1}', "must have measurements"),
+        ('{"format_version": 1, "measurements": [3]}', r"measurements\[0\] must be a dict"),
+        ("[" * 100_000, "is damaged"),
+    ],
 )
 def test_metrics_file_that_cannot_be_read(tmp_path, text, message):
     (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"value": float("nan")}, r"measurements\[1\].value must be finite"),
+        ({"value": 10**400}, "value must be"),
+        ({"value": "50"}, "value must be a number, got '50'"),
+        ({"seed": -1}, "seed must not be negative"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"normalized": 1}, "normalized must be true or false"),
+        ({"normalization": "evil"}, "normalization must be one of"),
+        ({"real_count": 0}, "real_count must be at least 1"),
+        ({"column": None}, "column must be a string"),
+        ({"protocol": 3}, "protocol must be a string"),
+        ({"versions": {"keras": 3}}, "versions.keras must be a string"),
+        ({"vaule": 50.0}, "must not have .'vaule'."),
+        (["value"], "must have value"),
+        (["dataset"], "must have dataset"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_not_written_either(tmp_path, changes, message):
+    good, *_ = metrics()
+    bad = good | changes if isinstance(changes, dict) else dict(good)
+    for name in changes if isinstance(changes, list) else ():
+        del bad[name]
+    content = json.dumps({"format_version": 1, "measurements": [good, bad]})
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(InputError, match=f"metrics.json is damaged: .*{message}"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.json").unlink()
+    with pytest.raises(InputError, match=message.removeprefix("measurements")):
+        write_metrics(tmp_path, [good, bad])
+    assert read_metrics(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"column": "GEN (mixture)"},
+        {"normalized": True},
+        {"normalization": "paper"},
+        {"protocol": "ttur"},
+        {"features": "pixels"},
+        {"features_sha256": "ef"},
+        {"dataset": "cifar100"},
+        {"data_sha256": "ef"},
+        {"distance": "KID"},
+        {"seed": 7},
+    ],
+)
+def test_what_was_measured_stays_but_for_its_own_repetition(tmp_path, change):
+    row = metrics()[0] | {"features_sha256": "ab", "data_sha256": "cd", "data": "here"}
+    assert row["normalized"] is False
+    write_metrics(tmp_path, [row | {"value": 70.0}])
+    write_metrics(tmp_path, [row | change])
+    write_metrics(tmp_path, [row | {"data": "the same images elsewhere"}])
+    assert read_metrics(tmp_path) == [
+        row | change,
+        row | {"data": "the same images elsewhere"},
+    ]
+
+
+def test_a_second_evaluation_without_samplers_keeps_theirs(tmp_path):
+    samplers = [row | {"column": "GEN (gaussian)"} for row in metrics()[:4]]
+    write_metrics(tmp_path, metrics() + samplers)
+    write_metrics(tmp_path, metrics(value=60.0))
+    assert read_metrics(tmp_path) == samplers + metrics(value=60.0)
+    assert "| GEN (gaussian) |" in to_markdown(compare([tmp_path]))
+
+
+def test_data_and_networks_are_told_apart_in_tables(tmp_path):
+    first = [row | {"data_sha256": "a" * 64, "features_sha256": "1" * 64} for row in metrics()]
+    other_data = [row | {"data_sha256": "b" * 64, "value": row["value"] + 100} for row in first]
+    other_network = [row | {"features_sha256": "2" * 64, "value": 8.0} for row in first]
+    write_metrics(tmp_path / "run", first + other_data)
+    table = to_markdown(compare([tmp_path / "run"]))
+    assert "| **run (cifar10 aaaaaaaa)** | cifar10 | 51 ± 1.4 |" in table
+    assert "| **run (cifar10 bbbbbbbb)** | cifar10 | 151 ± 1.4 |" in table
+    write_metrics(tmp_path / "run", other_network)
+    table = to_markdown(compare([tmp_path / "run"]))
+    assert "| 51 ± 1.4 | 51 ± 1.4 | 51 ± 1.4 | 5 | FID, network 11111111 |" in table
+    assert "| 8 ± 0 | 8 ± 0 | 8 ± 0 | 8 | FID, network 22222222 |" in table
+    # Nor are they averaged, or paired.
+    rows = first + other_data
+    assert len(summarise(rows)) == 2 * len(summarise(first))
+    assert {e.column: e.plain[0] for e in effects(rows)} == {
+        f"{column} (cifar10 {letter * 8})": value
+        for column in ("REC", "GEN-1", "GEN-2")
+        for letter, value in (("a", 50.0), ("b", 150.0))
+    }
 
 
 def test_published_numbers_are_whole():
