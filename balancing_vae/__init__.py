@@ -6,8 +6,6 @@ Keras nor a backend.
 
 import importlib
 
-from balancing_vae.checks import check_backend
-
 _HOMES = {
     "TwoStageVAE": "pipeline",
     "VAE": "vae",
@@ -28,6 +26,8 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from balancing_vae.checks import check_backend
+
     check_backend()
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 

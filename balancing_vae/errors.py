@@ -7,7 +7,26 @@ package: the command line asks for a report of it.
 
 
 class BalancingVAEError(Exception):
-    """Base of all exceptions that say what was wrong, what was expected and how to fix it."""
+    """Base of all exceptions that say what was wrong, what was expected and how to fix it.
+
+    Args:
+        message: The whole sentence; or, where `fix` is given, what was wrong, without the
+            full stop.
+        fix: How to fix it in Python, without the full stop.
+        cli_fix: How to fix it on the command line, for example by which option.
+
+    Attributes:
+        cli_message: The sentence with the fix for the command line.
+
+    Example:
+        ```python
+        raise InputError("The latents are not normalised", "pass normalize=False", "give --plain")
+        ```
+    """
+
+    def __init__(self, message: str, fix: str | None = None, cli_fix: str | None = None):
+        super().__init__(f"{message}; {fix}." if fix else message)
+        self.cli_message = f"{message}; {cli_fix}." if cli_fix else str(self)
 
 
 class InputError(BalancingVAEError, ValueError):

@@ -14,7 +14,7 @@ def layer_precision(name: str) -> Iterator[None]:
     statistics of batch normalisation.
 
     Args:
-        name: "float32", "mixed_bfloat16" or "mixed_float16".
+        name: One of `config.PRECISIONS`.
 
     Example:
         ```python

@@ -9,8 +9,8 @@ import pytest
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
-from balancing_vae.packing import pack
 from balancing_vae.packing.deviation import deviations
+from balancing_vae.packing.pack import pack
 from balancing_vae.storage.checksums import check_checksums
 from balancing_vae.storage.half import round_kernels
 from tests.conftest import tiny_pipeline

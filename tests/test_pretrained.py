@@ -15,7 +15,7 @@ import pytest
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
-from balancing_vae.packing import pack
+from balancing_vae.packing.pack import pack
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained import BASE_URL
 from balancing_vae.pretrained import PretrainedSet

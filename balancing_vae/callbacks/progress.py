@@ -1,9 +1,11 @@
-"""A progress bar over a whole stage."""
+"""The progress of a whole stage: a bar, or a line an epoch."""
 
 import time
 
 import keras
-from tqdm import tqdm
+
+from balancing_vae.progress import progress_bar
+from balancing_vae.progress import write_line
 
 SHOWN = ("loss", "kl", "mse", "gamma")
 SECONDS_BETWEEN_VALUES = 1.0
@@ -11,6 +13,8 @@ SECONDS_BETWEEN_VALUES = 1.0
 
 class TrainingProgress(keras.callbacks.Callback):
     """Shows one bar for all epochs, with loss, kl, mse, gamma and the time left.
+
+    Where nobody can watch a bar, as in a file, it writes one line an epoch.
 
     Args:
         title: What stands before the bar.
@@ -31,7 +35,7 @@ class TrainingProgress(keras.callbacks.Callback):
         if self.bar is None:
             steps = self.params["steps"]
             self.steps_per_execution = self.model.steps_per_execution
-            self.bar = tqdm(
+            self.bar = progress_bar(
                 total=self.params["epochs"] * steps,
                 initial=epoch * steps,
                 desc=self.title,
@@ -43,7 +47,7 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Move the bar; read the values once a second only, since each read waits."""
         self.bar.update(self.steps_per_execution)
-        if time.monotonic() > self.next_values:
+        if not self.bar.disable and time.monotonic() > self.next_values:
             self._show(logs)
             self.next_values = time.monotonic() + SECONDS_BETWEEN_VALUES
 
@@ -51,6 +55,9 @@ class TrainingProgress(keras.callbacks.Callback):
         """Show the epoch's values."""
         self.bar.update((epoch + 1) * self.params["steps"] - self.bar.n)
         self._show(logs)
+        if self.bar.disable:
+            values = ", ".join(f"{name} {value}" for name, value in _values(logs).items())
+            write_line(f"{self.title}, epoch {epoch + 1} of {self.params['epochs']}: {values}")
 
     def on_train_end(self, logs=None):
         """Leave the full bar on the screen."""
@@ -58,5 +65,8 @@ class TrainingProgress(keras.callbacks.Callback):
             self.bar.close()
 
     def _show(self, logs):
-        values = {name: f"{float(logs[name]):.4g}" for name in SHOWN if name in logs}
-        self.bar.set_postfix(values, refresh=False)
+        self.bar.set_postfix(_values(logs), refresh=False)
+
+
+def _values(logs: dict) -> dict[str, str]:
+    return {name: f"{float(logs[name]):.4g}" for name in SHOWN if name in logs}

@@ -1,16 +1,26 @@
 """The command `balancing-vae`: one module a subcommand, each parses, calls and prints.
 
 A subcommand's module has `add_parser(subparsers)`, which sets `run` as the parser's
-default; heavy imports stay inside `run`, so that `--help` is quick.
+default; heavy imports stay inside `run`, so that `--help` is quick. A `run` raises what
+went wrong; `main` makes one line of it.
 """
 
 import argparse
 import importlib
-import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
-from balancing_vae.checks import check_backend
+from balancing_vae.cli.arguments import Parser
+from balancing_vae.cli.arguments import Version
+from balancing_vae.cli.failures import explain
+from balancing_vae.cli.interrupts import forget_interrupt
+from balancing_vae.cli.interrupts import interrupts_again
+from balancing_vae.cli.keras_start import watch_keras_start
+from balancing_vae.cli.streams import drop_unwritable_output
+from balancing_vae.cli.streams import make_streams_usable
+from balancing_vae.cli.warning_lines import warnings_as_lines
 
 COMMANDS: tuple[str, ...] = (
     "demo",
@@ -31,10 +41,11 @@ COMMANDS: tuple[str, ...] = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="balancing-vae",
         description="Two-stage variational autoencoders with computed gamma.",
     )
+    parser.add_argument("--version", action=Version, help="show the versions and exit")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         importlib.import_module(f"balancing_vae.cli.{command}").add_parser(subparsers)
@@ -48,14 +59,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `balancing-vae`; those of the process by default.
 
     Returns:
-        The exit code: 0, or 2 where the input was wrong (one sentence on stderr says what).
+        The exit code: 0; 2 where the input or the system was in the way; 1 where this
+        package is at fault; 130 after Ctrl-C; 141 where nobody reads the output any more.
+        One sentence on stderr says what was wrong.
+
+    Raises:
+        SystemExit: The words are not understood (code 2), or help was asked for.
     """
-    options = build_parser().parse_args(arguments)
-    # TensorFlow's C++ side would log a page before the first line of ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    options = argparse.Namespace(command=None, traceback=False)
     try:
-        check_backend()
+        make_streams_usable()
+        try:
+            code = _run(arguments, options)
+        finally:
+            sys.stdout.flush()
+        return code
+    except Exception as error:
+        return _report(error, options)
+    except KeyboardInterrupt as error:
+        forget_interrupt()
+        return _report(error, options)
+    finally:
+        drop_unwritable_output()
+        if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # The work is over: while Python ends, Ctrl-C needs no handler that can fail.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
+    build_parser().parse_args(arguments, options)
+    title = f"balancing-vae {options.command}"
+    with (
+        interrupts_again(),
+        watch_keras_start(show_all=options.traceback),
+        warnings_as_lines(title),
+    ):
         return options.run(options) or 0
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"balancing-vae {options.command}: {error}", file=sys.stderr)
-        return 2
+
+
+def _report(error: BaseException, options: argparse.Namespace) -> int:
+    """Say what went wrong, on stderr; return the exit code."""
+    code, sentence = explain(error)
+    if options.traceback:
+        traceback.print_exception(error)
+    if sentence:
+        command = f" {options.command}" if options.command else ""
+        print(f"balancing-vae{command}: {sentence}", file=sys.stderr)
+    return code

@@ -2,7 +2,40 @@
 
 import argparse
 import json
+import platform
 from pathlib import Path
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes `--traceback`, as do those of its subcommands."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        # Without a default: a subcommand's would undo what was given before its name.
+        self.add_argument(
+            "--traceback",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="show where in the program an error arose, and TensorFlow's start-up lines",
+        )
+
+
+class Version(argparse.Action):
+    """Prints the versions of whatever decides a measured number, read when asked for."""
+
+    def __init__(self, option_strings, dest, help=None):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Print and exit."""
+        from balancing_vae.versions import measurement_versions
+
+        versions = measurement_versions()
+        own = versions.pop("balancing_vae")
+        others = {"Python": platform.python_version()} | versions
+        listed = ", ".join(f"{name} {version}" for name, version in others.items())
+        print(f"balancing-vae {own} ({listed})")
+        parser.exit()
 
 
 def add_command(

@@ -55,7 +55,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, train, measure; print the table and write it beside the sheet."""
-    from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.experiments.contact_sheet import draw_contact_sheet
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
@@ -78,16 +77,15 @@ def run(options: argparse.Namespace) -> int:
     network = load_network(options.features, options.inception)
     command = _command(options)
     plan = _plan(options, presets, x, x_val, command)
-    with warnings_as_lines("compare-systems"):
-        runs = train_systems(options.out, plan, options.seeds, x, x_val)
-        about = {
-            "dataset": options.dataset,
-            "data": None if options.data is None else str(options.data),
-            "data_sha256": content_sha256(real),
-            "command": command,
-            "versions": measurement_versions(),
-        }
-        rows = measure_systems(runs, real, network, options.protocol, about)
+    runs = train_systems(options.out, plan, options.seeds, x, x_val)
+    about = {
+        "dataset": options.dataset,
+        "data": None if options.data is None else str(options.data),
+        "data_sha256": content_sha256(real),
+        "command": command,
+        "versions": measurement_versions(),
+    }
+    rows = measure_systems(runs, real, network, options.protocol, about)
     table = f"{systems_table(rows)}\n\n{_recipes(plan)}\n\n`{command}`"
     with atomic_file(options.out / "table.md") as temporary:
         temporary.write_text(table + "\n", "utf-8")

@@ -100,7 +100,7 @@ def _info(options: argparse.Namespace) -> None:
 def _prepare(options: argparse.Namespace) -> None:
     from balancing_vae import datasets
 
-    fixed = {"command", "action", "run", "name", "source", "out", "overwrite"}
+    fixed = {"command", "action", "run", "traceback", "name", "source", "out", "overwrite"}
     chosen = {key: value for key, value in vars(options).items() if key not in fixed}
     prepared = datasets.prepare(
         options.name, options.source, options.out, options.overwrite, **chosen

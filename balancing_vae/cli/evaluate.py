@@ -63,7 +63,6 @@ def run(options: argparse.Namespace) -> int:
 
     The card and the checksums of a weights folder follow.
     """
-    from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.evaluation import evaluate
@@ -71,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.evaluation import two_stage_columns
     from balancing_vae.fid.metrics_file import write_metrics
     from balancing_vae.fid.scoring import load_network
-    from balancing_vae.packing import write_card
+    from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
     from balancing_vae.storage.checksums import CHECKSUMS
@@ -79,26 +78,25 @@ def run(options: argparse.Namespace) -> int:
 
     if options.seeds < 1 or options.images < 2:
         raise InputError("evaluating takes at least one seed and two images.")
-    with warnings_as_lines("evaluate"):
-        vae = TwoStageVAE.load(options.run_folder)
-        for name in options.samplers:
-            vae.check_sampler(name)
-        preset = vae.config.preset
-        images = open_split(options.data, preset, "test")
-        if options.normalization:
-            held_out = open_split(options.data, preset, "val")
-            train = open_split(options.data, preset, "train")[:MEASURED_IMAGES]
-            vae.fit_normalization(train if held_out is None else held_out, options.normalization)
-        network = load_network(options.features, options.inception)
-        real = choose_images(images, options.images)
-        rows = evaluate(
-            two_stage_columns(vae, real, options.samplers),
-            real,
-            network,
-            options.protocol,
-            range(options.seeds),
-            progress=True,
-        )
+    vae = TwoStageVAE.load(options.run_folder)
+    for name in options.samplers:
+        vae.check_sampler(name)
+    preset = vae.config.preset
+    images = open_split(options.data, preset, "test")
+    if options.normalization:
+        held_out = open_split(options.data, preset, "val")
+        train = open_split(options.data, preset, "train")[:MEASURED_IMAGES]
+        vae.fit_normalization(train if held_out is None else held_out, options.normalization)
+    network = load_network(options.features, options.inception)
+    real = choose_images(images, options.images)
+    rows = evaluate(
+        two_stage_columns(vae, real, options.samplers),
+        real,
+        network,
+        options.protocol,
+        range(options.seeds),
+        progress=True,
+    )
     about = {
         "dataset": _dataset_name(options.data, preset),
         "data": None if options.data is None else str(options.data),

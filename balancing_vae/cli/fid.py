@@ -71,23 +71,21 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the distance, the number last on the last line."""
-    from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.fid.scoring import open_side
     from balancing_vae.fid.scoring import score
     from balancing_vae.fid.statistics import Statistics
 
-    with warnings_as_lines("fid"):
-        if options.self_test:
-            return _self_test(options)
-        if options.generated is None:
-            raise InputError("give two sets of images, A and B, or --self-test; see --help.")
-        sides = [open_side(path) for path in (options.real, options.generated)]
-        if all(isinstance(side, Statistics) for side in sides):
-            network = None
-        else:
-            network = load_network(options.features, options.inception)
-        result = score(*sides, network, options.protocol, options.engine, progress=True)
+    if options.self_test:
+        return _self_test(options)
+    if options.generated is None:
+        raise InputError("give two sets of images, A and B, or --self-test; see --help.")
+    sides = [open_side(path) for path in (options.real, options.generated)]
+    if all(isinstance(side, Statistics) for side in sides):
+        network = None
+    else:
+        network = load_network(options.features, options.inception)
+    result = score(*sides, network, options.protocol, options.engine, progress=True)
     if options.json:
         paths = {"real": options.real, "generated": options.generated}
         print(json.dumps(paths | result.to_dict()))

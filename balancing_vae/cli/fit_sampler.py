@@ -35,15 +35,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Fit and save."""
-    from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.pipeline import TwoStageVAE
 
     given = {name: getattr(options, name) for name in OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
-    with warnings_as_lines("fit-sampler"):
-        vae = TwoStageVAE.load(options.run_folder)
-        x = open_split(options.data, vae.config.preset, "train")
-        vae.fit_sampler(options.sampler, x, options.seed, **given)
+    vae = TwoStageVAE.load(options.run_folder)
+    x = open_split(options.data, vae.config.preset, "train")
+    vae.fit_sampler(options.sampler, x, options.seed, **given)
     vae.write_into(options.run_folder)
     print(f"{options.sampler} fitted to {len(x):,} images, saved in {options.run_folder}")
     print(

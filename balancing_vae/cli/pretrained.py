@@ -144,7 +144,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _pack(options: argparse.Namespace) -> None:
-    from balancing_vae.packing import pack
+    from balancing_vae.packing.pack import pack
     from balancing_vae.storage.folder import read_description
 
     preset = read_description(options.run_folder)["config"]["preset"]
@@ -160,7 +160,7 @@ def _pack(options: argparse.Namespace) -> None:
 
 
 def _card(options: argparse.Namespace) -> None:
-    from balancing_vae.packing import write_card
+    from balancing_vae.packing.card import write_card
 
     write_card(options.folder)
     print(f"wrote {options.folder / 'README.md'}")

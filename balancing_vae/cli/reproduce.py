@@ -172,7 +172,6 @@ def _balancing(options: argparse.Namespace) -> None:
 
 def _normalization(options: argparse.Namespace) -> None:
     from balancing_vae.cli.data import open_split
-    from balancing_vae.cli.warning_lines import warnings_as_lines
     from balancing_vae.experiments.markdown import markdown_table
     from balancing_vae.experiments.normalization import compare_normalizations
     from balancing_vae.experiments.normalization import draw_normalization
@@ -193,8 +192,7 @@ def _normalization(options: argparse.Namespace) -> None:
     network = load_network(options.features, options.inception)
     path = options.out / f"{options.run_folder.name}.json"
     seeds = range(options.seeds)
-    with warnings_as_lines("reproduce"):
-        rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
+    rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
     print(markdown_table(compare_normalizations(rows)))
     _save(options.out / f"{options.run_folder.name}.png", draw_normalization(rows))

@@ -1,21 +1,24 @@
 """Warnings as a reader of a terminal wants them: one line, no source code."""
 
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def warnings_as_lines(command: str) -> Iterator[None]:
-    """Print each warning as `balancing-vae <command>: warning: ...` on stderr.
+def warnings_as_lines(title: str) -> Iterator[None]:
+    """Print each warning as `<title>: warning: ...` on stderr.
 
     Args:
-        command: The subcommand's name.
+        title: What stands before it, for example "balancing-vae train".
     """
+
+    def show(message, *_, **__):
+        from balancing_vae.progress import write_line
+
+        write_line(f"{title}: warning: {message}")
+
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning, module="balancing_vae")
-        warnings.showwarning = lambda message, *_, **__: print(
-            f"balancing-vae {command}: warning: {message}", file=sys.stderr
-        )
+        warnings.showwarning = show
         yield

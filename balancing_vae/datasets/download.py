@@ -5,6 +5,7 @@ from pathlib import Path
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import ResourceError
+from balancing_vae.progress import shows_bars
 
 
 def fetch(name: str, published: dict | None = None) -> Path:
@@ -38,7 +39,9 @@ def fetch(name: str, published: dict | None = None) -> Path:
         address = published["base"] + file
         mend = f"fetch {', '.join(published['files'])} by other means and give --source"
         try:
-            pooch.retrieve(address, f"sha256:{sha256}", fname=file, path=folder, progressbar=True)
+            pooch.retrieve(
+                address, f"sha256:{sha256}", fname=file, path=folder, progressbar=shows_bars()
+            )
         except ValueError as error:
             raise InputError(
                 f"{address} has not the sha256 {sha256} that is published, and was thrown away; "

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import PIL
 from PIL import features
-from tqdm import tqdm
 
 from balancing_vae.datasets.array_writer import ArrayWriter
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
+from balancing_vae.progress import progress_bar
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.versions import installed_version
 
@@ -123,7 +123,9 @@ def _write_arrays(folder: Path, name: str, contents: Contents) -> dict[str, dict
     labels: dict[str, list[np.ndarray]] = {}
     with contextlib.ExitStack() as stack:
         chunks = stack.enter_context(contextlib.closing(contents.chunks))
-        progress = stack.enter_context(tqdm(total=contents.total, desc=name, unit=" images"))
+        progress = stack.enter_context(
+            progress_bar(total=contents.total, desc=name, unit=" images")
+        )
         for chunk in chunks:
             progress.update(chunk.read)
             if not len(chunk.images):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from balancing_vae.errors import InputError
+from balancing_vae.progress import progress_bar
+from balancing_vae.progress import write_line
 from balancing_vae.storage.atomic import atomic_file
 
 
@@ -23,7 +23,8 @@ def measure_each(
         path: A `.json` file; made where it is missing. Rows of other cases stay in it.
         cases: What decides a row, as plain data.
         measure: From a case to what is measured of it, as plain data.
-        title: What stands before the progress bar.
+        title: What stands before the progress bar; where nobody can watch one, before a line
+            for each case.
 
     Returns:
         `case | measured` for each case, in the order of the cases.
@@ -39,14 +40,17 @@ def measure_each(
     path = Path(path)
     kept = _read(path)
     rows = []
-    with tqdm(cases, desc=title, unit="case") as bar:
-        for case in bar:
+    with progress_bar(total=len(cases), desc=title, unit="case") as bar:
+        for case in cases:
             row = next((row for row in kept if case.items() <= row.items()), None)
             if row is None:
                 row = case | measure(case)
                 kept.append(row)
                 _write(path, kept)
             rows.append(row)
+            bar.update()
+            if bar.disable:
+                write_line(f"{title}: {len(rows)} of {len(cases)} cases")
     return rows
 
 

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from contextlib import nullcontext
 
 import numpy as np
-from tqdm import tqdm
 
 from balancing_vae.fid.preprocessing import prepare
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.progress import progress_bar
 
 
 class FeatureNetwork(ABC):
@@ -112,7 +112,7 @@ def extract(
     with (
         network.running(),
         ThreadPoolExecutor(network.workers) as pool,
-        tqdm(total=used, unit="image", desc=network.name, disable=not progress) as bar,
+        progress_bar(progress, total=used, unit="image", desc=network.name) as bar,
     ):
         under_way: deque = deque()
         for start in range(0, used, network.batch_size):

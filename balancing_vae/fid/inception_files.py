@@ -13,6 +13,7 @@ from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.inception import FrozenInception
 from balancing_vae.fid.saved_model import SavedModelInception
+from balancing_vae.progress import shows_bars
 from balancing_vae.storage.atomic import atomic_file
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -119,7 +120,7 @@ def download_graph() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "inception-2015-12-05.tgz"
         try:
-            pooch.HTTPDownloader(progressbar=True)(ARCHIVE_URL, os.fspath(archive), None)
+            pooch.HTTPDownloader(progressbar=shows_bars())(ARCHIVE_URL, os.fspath(archive), None)
         except OSError as error:
             raise ResourceError(
                 f"The Inception graph cannot be downloaded ({error}). "

@@ -8,6 +8,7 @@ from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
+from balancing_vae.progress import shows_bars
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.checksums import CHECKSUMS
 from balancing_vae.storage.checksums import check_checksums
@@ -107,7 +108,7 @@ def _fetch(address: str, name: str, expected: str, folder: Path) -> None:
             f"sha256:{expected}",
             fname=path.name,
             path=path.parent,
-            progressbar=True,
+            progressbar=shows_bars(),
         )
     except OSError as error:
         raise ResourceError(

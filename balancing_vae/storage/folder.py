@@ -6,8 +6,6 @@ import json
 import platform
 from pathlib import Path
 
-import keras
-
 from balancing_vae.config import Config
 from balancing_vae.config import decides_kl_weight
 from balancing_vae.config import original_kl_weight
@@ -29,6 +27,8 @@ def write_description(folder: Path, description: dict) -> None:
         folder: The folder, which exists.
         description: What JSON can hold.
     """
+    import keras  # Here, since whoever only reads a folder needs no backend.
+
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
     versions |= {name: found for name in PACKAGES if (found := installed_version(name))}
     description = {"format_version": FORMAT_VERSION, **description, "versions": versions}

@@ -1,0 +1,66 @@
+"""Ctrl-C that no library can swallow."""
+
+import _thread
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SECONDS_UNTIL_AGAIN = 0.05
+
+
+@contextmanager
+def interrupts_again() -> Iterator[None]:
+    """Send Ctrl-C again where it arrived in code whose exceptions Python prints and ignores.
+
+    Such code is a destructor, or JAX's callback at each garbage collection.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            # Not at once: it would end this function, and be ignored again.
+            threading.Timer(SECONDS_UNTIL_AGAIN, _thread.interrupt_main).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+@contextmanager
+def interrupts_raised() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` even where the code inside catches it or makes another error of it.
+
+    While Keras and TensorFlow are imported, both happen.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+    received = False
+
+    def receive(number, frame):
+        nonlocal received
+        received = True
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, receive)
+    try:
+        yield
+    except Exception:
+        if not received:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if received:
+        raise KeyboardInterrupt
+
+
+def forget_interrupt() -> None:
+    """Let Python exit with the code it is given: code run by C++ may have noted an interrupt."""
+    exec("")  # Running a text, and nothing else, resets the note (Python's pythonrun.c).
