@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     x = x[: options.train_images]
     real = choose_images(x_test, options.test_images)
     # The features come first: a comparison that cannot be measured is not trained.
-    network = load_network(options.features, options.inception)
+    network = load_network(options.features, options.inception, options.trusted_saved_model)
     command = _command(options)
     plan = _plan(options, presets, x, x_val, command)
     runs = train_systems(options.out, plan, options.seeds, x, x_val)
@@ -157,7 +157,8 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
 def _command(options: argparse.Namespace) -> str:
     """Return the command with every option that decides the numbers."""
     words = ["balancing-vae", "compare-systems", options.dataset]
-    for name in ("data", "train_images", "test_images", "seeds", "protocol", "features"):
+    names = ("data", "train_images", "test_images", "seeds", "protocol", "features")
+    for name in (*names, "trusted_saved_model"):
         if getattr(options, name) is not None:
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     budget = "full" if options.budget is None else f"{options.budget:g}"

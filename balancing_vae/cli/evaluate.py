@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         held_out = open_split(options.data, preset, "val")
         train = open_split(options.data, preset, "train")[:MEASURED_IMAGES]
         vae.fit_normalization(train if held_out is None else held_out, options.normalization)
-    network = load_network(options.features, options.inception)
+    network = load_network(options.features, options.inception, options.trusted_saved_model)
     real = choose_images(images, options.images)
     rows = evaluate(
         two_stage_columns(vae, real, options.samplers),
@@ -126,9 +126,10 @@ def run(options: argparse.Namespace) -> int:
 def _command(options: argparse.Namespace) -> str:
     """Return the command with every option that decides the numbers."""
     words = ["balancing-vae", "evaluate", str(options.run_folder)]
-    for name in ("data", "protocol", "features", "seeds", "images", "normalization"):
+    names = ("data", "protocol", "features", "trusted_saved_model", "seeds", "images")
+    for name in (*names, "normalization"):
         if getattr(options, name) is not None:
-            words += [f"--{name}", str(getattr(options, name))]
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     if options.samplers:
         words += ["--samplers", *options.samplers]
     return shlex.join(words)

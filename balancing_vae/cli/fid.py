@@ -64,8 +64,14 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inception",
         metavar="PATH",
-        help="classify_image_graph_def.pb, inception-2015-12-05.tgz or TF-GAN's SavedModel "
-        "folder (default: the cache, TFHUB_CACHE_DIR, a download)",
+        help="classify_image_graph_def.pb or inception-2015-12-05.tgz (default: the cache, a "
+        "download)",
+    )
+    parser.add_argument(
+        "--trusted-saved-model",
+        metavar="FOLDER",
+        help="a SavedModel of Inception in place of that file. It is a program and may do "
+        "anything: name only one that you trust. Its distance is FD(saved_model:FOLDER), not FID",
     )
 
 
@@ -84,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if all(isinstance(side, Statistics) for side in sides):
         network = None
     else:
-        network = load_network(options.features, options.inception)
+        network = load_network(options.features, options.inception, options.trusted_saved_model)
     result = score(*sides, network, options.protocol, options.engine, progress=True)
     if options.json:
         paths = {"real": options.real, "generated": options.generated}
@@ -110,6 +116,8 @@ def _self_test(options: argparse.Namespace) -> int:
 
     if options.generated is not None:
         raise InputError("--self-test takes at most one path, that of CIFAR-10.")
+    if options.trusted_saved_model is not None:
+        raise InputError("--self-test checks the Inception graph: leave --trusted-saved-model out.")
     network = load_inception(options.inception)
     value = self_test(*cifar10(options.real), network, progress=True)
     print(f"self-test passed: FID, protocol ttur, expected {EXPECTED}, measured {value:.7f}")

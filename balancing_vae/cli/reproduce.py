@@ -189,7 +189,7 @@ def _normalization(options: argparse.Namespace) -> None:
     vae = TwoStageVAE.load(options.run_folder)
     x = open_split(options.data, vae.config.preset, "train")[:MEASURED_IMAGES]
     real = choose_images(open_split(options.data, vae.config.preset, "test"))
-    network = load_network(options.features, options.inception)
+    network = load_network(options.features, options.inception, options.trusted_saved_model)
     path = options.out / f"{options.run_folder.name}.json"
     seeds = range(options.seeds)
     rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
@@ -234,13 +234,15 @@ def _table(options: argparse.Namespace) -> int:
 
     _check_positive(options.seeds, "seeds")
     # Features that are not at hand should not show only after days of training.
-    features = load_network(options.features, options.inception).name
+    features = load_network(options.features, options.inception, options.trusted_saved_model).name
     preset = PRESETS[options.experiment][options.budget]
     prepared = datasets.open_prepared(options.data)
     runs = [options.out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
     measuring = ["--protocol", options.protocol, "--features", options.features]
     if options.inception:
         measuring += ["--inception", options.inception]
+    if options.trusted_saved_model:
+        measuring += ["--trusted-saved-model", options.trusted_saved_model]
     for seed, run in enumerate(runs):
         data = ["--data", str(options.data)]
         train = ["train", "--preset", preset, *data, "--seed", str(seed), "--out", str(run)]

@@ -25,6 +25,7 @@ _HOMES = {
     "extract": "features",
     "FeatureNetwork": "features",
     "load_inception": "inception_files",
+    "TrustedSavedModel": "saved_model",
     "load_network": "scoring",
     "Classifier": "classifier",
     "train_classifier": "classifier",

@@ -12,15 +12,12 @@ from balancing_vae.errors import ResourceError
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.inception import FrozenInception
-from balancing_vae.fid.saved_model import SavedModelInception
 from balancing_vae.progress import shows_bars
 from balancing_vae.storage.atomic import atomic_file
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 GRAPH_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
 ARCHIVE_URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
-# Where TensorFlow Hub keeps https://tfhub.dev/tensorflow/tfgan/eval/inception/1.
-HUB_FOLDER = "c4be6b55dc0338e82546082d22184ebdc77d76cf"
 OFFLINE_RECIPE = (
     f"On a machine with a network, fetch {ARCHIVE_URL} and bring the file here; then pass "
     f"`--inception inception-2015-12-05.tgz`, or unpack it and put {GRAPH_NAME} into "
@@ -32,9 +29,8 @@ def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
     """Return the Inception network from a file, from where it is kept, or by download.
 
     Args:
-        path: `classify_image_graph_def.pb`, the `.tgz` that holds it, or the folder of
-            TF-GAN's SavedModel. None: the cache, else TF-GAN's SavedModel under
-            `$TFHUB_CACHE_DIR`, else a download into the cache.
+        path: `classify_image_graph_def.pb`, or the `.tgz` that holds it. None: the cache, else
+            a download into the cache.
 
     Returns:
         A network called `inception`.
@@ -51,15 +47,7 @@ def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
     """
     if path is None:
         cached = graph_folder() / GRAPH_NAME
-        hub = Path(os.environ.get("TFHUB_CACHE_DIR", "")) / HUB_FOLDER
-        if cached.is_file():
-            path = cached
-        elif os.environ.get("TFHUB_CACHE_DIR") and hub.is_dir():
-            path = hub
-        else:
-            path = download_graph()
-    if Path(path).is_dir():
-        return SavedModelInception(path)
+        path = cached if cached.is_file() else download_graph()
     return FrozenInception(read_graph(path))
 
 
@@ -74,7 +62,7 @@ def read_graph(path: str | os.PathLike) -> bytes:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It holds no graph, or one of another sha256.
+        ValueError: It is a folder, or holds no graph, or one of another sha256.
 
     Example:
         ```python
@@ -82,6 +70,12 @@ def read_graph(path: str | os.PathLike) -> bytes:
         ```
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; expected {GRAPH_NAME} or inception-2015-12-05.tgz. A SavedModel "
+            "is a program, and no FID can be measured with it: one that you trust is run by "
+            "`--trusted-saved-model FOLDER`."
+        )
     if not path.is_file():
         raise MissingFileError(
             f"There is no file {path}; expected {GRAPH_NAME} or inception-2015-12-05.tgz. "

@@ -1,4 +1,4 @@
-"""TF-GAN's copy of the Inception network, a SavedModel, from a local folder."""
+"""Features of a SavedModel that the user trusts, such as TF-GAN's copy of Inception."""
 
 import hashlib
 import os
@@ -14,13 +14,17 @@ from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.replicas import Replica
 from balancing_vae.fid.replicas import ReplicatedNetwork
 
+# Of Inception's `pool_3`.
+FEATURES = 2048
 
-class SavedModelInception(ReplicatedNetwork):
-    """The SavedModel `tensorflow/tfgan/eval/inception/1`, without TensorFlow Hub.
 
-    It takes images of 299 x 299 in [-1, 1] and gives `pool_3` and `logits`. It has no
-    published hash; `sha256` is that of the folder's contents, and its statistics are not
-    set against those of the frozen graph.
+class TrustedSavedModel(ReplicatedNetwork):
+    """A SavedModel that answers like `tensorflow/tfgan/eval/inception/1`.
+
+    A SavedModel is a program: it may read and write files of this machine. Run only what
+    you trust. It takes images of 299 x 299 in [-1, 1] and gives `pool_3`, 2,048 features.
+    Nothing tells which network is in it, so a distance in its features is
+    `FD(saved_model:<folder's name>)`, not FID, and `sha256` is that of the folder's contents.
 
     Args:
         folder: The folder with `saved_model.pb` and `variables`.
@@ -28,24 +32,23 @@ class SavedModelInception(ReplicatedNetwork):
             all GPUs, or the CPU where there is none.
 
     Raises:
-        FileNotFoundError: The folder is no SavedModel.
-        ValueError: The model has no output `pool_3`.
+        FileNotFoundError: The folder holds no SavedModel.
+        ValueError: The model cannot be loaded, or does not give `pool_3` of 2,048 features.
 
     Example:
         ```python
-        network = SavedModelInception("c4be6b55dc0338e82546082d22184ebdc77d76cf")
+        network = TrustedSavedModel("c4be6b55dc0338e82546082d22184ebdc77d76cf")
         ```
     """
-
-    name = "inception"
 
     def __init__(self, folder: str | os.PathLike, devices: Sequence[str] | None = None):
         if not (Path(folder) / "saved_model.pb").is_file():
             raise MissingFileError(
                 f"{folder} holds no saved_model.pb; expected the folder of TF-GAN's SavedModel "
-                "tensorflow/tfgan/eval/inception/1, or give a graph's .pb or .tgz."
+                "tensorflow/tfgan/eval/inception/1."
             )
         super().__init__(devices)
+        self.name = f"saved_model:{Path(folder).resolve().name}"
         self.sha256 = _sha256(Path(folder))
         self._folder = folder
         for device in self.devices:
@@ -57,8 +60,14 @@ class SavedModelInception(ReplicatedNetwork):
 
     def _replica(self, device: str) -> Replica:
         tf = self._tf
-        with tf.device(device):
-            model = tf.saved_model.load(os.fspath(self._folder))
+        try:
+            with tf.device(device):
+                model = tf.saved_model.load(os.fspath(self._folder))
+        # Whatever TensorFlow says of files that are no such model.
+        except Exception as error:
+            raise InputError(
+                f"The SavedModel in {self._folder} cannot be loaded ({error}): fetch it again."
+            ) from error
 
         def run(images: np.ndarray, raw: bool) -> np.ndarray:
             with tf.device(device):
@@ -68,7 +77,13 @@ class SavedModelInception(ReplicatedNetwork):
                     f"The SavedModel in {self._folder} gives {', '.join(outputs)}; expected "
                     "pool_3: it is not tensorflow/tfgan/eval/inception/1."
                 )
-            return outputs["pool_3"].numpy()
+            features = outputs["pool_3"].numpy().reshape(len(images), -1)
+            if features.shape[1] != FEATURES:
+                raise InputError(
+                    f"The SavedModel in {self._folder} gives {features.shape[1]} features; "
+                    f"expected Inception's {FEATURES:,}."
+                )
+            return features
 
         return run
 

@@ -23,6 +23,7 @@ from balancing_vae.fid.inception_files import load_inception
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.fid.saved_model import TrustedSavedModel
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.fid.tfgan import frechet_distance_tfgan
 
@@ -143,19 +144,25 @@ def open_side(path: str | os.PathLike) -> Images | Statistics:
     return Statistics.load(path) if Path(path).suffix == ".npz" else open_images(path)
 
 
-def load_network(features: str, inception: str | os.PathLike | None = None) -> FeatureNetwork:
+def load_network(
+    features: str,
+    inception: str | os.PathLike | None = None,
+    trusted_saved_model: str | os.PathLike | None = None,
+) -> FeatureNetwork:
     """Return a feature network by name.
 
     Args:
         features: `inception`, `pixels`, or `classifier:PATH` with a Keras model file, or
             with a labelled prepared dataset that a small classifier is trained on.
         inception: Where the Inception graph lies; see `load_inception`.
+        trusted_saved_model: The folder of a SavedModel to run in place of the Inception
+            graph; see `TrustedSavedModel`. Without it no SavedModel is loaded.
 
     Returns:
         The network.
 
     Raises:
-        ValueError: There are no such features.
+        ValueError: There are no such features, or two networks are named.
         OSError: The network's file is not to be had.
 
     Example:
@@ -163,6 +170,13 @@ def load_network(features: str, inception: str | os.PathLike | None = None) -> F
         load_network("classifier:mnist.keras")
         ```
     """
+    if trusted_saved_model is not None:
+        if inception is not None or features != "inception":
+            raise InputError(
+                "A trusted SavedModel takes the place of the Inception graph: give it alone, "
+                "without --inception or other --features."
+            )
+        return TrustedSavedModel(trusted_saved_model)
     if features == "inception":
         return load_inception(inception)
     if features == "pixels":

@@ -17,7 +17,7 @@ def graph():
     return frozen_graph(width=WIDTH)
 
 
-def save_tfgan_model(folder, outputs=("pool_3", "logits")):
+def save_tfgan_model(folder, outputs=("pool_3", "logits"), width=2048):
     """Write a SavedModel that is called and answers like tensorflow/tfgan/eval/inception/1."""
     import tensorflow as tf
 
@@ -26,8 +26,8 @@ def save_tfgan_model(folder, outputs=("pool_3", "logits")):
     class Model(tf.Module):
         def __init__(self):
             super().__init__()
-            self.kernel = tf.Variable(rng.normal(size=(13 * 13 * 3, FEATURES)), dtype=tf.float32)
-            self.head = tf.Variable(rng.normal(size=(FEATURES, 1008)), dtype=tf.float32)
+            self.kernel = tf.Variable(rng.normal(size=(13 * 13 * 3, width)), dtype=tf.float32)
+            self.head = tf.Variable(rng.normal(size=(width, 1008)), dtype=tf.float32)
 
         @tf.function(input_signature=[tf.TensorSpec([None, 299, 299, 3], tf.float32)])
         def __call__(self, images):

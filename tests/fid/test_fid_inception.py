@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from balancing_vae.cli import main
 from balancing_vae.fid import inception_files
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.inception import FrozenInception
@@ -20,7 +21,8 @@ from balancing_vae.fid.inception_files import read_graph
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.preprocessing import prepare
 from balancing_vae.fid.protocols import PROTOCOLS
-from balancing_vae.fid.saved_model import SavedModelInception
+from balancing_vae.fid.saved_model import TrustedSavedModel
+from balancing_vae.fid.scoring import load_network
 from fid import stand_ins
 
 RNG = np.random.default_rng(0)
@@ -220,30 +222,60 @@ def test_no_network(monkeypatch):
     assert not inception_files.graph_folder().exists()
 
 
-@pytest.mark.usefixtures("accepted")
-def test_saved_model(tmp_path, monkeypatch):
-    hub = tmp_path / "hub"
-    folder = hub / inception_files.HUB_FOLDER
+def test_a_trusted_saved_model(tmp_path):
+    folder = tmp_path / "tfgan"
     stand_ins.save_tfgan_model(folder)
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(hub))
-    network = load_inception()
-    assert isinstance(network, SavedModelInception)
-    assert network.sha256 == load_inception(folder).sha256
-    assert network.distance_name == "FID"
+    network = load_network("inception", trusted_saved_model=folder)
+    assert network.distance_name == "FD(saved_model:tfgan)"
+    assert network.sha256 == TrustedSavedModel(folder).sha256
     scaled = TF1_RESIZE(2 * (IMAGES / np.float32(255)) - 1, [299, 299])
     expected = tf.saved_model.load(str(folder))(scaled)["pool_3"].numpy()
-    assert_close(features(network, IMAGES, "asperti2020"), expected)
+    ours = features(network, IMAGES, "asperti2020")
+    assert ours.shape == (6, 2048)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4 * expected.std())
     network.batch_size = 4
-    assert_close(features(network, IMAGES, "asperti2020"), expected)
+    np.testing.assert_allclose(features(network, IMAGES, "asperti2020"), ours, rtol=1e-5, atol=1e-5)
 
 
-def test_folders_that_are_not_the_saved_model(tmp_path):
+@pytest.mark.usefixtures("accepted")
+def test_no_saved_model_is_loaded_without_the_option(tmp_path, monkeypatch, capsys):
+    hub = tmp_path / "hub"
+    folder = hub / "c4be6b55dc0338e82546082d22184ebdc77d76cf"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"")
+
+    def loaded(*arguments):
+        raise AssertionError(f"{arguments} was loaded")
+
+    monkeypatch.setattr(tf.saved_model, "load", loaded)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(hub))
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", "http://localhost:9/inception.tgz")
+    with pytest.raises(OSError, match="cannot be downloaded"):
+        load_inception()
+    for load in (load_inception, lambda path: load_network("inception", path)):
+        with pytest.raises(ValueError, match="is a folder; expected .*--trusted-saved-model"):
+            load(folder)
+    np.save(tmp_path / "x.npy", IMAGES)
+    words = ["fid", str(tmp_path / "x.npy"), str(tmp_path / "x.npy"), "--inception", str(folder)]
+    assert main(words) == 2
+    assert "no FID can be measured with it" in capsys.readouterr().err
+
+
+def test_what_is_not_such_a_saved_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no saved_model.pb"):
-        load_inception(tmp_path)
+        TrustedSavedModel(tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(b"not a model")
+    with pytest.raises(ValueError, match="cannot be loaded .*fetch it again"):
+        TrustedSavedModel(tmp_path)
     stand_ins.save_tfgan_model(tmp_path / "other", outputs=["logits"])
-    network = load_inception(tmp_path / "other")
     with pytest.raises(ValueError, match="gives logits; expected pool_3"):
-        features(network, IMAGES, "asperti2020")
+        features(TrustedSavedModel(tmp_path / "other"), IMAGES, "asperti2020")
+    stand_ins.save_tfgan_model(tmp_path / "narrow", width=128)
+    with pytest.raises(ValueError, match="gives 128 features; expected Inception's 2,048"):
+        features(TrustedSavedModel(tmp_path / "narrow"), IMAGES, "asperti2020")
+    for other in ({"features": "pixels"}, {"features": "inception", "inception": "graph.pb"}):
+        with pytest.raises(ValueError, match="give it alone"):
+            load_network(**other, trusted_saved_model=tmp_path)
 
 
 @pytest.mark.slow
