@@ -1,12 +1,14 @@
 """Batches in an order that depends on nothing but a seed and the epoch's number."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from balancing_vae.distribution import own_rows
+from balancing_vae.errors import InputError
 
 
 class FileOrderBatches(keras.utils.PyDataset):
@@ -86,6 +88,57 @@ class EpochBatches(FileOrderBatches):
 
     def __len__(self) -> int:
         return len(self.order) // self.batch_size
+
+
+class PassBatches(keras.utils.PyDataset):
+    """Full training batches, epoch by epoch from a new pass over a dataset.
+
+    Order and augmentation are the dataset's own. What is left after the last full batch of
+    an epoch is dropped, as `EpochBatches` does.
+
+    Args:
+        new_pass: Returns an iterator over the batches of one epoch, each an array [B, ...].
+        steps: Batches of an epoch.
+
+    Attributes:
+        error: What went wrong in the dataset, None before. Under TensorFlow, Keras raises
+            an error of its own in its place.
+
+    Example:
+        ```python
+        batches = PassBatches(lambda: iter(load_images()), steps=5)
+        model.fit(batches, shuffle=False)
+        ```
+    """
+
+    def __init__(self, new_pass: Callable[[], Iterator[np.ndarray]], steps: int):
+        super().__init__()
+        self.new_pass = new_pass
+        self.steps = steps
+        self.error: Exception | None = None
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple:
+        # Keras asks in order, and for the first two once more to see their shape.
+        if index == 0:
+            self._iterator = self.new_pass()
+        try:
+            batch = next(self._iterator, None)
+            if batch is None:
+                raise InputError(
+                    f"The dataset gave {index} full batches in a later pass and {self.steps} in "
+                    "the first; let each pass give the same number of images."
+                )
+        except Exception as error:
+            self.error = error
+            raise
+        return (batch[own_rows(np.arange(len(batch)))],)
+
+    def follow_epochs(self) -> keras.callbacks.Callback:
+        """Return a callback that does nothing: the dataset has an order of its own."""
+        return keras.callbacks.Callback()
 
 
 def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):

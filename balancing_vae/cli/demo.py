@@ -27,8 +27,6 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae import datasets
     from balancing_vae.experiments.contact_sheet import contact_sheet
     from balancing_vae.experiments.contact_sheet import draw_contact_sheet
-    from balancing_vae.experiments.training_curves import draw_training_curves
-    from balancing_vae.experiments.training_curves import training_curves
     from balancing_vae.figures import save_figure
     from balancing_vae.pipeline import TwoStageVAE
 
@@ -42,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"\n{len(x_test)} test images, as many samples:\n{vae.evaluate(x_test)}\n")
     vae.save(options.out, overwrite=True)
     save_figure(options.out / "samples.png", draw_contact_sheet(contact_sheet(vae, x_test)))
-    save_figure(options.out / "curves.png", draw_training_curves(training_curves(vae.history)))
+    save_figure(options.out / "curves.png", vae.history.plot())
     for file in ("samples.png", "curves.png", "config.json", "stage1.weights.h5"):
         print(f"wrote {options.out / file}")
     print(f"next: balancing-vae generate {options.out} -n 100 --out samples/")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.pipeline.history import History
 from balancing_vae.storage.folder import read_history
 from balancing_vae.storage.folder import write_description
 from balancing_vae.storage.folder import write_history
@@ -59,7 +60,7 @@ def read_into(vae, folder: Path, description: dict) -> None:
     if description["latent_normalization"] is not None:
         vae.latent_normalization = LatentNormalization(**description["latent_normalization"])
         vae.image_normalization = ImageNormalization(**description["image_normalization"])
-    vae.history = read_history(folder)
+    vae.history = History(read_history(folder))
 
 
 def _as_dict(fitted) -> dict | None:

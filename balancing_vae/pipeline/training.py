@@ -1,8 +1,10 @@
 """The training of one stage: batches, learning rate, logs, and a state after each epoch."""
 
 import tempfile
+from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -11,11 +13,13 @@ import numpy as np
 from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import FileOrderBatches
+from balancing_vae.batches import PassBatches
 from balancing_vae.callbacks import HistoryLog
 from balancing_vae.callbacks import StopOnNonFiniteLoss
 from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.config import Config
 from balancing_vae.distribution import device_count
+from balancing_vae.pipeline.sources import ImageBatches
 from balancing_vae.schedules import PlateauSchedule
 from balancing_vae.schedules import learning_rate_schedule
 from balancing_vae.storage.save_states import SaveBest
@@ -27,7 +31,7 @@ def fit_stage(
     stage: Autoencoder,
     number: int,
     config: Config,
-    data: np.ndarray | tuple[np.ndarray, np.ndarray],
+    data: np.ndarray | ImageBatches | tuple[np.ndarray, np.ndarray],
     held_out: np.ndarray | tuple[np.ndarray, np.ndarray] | None,
     history: list[dict],
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -42,9 +46,9 @@ def fit_stage(
         number: 1 or 2: which of the config's epochs and learning rates count; its rules for
             `lr_patience` and `keep_best` are for stage 1.
         config: The hyperparameters.
-        data: Images, uint8 [N, D, D, C], for stage 1; `(mu, sigma)`, float32 [N, L] each,
-            for stage 2.
-        held_out: Data of the same form to validate on, or None.
+        data: Images, uint8 [N, D, D, C] or a dataset's, for stage 1; `(mu, sigma)`, float32
+            [N, L] each, for stage 2.
+        held_out: Arrays to validate on, or None.
         history: The list that gets a row for each epoch.
         callbacks: Further Keras callbacks.
         verbose: Whether a progress bar is shown.
@@ -58,7 +62,7 @@ def fit_stage(
     """
     epochs = config.epochs if number == 1 else config.epochs2
     keep_best = number == 1 and config.keep_best
-    batches = EpochBatches(data, config.batch_size, config.seed if config.shuffle else None)
+    batches = _training_batches(data, config)
     with ExitStack() as stack:
         done, last = 0, []
         if run_dir is not None:
@@ -84,21 +88,43 @@ def fit_stage(
         if verbose:
             own.append(TrainingProgress(f"stage {number}"))
         if done < epochs:
-            stage.fit(
-                batches,
-                epochs=epochs,
-                initial_epoch=done,
-                shuffle=False,
-                verbose=0,
-                validation_data=(
-                    None
-                    if held_out is None
-                    else FileOrderBatches(held_out, config.batch_size, device_count(stage))
-                ),
-                callbacks=[*own, *callbacks, *last],
-            )
+            with _own_errors(batches):
+                stage.fit(
+                    batches,
+                    epochs=epochs,
+                    initial_epoch=done,
+                    shuffle=False,
+                    verbose=0,
+                    validation_data=(
+                        None
+                        if held_out is None
+                        else FileOrderBatches(held_out, config.batch_size, device_count(stage))
+                    ),
+                    callbacks=[*own, *callbacks, *last],
+                )
         if keep_best and epochs > 0:
             states.load_best(stage)
+
+
+def _training_batches(data, config: Config) -> EpochBatches | PassBatches:
+    size = config.batch_size
+    if not isinstance(data, ImageBatches):
+        return EpochBatches(data, size, config.seed if config.shuffle else None)
+    return PassBatches(
+        lambda: (batch for batch in data.of_size(size) if len(batch) == size), data.count // size
+    )
+
+
+@contextmanager
+def _own_errors(batches: EpochBatches | PassBatches) -> Iterator[None]:
+    """Raise a dataset's own error where TensorFlow wraps it into a page of its own."""
+    try:
+        yield
+    except Exception as error:
+        found = getattr(batches, "error", None)
+        if found is None or found is error:
+            raise
+        raise found from error
 
 
 def _learning_rate(

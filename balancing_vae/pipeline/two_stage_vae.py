@@ -1,6 +1,7 @@
 """The two-stage VAE, from images to images."""
 
 import os
+from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from balancing_vae.balancing import ComputedGamma
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
-from balancing_vae.checks import check_images
 from balancing_vae.config import Config
 from balancing_vae.distribution import check_divisible
 from balancing_vae.errors import InputError
@@ -23,8 +23,14 @@ from balancing_vae.moments import mse
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
+from balancing_vae.pipeline.sources import ImageBatches
+from balancing_vae.pipeline.sources import Source
+from balancing_vae.pipeline.sources import as_source
+from balancing_vae.pipeline.sources import first_images
+from balancing_vae.pipeline.sources import held_out_count
 from balancing_vae.pipeline.stages import build_stages
 from balancing_vae.pipeline.summary import summary
 from balancing_vae.pipeline.training import fit_stage
@@ -98,7 +104,7 @@ class TwoStageVAE:
         silence_false_retracing_alarm()
         self.stage1, self.stage2 = build_stages(config, networks, second_networks)
         self.samplers: dict[str, Sampler] = {"prior": Prior(config.latent_dim)}
-        self.history: list[dict] = []
+        self.history = History()
         self.latent_normalization: LatentNormalization | None = None
         self.image_normalization: ImageNormalization | None = None
 
@@ -180,67 +186,93 @@ class TwoStageVAE:
 
     def fit(
         self,
-        x: np.ndarray,
-        validation_data: np.ndarray | None = None,
+        x: np.ndarray | Iterable,
+        validation_data: np.ndarray | Iterable | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: bool = True,
         run_dir: str | Path | None = None,
         seconds_between_states: float = 0.0,
-    ) -> list[dict]:
+        *,
+        epochs: int | None = None,
+        epochs2: int | None = None,
+        validation_split: float = 0.0,
+    ) -> History:
         """Train both stages, then fit the config's samplers and the normalisation.
 
         Samplers fitted before are forgotten: the latents have moved.
 
+        A dataset (`tf.data.Dataset`, `keras.utils.PyDataset`, PyTorch `DataLoader`) is read
+        once before the training, to check it, and once an epoch; it shuffles and augments
+        as it likes. Its batches are cut into the config's `batch_size`, labels are ignored.
+        Stage 2 is trained on the latents of one more pass. Only with an array does a
+        resumed training end with the weights of an uninterrupted one: the order of its
+        images comes from the config's seed, that of a dataset is its own.
+
         Args:
             x: Training images, uint8 [N, D, D, C] (or float in [0, 1]); may be
-                memory-mapped.
-            validation_data: Images held out, of the same form; the last `held_out` of `x` by
-                default, if the config names a number. They decide which weights are kept
-                as the best, and the normalisation is fitted on them; without them it is
-                fitted on the first 10,000 training images.
+                memory-mapped. Or a dataset of batches of such images.
+            validation_data: Images held out, of the same form; a dataset is read into memory.
+                By default the last `held_out` of `x`, if the config names a number. They
+                decide which weights are kept as the best, and the normalisation is fitted
+                on them; without them it is fitted on the first 10,000 training images.
             callbacks: Any Keras callbacks, for both stages.
             verbose: Whether progress bars are shown.
             run_dir: Folder for a state after each epoch. Where states are there already,
                 training goes on from the last one.
             seconds_between_states: The least time between two of them, where epochs are so
                 short that writing takes longer; a stage's last epoch is written anyway.
+            epochs: Epochs of stage 1, in place of the config's.
+            epochs2: Epochs of stage 2, likewise.
+            validation_split: Fraction of `x`, an array, to hold out at its end, in place of
+                the config's `held_out`; in [0, 1).
 
         Returns:
-            The history: a dict for each epoch.
+            The history: a row for each epoch. Its `history` has columns, `to_dataframe()` a
+            table, `plot()` curves.
 
         Raises:
             ValueError: The images do not fit the model, or are fewer than a batch, or than
-                a sampler needs; or the config's rules need images held out.
+                a sampler needs; a dataset can be iterated once only; or the config's rules
+                need images held out.
             FloatingPointError: The loss became NaN or infinite; the weights are those
                 after the epoch before.
 
         Example:
             ```python
             vae.fit(x_train, validation_data=x_val, run_dir="runs/a")
+            vae.fit(tf.keras.utils.image_dataset_from_directory("photos").map(augment), epochs=50)
             ```
         """
-        self.check_training_data(x, validation_data)
-        held_out = self.config.held_out
-        if validation_data is None and held_out:
-            x, validation_data = x[:-held_out], x[-held_out:]
+        changes = {
+            "epochs": epochs,
+            "epochs2": epochs2,
+            "held_out": held_out_count(x, validation_split, validation_data),
+        }
+        config = self.config.replace(**{k: v for k, v in changes.items() if v is not None})
+        source, held_out = self._training_images(config, x, validation_data)
+        self.config = config
         run_dir = None if run_dir is None else Path(run_dir)
         run = (self.history, callbacks, verbose, run_dir, seconds_between_states)
-        fit_stage(self.stage1, 1, self.config, x, validation_data, *run)
-        mu, sigma = self.encode(x)
+        fit_stage(self.stage1, 1, config, source, held_out, *run)
+        mu, sigma = self.encode(source)
         if self.stage2 is not None:
-            posterior = None if validation_data is None else self.encode(validation_data)
-            fit_stage(self.stage2, 2, self.config, (mu, sigma), posterior, *run)
+            posterior = None if held_out is None else self.encode(held_out)
+            fit_stage(self.stage2, 2, config, (mu, sigma), posterior, *run)
         self.samplers = {"prior": self.samplers["prior"]}
         for name in self._samplers_to_fit():
-            self._fit_sampler(name, mu, sigma, self.config.seed)
-        self.fit_normalization(x[:MEASURED_IMAGES] if validation_data is None else validation_data)
+            self._fit_sampler(name, mu, sigma, config.seed)
+        self.fit_normalization(
+            first_images(source, MEASURED_IMAGES) if held_out is None else held_out
+        )
         return self.history
 
-    def check_training_data(self, x: np.ndarray, validation_data: np.ndarray | None = None) -> None:
+    def check_training_data(
+        self, x: np.ndarray | Iterable, validation_data: np.ndarray | Iterable | None = None
+    ) -> None:
         """Refuse images that `fit` would refuse, before anything else is done.
 
         Args:
-            x: Training images.
+            x: Training images, an array or a dataset.
             validation_data: Images held out.
 
         Raises:
@@ -248,28 +280,14 @@ class TwoStageVAE:
                 sampler needs, or a batch does not divide by the devices; or the config's
                 rules need images held out.
         """
-        config = self.config
-        check_images(x, config.image_shape)
-        check_divisible(config.batch_size, self.stage1)
-        count, name = len(x), "x"
-        if validation_data is not None:
-            check_images(validation_data, config.image_shape, "validation_data")
-        elif config.held_out:
-            count, name = max(0, count - config.held_out), f"x without the last {config.held_out}"
-        elif config.lr_patience or config.keep_best:
-            raise InputError(
-                "The config's lr_patience and keep_best go by images held out; give "
-                "validation_data, or set held_out to how many of the last are for it."
-            )
-        check_batch_size(count, config.batch_size, name)
-        if self._samplers_to_fit():
-            check_count(count, config.latent_dim)
+        self._training_images(self.config, x, validation_data)
 
-    def encode(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, x: np.ndarray | Iterable) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of images.
 
         Args:
-            x: Images, uint8 or float in [0, 1], [N, D, D, C].
+            x: Images, uint8 or float in [0, 1], [N, D, D, C]; or a dataset of batches of
+                such images, of which one pass is read.
 
         Returns:
             `mu` and `sigma`, float32 [N, L] each; of a deterministic model the latents and 0.
@@ -282,14 +300,18 @@ class TwoStageVAE:
             mu, sigma = vae.encode(x_test)
             ```
         """
-        check_images(x, self.config.image_shape)
-        return map_batches(
-            lambda batch: self.stage1.posterior(as_float(batch)), self.config.batch_size, x
-        )
+        size = self.config.batch_size
+        source = as_source(x, self.config.image_shape)
+        batches = source.of_size(size) if isinstance(source, ImageBatches) else [source]
+        parts = [
+            map_batches(lambda batch: self.stage1.posterior(as_float(batch)), size, images)
+            for images in batches
+        ]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     def reconstruct(
         self,
-        x: np.ndarray,
+        x: np.ndarray | Iterable,
         normalize: bool = False,
         seed: int = 0,
         noise: np.ndarray | None = None,
@@ -297,7 +319,7 @@ class TwoStageVAE:
         """Encode images, sample their posterior and decode.
 
         Args:
-            x: Images, uint8 or float in [0, 1], [N, D, D, C].
+            x: Images as in `encode`.
             normalize: Whether the image normalisation is applied.
             seed: Seed of the posterior's noise.
             noise: The noise itself, standard normal, float [N, L], in place of a seed.
@@ -444,7 +466,7 @@ class TwoStageVAE:
             images = self.image_normalization.apply(images, generated=True)
         return (images, z) if return_latents else images
 
-    def fit_sampler(self, name: str, x: np.ndarray, seed: int = 0, **options) -> None:
+    def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
         """Fit a sampler to the latents of images, for `generate(sampler=name)`.
 
         It is fitted to one draw from each image's posterior, `mu + sigma * noise`: to what
@@ -453,7 +475,7 @@ class TwoStageVAE:
 
         Args:
             name: "gaussian" or "mixture"; see `balancing_vae.samplers`.
-            x: Training images, uint8 or float in [0, 1], [N, D, D, C].
+            x: Training images as in `encode`.
             seed: Seed of the posterior's noise and of what is random in the fit.
             **options: What the sampler's own `fit` takes, such as `components=5`.
 
@@ -468,8 +490,10 @@ class TwoStageVAE:
             ```
         """
         check_options(name, **options)
-        check_count(len(x), self.config.latent_dim)
-        self._fit_sampler(name, *self.encode(x), seed, **options)
+        source = as_source(x, self.config.image_shape)
+        if not isinstance(source, ImageBatches):
+            check_count(len(source), self.config.latent_dim)
+        self._fit_sampler(name, *self.encode(source), seed, **options)
 
     def check_sampler(self, name: str) -> None:
         """Refuse a sampler that `generate` would refuse.
@@ -494,11 +518,13 @@ class TwoStageVAE:
                 "x) with training images (`balancing-vae fit-sampler`)."
             )
 
-    def fit_normalization(self, x: np.ndarray, mode: str = "reference", seed: int = 0) -> None:
+    def fit_normalization(
+        self, x: np.ndarray | Iterable, mode: str = "reference", seed: int = 0
+    ) -> None:
         """Fit the normalisation of latents and of images on real images.
 
         Args:
-            x: Images, uint8 or float in [0, 1], [N, D, D, C].
+            x: Images as in `encode`; those of a dataset are read into memory.
             mode: "reference", the original program's way, or "paper".
             seed: Seed of the second stage's noise.
 
@@ -510,16 +536,17 @@ class TwoStageVAE:
             vae.fit_normalization(x_test, mode="paper")
             ```
         """
+        x = self._array(x)
         mu, sigma = self.encode(x)
         z_hat = None if self.stage2 is None else self.reconstruct_latents(mu, seed)
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
 
-    def evaluate(self, x: np.ndarray, seed: int = 0) -> Evaluation:
+    def evaluate(self, x: np.ndarray | Iterable, seed: int = 0) -> Evaluation:
         """Measure the moments of reconstructions and samples, plain and normalised.
 
         Args:
-            x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+            x: Real images as in `encode`; those of a dataset are read into memory.
             seed: Seed of the noise.
 
         Returns:
@@ -535,16 +562,16 @@ class TwoStageVAE:
             ```
         """
         self._check_normalization()
-        return evaluate(self, x, seed)
+        return evaluate(self, self._array(x), seed)
 
-    def measure_gamma(self, x: np.ndarray, seed: int = 0) -> tuple[float, ...]:
+    def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
 
         The mean squared error of the reconstructions of the first 10,000 images, and of
         those of their latents. Source: the original program, which does not store gamma.
 
         Args:
-            x: Training images, uint8 or float in [0, 1], [N, D, D, C].
+            x: Training images as in `encode`.
             seed: Seed of the noise.
 
         Returns:
@@ -560,7 +587,7 @@ class TwoStageVAE:
         """
         if not isinstance(getattr(self.stage1, "balancing", None), ComputedGamma):
             raise InputError("Only a computed gamma can be measured; this one is not computed.")
-        x = x[:MEASURED_IMAGES]
+        x = self._array(x, MEASURED_IMAGES)
         mu, sigma = self.encode(x)
         errors = [mse(as_float(x), self.decode(_draw(mu, sigma, seed)))]
         if self.stage2 is not None:
@@ -625,6 +652,40 @@ class TwoStageVAE:
 
     def __repr__(self) -> str:
         return summary(self)
+
+    def _training_images(
+        self, config: Config, x, validation_data
+    ) -> tuple[Source, np.ndarray | None]:
+        """Return images to train on and to validate on, all checked."""
+        check_divisible(config.batch_size, self.stage1)
+        source = as_source(x, config.image_shape)
+        is_array = isinstance(source, np.ndarray)
+        count, name = len(source) if is_array else source.survey(), "x"
+        held_out = config.held_out
+        if validation_data is not None:
+            validation_data = first_images(
+                as_source(validation_data, config.image_shape, "validation_data")
+            )
+        elif held_out and not is_array:
+            raise InputError(
+                f"held_out={held_out} takes images from the end of an array, and x is a dataset; "
+                "give validation_data."
+            )
+        elif held_out:
+            count, name = max(0, count - held_out), f"x without the last {held_out}"
+            source, validation_data = source[:-held_out], source[-held_out:]
+        elif config.lr_patience or config.keep_best:
+            raise InputError(
+                "The config's lr_patience and keep_best go by images held out; give "
+                "validation_data, or set held_out to how many of the last are for it."
+            )
+        check_batch_size(count, config.batch_size, name)
+        if self._samplers_to_fit():
+            check_count(count, config.latent_dim)
+        return source, validation_data
+
+    def _array(self, x, limit: int | None = None) -> np.ndarray:
+        return first_images(as_source(x, self.config.image_shape), limit)
 
     def _samplers_to_fit(self) -> list[str]:
         return [name for name in self.config.samplers if name not in ("prior", "second_stage")]

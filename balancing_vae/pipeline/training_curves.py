@@ -29,7 +29,9 @@ def training_curves(history: list[dict]) -> dict[int, dict[str, np.ndarray]]:
         rows = [row for row in history if row["stage"] == stage]
         names = ["epoch", *CURVES, *(f"val_{name}" for name in CURVES)]
         curves[stage] = {
-            name: np.array([row[name] for row in rows]) for name in names if name in rows[0]
+            name: np.array([row.get(name, np.nan) for row in rows])
+            for name in names
+            if any(name in row for row in rows)
         }
     return curves
 

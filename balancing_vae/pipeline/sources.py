@@ -1,0 +1,269 @@
+"""Where images come from: an array, or batches that can be iterated again and again."""
+
+import warnings
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from balancing_vae.checks import check_images
+from balancing_vae.errors import InputError
+
+# What `tf.data.Dataset.cardinality` says of a dataset that never ends.
+INFINITE = -1
+
+
+class ImageBatches:
+    """Images out of a `tf.data.Dataset`, a `keras.utils.PyDataset` or a PyTorch `DataLoader`.
+
+    Anything else will do that gives batches of images whenever it is iterated. A batch is
+    an array or tensor, or a tuple of one and its labels, which are ignored with a warning.
+    Tensors of PyTorch may have their channels first. Each batch is checked as it comes.
+
+    Args:
+        batches: The dataset.
+        image_shape: Side, side, channels that the networks take.
+        name: What the caller calls the dataset, for the messages.
+
+    Attributes:
+        count: Number of images of a pass, None before `survey`.
+
+    Raises:
+        ValueError: The dataset is of another kind, can be iterated once only, or never ends.
+
+    Example:
+        ```python
+        for images in ImageBatches(dataset, (32, 32, 3)):
+            print(images.shape, images.dtype)
+        ```
+    """
+
+    def __init__(self, batches: Iterable, image_shape: tuple[int, int, int], name: str = "x"):
+        self.batches = batches
+        self.image_shape = image_shape
+        self.name = name
+        self.count: int | None = None
+        self._was_read = False
+        self._warned = False
+        kind = type(batches).__name__
+        # A tensor can be iterated, too: image by image.
+        if not hasattr(batches, "__iter__") or hasattr(batches, "shape") or _is_plain(batches):
+            raise InputError(
+                f"{name} must be a NumPy array, got {kind}; convert it with np.asarray, or give "
+                "batches that can be iterated again: a tf.data.Dataset, keras.utils.PyDataset or "
+                "PyTorch DataLoader."
+            )
+        if hasattr(batches, "__next__"):
+            raise InputError(
+                f"{name} can be iterated once only, got {kind}; give the dataset itself, or an "
+                "object whose __iter__ starts from the beginning."
+            )
+        if _is_endless(batches):
+            raise InputError(f"{name} never ends; leave its repeat() out.")
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the images of one pass: uint8 or float32 [B, D, D, C] in [0, 1]."""
+        given = False
+        for index, batch in enumerate(_one_pass(self.batches)):
+            yield self._images(batch, f"batch {index} of {self.name}")
+            given = self._was_read = True
+        if not given:
+            raise InputError(
+                f"{self.name} was empty when it was iterated a second time; give a dataset that "
+                "starts from the beginning each time."
+                if self._was_read
+                else f"{self.name} holds no image; look where the dataset reads from."
+            )
+
+    def of_size(self, size: int) -> Iterator[np.ndarray]:
+        """Yield the images of one pass in batches of one size; the last may be smaller."""
+        rest = None
+        for batch in self:
+            rest = batch if rest is None else np.concatenate([rest, batch])
+            whole = len(rest) // size * size
+            yield from (rest[start : start + size] for start in range(0, whole, size))
+            rest = rest[whole:]
+        if len(rest):
+            yield rest
+
+    def survey(self) -> int:
+        """Check all batches of a pass, and that there can be a second one.
+
+        Returns:
+            The number of images.
+
+        Raises:
+            ValueError: A batch is no set of images of the expected shape, or its labels do
+                not match; batches differ in dtype; the dataset is empty, or is so when it
+                is iterated a second time.
+        """
+        count, dtypes = 0, set()
+        for index, batch in enumerate(self):
+            count += len(batch)
+            dtypes.add(batch.dtype.name)
+            if len(dtypes) > 1:
+                raise InputError(
+                    f"batch {index} of {self.name} has dtype {batch.dtype}, those before it have "
+                    "another; give all images in one dtype."
+                )
+        next(iter(self))
+        self.count = count
+        return count
+
+    def array(self, limit: int | None = None) -> np.ndarray:
+        """Return the first images of a pass, or all, as one array.
+
+        Args:
+            limit: How many at most; None for all.
+
+        Returns:
+            Images, uint8 or float32 [N, D, D, C].
+        """
+        parts, count = [], 0
+        for batch in self:
+            parts.append(batch)
+            count += len(batch)
+            if limit is not None and count >= limit:
+                break
+        return np.concatenate(parts)[:limit]
+
+    def _images(self, batch, name: str) -> np.ndarray:
+        if isinstance(batch, Mapping):
+            raise InputError(
+                f"{name} is a dict with {sorted(map(str, batch))}; map the dataset to its "
+                "images first."
+            )
+        targets = []
+        if isinstance(batch, (tuple, list)) and batch:
+            batch, *targets = batch
+        if len(targets) > 1:
+            raise InputError(
+                f"{name} is a tuple of {1 + len(targets)}; images may come with labels, which are "
+                "ignored, but not with sample weights: leave those out."
+            )
+        images = _numpy(batch)
+        if hasattr(batch, "permute") and _is_channels_first(images.shape, self.image_shape):
+            images = np.moveaxis(images, 1, -1)
+        if images.shape == self.image_shape:
+            raise InputError(
+                f"{name} is a single image; put images into batches, as dataset.batch(100) does."
+            )
+        check_images(images, self.image_shape, name)
+        for labels in targets:
+            self._ignore(labels, len(images), name)
+        return images if images.dtype == np.uint8 else images.astype(np.float32)
+
+    def _ignore(self, labels, count: int, name: str) -> None:
+        shape = np.shape(_numpy(labels))
+        if shape and shape[0] != count:
+            raise InputError(
+                f"{name} has {count} images and {shape[0]} labels; match them again, or leave the "
+                "labels out."
+            )
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self.name} comes with labels, which are ignored: a VAE learns from images only.",
+                stacklevel=2,
+            )
+
+
+Source = np.ndarray | ImageBatches
+
+
+def as_source(x, image_shape: tuple[int, int, int], name: str = "x") -> Source:
+    """Return images in one of the two forms that the pipeline reads.
+
+    Args:
+        x: An array of images, checked here; or a dataset, which is checked batch by batch
+            as it is read.
+        image_shape: Side, side, channels that the networks take.
+        name: What the caller calls the images, for the messages.
+
+    Returns:
+        The array itself, or the dataset's batches.
+
+    Raises:
+        ValueError: The images do not fit, or the dataset is of another kind.
+
+    Example:
+        ```python
+        source = as_source(dataset, (32, 32, 3))
+        ```
+    """
+    if isinstance(x, ImageBatches):
+        return x
+    if not isinstance(x, np.ndarray):
+        return ImageBatches(x, image_shape, name)
+    check_images(x, image_shape, name)
+    return x
+
+
+def first_images(source: Source, limit: int | None = None) -> np.ndarray:
+    """Return the first images of a source, or all, as an array."""
+    return source[:limit] if isinstance(source, np.ndarray) else source.array(limit)
+
+
+def held_out_count(x, fraction: float, validation_data) -> int | None:
+    """Return how many images a `validation_split` holds out, as Keras counts them.
+
+    Args:
+        x: Training images.
+        fraction: The fraction to hold out, in [0, 1).
+        validation_data: Images held out that were given, or None.
+
+    Returns:
+        The number of images; None where the fraction is 0.
+
+    Raises:
+        ValueError: The fraction is out of range, `x` is no array, or there are images held
+            out already.
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(f"validation_split must lie in [0, 1), got {fraction}.")
+    if fraction == 0:
+        return None
+    if validation_data is not None:
+        raise InputError("Give either validation_data or validation_split, not both.")
+    if not isinstance(x, np.ndarray):
+        raise InputError(
+            "validation_split takes images from the end of an array, and x is a "
+            f"{type(x).__name__}; give validation_data."
+        )
+    return len(x) - int(len(x) * (1 - fraction))
+
+
+def _one_pass(batches: Iterable) -> Iterator:
+    if not isinstance(batches, keras.utils.PyDataset):
+        yield from batches
+        return
+    batches.on_epoch_begin()
+    try:
+        yield from (batches[index] for index in range(batches.num_batches))
+    finally:
+        # It shuffles here, after an epoch that was left early as well.
+        batches.on_epoch_end()
+
+
+def _is_plain(batches) -> bool:
+    return isinstance(batches, (list, tuple, set, frozenset, str, bytes, Mapping))
+
+
+def _is_endless(batches) -> bool:
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches.num_batches is None
+    cardinality = getattr(batches, "cardinality", None)
+    return callable(cardinality) and int(cardinality()) == INFINITE
+
+
+def _numpy(tensor) -> np.ndarray:
+    if hasattr(tensor, "detach"):  # PyTorch's, perhaps on a GPU
+        tensor = tensor.detach().cpu()
+    return np.asarray(tensor)
+
+
+def _is_channels_first(shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> bool:
+    side, width, channels = image_shape
+    return shape[1:] == (channels, side, width) and shape[1:] != image_shape
