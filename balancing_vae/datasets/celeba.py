@@ -3,13 +3,14 @@
 from pathlib import Path
 from pathlib import PurePosixPath
 
+from balancing_vae.datasets.bounded import read_file
 from balancing_vae.datasets.decoding import Entry
 from balancing_vae.datasets.decoding import decode_files
+from balancing_vae.datasets.description import SPLITS
 from balancing_vae.datasets.files import Folder
 from balancing_vae.datasets.files import Zip
 from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.images import Cut
-from balancing_vae.datasets.prepared import SPLITS
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.errors import InputError
 
@@ -21,6 +22,7 @@ BOXES = {  # left, top, right, bottom; the last two exclusive
     "celeba": (25, 45, 153, 173),  # 128x128: Asperti; Dai & Wipf
     "celeba140": (19, 39, 159, 179),  # 140x140: Ghosh et al.; WAE
 }
+_LARGEST_PARTITION = 20 * COUNT  # bytes; a line such as "000001.jpg 0" has 13
 _PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")
 
 
@@ -49,7 +51,7 @@ def read(
         ValueError: The count is wrong, or the partition file does not fit the images.
     """
     files = open_files(source)
-    names = files.names()
+    names, _ = files.list()
     images = [file for file in names if file.lower().endswith((".jpg", ".jpeg"))]
     by_name = {PurePosixPath(image).name: image for image in images}
     _check_count(source, images, by_name, allow_partial)
@@ -62,7 +64,7 @@ def read(
     return decode_files(
         source,
         [Entry(by_name[image], split) for image, split in sorted(splits.items())],
-        Cut(BOXES[name], SIDE, SIZE),
+        Cut(BOXES[name], SIDE, SIZE, upright=False),
         {
             "source": {"file": source.name, "format": files.format},
             "partition": "position" if partition is None else PurePosixPath(partition[0]).name,
@@ -99,12 +101,14 @@ def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tupl
     for partition in _PARTITIONS:
         for name in names:
             if PurePosixPath(name).name == partition:
-                return f"{source}/{name}", files.read(name).decode("utf-8", "replace")
+                text = files.read(name, _LARGEST_PARTITION)
+                return f"{source}/{name}", text.decode("utf-8", "replace")
         # The official layout has Img/img_align_celeba.zip and Eval/list_eval_partition.txt.
         for folder in (source.parent, source.parent / "Eval", source.parent.parent / "Eval"):
             if (folder / partition).is_file():
                 path = folder / partition
-                return str(path), path.read_text(encoding="utf-8", errors="replace")
+                text = read_file(path, _LARGEST_PARTITION)
+                return str(path), text.decode("utf-8", "replace")
     return None
 
 

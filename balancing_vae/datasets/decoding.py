@@ -1,8 +1,10 @@
 """Decode many image files with all cores, in order, and take note of the broken ones."""
 
 import functools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,18 @@ import numpy as np
 from balancing_vae.datasets.files import Folder
 from balancing_vae.datasets.files import Zip
 from balancing_vae.datasets.files import open_files
+from balancing_vae.datasets.files import read_image_file
 from balancing_vae.datasets.images import Cut
-from balancing_vae.datasets.images import decode
+from balancing_vae.datasets.images import cut_and_shrink
+from balancing_vae.datasets.images import read_picture
 from balancing_vae.datasets.parallel import map_ordered
 from balancing_vae.datasets.prepared import Chunk
 from balancing_vae.datasets.prepared import Contents
+from balancing_vae.errors import InputError
+
+# What was done to images, for `dataset.json` and the screen.
+TRANSPARENT = "transparency dropped"
+TURNED = "turned upright (EXIF)"
 
 # Images a task: few enough for a lively progress bar, enough to hide the cost of the pipe.
 _TASK = 64
@@ -43,19 +52,32 @@ def _open_source(path: Path) -> None:
     _files = open_files(path)
 
 
-def _decode_entries(entries: list[Entry], cut: Cut) -> tuple[np.ndarray, list[int], list[str]]:
-    """Return the images, which entries they are, and `name (reason)` of the broken ones."""
-    images, kept, broken = [], [], []
+@dataclass
+class _Decoded:
+    """What came of a task: images, which of its entries they are, and what is to be said."""
+
+    images: np.ndarray
+    kept: list[int] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    changed: Counter = field(default_factory=Counter)
+
+
+def _decode_entries(entries: list[Entry], cut: Cut) -> _Decoded:
+    result = _Decoded(np.empty((0, *cut.shape), np.uint8))
+    images = []
     for index, entry in enumerate(entries):
         try:
-            images.append(decode(_files.read(entry.name), cut))
-            kept.append(index)
-        # Damaged files make Pillow's and zipfile's readers raise almost anything; whatever it
-        # is, the user wants the file's name and the rest of the images.
-        except Exception as error:
-            broken.append(f"{entry.name} ({str(error) or type(error).__name__})")
-    stacked = np.stack(images) if images else np.empty((0, cut.side, cut.side, 3), np.uint8)
-    return stacked, kept, broken
+            picture = read_picture(read_image_file(_files, entry.name), cut.upright)
+            images.append(cut_and_shrink(picture.image, cut))
+        except (InputError, OSError) as error:
+            result.broken.append(f"{entry.name} ({error})")
+        else:
+            result.kept.append(index)
+            result.changed[TRANSPARENT] += picture.transparent
+            result.changed[TURNED] += picture.turned
+    if images:
+        result.images = np.stack(images)
+    return result
 
 
 def decode_files(
@@ -77,12 +99,13 @@ def decode_files(
         workers: Number of processes; all cores by default.
 
     Returns:
-        uint8 [n, side, side, 3] in chunks; the same whatever the number of workers.
+        uint8 [n, side, side, channels] in chunks; the same whatever the number of workers.
     """
     broken: list[str] = []
+    changed: Counter = Counter()
     return Contents(
-        image_shape=(cut.side, cut.side, 3),
-        chunks=_chunks(source, entries, cut, broken, workers),
+        image_shape=cut.shape,
+        chunks=_chunks(source, entries, cut, broken, changed, workers),
         total=len(entries),
         description={
             **description,
@@ -90,24 +113,31 @@ def decode_files(
             "filter": "bilinear, antialiased (Pillow)",
         },
         broken=broken,
+        changed=changed,
         skip_broken=skip_broken,
     )
 
 
 def _chunks(
-    source: Path, entries: list[Entry], cut: Cut, broken: list[str], workers: int | None
+    source: Path,
+    entries: list[Entry],
+    cut: Cut,
+    broken: list[str],
+    changed: Counter,
+    workers: int | None,
 ) -> Iterator[Chunk]:
-    """Yield the images task by task; add to `broken` on the way."""
+    """Yield the images task by task; add to `broken` and `changed` on the way."""
     tasks = _tasks(entries)
     results = map_ordered(
         functools.partial(_decode_entries, cut=cut), tasks, workers, _open_source, (source,)
     )
-    for task, (images, kept, unreadable) in zip(tasks, results, strict=True):
-        broken += unreadable
+    for task, result in zip(tasks, results, strict=True):
+        broken += result.broken
+        changed += result.changed
         labels = None
         if task[0].label is not None:
-            labels = np.array([task[index].label for index in kept], np.int64)
-        yield Chunk(task[0].split, images, labels, read=len(task))
+            labels = np.array([task[index].label for index in result.kept], np.int64)
+        yield Chunk(task[0].split, result.images, labels, read=len(task))
 
 
 def _tasks(entries: list[Entry]) -> list[list[Entry]]:

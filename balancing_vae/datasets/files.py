@@ -1,16 +1,36 @@
 """Files under a folder or inside a zip archive, named and read alike."""
 
 import os
+import stat
 import zipfile
+from collections import Counter
 from pathlib import Path
 from pathlib import PurePosixPath
 
+from balancing_vae.datasets.bounded import read_file
+from balancing_vae.datasets.bounded import read_zip_entry
+from balancing_vae.datasets.bounded import refuse_special_file
+from balancing_vae.datasets.images import largest_file
+from balancing_vae.datasets.images import readable_endings
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import ResourceError
+
+# What was passed over besides files of other endings.
+HIDDEN = "hidden"
+SPECIAL = "pipes, devices or sockets"
+DANGLING = "links to nothing"
+VISITED = "links to folders that count already"
+REPLACED = "zip entries with a later one of the same name"
+ZIPPED_LINK = "links inside the zip"
+NO_ENDING = "without an ending"
 
 
 class Folder:
     """The files under a folder.
+
+    Links are followed. A folder counts once, however many links lead to it, so that links
+    which lead in a circle come to an end.
 
     Args:
         path: The folder.
@@ -21,17 +41,64 @@ class Folder:
     def __init__(self, path: Path):
         self.path = path
 
-    def names(self) -> list[str]:
-        """Return the files' names relative to the folder, with `/`, sorted."""
-        found = []
-        for folder, _, files in os.walk(self.path):
-            relative = PurePosixPath(Path(folder).relative_to(self.path).as_posix())
-            found += [str(relative / file) for file in files if not file.startswith(".")]
-        return sorted(found)
+    def list(self) -> tuple[list[str], Counter]:
+        """Return the files' names relative to the folder, and how many were passed over.
 
-    def read(self, name: str) -> bytes:
-        """Return a file's bytes."""
-        return (self.path / name).read_bytes()
+        Returns:
+            The names, with `/`, sorted; hidden files and hidden folders, and whatever is not
+            a regular file, are left out. Then the number of these by what they are.
+
+        Raises:
+            OSError: A folder cannot be read.
+        """
+        names: list[str] = []
+        passed_over: Counter = Counter()
+        visited = set()
+        # Folders come before links to folders: what is there under its own name keeps it.
+        folders, links = [""], []
+        while folders or links:
+            name = (folders or links).pop()
+            try:
+                identity = _identity(os.stat(self.path / name))
+                if identity in visited:
+                    passed_over[VISITED] += 1
+                    continue
+                visited.add(identity)
+                with os.scandir(self.path / name) as entries:
+                    inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
+            except OSError as error:
+                raise ResourceError(
+                    f"The folder {self.path / name} cannot be read ({error.strerror or error}); "
+                    "allow it, or take the folder away."
+                ) from error
+            for entry in inside:
+                below = f"{name}/{entry.name}" if name else entry.name
+                mode = _mode(entry)
+                if entry.name.startswith("."):
+                    passed_over[HIDDEN] += 1
+                elif stat.S_ISDIR(mode):
+                    (links if entry.is_symlink() else folders).append(below)
+                elif stat.S_ISREG(mode):
+                    names.append(below)
+                else:
+                    passed_over[SPECIAL if mode else DANGLING] += 1
+        return sorted(names), passed_over
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a file's bytes, of which there may be `limit`."""
+        return read_file(self.path / name, limit)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _mode(entry: os.DirEntry) -> int:
+    """Return what an entry is, behind its links; 0 where they lead to nothing or in a circle."""
+    try:
+        return entry.stat().st_mode
+    except OSError:
+        return 0
 
 
 class Zip:
@@ -48,32 +115,51 @@ class Zip:
 
     def __init__(self, path: Path):
         self.path = path
+        refuse_special_file(path)
         try:
             self._archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError) as error:
             raise InputError(
                 f"{path} is not a whole zip archive ({error}); a download may have been cut off, "
                 "or a web page saved in its place (Google Drive does so when its quota is "
                 "spent): fetch it again."
             ) from error
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self._passed_over: Counter = Counter()
+        for entry in self._archive.infolist():
+            self._add(entry)
 
-    def names(self) -> list[str]:
-        """Return the entries' names, sorted, without folders and hidden files (macOS adds some)."""
-        found = []
-        for name in self._archive.namelist():
-            path = PurePosixPath(name.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts:
-                raise InputError(
-                    f"{self.path} has the entry {name!r}, which climbs out of the folder; "
-                    "do not trust this archive, fetch it again from its own source."
-                )
-            if not name.endswith("/") and not path.name.startswith("."):
-                found.append(name)
-        return sorted(found)
+    def _add(self, entry: zipfile.ZipInfo) -> None:
+        # Some programs for Windows write its separator into the names.
+        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"{self.path} has the entry {entry.filename!r}, which climbs out of the folder; "
+                "do not trust this archive, fetch it again from its own source."
+            )
+        if entry.filename.endswith(("/", "\\")):
+            return
+        if any(part.startswith(".") for part in path.parts):
+            self._passed_over[HIDDEN] += 1
+        elif stat.S_ISLNK(entry.external_attr >> 16):
+            self._passed_over[ZIPPED_LINK] += 1
+        else:
+            # The later of two entries of one name is what unpacking the archive would leave.
+            self._passed_over[REPLACED] += str(path) in self._entries
+            self._entries[str(path)] = entry
 
-    def read(self, name: str) -> bytes:
-        """Return an entry's bytes."""
-        return self._archive.read(name)
+    def list(self) -> tuple[list[str], Counter]:
+        """Return the entries' names, and how many were passed over.
+
+        Returns:
+            The names, with `/`, sorted; folders, hidden files and links are left out. Then
+            the number of what was passed over by what it is.
+        """
+        return sorted(self._entries), +self._passed_over
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return an entry's bytes, of which there may be `limit`."""
+        return read_zip_entry(self._archive, self._entries[name], limit)
 
 
 def open_files(path: Path) -> Folder | Zip:
@@ -92,7 +178,8 @@ def open_files(path: Path) -> Folder | Zip:
     Example:
         ```python
         files = open_files(Path("img_align_celeba.zip"))
-        data = files.read(files.names()[0])
+        names, passed_over = files.list()
+        data = files.read(names[0], limit=1_000_000)
         ```
     """
     if path.is_dir():
@@ -100,3 +187,60 @@ def open_files(path: Path) -> Folder | Zip:
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; give a folder of images or a zip of them.")
     return Zip(path)
+
+
+def find_images(files: Folder | Zip) -> tuple[list[str], dict[str, int]]:
+    """Return which files of a folder or zip are images, for every command alike.
+
+    An image is a regular file, not hidden and in no hidden folder, whose ending is one of
+    `readable_endings`, in upper or lower case.
+
+    Args:
+        files: The folder or zip.
+
+    Returns:
+        The images' names, sorted, and the number of everything else by what it is: an ending
+        such as `.heic`, or words such as `hidden`.
+
+    Example:
+        ```python
+        names, passed_over = find_images(open_files(Path("photos")))
+        ```
+    """
+    names, passed_over = files.list()
+    endings = readable_endings()
+    images = []
+    for name in names:
+        ending = PurePosixPath(name).suffix.lower()
+        if ending in endings:
+            images.append(name)
+        else:
+            passed_over[ending or NO_ENDING] += 1
+    return images, dict(sorted(passed_over.items()))
+
+
+def in_words(passed_over: dict[str, int]) -> str:
+    """Return what was passed over as a reader wants it, most frequent first.
+
+    Args:
+        passed_over: As `find_images` gives it.
+
+    Returns:
+        For example "12 .heic, 2 hidden"; empty where nothing was passed over.
+    """
+    ordered = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {what}" for what, count in ordered)
+
+
+def read_image_file(files: Folder | Zip, name: str) -> bytes:
+    """Return an image file's bytes; one larger than any allowed image is refused.
+
+    Args:
+        files: The folder or zip.
+        name: One of its names.
+
+    Raises:
+        ValueError: It is too large, damaged, or not a regular file any more.
+        OSError: It cannot be read.
+    """
+    return files.read(name, largest_file())

@@ -1,47 +1,70 @@
-"""Any folder of images, in any format that Pillow reads."""
+"""Any folder of images: which are for training, validation and testing, and their classes."""
 
 from pathlib import Path
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from balancing_vae.datasets.decoding import Entry
 from balancing_vae.datasets.decoding import decode_files
+from balancing_vae.datasets.description import SPLITS
+from balancing_vae.datasets.files import find_images
+from balancing_vae.datasets.files import in_words
 from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.images import Cut
-from balancing_vae.datasets.prepared import SPLITS
+from balancing_vae.datasets.images import readable_endings
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.errors import InputError
+
+# What folders of splits are called, in upper or lower case.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+DEALT_OUT = (
+    "dealt out, since no folder is named after a split: of each ten images of the sorted names "
+    "eight to train, one to val, one to test"
+)
+_NAMED_AT_MOST = 10
 
 
 def read(
     source: Path,
     side: int | None = None,
     crop: int | tuple[int, int, int, int] | None = None,
+    grey: bool = False,
     skip_broken: bool = False,
     workers: int | None = None,
 ) -> Contents:
     """Read all images under a folder, or in a zip, cut and shrunk to squares.
 
-    Folders `train`, `val` and `test` at the top decide the splits. Where there are none,
-    every tenth image of the sorted names goes to `val` and the one after it to `test`.
-    Where images lie in more than one folder below that, the folders' names are the classes.
+    A folder that holds all the others is taken off first. Then folders named after splits
+    (see SPLIT_NAMES) decide; where there is none, of each ten images of the sorted names the
+    ninth goes to `val` and the tenth to `test`. Where images lie in more than one folder
+    below that, the folders' names are the classes.
 
     Args:
         source: The folder, or a zip of it.
         side: Side of the result in pixels.
         crop: Side of a centred square, or (left, top, right, bottom) in pixels with the last
             two exclusive; the largest centred square by default.
+        grey: Whether the result has one channel, grey.
         skip_broken: Whether unreadable images are left out.
         workers: Number of processes; all cores by default.
 
     Returns:
-        The images, uint8 [n, side, side, 3].
+        The images, uint8 [n, side, side, 3] or [n, side, side, 1].
 
     Raises:
         FileNotFoundError: There is no such source.
-        ValueError: There is no image in it, or the side or crop makes no sense.
+        ValueError: There is no image in it, some images belong to a split and others to
+            none, or the side or crop makes no sense.
     """
     if side is None or side < 1:
         raise InputError(
@@ -54,36 +77,94 @@ def read(
             f"The crop {crop} is empty; give a side in pixels, or left,top,right,bottom."
         )
     files = open_files(source)
-    endings = _readable_endings()
-    names = [name for name in files.names() if PurePosixPath(name).suffix.lower() in endings]
+    names, passed_over = find_images(files)
     if not names:
-        raise InputError(f"{source} has no images; give a folder of files that Pillow reads.")
-    entries, classes = _split_and_label(names)
-    description = {"source": {"file": source.name, "format": files.format}}
+        others = f"; passed over: {in_words(passed_over)}" if passed_over else ""
+        raise InputError(
+            f"{source} has no images{others}; give a folder of files that end in "
+            f"{', '.join(sorted(readable_endings()))}."
+        )
+    entries, classes, partition = split_and_label(names, source)
+    description = {
+        "source": {"file": source.name, "format": files.format},
+        "partition": partition,
+        "passed_over": passed_over,
+    }
     if classes:
         description["classes"] = classes
-    return decode_files(source, entries, Cut(crop, side), description, skip_broken, workers)
+    cut = Cut(crop, side, grey=grey)
+    return decode_files(source, entries, cut, description, skip_broken, workers)
 
 
-def _readable_endings() -> frozenset[str]:
-    return frozenset(
-        ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN
-    )
+def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[str] | None, str]:
+    """Decide each image's split and class by the folders that it lies in.
 
+    Args:
+        names: The images' names, with `/`, sorted.
+        source: Where they are, for the message.
 
-def _split_and_label(names: list[str]) -> tuple[list[Entry], list[str] | None]:
-    """Return each image's split and label, and the classes if there are any."""
-    tops = {PurePosixPath(name).parts[0] for name in names}
-    if tops <= set(SPLITS):
-        splits = [PurePosixPath(name).parts[0] for name in names]
-        parents = ["/".join(PurePosixPath(name).parts[1:-1]) for name in names]
+    Returns:
+        The images with their splits and labels; the classes, None where there is only one;
+        and how the splits were decided, in words.
+
+    Raises:
+        ValueError: Some images lie in a folder named after a split and others do not, or two
+            folders name the same split.
+
+    Example:
+        ```python
+        split_and_label(["Train/a.png", "valid/b.png"], Path("photos"))
+        ```
+    """
+    inner = _without_common_folder([PurePosixPath(name).parts for name in names])
+    tops = {parts[0]: _split_named(parts) for parts in inner}
+    if any(tops.values()):
+        _refuse_mixture(tops, source)
+        splits = [tops[parts[0]] for parts in inner]
+        parents = ["/".join(parts[1:-1]) or "." for parts in inner]
+        partition = "folders: " + ", ".join(sorted(tops))
     else:
         position = np.arange(len(names)) % 10
         splits = np.select([position == 8, position == 9], ["val", "test"], "train").tolist()
-        parents = [str(PurePosixPath(name).parent) for name in names]
+        parents = ["/".join(parts[:-1]) or "." for parts in inner]
+        partition = DEALT_OUT
     classes = sorted(set(parents))
     if len(classes) == 1:
-        return [Entry(*pair) for pair in zip(names, splits, strict=True)], None
+        return list(map(Entry, names, splits)), None, partition
     number = {parent: index for index, parent in enumerate(classes)}
-    labelled = zip(names, splits, parents, strict=True)
-    return [Entry(name, split, number[parent]) for name, split, parent in labelled], classes
+    labels = [number[parent] for parent in parents]
+    return list(map(Entry, names, splits, labels)), classes, partition
+
+
+def _without_common_folder(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Take off the folders that all paths share, down to one that is named after a split."""
+    while len({parts[0] for parts in paths}) == 1 and not _split_named(paths[0]):
+        if len(paths[0]) == 1:
+            break  # the only image
+        paths = [parts[1:] for parts in paths]
+    return paths
+
+
+def _split_named(parts: tuple[str, ...]) -> str | None:
+    """Return the split that a path's first folder is named after, if it is."""
+    return SPLIT_NAMES.get(parts[0].lower()) if len(parts) > 1 else None
+
+
+def _refuse_mixture(tops: dict[str, str | None], source: Path) -> None:
+    others = [top for top, split in tops.items() if split is None]
+    named = [top for top in tops if top not in others]
+    if others:
+        shown = ", ".join(sorted(others)[:_NAMED_AT_MOST])
+        more = f" and {len(others) - _NAMED_AT_MOST} more" if len(others) > _NAMED_AT_MOST else ""
+        raise InputError(
+            f"{source} has images in folders that name splits ({', '.join(sorted(named))}) and "
+            f"others that belong to none ({shown}{more}); move those into a split, or take them "
+            "away."
+        )
+    for split in SPLITS:
+        same = sorted(top for top in named if tops[top] == split)
+        if len(same) > 1:
+            raise InputError(
+                f"{source} has several folders for the split {split} ({', '.join(same)}); "
+                "join or rename them."
+            )

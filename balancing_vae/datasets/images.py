@@ -1,19 +1,157 @@
 """One image file to one uint8 array: decode, cut, resize; and the JPEG round trip."""
 
+import functools
 import io
+import math
+import struct
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image
+from PIL import UnidentifiedImageError
 
 from balancing_vae.errors import InputError
 
 JPEG_QUALITY = 75
 JPEG_SUBSAMPLING = "4:2:0"
 
+# What counts as an image: what Pillow reads by itself, pixel by pixel. Its vector formats start
+# other programs, and its stubs (HDF5, MPEG) read nothing. A file's content is read as one of
+# these, too, whatever its name says.
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
+
 # Eight-bit modes that turn into RGB without guessing. CMYK needs its colour profile, and
 # Pillow clips 16-bit and float pixels instead of scaling them: those are refused.
 _CONVERTIBLE = frozenset({"RGB", "L", "1", "P", "LA", "PA", "RGBA", "RGBX", "RGBa", "La", "YCbCr"})
+
+# What to do where a camera was held in another way than its EXIF tag 1, "upright", says.
+# ImageOps.exif_transpose rewrites the tags as well, and fails where those are damaged.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS_PER_SAMPLE = 258  # TIFF's tag
+
+
+@functools.cache
+def readable_endings() -> frozenset[str]:
+    """Return the endings of files that count as images, in lower case, with the dot."""
+    known = Image.registered_extensions()
+    return frozenset(ending for ending, kind in known.items() if kind in _readable_formats())
+
+
+@functools.cache
+def _readable_formats() -> tuple[str, ...]:
+    """Return those of FORMATS that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def largest_pixels() -> float:
+    """Return how many pixels an image may have: Pillow's bound, which a program can change."""
+    return math.inf if Image.MAX_IMAGE_PIXELS is None else Image.MAX_IMAGE_PIXELS
+
+
+def largest_file() -> float:
+    """Return how many bytes an image file may have: four a pixel, as if it were not packed."""
+    return 4 * largest_pixels() + 1_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The pixels of an image file.
+
+    Attributes:
+        image: Of mode RGB.
+        transparent: Whether any pixel was transparent; what shows now is the colour that
+            was stored for it.
+        turned: Whether it was turned or mirrored to stand as its EXIF tag says.
+    """
+
+    image: Image.Image
+    transparent: bool
+    turned: bool
+
+
+def read_picture(data: bytes, upright: bool = True) -> Picture:
+    """Decode an image file; every command reads its images with this function.
+
+    Args:
+        data: The file's bytes, in one of FORMATS.
+        upright: Whether the image is turned as its EXIF tag says; else it stays as stored.
+
+    Returns:
+        Its pixels in RGB. Grey and palette images become RGB, the first picture of an
+        animation counts, and transparency is dropped.
+
+    Raises:
+        ValueError: It is damaged or in another format, has more than 8 bits a channel,
+            or other colours than grey and RGB, or is too large. The message is a clause that
+            begins with "it", for the caller to put the file's name before.
+
+    Example:
+        ```python
+        read_picture(Path("photo.jpg").read_bytes()).image.size
+        ```
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
+            _refuse(image)
+            image.load()  # in a PNG, the EXIF tags may stand behind the pixels
+            turn = _TURNS.get(_orientation(image)) if upright else None
+            transparent = image.has_transparency_data
+            if transparent:
+                image = image.convert("RGBA")
+                transparent = image.getchannel("A").getextrema()[0] < 255
+            colour = image.convert("RGB")
+        if turn is not None:
+            colour = colour.transpose(turn)
+        return Picture(colour, transparent, turned=turn is not None)
+    except UnidentifiedImageError as error:
+        raise InputError(f"it is not a whole image in {', '.join(FORMATS)}") from error
+    except (InputError, MemoryError):
+        raise
+    # Damaged files make Pillow's readers raise almost anything.
+    except Exception as error:
+        raise InputError(str(error) or type(error).__name__) from error
+
+
+def _refuse(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > largest_pixels():
+        raise InputError(
+            f"it has {width}x{height} pixels; at most {largest_pixels():,} are read "
+            "(PIL.Image.MAX_IMAGE_PIXELS)"
+        )
+    if _has_16_bits(image):
+        raise InputError("it has 16 bits a channel; save it with 8 first")
+    if image.mode not in _CONVERTIBLE:
+        raise InputError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Look at the file's own format: Pillow calls 16-bit colour RGB and drops the low bytes."""
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+    arguments = image.tile[0].args if image.tile else ""
+    raw_mode, *rest = (arguments,) if isinstance(arguments, str) else arguments or ("",)
+    if image.format == "PPM" and rest:
+        return rest[0] > 255  # the value that is white
+    return str(raw_mode).endswith((";16B", ";16L", ";16N"))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (SyntaxError, ValueError, KeyError, struct.error):
+        # Damaged tags say nothing about the pixels.
+        return 1
 
 
 @dataclass(frozen=True)
@@ -25,16 +163,26 @@ class Cut:
             centred square; or None for the largest centred square.
         side: Side of the result in pixels.
         size: The (width, height) that every image must have, or None.
+        upright: Whether images are first turned as their EXIF tags say; else the box counts
+            stored pixels.
+        grey: Whether the result has one channel, grey.
 
     Example:
         ```python
-        Cut(box=(25, 45, 153, 173), side=64, size=(178, 218))  # CelebA
+        Cut(box=(25, 45, 153, 173), side=64, size=(178, 218), upright=False)  # CelebA
         ```
     """
 
     box: tuple[int, int, int, int] | int | None
     side: int
     size: tuple[int, int] | None = None
+    upright: bool = True
+    grey: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(side, side, channels) of the result."""
+        return self.side, self.side, 1 if self.grey else 3
 
     def box_in(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Return the box to cut from an image of this size.
@@ -62,46 +210,35 @@ class Cut:
         return left, top, right, bottom
 
 
-def decode(data: bytes, cut: Cut) -> np.ndarray:
-    """Decode an image file, cut it and resize it.
+def cut_and_shrink(image: Image.Image, cut: Cut) -> np.ndarray:
+    """Cut a square out of an image and resize it.
 
     The resize is Pillow's bilinear, which is antialiased: its weights are 1-3-3-1 when it
     halves (the original program; TensorFlow's resize is not antialiased).
 
     Args:
-        data: The file's bytes, in any format that Pillow reads.
+        image: Of mode RGB.
         cut: What to cut out and the side to shrink it to.
 
     Returns:
-        uint8 [side, side, 3]. Grey and palette images become RGB; an alpha channel is
-        dropped; an EXIF orientation is not applied, so a box always counts stored pixels.
+        uint8 [side, side, 3], or [side, side, 1] where the cut says grey (0.299 red + 0.587
+        green + 0.114 blue; images that are grey already keep their values).
 
     Raises:
-        ValueError: The image is CMYK, has more than 8 bits a channel, or has the wrong size.
-        OSError: The file is truncated or not an image.
+        ValueError: The image has not the size it must have, or is too small.
 
     Example:
         ```python
-        face = decode(Path("000001.jpg").read_bytes(), Cut((25, 45, 153, 173), 64))
+        picture = read_picture(Path("000001.jpg").read_bytes(), upright=False)
+        face = cut_and_shrink(picture.image, Cut((25, 45, 153, 173), 64))
         ```
     """
-    with Image.open(io.BytesIO(data)) as image:
-        box = cut.box_in(*image.size)
-        if _has_16_bits(image):
-            raise InputError("it has 16 bits a channel; save it with 8 first")
-        if image.mode not in _CONVERTIBLE:
-            raise InputError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
-        colour = image.convert("RGB")
+    box = cut.box_in(*image.size)
+    if cut.grey:
+        image = image.convert("L")
     # Cut first: `resize(box=...)` would let pixels outside the box into its border.
-    small = colour.crop(box).resize((cut.side, cut.side), Image.Resampling.BILINEAR)
-    return np.asarray(small)
-
-
-def _has_16_bits(image: Image.Image) -> bool:
-    """Look at the file's own format: Pillow calls 16-bit colour RGB and drops the low bytes."""
-    arguments = image.tile[0].args if image.tile else ""
-    raw_mode = arguments if isinstance(arguments, str) else next(iter(arguments or ()), "")
-    return str(raw_mode).endswith((";16B", ";16L", ";16N"))
+    small = image.crop(box).resize((cut.side, cut.side), Image.Resampling.BILINEAR)
+    return np.asarray(small).reshape(cut.shape)
 
 
 def jpeg_round_trip(images: np.ndarray) -> np.ndarray:

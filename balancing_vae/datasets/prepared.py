@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,6 +15,11 @@ import PIL
 from PIL import features
 
 from balancing_vae.datasets.array_writer import ArrayWriter
+from balancing_vae.datasets.description import DESCRIPTION_FILE
+from balancing_vae.datasets.description import FORMAT_VERSION
+from balancing_vae.datasets.description import SPLITS
+from balancing_vae.datasets.description import read_description
+from balancing_vae.datasets.npy import open_npy
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
@@ -21,9 +27,6 @@ from balancing_vae.progress import progress_bar
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.versions import installed_version
 
-FORMAT_VERSION = 1
-SPLITS = ("train", "val", "test")
-DESCRIPTION_FILE = "dataset.json"
 _NAMED_AT_MOST = 20
 
 
@@ -54,6 +57,8 @@ class Contents:
         total: How many images the source has.
         description: What goes into `dataset.json` besides the arrays' summaries.
         broken: Filled while the chunks are drawn: `name (reason)` of each unreadable image.
+        changed: Filled likewise: how many images were changed before they were cut, by what
+            was done to them.
         skip_broken: Whether broken images are left out; else they make the writing fail.
     """
 
@@ -62,6 +67,7 @@ class Contents:
     total: int
     description: dict
     broken: list[str] = field(default_factory=list)
+    changed: Counter = field(default_factory=Counter)
     skip_broken: bool = False
 
 
@@ -108,12 +114,15 @@ def write_prepared(
             "name": name,
             "image_shape": list(contents.image_shape),
             **contents.description,
+            "changed": dict(contents.changed),
             "skipped": contents.broken,
             "splits": splits,
             "versions": _versions(),
         }
         text = json.dumps(description, indent=2, ensure_ascii=False)
-        (temporary / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+        # Names of files need not be UTF-8. What is not becomes \udcXX, as JSON writes it.
+        data = f"{text}\n".encode("utf-8", "backslashreplace")
+        (temporary / DESCRIPTION_FILE).write_bytes(data)
     return open_prepared(folder)
 
 
@@ -222,7 +231,7 @@ class Prepared:
     @property
     def padding(self) -> int:
         """Width of the black frame that `--pad` put around the images; `unpad` takes it off."""
-        return self.description.get("padding", 0)
+        return self.description.get("padding") or 0
 
     def images(self, split: str) -> np.ndarray:
         """Open a split's images.
@@ -268,10 +277,16 @@ class Prepared:
         if self.classes is None:
             return None
         labels = _open_array(path)
-        if labels.shape != (self.counts[split],):
+        expected = (self.counts[split],)
+        if labels.shape != expected or labels.dtype != np.int64:
             raise InputError(
-                f"{path} holds labels of shape {labels.shape} for {self.counts[split]} images; "
-                "prepare the dataset again."
+                f"{path} holds labels of shape {labels.shape} and type {labels.dtype}, expected "
+                f"int64 {expected}; prepare the dataset again."
+            )
+        if labels.min() < 0 or labels.max() >= len(self.classes):
+            raise InputError(
+                f"{path} has labels from {labels.min()} to {labels.max()}, but "
+                f"{DESCRIPTION_FILE} names {len(self.classes)} classes; prepare the dataset again."
             )
         return labels
 
@@ -323,30 +338,11 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
             f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Write one with "
             f"`balancing-vae datasets prepare NAME --source PATH --out {folder}`."
         )
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        version = description["format_version"]
-        complete = all(key in description for key in ("name", "image_shape", "splits"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a dataset description ({type(error).__name__}: {error}); "
-            "prepare the dataset again."
-        ) from error
-    if version != FORMAT_VERSION or not complete:
-        raise InputError(
-            f"{path} has the format version {version}, this program reads {FORMAT_VERSION}; "
-            "prepare the dataset again."
-        )
-    return Prepared(folder, description)
+    return Prepared(folder, read_description(path))
 
 
 def _open_array(path: Path) -> np.ndarray:
     """Open a .npy file memory-mapped; pickled objects and cut files get a clear error."""
     if not path.exists():
         raise MissingFileError(f"{path} is missing; prepare the dataset again.")
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(
-            f"{path} is not a whole array of plain numbers ({error}); prepare the dataset again."
-        ) from error
+    return open_npy(path)

@@ -13,8 +13,8 @@ from balancing_vae.datasets import cifar10
 from balancing_vae.datasets import digits
 from balancing_vae.datasets import folder
 from balancing_vae.datasets import mnist
+from balancing_vae.datasets.description import DESCRIPTION_FILE
 from balancing_vae.datasets.download import fetch
-from balancing_vae.datasets.prepared import DESCRIPTION_FILE
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.prepared import Prepared
 from balancing_vae.datasets.prepared import open_prepared
@@ -123,10 +123,10 @@ DATASETS: dict[str, Dataset] = {
         Dataset(
             "folder",
             "Any folder of images, cut to squares of a given side",
-            "side x side x 3",
+            "side x side x 3 (grey: 1)",
             {},
             folder.read,
-            ("side", "crop", "skip_broken", "workers"),
+            ("side", "crop", "grey", "skip_broken", "workers"),
             "Give a folder of images (or a zip of it) and the side.",
         ),
     )
@@ -165,7 +165,7 @@ def prepare(
         out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
         overwrite: Whether a folder that is already there is replaced.
         **options: What the dataset takes: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),
-            `crop` and `side` (folder), `allow_partial`, `skip_broken`, `workers`.
+            `crop`, `side` and `grey` (folder), `allow_partial`, `skip_broken`, `workers`.
 
     Returns:
         The prepared dataset, open.
