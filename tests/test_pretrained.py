@@ -69,7 +69,8 @@ def server(published, tmp_path, monkeypatch):
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     pin = sha256(folder / "tiny" / CHECKSUMS)
-    monkeypatch.setitem(pretrained_sets(), "tiny", PretrainedSet("tiny", "digits", pin, 1, ""))
+    size = sum(len(data) for data in files(folder / "tiny").values())
+    monkeypatch.setitem(pretrained_sets(), "tiny", PretrainedSet("tiny", "digits", pin, size, ""))
     monkeypatch.delenv(BASE_URL, raising=False)
     yield folder / "tiny", f"http://127.0.0.1:{httpd.server_port}", requests
     httpd.shutdown()
@@ -155,17 +156,16 @@ def test_half_a_file_leaves_nothing(server, cache, monkeypatch):
 
 
 def test_an_interrupted_download_leaves_nothing(server, cache, monkeypatch):
-    import pooch
-
     _, url, _ = server
-    retrieve = pooch.retrieve
+    module = sys.modules[download.__module__]
+    fetch_file = module.fetch_file
 
-    def interrupted(address, *arguments, **keywords):
+    def interrupted(address, *arguments):
         if address.endswith("stage2.weights.h5"):
             raise KeyboardInterrupt
-        return retrieve(address, *arguments, **keywords)
+        return fetch_file(address, *arguments)
 
-    monkeypatch.setattr(pooch, "retrieve", interrupted)
+    monkeypatch.setattr(module, "fetch_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         download("tiny", url)
     assert files(cache) == {}
@@ -188,12 +188,10 @@ def test_a_cache_that_cannot_be_written_to(server, cache):
 
 
 def test_a_full_disk_leaves_nothing(server, cache, monkeypatch):
-    import pooch
-
-    def full(*arguments, **keywords):
+    def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pooch, "retrieve", full)
+    monkeypatch.setattr(sys.modules[download.__module__], "fetch_file", full)
     with pytest.raises(OSError, match="No space left on device.*nothing was kept"):
         download("tiny", server[1])
     assert files(cache) == {}

@@ -75,6 +75,7 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         ```
     """
     from balancing_vae import datasets
+    from balancing_vae.datasets.npy import open_npy
     from balancing_vae.presets import load_preset
 
     if data is None:
@@ -92,7 +93,4 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         raise MissingFileError(f"{data} does not exist; give a prepared folder or a .npy file.")
     if split == "val":
         return None
-    try:
-        return np.load(data, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise InputError(f"{data} is no .npy array of images: {error}") from error
+    return open_npy(data)

@@ -10,6 +10,7 @@ balancing-vae datasets info celeba
 balancing-vae datasets prepare celeba --source img_align_celeba.zip --out data/celeba
 balancing-vae datasets prepare cifar10 --jpeg --out data/cifar10
 balancing-vae datasets prepare folder --source photos --side 64 --out data/photos
+balancing-vae datasets prepare folder --source scans --side 28 --grey --out data/scans
 balancing-vae datasets info data/celeba
 """
 _PREPARE_EXAMPLE = """
@@ -58,6 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--crop", type=_crop, help="folder: SIDE of a centred square, or LEFT,TOP,RIGHT,BOTTOM"
     )
     some.add_argument("--side", type=int, help="folder: side of the result in pixels")
+    some.add_argument("--grey", action="store_true", help="folder: one channel instead of RGB")
     some.add_argument(
         "--allow-partial", action="store_true", help="take a source with fewer images"
     )
@@ -110,6 +112,8 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def _show(prepared, verify: bool) -> None:
     """Print what a prepared folder holds, after a check of the arrays where asked for."""
+    from balancing_vae.datasets.files import in_words
+
     if verify:
         prepared.verify()
     description = prepared.description
@@ -122,19 +126,25 @@ def _show(prepared, verify: bool) -> None:
     for key in ("source", "partition", "crop", "filter", "jpeg", "padding"):
         if description.get(key):
             print(f"{key:10} {_plain(description[key])}")
+    for key, title in (("passed_over", "left out"), ("changed", "changed")):
+        if description.get(key):
+            print(f"{title:10} {_printable(in_words(description[key]))}")
     if prepared.classes:
-        print(f"{'classes':10} {', '.join(prepared.classes)}")
-    if description["skipped"]:
+        print(f"{'classes':10} {_printable(', '.join(prepared.classes))}")
+    if description.get("skipped"):
         print(f"{'skipped':10} {len(description['skipped'])} broken images:")
         for name in description["skipped"]:
-            print(f"  {name}")
+            print(f"  {_printable(name)}")
     if verify:
         print("The arrays' sha256 sums hold.")
 
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {inner}" for key, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)
+        value = [f"{key} {inner}" for key, inner in value.items()]
+    return _printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def _printable(text: str) -> str:
+    """Return a text with the bytes of names that are not UTF-8 written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

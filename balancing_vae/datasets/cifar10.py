@@ -3,15 +3,14 @@
 import hashlib
 import io
 import pickle
-import tarfile
-import zlib
 from pathlib import Path
-from pathlib import PurePosixPath
 
 import numpy as np
 
 from balancing_vae.datasets.arrays import Arrays
 from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.bounded import read_file
+from balancing_vae.datasets.bounded import read_tar
 from balancing_vae.datasets.images import JPEG_QUALITY
 from balancing_vae.datasets.images import JPEG_SUBSAMPLING
 from balancing_vae.datasets.images import jpeg_round_trip
@@ -24,6 +23,8 @@ CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 COUNTS = {"train": 50_000, "test": 10_000}
 _SIDE = 32
 _RECORD = 1 + 3 * _SIDE**2  # of the binary version: a label, then red, green, blue planes
+_LARGEST_BATCH = 32_000_000  # bytes: 10,000 records, and what a pickle adds
+_LARGEST_ARCHIVE = 200_000_000  # bytes unpacked: six batches and some text
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _BATCHES = {  # in the order in which the images count
     "python": (*_TRAIN, "test_batch"),
@@ -94,9 +95,9 @@ def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
         inside = [source / name for name in _INSIDE if (source / name).exists()]
         if not found and inside:
             return _read_files(inside[0])
-        files = {name: path.read_bytes() for name, path in found.items()}
+        files = {name: read_file(path, _LARGEST_BATCH) for name, path in found.items()}
     else:
-        files = _read_archive(source, wanted)
+        files = read_tar(source, wanted, _LARGEST_ARCHIVE)
     for kind, names in _BATCHES.items():
         missing = [name for name in names if name not in files]
         if not missing:
@@ -109,22 +110,6 @@ def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
         f"{source} is not CIFAR-10: it holds neither data_batch_1 nor data_batch_1.bin; give "
         "cifar-10-python.tar.gz or cifar-10-binary.tar.gz, or the folder it unpacks to."
     )
-
-
-def _read_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
-    """Read the batches out of an archive; nothing is unpacked onto the disk."""
-    try:
-        with tarfile.open(path) as archive:
-            return {
-                PurePosixPath(member.name).name: archive.extractfile(member).read()
-                for member in archive
-                if member.isfile() and PurePosixPath(member.name).name in wanted
-            }
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"{path} is not a whole tar archive ({error}); a download may have been cut off: "
-            "fetch it again."
-        ) from error
 
 
 def _check_sha256(place: str, data: bytes, expected: str) -> None:

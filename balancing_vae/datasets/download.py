@@ -1,11 +1,12 @@
 """Fetch the sources whose hosts allow it, each file checked against its published sha256."""
 
+import hashlib
 from pathlib import Path
 
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import ResourceError
-from balancing_vae.progress import shows_bars
+from balancing_vae.storage.download import download
 
 
 def fetch(name: str, published: dict | None = None) -> Path:
@@ -16,15 +17,15 @@ def fetch(name: str, published: dict | None = None) -> Path:
 
     Args:
         name: `cifar10`, `mnist` or `fashion_mnist`.
-        published: `base` (the address before each name) and `files` (name to sha256);
-            by default what the package knows about `name`.
+        published: `base` (the address before each name) and `files` (by name, `sha256` and
+            `size` in bytes); by default what the package knows about `name`.
 
     Returns:
         The folder that holds the files.
 
     Raises:
-        ValueError: A file has another sha256 than the published one.
-        OSError: The host does not answer.
+        ValueError: A file is larger than the published one, or has another sha256.
+        OSError: The host does not answer, or is too slow.
 
     Example:
         ```python
@@ -34,19 +35,25 @@ def fetch(name: str, published: dict | None = None) -> Path:
     import pooch
 
     published = published or sources()[name]
-    folder = pooch.os_cache("balancing_vae") / name
-    for file, sha256 in published["files"].items():
+    folder = Path(pooch.os_cache("balancing_vae")) / name
+    for file, about in published["files"].items():
+        if _is_there(folder / file, **about):
+            continue
         address = published["base"] + file
-        mend = f"fetch {', '.join(published['files'])} by other means and give --source"
+        remedy = f"fetch {', '.join(published['files'])} by other means and give --source"
         try:
-            pooch.retrieve(
-                address, f"sha256:{sha256}", fname=file, path=folder, progressbar=shows_bars()
-            )
-        except ValueError as error:
+            download(address, folder / file, **about)
+        except InputError as error:
             raise InputError(
-                f"{address} has not the sha256 {sha256} that is published, and was thrown away; "
-                f"try again later, or {mend}."
+                f"{error}, and was thrown away; try again later, or {remedy}."
             ) from error
         except OSError as error:
-            raise ResourceError(f"{address} could not be fetched ({error}); {mend}.") from error
+            raise ResourceError(f"{address} could not be fetched ({error}); {remedy}.") from error
     return folder
+
+
+def _is_there(path: Path, size: int, sha256: str) -> bool:
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256

@@ -92,6 +92,8 @@ def read(
     }
     if classes:
         description["classes"] = classes
+    if grey:
+        description["grey"] = True
     cut = Cut(crop, side, grey=grey)
     return decode_files(source, entries, cut, description, skip_broken, workers)
 

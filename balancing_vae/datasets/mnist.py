@@ -1,17 +1,17 @@
 """MNIST and Fashion-MNIST: as idx files, packed or not, or as one .npz."""
 
 import functools
-import gzip
 import hashlib
 import math
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from balancing_vae.datasets.arrays import Arrays
 from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.bounded import gunzip
+from balancing_vae.datasets.bounded import read_file
+from balancing_vae.datasets.npy import read_npz
 from balancing_vae.datasets.padding import MARGIN
 from balancing_vae.datasets.padding import pad as pad_images
 from balancing_vae.datasets.prepared import Contents
@@ -39,6 +39,8 @@ COUNTS = {"train": 60_000, "test": 10_000}
 _SIDE = 28
 _IDX_NAMES = {"train": "train", "test": "t10k"}
 _UINT8 = 8  # idx's code of the type
+_LARGEST = COUNTS["train"] * _SIDE**2  # bytes of the largest array
+_IDX_HEADER = 16  # bytes, of three axes
 
 
 def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False) -> Contents:
@@ -96,22 +98,16 @@ def read_idx(path: Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: The header is wrong, or the file holds more or less than it says.
+        ValueError: The header is wrong, the file holds more or less than it says, or more
+            than MNIST's largest.
 
     Example:
         ```python
         images = read_idx(Path("train-images-idx3-ubyte.gz"))  # [60000, 28, 28]
         ```
     """
-    data = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(
-                f"{path} is not a whole gzip file ({error}); a download may have been cut off: "
-                "fetch it again."
-            ) from error
+    read = gunzip if path.suffix == ".gz" else read_file
+    data = read(path, _IDX_HEADER + _LARGEST)
     rank = data[3] if len(data) >= 4 else 0
     header = 4 + 4 * rank
     if data[:3] != bytes([0, 0, _UINT8]) or rank == 0 or len(data) < header:
@@ -148,21 +144,9 @@ def _find_idx(folder: Path, stem: str, kind: str) -> Path:
 
 
 def _read_npz(path: Path) -> Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {split: (archive[f"x_{split}"], archive[f"y_{split}"]) for split in COUNTS}
-    except (
-        ValueError,
-        KeyError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        TypeError,  # a .npy, which is no archive
-    ) as error:
-        raise InputError(
-            f"{path} is not an .npz with plain arrays x_train, y_train, x_test and y_test "
-            f"({error}); fetch it again, or give the folder with the idx files."
-        ) from error
+    names = [f"{kind}_{split}" for split in COUNTS for kind in "xy"]
+    arrays = dict(zip(names, read_npz(path, names, _LARGEST), strict=True))
+    return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in COUNTS}
 
 
 def _check_split(

@@ -231,7 +231,7 @@ class Prepared:
     @property
     def padding(self) -> int:
         """Width of the black frame that `--pad` put around the images; `unpad` takes it off."""
-        return self.description.get("padding") or 0
+        return self.description.get("padding", 0)
 
     def images(self, split: str) -> np.ndarray:
         """Open a split's images.

@@ -7,6 +7,6 @@ import json
 
 @functools.cache
 def sources() -> dict[str, dict]:
-    """Return, for each dataset's name, its home page, its files' addresses and sha256 sums."""
+    """Return each dataset's home page, and its files' addresses, sha256 sums and sizes."""
     path = importlib.resources.files("balancing_vae") / "presets" / "sources.json"
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,14 +1,19 @@
 """Sets of images as files: arrays, folders of images, prepared datasets."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from PIL import UnidentifiedImageError
 
 from balancing_vae.datasets import open_prepared
-from balancing_vae.datasets.prepared import DESCRIPTION_FILE
+from balancing_vae.datasets.description import DESCRIPTION_FILE
+from balancing_vae.datasets.files import find_images
+from balancing_vae.datasets.files import in_words
+from balancing_vae.datasets.files import open_files
+from balancing_vae.datasets.files import read_image_file
+from balancing_vae.datasets.images import read_picture
+from balancing_vae.datasets.npy import open_npy
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
@@ -47,10 +52,7 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
             f"{path} is neither .npy nor a folder; expected images (.npy, a folder of image "
             "files, a prepared dataset) or statistics (.npz)."
         )
-    try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as .npy ({error}): write it again.") from error
+    images = open_npy(path)
     if images.ndim not in (3, 4):
         raise InputError(
             f"{path} has shape {images.shape}; expected images [n, h, w] or [n, h, w, c]."
@@ -61,15 +63,22 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
 class ImageFolder:
     """The image files in a folder and its subfolders, sorted by path, decoded when sliced.
 
-    Files that Pillow has no format for by their name are left out. Whatever a file's mode
-    (grey, palette, transparency), it is converted to RGB, as pytorch-fid does; images of
-    more than 8 bits a channel are refused.
+    Which files count and which are refused is the same as for `datasets.prepare("folder",
+    ...)`: see `datasets.files.find_images` and `datasets.images.read_picture`. Grey, palette
+    and transparent images become RGB, as in pytorch-fid; unlike there, a photo is turned as
+    its EXIF tag says. What was passed over, and the first image with transparency, is said
+    in a warning.
 
     Args:
         folder: The folder.
 
+    Attributes:
+        names: The images' names in the folder, sorted.
+        passed_over: How many other files there are, by their ending or kind.
+
     Raises:
         FileNotFoundError: It holds no image file.
+        ValueError: The first image cannot be read.
 
     Example:
         ```python
@@ -78,20 +87,24 @@ class ImageFolder:
     """
 
     def __init__(self, folder: str | os.PathLike):
-        known = Image.registered_extensions()
-        self.paths = sorted(
-            path
-            for path in Path(folder).rglob("*")
-            if path.suffix.lower() in known and path.is_file()
-        )
-        if not self.paths:
+        self.folder = Path(folder)
+        self._files = open_files(self.folder)
+        self.names, self.passed_over = find_images(self._files)
+        others = in_words(self.passed_over)
+        if not self.names:
             raise MissingFileError(
-                f"{folder} holds no image file; expected PNG, JPEG or what else Pillow reads."
+                f"{folder} holds no image file{f', only {others}' if others else ''}; expected "
+                "PNG, JPEG or another format that `balancing-vae datasets prepare folder` takes."
             )
-        self._size = _decode(self.paths[0]).shape
+        if others:
+            warnings.warn(
+                f"{folder}: {len(self.names):,} images; passed over: {others}.", stacklevel=2
+            )
+        self._said_transparent = False
+        self._size = self._decode(self.names[0]).shape
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
 
     def __getitem__(self, part: slice) -> np.ndarray:
         """Return uint8 [n, h, w, 3].
@@ -100,28 +113,30 @@ class ImageFolder:
             ValueError: An image cannot be read or differs in size from the first.
         """
         images = []
-        for path in self.paths[part]:
-            image = _decode(path)
+        for name in self.names[part]:
+            image = self._decode(name)
             if image.shape != self._size:
                 raise InputError(
-                    f"{path} is {_size(image.shape)} pixels, but {self.paths[0].name} is "
+                    f"{self.folder / name} is {_size(image.shape)} pixels, but {self.names[0]} is "
                     f"{_size(self._size)}; a set needs images of one size: crop or resize them."
                 )
             images.append(image)
         return np.stack(images)
 
-
-def _decode(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise InputError(
-                    f"{path} has more than 8 bits a channel (mode {image.mode}): convert it to "
-                    "8 bits, for the networks were trained on such."
-                )
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path} cannot be read ({error}): mend or remove it.") from error
+    def _decode(self, name: str) -> np.ndarray:
+        path = self.folder / name
+        try:
+            picture = read_picture(read_image_file(self._files, name))
+        except (InputError, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}); replace or remove it.") from error
+        if picture.transparent and not self._said_transparent:
+            self._said_transparent = True
+            warnings.warn(
+                f"{path} has transparent pixels, perhaps not it alone; the transparency is "
+                "dropped.",
+                stacklevel=2,
+            )
+        return np.asarray(picture.image)
 
 
 def _size(shape: tuple[int, ...]) -> str:

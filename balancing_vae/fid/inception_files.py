@@ -2,21 +2,25 @@
 
 import hashlib
 import os
-import tarfile
 import tempfile
 from pathlib import Path
 
+from balancing_vae.datasets.bounded import read_file
+from balancing_vae.datasets.bounded import read_tar
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.inception import FrozenInception
-from balancing_vae.progress import shows_bars
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.download import download
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 GRAPH_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
+GRAPH_SIZE = 95_673_916
+ARCHIVE_SIZE = 88_931_400
+UNPACKED_SIZE = GRAPH_SIZE + 2_000_000  # beside the graph are label maps, a picture, a licence
 ARCHIVE_URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 OFFLINE_RECIPE = (
     f"On a machine with a network, fetch {ARCHIVE_URL} and bring the file here; then pass "
@@ -81,7 +85,14 @@ def read_graph(path: str | os.PathLike) -> bytes:
             f"There is no file {path}; expected {GRAPH_NAME} or inception-2015-12-05.tgz. "
             + OFFLINE_RECIPE.format(folder=graph_folder())
         )
-    graph = _from_archive(path) if path.suffix in (".tgz", ".gz") else path.read_bytes()
+    archived = path.suffix in (".tgz", ".gz")
+    try:
+        graph = _from_archive(path) if archived else read_file(path, GRAPH_SIZE)
+    except InputError as error:
+        raise InputError(
+            f"{error} Expected {GRAPH_NAME} or inception-2015-12-05.tgz. "
+            + OFFLINE_RECIPE.format(folder=graph_folder())
+        ) from error
     found = hashlib.sha256(graph).hexdigest()
     if found != GRAPH_SHA256:
         raise InputError(
@@ -99,22 +110,25 @@ def download_graph() -> Path:
         The file in the cache.
 
     Raises:
-        OSError: There is no network, or no such file any more; the message says how to
-            bring it offline.
-        ValueError: What came is not the graph.
+        OSError: There is no network, it is too slow, or there is no such file any more; the
+            message says how to bring it offline.
+        ValueError: What came is not the graph, or larger than its archive.
 
     Example:
         ```python
         FrozenInception(read_graph(download_graph()))
         ```
     """
-    import pooch
-
     target = graph_folder() / GRAPH_NAME
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "inception-2015-12-05.tgz"
         try:
-            pooch.HTTPDownloader(progressbar=shows_bars())(ARCHIVE_URL, os.fspath(archive), None)
+            download(ARCHIVE_URL, archive, ARCHIVE_SIZE)
+        except InputError as error:
+            raise InputError(
+                f"{error}, so it is not the Inception graph. "
+                + OFFLINE_RECIPE.format(folder=graph_folder())
+            ) from error
         except OSError as error:
             raise ResourceError(
                 f"The Inception graph cannot be downloaded ({error}). "
@@ -133,16 +147,7 @@ def graph_folder() -> Path:
 
 def _from_archive(path: Path) -> bytes:
     """Return the graph's bytes from the archive, without unpacking the archive."""
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                if member.isfile() and Path(member.name).name == GRAPH_NAME:
-                    return archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(
-            f"{path} is no readable archive ({error}); expected inception-2015-12-05.tgz: "
-            "fetch it again."
-        ) from error
-    raise InputError(
-        f"{path} holds no {GRAPH_NAME}; expected inception-2015-12-05.tgz: fetch it again."
-    )
+    members = read_tar(path, (GRAPH_NAME,), UNPACKED_SIZE)
+    if GRAPH_NAME in members:
+        return members[GRAPH_NAME]
+    raise InputError(f"{path} holds no {GRAPH_NAME}.")

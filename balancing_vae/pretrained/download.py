@@ -8,12 +8,12 @@ from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
-from balancing_vae.progress import shows_bars
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.checksums import CHECKSUMS
 from balancing_vae.storage.checksums import check_checksums
 from balancing_vae.storage.checksums import read_checksums
 from balancing_vae.storage.checksums import sha256
+from balancing_vae.storage.download import download as fetch_file
 
 BASE_URL = "BALANCING_VAE_WEIGHTS_URL"
 
@@ -42,10 +42,10 @@ def download(name: str, base_url: str | None = None) -> Path:
         The folder in the cache.
 
     Raises:
-        ValueError: There is no such set, it is not published, or a file that came has
-            another sha256.
+        ValueError: There is no such set, it is not published, a file that came has another
+            sha256, or there are more bytes than published.
         FileNotFoundError: It is not in the cache, and no address is known.
-        OSError: The server does not answer, or the cache cannot be written to.
+        OSError: The server does not answer or is too slow, or the cache cannot be written to.
 
     Example:
         ```python
@@ -75,10 +75,10 @@ def download(name: str, base_url: str | None = None) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, overwrite=True) as temporary:
-            _fetch_all(f"{base_url.rstrip('/')}/{name}/", entry.sha256, temporary)
+            _fetch_all(f"{base_url.rstrip('/')}/{name}/", entry, temporary)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise ResourceError(
-            f"The cache {folder.parent} cannot be written to ({error.strerror or error}); mend "
+            f"The cache {folder.parent} cannot be written to ({error.strerror or error}); fix "
             "that, or set XDG_CACHE_HOME to another place."
         ) from error
     return folder
@@ -92,32 +92,25 @@ def _is_as_published(folder: Path, entry: PretrainedSet) -> bool:
     return sha256(folder / CHECKSUMS) == entry.sha256
 
 
-def _fetch_all(address: str, checksums_sha256: str, folder: Path) -> None:
-    _fetch(address, CHECKSUMS, checksums_sha256, folder)
+def _fetch_all(address: str, entry: PretrainedSet, folder: Path) -> None:
+    """Fetch all files of a set; together they have no more bytes than the set is known to have."""
+    left = entry.size - _fetch(address, CHECKSUMS, entry.sha256, folder, entry.size)
     for name, expected in read_checksums(folder).items():
-        _fetch(address, name, expected, folder)
+        left -= _fetch(address, name, expected, folder, left)
 
 
-def _fetch(address: str, name: str, expected: str, folder: Path) -> None:
-    import pooch
-
-    path = folder / name
+def _fetch(address: str, name: str, expected: str, folder: Path, size: int) -> int:
+    """Fetch one file of at most `size` bytes; return how many it has."""
     try:
-        pooch.retrieve(
-            address + name,
-            f"sha256:{expected}",
-            fname=path.name,
-            path=path.parent,
-            progressbar=shows_bars(),
-        )
+        fetch_file(address + name, folder / name, size, expected)
+        return (folder / name).stat().st_size
     except OSError as error:
         raise ResourceError(
             f"{address}{name} could not be fetched ({error}); nothing was kept. Check the address, "
             "the network and the space on the disk, and try again."
         ) from error
-    except ValueError as error:
+    except InputError as error:
         raise InputError(
-            f"{address}{name} has not the sha256 {expected} that is published; nothing was kept. "
-            "The server has other weights, or the download broke off: try again, or take another "
-            "server."
+            f"{error}; nothing was kept. The server has other weights, or the download broke off: "
+            "try again, or take another server."
         ) from error

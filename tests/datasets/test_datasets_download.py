@@ -34,7 +34,13 @@ def host(tmp_path):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    files = {
+        path.name: {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "size": path.stat().st_size,
+        }
+        for path in folder.iterdir()
+    }
     yield folder, {"base": f"http://127.0.0.1:{server.server_port}/", "files": files}, requests
     server.shutdown()
     server.server_close()
@@ -81,7 +87,7 @@ def test_a_host_that_does_not_have_it(host, cache):
 
 
 def test_a_host_that_does_not_answer(cache):
-    published = {"base": "http://127.0.0.1:1/", "files": {"a.gz": "0" * 64}}
+    published = {"base": "http://127.0.0.1:1/", "files": {"a.gz": {"sha256": "0" * 64, "size": 9}}}
     with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/a\.gz could not be fetched"):
         fetch("mnist", published)
 
@@ -94,9 +100,10 @@ def test_celeba_is_not_fetched_but_explained(name, tmp_path):
         datasets.prepare("folder", None, tmp_path / "out", side=8)
 
 
-def test_what_is_published_has_sha256_sums():
+def test_what_is_published_has_sha256_sums_and_sizes():
     for name in ("cifar10", "mnist", "fashion_mnist"):
         assert datasets.dataset(name).downloadable
-        for sha256 in sources()[name]["files"].values():
-            assert len(bytes.fromhex(sha256)) == 32
+        for about in sources()[name]["files"].values():
+            assert len(bytes.fromhex(about["sha256"])) == 32
+            assert about["size"] > 4000
     assert not datasets.dataset("celeba").downloadable

@@ -40,7 +40,8 @@ def test_folder_is_sorted_and_sliced(tmp_path):
     write_images(tmp_path / "a", IMAGES[:3])
     write_images(tmp_path / "b", IMAGES[3:], pattern="{:03d}.bmp")
     (tmp_path / "notes.txt").write_text("no image")
-    images = open_images(tmp_path)
+    with pytest.warns(UserWarning, match=r"5 images; passed over: 1 \.txt"):
+        images = open_images(tmp_path)
     assert isinstance(images, ImageFolder)
     assert len(images) == 5
     np.testing.assert_array_equal(images[:], IMAGES)
@@ -66,7 +67,7 @@ def test_truncated_and_deep_images_name_the_file(tmp_path):
     with pytest.raises(ValueError, match=r"001\.png cannot be read"):
         open_images(tmp_path)[:]
     Image.fromarray(np.zeros((8, 10), "uint16")).save(tmp_path / "001.png")
-    with pytest.raises(ValueError, match=r"001\.png has more than 8 bits"):
+    with pytest.raises(ValueError, match=r"001\.png cannot be read .*16 bits a channel"):
         open_images(tmp_path)[:]
 
 
@@ -82,5 +83,5 @@ def test_what_is_no_set_of_images(tmp_path):
     with pytest.raises(ValueError, match="expected images"):
         open_images(tmp_path / "x.npy")
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="cannot be read as .npy"):
+    with pytest.raises(ValueError, match="x.npy is not a whole array of plain numbers"):
         open_images(tmp_path / "x.npy")
