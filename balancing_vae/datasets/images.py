@@ -103,7 +103,9 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
     try:
         with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
             _refuse(image)
-            image.load()  # in a PNG, the EXIF tags may stand behind the pixels
+            # Pillow turns a TIFF when it loads it; a PNG's tags may stand behind its pixels.
+            turned = image.format == "TIFF" and _orientation(image) in _TURNS
+            image.load()
             turn = _TURNS.get(_orientation(image)) if upright else None
             transparent = image.has_transparency_data
             if transparent:
@@ -112,7 +114,7 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
             colour = image.convert("RGB")
         if turn is not None:
             colour = colour.transpose(turn)
-        return Picture(colour, transparent, turned=turn is not None)
+        return Picture(colour, transparent, turned or turn is not None)
     except UnidentifiedImageError as error:
         raise InputError(f"it is not a whole image in {', '.join(FORMATS)}") from error
     except (InputError, MemoryError):
