@@ -128,13 +128,13 @@ def _show(prepared, verify: bool) -> None:
             print(f"{key:10} {_plain(description[key])}")
     for key, title in (("passed_over", "left out"), ("changed", "changed")):
         if description.get(key):
-            print(f"{title:10} {_printable(in_words(description[key]))}")
+            print(f"{title:10} {in_words(description[key])}")
     if prepared.classes:
-        print(f"{'classes':10} {_printable(', '.join(prepared.classes))}")
+        print(f"{'classes':10} {', '.join(prepared.classes)}")
     if description.get("skipped"):
         print(f"{'skipped':10} {len(description['skipped'])} broken images:")
         for name in description["skipped"]:
-            print(f"  {_printable(name)}")
+            print(f"  {name}")
     if verify:
         print("The arrays' sha256 sums hold.")
 
@@ -142,9 +142,4 @@ def _show(prepared, verify: bool) -> None:
 def _plain(value: object) -> str:
     if isinstance(value, dict):
         value = [f"{key} {inner}" for key, inner in value.items()]
-    return _printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
-
-
-def _printable(text: str) -> str:
-    """Return a text with the bytes of names that are not UTF-8 written out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -11,13 +11,13 @@ from balancing_vae.datasets.arrays import Arrays
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.bounded import gunzip
 from balancing_vae.datasets.bounded import read_file
-from balancing_vae.datasets.npy import read_npz
 from balancing_vae.datasets.padding import MARGIN
 from balancing_vae.datasets.padding import pad as pad_images
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.storage.arrays import load_arrays
 
 CLASSES = {
     "mnist": [str(digit) for digit in range(10)],
@@ -144,9 +144,14 @@ def _find_idx(folder: Path, stem: str, kind: str) -> Path:
 
 
 def _read_npz(path: Path) -> Arrays:
-    names = [f"{kind}_{split}" for split in COUNTS for kind in "xy"]
-    arrays = dict(zip(names, read_npz(path, names, _LARGEST), strict=True))
-    return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in COUNTS}
+    try:
+        arrays = load_arrays(path, 2 * _LARGEST)
+        return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in COUNTS}
+    except (InputError, KeyError) as error:
+        raise InputError(
+            f"{path} is not an .npz with plain arrays x_train, y_train, x_test and y_test "
+            f"({error}); fetch it again, or give the folder with the idx files."
+        ) from error
 
 
 def _check_split(

@@ -1,16 +1,11 @@
-"""Arrays from `.npy` and `.npz` files: nothing is unpickled, damage is named."""
+"""Arrays from `.npy` files: nothing is unpickled, damage is named."""
 
-import io
 import os
 import tokenize
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from balancing_vae.datasets.bounded import DAMAGE
-from balancing_vae.datasets.bounded import read_zip_entry
 from balancing_vae.datasets.bounded import refuse_special_file
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
@@ -27,8 +22,6 @@ _BAD_HEADER = (
     MemoryError,
     RecursionError,
 )
-# NumPy refuses longer headers of its own accord.
-_LONGEST_HEADER = 10_000 + 12
 
 
 def open_npy(path: str | os.PathLike) -> np.ndarray:
@@ -61,42 +54,3 @@ def open_npy(path: str | os.PathLike) -> np.ndarray:
         raise InputError(
             f"{path} is not a whole array of plain numbers ({reason}); write it again."
         ) from error
-
-
-def read_npz(path: str | os.PathLike, names: Sequence[str], limit: int) -> list[np.ndarray]:
-    """Return arrays of an `.npz`.
-
-    Args:
-        path: The file.
-        names: Which arrays.
-        limit: Bytes of one array at most.
-
-    Returns:
-        The arrays in the order of `names`.
-
-    Raises:
-        ValueError: It is not such an `.npz`, or an array is larger, damaged or of Python
-            objects.
-
-    Example:
-        ```python
-        x, y = read_npz("mnist.npz", ["x_train", "y_train"], 47_040_000)
-        ```
-    """
-    path = Path(path)
-    refuse_special_file(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [_read_array(archive, name, limit) for name in names]
-    except (*DAMAGE, *_BAD_HEADER, KeyError) as error:
-        # A KeyError puts its message into quotation marks.
-        reason = error.args[0] if isinstance(error, KeyError) else error
-        raise InputError(
-            f"{path} is not an .npz with plain arrays {', '.join(names)} "
-            f"({reason or type(error).__name__}); fetch or write it again."
-        ) from error
-
-
-def _read_array(archive: zipfile.ZipFile, name: str, limit: int) -> np.ndarray:
-    data = read_zip_entry(archive, archive.getinfo(f"{name}.npy"), limit + _LONGEST_HEADER)
-    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)

@@ -1,6 +1,7 @@
 """Arrays as `.npz`: nothing is pickled, and nothing is read that a file only claims to hold."""
 
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,9 @@ def _check_claims(file: np.lib.npyio.NpzFile, most: int) -> None:
         raise InputError("it holds two arrays of one name")
     total = 0
     for member in file.zip.infolist():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # Python unpacks a whole block of bzip2 or LZMA at once, whatever it holds.
+            raise InputError(f"{member.filename} is packed in a way that NumPy does not write")
         with file.zip.open(member) as stream:
             version = np.lib.format.read_magic(stream)
             read_header = {

@@ -213,3 +213,33 @@ def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(OSError, match="sub cannot be read .Permission denied."):
         find_images(open_files(folder))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_names_that_are_not_utf8(folder, tmp_path, capfdbinary, workers):
+    """Broken images, classes and the source itself may have such names."""
+    source = os.fsencode(folder)
+    for name in (b"\xff/a.jpg", b"\xff/\xe9.jpg", b"b\xfcr\xe4/c.jpg"):
+        os.makedirs(os.path.dirname(source + b"/" + name), exist_ok=True)
+        with open(source + b"/" + name, "wb") as file:
+            file.write(b"" if b"\xe9" in name else PICTURES[2])
+    renamed = source + b"\xfe"
+    os.rename(source, renamed)
+    words = ["--source", os.fsdecode(renamed), "--out", str(tmp_path / "out"), "--side", "8"]
+    code = main(["datasets", "prepare", "folder", *words, "--workers", workers, "--skip-broken"])
+    assert code == 0
+    said = capfdbinary.readouterr().out
+    assert b"classes    ., b\\udcfcr\\udce4, sub, \\udcff" in said
+    assert b"  \\udcff/\\udce9.jpg (it is not a whole image" in said
+    text = (tmp_path / "out" / "dataset.json").read_text("utf-8")
+    assert r"\udcff/\udce9.jpg (it is" in text
+    prepared = datasets.open_prepared(tmp_path / "out")
+    assert prepared.counts == {"train": 4}
+    assert [os.fsencode(name) for name in prepared.classes] == [
+        b".",
+        b"b\xfcr\xe4",
+        b"sub",
+        b"\xff",
+    ]
+    assert os.fsencode(prepared.description["source"]["file"]) == b"source\xfe"
+    assert main(["datasets", "info", str(tmp_path / "out")]) == 0
