@@ -94,3 +94,34 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
     if split == "val":
         return None
     return open_npy(data)
+
+
+def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> np.ndarray:
+    """Open the images that normalisation is fitted on, the same as at the end of `fit`.
+
+    Args:
+        data: What `--data` names.
+        preset: Name of the preset, or None.
+        held_out: The config's.
+
+    Returns:
+        Images, memory-mapped.
+
+    Raises:
+        ValueError: As `open_split`; or there are neither training nor validation images.
+        FileNotFoundError: There is no such file.
+
+    Example:
+        ```python
+        vae.fit_normalization(open_images_to_fit(data, vae.config.preset, vae.config.held_out))
+        ```
+    """
+    from balancing_vae.pipeline.sources import images_to_fit
+
+    train, val = (open_split(data, preset, split) for split in ("train", "val"))
+    if train is None and val is None:
+        raise InputError(
+            f"{data} has neither training nor validation images to fit the normalisation on; give "
+            "the data that the run was trained on with --data."
+        )
+    return images_to_fit(train, val, held_out)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
 from balancing_vae.errors import InputError
@@ -52,7 +53,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--normalization",
         choices=("reference", "paper"),
-        help="fit it anew in this mode, as at the end of the training (default: as saved)",
+        help="fit it again in this mode, on the images that training fitted it on (default: as "
+        "saved)",
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)
@@ -72,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
     from balancing_vae.storage.checksums import CHECKSUMS
     from balancing_vae.versions import measurement_versions
 
@@ -84,9 +85,8 @@ def run(options: argparse.Namespace) -> int:
     preset = vae.config.preset
     images = open_split(options.data, preset, "test")
     if options.normalization:
-        held_out = open_split(options.data, preset, "val")
-        train = open_split(options.data, preset, "train")[:MEASURED_IMAGES]
-        vae.fit_normalization(train if held_out is None else held_out, options.normalization)
+        fitted_on = open_images_to_fit(options.data, preset, vae.config.held_out)
+        vae.fit_normalization(fitted_on, options.normalization)
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     real = choose_images(images, options.images)
     rows = evaluate(

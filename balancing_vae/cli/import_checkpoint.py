@@ -5,6 +5,7 @@ from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 
 EXAMPLE = """
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     if options.data is not None:
         x = open_split(options.data, None, "train")
         gammas = vae.measure_gamma(x)
-        vae.fit_normalization(x[:10_000])
+        vae.fit_normalization(open_images_to_fit(options.data, None, vae.config.held_out))
         print("gamma measured: stage 1 {:.5g}, stage 2 {:.5g}".format(*gammas))
     elif vae.config.balancing["name"] == "computed":
         print("gamma is not in the checkpoint and stays at 1; give --data to measure it")

@@ -199,17 +199,16 @@ def _normalization(options: argparse.Namespace) -> None:
 
 
 def _faces(options: argparse.Namespace) -> None:
-    from balancing_vae.cli.data import open_split
+    from balancing_vae.cli.data import open_images_to_fit
     from balancing_vae.experiments.faces import draw_faces
     from balancing_vae.experiments.faces import faces
-    from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.pipeline import TwoStageVAE
 
     if options.run_folder is None:
         vae = TwoStageVAE.from_pretrained("digits")
     else:
         vae = TwoStageVAE.load(options.run_folder)
-    x = choose_images(open_split(options.data, vae.config.preset, "test"))
+    x = open_images_to_fit(options.data, vae.config.preset, vae.config.held_out)
     # The paper's way has no gate, which would leave many a run's latents as they are.
     vae.fit_normalization(x, mode="paper")
     target = vae.latent_normalization.target

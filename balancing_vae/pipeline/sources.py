@@ -13,6 +13,8 @@ from balancing_vae.errors import InputError
 
 # What `tf.data.Dataset.cardinality` says of a dataset that never ends.
 INFINITE = -1
+# As many as the original program measures with.
+FITTED_IMAGES = 10_000
 
 
 class ImageBatches:
@@ -204,6 +206,35 @@ def as_source(x, image_shape: tuple[int, int, int], name: str = "x") -> Source:
 def first_images(source: Source, limit: int | None = None) -> np.ndarray:
     """Return the first images of a source, or all, as an array."""
     return source[:limit] if isinstance(source, np.ndarray) else source.array(limit)
+
+
+def images_to_fit(
+    source: Source, validation_data: np.ndarray | None = None, held_out: int = 0
+) -> np.ndarray:
+    """Return the images that normalisation is fitted on, wherever nobody names others.
+
+    The validation images, which the model was not trained on: those that are given, else
+    the last `held_out` of the training images. Without any, the first 10,000 training
+    images. (The original program takes the test images, so that what is measured on them
+    has seen them.)
+
+    Args:
+        source: Training images, an array, perhaps memory-mapped, or a dataset's batches.
+        validation_data: Images held out, or None.
+        held_out: How many of the last training images, an array, are for validation where
+            no others are given, as in `Config`.
+
+    Returns:
+        Images, [M, D, D, C].
+
+    Example:
+        ```python
+        vae.fit_normalization(images_to_fit(x_train, held_out=vae.config.held_out), "paper")
+        ```
+    """
+    if validation_data is not None:
+        return validation_data
+    return source[-held_out:] if held_out else first_images(source, FITTED_IMAGES)
 
 
 def held_out_count(x, fraction: float, validation_data) -> int | None:

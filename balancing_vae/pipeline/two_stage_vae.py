@@ -31,6 +31,7 @@ from balancing_vae.pipeline.sources import Source
 from balancing_vae.pipeline.sources import as_source
 from balancing_vae.pipeline.sources import first_images
 from balancing_vae.pipeline.sources import held_out_count
+from balancing_vae.pipeline.sources import images_to_fit
 from balancing_vae.pipeline.stages import build_stages
 from balancing_vae.pipeline.summary import summary
 from balancing_vae.pipeline.training import fit_stage
@@ -44,7 +45,7 @@ from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
 
-# What the original program measures gamma on, and what normalisation is fitted on.
+# What the original program measures gamma on.
 MEASURED_IMAGES = 10_000
 
 
@@ -261,9 +262,7 @@ class TwoStageVAE:
         self.samplers = {"prior": self.samplers["prior"]}
         for name in self._samplers_to_fit():
             self._fit_sampler(name, mu, sigma, config.seed)
-        self.fit_normalization(
-            first_images(source, MEASURED_IMAGES) if held_out is None else held_out
-        )
+        self.fit_normalization(images_to_fit(source, held_out))
         return self.history
 
     def check_training_data(
