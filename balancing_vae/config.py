@@ -208,7 +208,7 @@ class Config:
         if unknown:
             raise InputError(f"Unknown hyperparameters {unknown}; there are {fields}.")
         network = changes.get("network")
-        if network is not None and "name" not in network:
+        if isinstance(network, dict) and "name" not in network:
             changes["network"] = {**self.network, **network}
         if decides_kl_weight(changes.get("balancing")):
             changes.setdefault("kl_weight", None)

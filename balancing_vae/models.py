@@ -1,7 +1,6 @@
 """Models of the first stage by name: a new system is a file and a line here."""
 
 import dataclasses
-import inspect
 
 import keras
 
@@ -9,6 +8,9 @@ from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.rae import RegularizedAutoencoder
+from balancing_vae.schema import Rule
+from balancing_vae.schema import arguments_of
+from balancing_vae.schema import check_arguments
 from balancing_vae.vae import VAE
 
 MODELS: dict[str, type[Autoencoder]] = {"rae": RegularizedAutoencoder, "vae": VAE}
@@ -39,15 +41,12 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
     name = arguments.pop("name")
     if name not in MODELS:
         raise InputError(f"Unknown model {name!r}; choose one of {sorted(MODELS)}.")
-    known = _own_arguments(MODELS[name])
-    if unknown := sorted(set(arguments) - known):
-        raise InputError(f"The model {name!r} does not take {unknown}, only {sorted(known)}.")
+    check_arguments(_own_arguments(MODELS[name]), arguments, f"The model {name!r} does not take")
     return MODELS[name].from_hyperparameters(config, encoder, decoder, **arguments)
 
 
-def _own_arguments(model: type[Autoencoder]) -> set[str]:
+def _own_arguments(model: type[Autoencoder]) -> dict[str, Rule]:
     """Return what a model takes beside its networks and what the config has a field for."""
     classes = [c for c in model.__mro__ if issubclass(c, Autoencoder)]
-    names = {name for c in classes for name in inspect.signature(c.__init__).parameters}
-    others = {field.name for field in dataclasses.fields(Config)}
-    return names - others - {"self", "encoder", "decoder", "args", "kwargs"}
+    others = {field.name for field in dataclasses.fields(Config)} | {"encoder", "decoder"}
+    return {name: rule for c in classes for name, rule in arguments_of(c, *others).items()}

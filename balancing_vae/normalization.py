@@ -6,6 +6,7 @@ what the paper describes.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from balancing_vae.moments import mean_std
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_law
 from balancing_vae.moments import variance_loss
+from balancing_vae.schema import check_fields
+from balancing_vae.schema import one_of
+from balancing_vae.schema import real
 
 MODES = ("reference", "paper")
 GATE = 0.25
@@ -39,9 +43,12 @@ class LatentNormalization:
             to rescale; always true in mode "paper" and without a second stage.
     """
 
-    mode: str
-    target: float
+    mode: Annotated[str, one_of(*MODES)]
+    target: Annotated[float, real(least=0)]
     gate_open: bool
+
+    def __post_init__(self):
+        check_fields(self)
 
     @classmethod
     def fit(
@@ -127,8 +134,11 @@ class ImageNormalization:
         target: The data's standard deviation over images, averaged over pixels.
     """
 
-    mode: str
-    target: float
+    mode: Annotated[str, one_of(*MODES)]
+    target: Annotated[float, real(least=0)]
+
+    def __post_init__(self):
+        check_fields(self)
 
     @classmethod
     def fit(cls, x: np.ndarray, mode: str = "reference") -> "ImageNormalization":

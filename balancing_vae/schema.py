@@ -203,12 +203,37 @@ def arguments_of(function: Callable, *given: str) -> dict[str, Rule]:
     Returns:
         The rules; `*args` and `**kwargs` have none.
     """
+    if isinstance(function, type):
+        # Keras gives its classes a `__new__`, which hides the signature of `__init__`.
+        function, given = function.__init__, ("self", *given)
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {
         name: rule_of(parameter.annotation)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind in named and name not in given
     }
+
+
+def check_arguments(rules: Mapping[str, Rule], arguments: Mapping[str, object], what: str) -> None:
+    """Check arguments that are to be passed on by name.
+
+    Args:
+        rules: What `arguments_of` returned.
+        arguments: The arguments.
+        what: How a refusal of unknown ones begins, such as "The model 'vae' does not take".
+
+    Raises:
+        ValueError: An argument is unknown, or not what it must be.
+
+    Example:
+        ```python
+        check_arguments(arguments_of(FixedGamma), {"gamma": 0.1}, "FixedGamma does not take")
+        ```
+    """
+    if unknown := sorted(set(arguments) - set(rules)):
+        raise InputError(f"{what} {unknown}, only {sorted(rules)}.")
+    for name, value in arguments.items():
+        rules[name](value, name)
 
 
 def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> object:

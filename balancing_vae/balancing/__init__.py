@@ -7,6 +7,8 @@ from balancing_vae.balancing.learned import LearnedGamma
 from balancing_vae.balancing.strategy import BalancingStrategy
 from balancing_vae.balancing.warm_up import WarmUpBeta
 from balancing_vae.errors import InputError
+from balancing_vae.schema import arguments_of
+from balancing_vae.schema import check_arguments
 
 STRATEGIES = {
     "beta": FixedBeta,
@@ -35,9 +37,24 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
         strategy = build_strategy("fixed", gamma=0.1)
         ```
     """
-    if name not in STRATEGIES:
-        raise InputError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
+    check_strategy(name, **arguments)
     try:
         return STRATEGIES[name](name=name, **arguments)
     except (TypeError, ValueError) as error:
         raise InputError(f"Balancing {name!r} does not take {arguments}: {error}") from error
+
+
+def check_strategy(name: str, **arguments) -> None:
+    """Refuse what `build_strategy` would refuse for its name, or an argument's name or type.
+
+    Args:
+        name: As in `build_strategy`.
+        **arguments: As in `build_strategy`.
+
+    Raises:
+        ValueError: There is no such strategy, or it takes no such argument.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
+    rules = arguments_of(STRATEGIES[name])
+    check_arguments(rules, arguments, f"Balancing {name!r} does not take")

@@ -3,13 +3,15 @@
 import keras
 from keras import layers
 
+from balancing_vae.config import Layers
+from balancing_vae.config import Size
 from balancing_vae.errors import InputError
 
 KERNEL_SIZE = 4
 
 
 def encoder(
-    image_shape: tuple[int, int, int], latent_dim: int, base_dim: int = 32, num_scale: int = 3
+    image_shape: tuple[int, int, int], latent_dim: int, base_dim: Size = 32, num_scale: Layers = 3
 ) -> keras.Model:
     """Build the encoder: `num_scale` convolutions with stride 2 and relu, two heads.
 
@@ -54,7 +56,7 @@ def encoder(
 
 
 def decoder(
-    image_shape: tuple[int, int, int], latent_dim: int, base_dim: int = 32, num_scale: int = 3
+    image_shape: tuple[int, int, int], latent_dim: int, base_dim: Size = 32, num_scale: Layers = 3
 ) -> keras.Model:
     """Build the decoder: the encoder turned round, transposed convolutions and a sigmoid.
 

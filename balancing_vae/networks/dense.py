@@ -5,9 +5,12 @@ import math
 import keras
 from keras import layers
 
+from balancing_vae.config import Layers
+from balancing_vae.config import Size
+
 
 def encoder(
-    image_shape: tuple[int, int, int], latent_dim: int, width: int = 512, depth: int = 2
+    image_shape: tuple[int, int, int], latent_dim: int, width: Size = 512, depth: Layers = 2
 ) -> keras.Model:
     """Build the encoder: flatten, `depth` dense layers with relu, two heads.
 
@@ -37,7 +40,7 @@ def encoder(
 
 
 def decoder(
-    image_shape: tuple[int, int, int], latent_dim: int, width: int = 512, depth: int = 2
+    image_shape: tuple[int, int, int], latent_dim: int, width: Size = 512, depth: Layers = 2
 ) -> keras.Model:
     """Build the decoder: `depth` dense layers with relu, one for all pixels, a sigmoid.
 

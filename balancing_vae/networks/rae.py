@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from balancing_vae.config import Layers
+from balancing_vae.config import Size
 from balancing_vae.errors import InputError
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2D
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTranspose
@@ -16,9 +18,9 @@ FIRST_SIDE = 8
 def encoder(
     image_shape: tuple[int, int, int],
     latent_dim: int,
-    base_dim: int = 128,
-    num_scale: int = 4,
-    kernel_size: int = 4,
+    base_dim: Size = 128,
+    num_scale: Layers = 4,
+    kernel_size: Size = 4,
     symmetric_input: bool = True,
     spectral_norm: bool = False,
 ) -> keras.Model:
@@ -68,9 +70,9 @@ def encoder(
 def decoder(
     image_shape: tuple[int, int, int],
     latent_dim: int,
-    base_dim: int = 128,
-    num_scale: int = 4,
-    kernel_size: int = 4,
+    base_dim: Size = 128,
+    num_scale: Layers = 4,
+    kernel_size: Size = 4,
     symmetric_input: bool = True,
     spectral_norm: bool = False,
 ) -> keras.Model:

@@ -9,6 +9,12 @@ from balancing_vae.networks import infogan
 from balancing_vae.networks import rae
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
+from balancing_vae.schema import anything
+from balancing_vae.schema import arguments_of
+from balancing_vae.schema import check_arguments
+from balancing_vae.schema import mapping
+from balancing_vae.schema import one_of
+from balancing_vae.schema import record
 
 NETWORKS = {
     "conv": conv,
@@ -52,13 +58,17 @@ def build_networks(
     if name not in NETWORKS:
         raise InputError(f"Unknown network {name!r}; choose one of {sorted(NETWORKS)}.")
     module = NETWORKS[name]
+    refusal = f"The network {name!r} does not take these sizes:"
+    check_arguments(arguments_of(module.encoder, "image_shape", "latent_dim"), sizes, refusal)
     try:
         return (
             module.encoder(image_shape, latent_dim, **sizes),
             module.decoder(image_shape, latent_dim, **sizes),
         )
-    except TypeError as error:
-        raise InputError(f"The network {name!r} does not take these sizes: {error}") from error
+    except InputError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{refusal} {error}") from error
 
 
 def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
@@ -73,15 +83,22 @@ def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: It is not such a description.
     """
-    if description["name"] != OWN:
-        raise InputError(
-            f"Networks of one's own are described by `describe_networks`, got the name "
-            f"{description['name']!r}."
-        )
-    return tuple(
-        keras.saving.deserialize_keras_object(description[part], safe_mode=True)
-        for part in ("encoder", "decoder")
+    record({"name": one_of(OWN), "encoder": mapping(anything), "decoder": mapping(anything)})(
+        description, "network"
     )
+    networks = []
+    for part in ("encoder", "decoder"):
+        try:
+            network = keras.saving.deserialize_keras_object(description[part], safe_mode=True)
+        except Exception as error:  # Keras raises many kinds on a damaged description
+            raise InputError(
+                f"The {part} of your own cannot be made of its description; import the module "
+                f"with its layers first, or copy the folder again. Keras says: {error}"
+            ) from error
+        if not isinstance(network, keras.Model):
+            raise InputError(f"The {part} of your own must be a model, got {network!r:.80}.")
+        networks.append(network)
+    return tuple(networks)
 
 
 def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:

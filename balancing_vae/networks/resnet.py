@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from balancing_vae.config import Layers
+from balancing_vae.config import Size
 from balancing_vae.errors import InputError
 from balancing_vae.layers.residual import dense_residual_block
 from balancing_vae.layers.residual import residual_block
@@ -13,12 +15,12 @@ MAX_WIDTH = 1024
 def encoder(
     image_shape: tuple[int, int, int],
     latent_dim: int,
-    base_dim: int = 32,
-    num_scale: int = 3,
-    block_per_scale: int = 1,
-    depth_per_block: int = 2,
-    kernel_size: int = 3,
-    fc_dim: int = 512,
+    base_dim: Size = 32,
+    num_scale: Layers = 3,
+    block_per_scale: Layers = 1,
+    depth_per_block: Layers = 2,
+    kernel_size: Size = 3,
+    fc_dim: Size = 512,
 ) -> keras.Model:
     """Build the encoder: residual blocks, `num_scale` resolutions, a dense block, two heads.
 
@@ -69,12 +71,12 @@ def encoder(
 def decoder(
     image_shape: tuple[int, int, int],
     latent_dim: int,
-    base_dim: int = 32,
-    num_scale: int = 3,
-    block_per_scale: int = 1,
-    depth_per_block: int = 2,
-    kernel_size: int = 3,
-    fc_dim: int = 512,
+    base_dim: Size = 32,
+    num_scale: Layers = 3,
+    block_per_scale: Layers = 1,
+    depth_per_block: Layers = 2,
+    kernel_size: Size = 3,
+    fc_dim: Size = 512,
 ) -> keras.Model:
     """Build the decoder: from 2x2 up to the full side, doubling, residual blocks on each.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from balancing_vae.config import Config
 from balancing_vae.datasets.published import sources
+from balancing_vae.errors import InputError
 from balancing_vae.fid.metrics_file import METRICS_FILE
 from balancing_vae.fid.metrics_file import read_metrics
 from balancing_vae.packing import sections
@@ -54,10 +55,7 @@ def model_card(folder: Path) -> str:
         FileNotFoundError: It is no weights folder.
         ValueError: One of its files is damaged.
     """
-    facts, rows = read_facts(folder), read_metrics(folder)
-    description = read_description(folder)
-    config = Config.from_dict(description["config"])
-    gate_open = description["latent_normalization"]["gate_open"]
+    facts, rows, config, gate_open = _read(folder)
     paragraphs = [
         f"# {facts['name']}",
         load_preset(config.preset)["description"],
@@ -86,10 +84,7 @@ def summary(folder: Path) -> str:
         FileNotFoundError: It is no weights folder.
         ValueError: One of its files is damaged.
     """
-    facts, rows = read_facts(folder), read_metrics(folder)
-    description = read_description(folder)
-    config = Config.from_dict(description["config"])
-    gate_open = description["latent_normalization"]["gate_open"]
+    facts, rows, config, gate_open = _read(folder)
     asked = load_preset(config.preset)["dataset"]["name"]
     largest = max(row["largest"] for row in facts["deviations"])
     lines = [
@@ -103,3 +98,15 @@ def summary(folder: Path) -> str:
     return "\n".join(
         [*lines, *(sections.numbers(rows, gate_open)[1:-2] if rows else ["not evaluated yet"])]
     )
+
+
+def _read(folder: Path) -> tuple[dict, list[dict], Config, bool]:
+    """Return facts, measured rows, config, and whether normalisation rescales latents."""
+    facts, rows, description = read_facts(folder), read_metrics(folder), read_description(folder)
+    config = Config.from_dict(description["config"])
+    if config.preset is None or not description.get("latent_normalization"):
+        raise InputError(
+            f"{folder} is not a weights folder: its config.json has no preset or no fitted "
+            "normalisation. Make one with `balancing-vae pretrained pack`."
+        )
+    return facts, rows, config, description["latent_normalization"]["gate_open"]

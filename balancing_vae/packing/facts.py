@@ -1,15 +1,45 @@
 """The files that a weights folder has beside those of a saved folder."""
 
-import json
 from pathlib import Path
 
-from balancing_vae.errors import InputError
+from balancing_vae.config import PRECISIONS
 from balancing_vae.errors import MissingFileError
+from balancing_vae.schema import mapping
+from balancing_vae.schema import one_of
+from balancing_vae.schema import optional
+from balancing_vae.schema import read_json
+from balancing_vae.schema import real
+from balancing_vae.schema import record
+from balancing_vae.schema import sequence
+from balancing_vae.schema import text
+from balancing_vae.schema import whole
 
 CARD = "README.md"
 DECODER = "decoder.keras"
 FACTS = "pretrained.json"
 SAMPLES = "samples.png"
+
+IS_DEVIATION = record(
+    {
+        "column": text,
+        "images": whole(least=1),
+        "largest": real(least=0),
+        "mean": real(least=0),
+        "variance loss": sequence(real(), 2),
+    },
+    {"mse": sequence(real(least=0), 2)},
+)
+IS_FACTS = record(
+    {
+        "name": text,
+        "command": optional(text),
+        "kernels": one_of("float32", "float16"),
+        "trained_in": one_of(*PRECISIONS),
+        "trained_with": mapping(text),
+        "parameters": mapping(whole(least=0)),
+        "deviations": sequence(IS_DEVIATION, 2),
+    }
+)
 
 
 def read_facts(folder: Path) -> dict:
@@ -31,7 +61,4 @@ def read_facts(folder: Path) -> dict:
             f"{path} is missing; {folder} is no weights folder. Make one with `balancing-vae "
             "pretrained pack`."
         )
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
+    return read_json(path, IS_FACTS, "copy the folder again")

@@ -1,11 +1,14 @@
 """The Keras models of both stages, built of a config and compiled."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 
 from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.backend import jit_compile_pays
 from balancing_vae.backend import steps_per_execution
 from balancing_vae.balancing import build_strategy
+from balancing_vae.balancing import check_strategy
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import synchronize_statistics
@@ -18,6 +21,9 @@ from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.seeding import seeded_initializers
 from balancing_vae.vae import LatentVAE
+
+# The largest published here has 88 million. So many take 4 GB, in training 12.
+MOST_PARAMETERS = 10**9
 
 
 def build_stages(
@@ -45,9 +51,8 @@ def build_stages(
         stage1, stage2 = build_stages(preset_config("digits"))
         ```
     """
-    names = {*SAMPLERS, "second_stage"}
-    if unknown := set(config.samplers) - names:
-        raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
+    _check_names(config)
+    _check_parameters(config, networks, second_networks)
     with seeded_initializers(config.seed), layer_precision(config.precision):
         if networks is None:
             networks = build_networks(config.network, config.image_shape, config.latent_dim)
@@ -82,6 +87,41 @@ def _second_networks(config: Config) -> tuple[keras.Model, keras.Model]:
         return build_own_networks(config.second_network)
     sizes = (config.latent_dim, config.second_dim, config.second_depth)
     return latent.encoder(*sizes), latent.decoder(*sizes)
+
+
+def _check_names(config: Config) -> None:
+    """Refuse names that no registry has, those of parts that this model does not use too."""
+    names = {*SAMPLERS, "second_stage"}
+    if unknown := set(config.samplers) - names:
+        raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
+    check_strategy(**config.balancing)
+
+
+def _check_parameters(config: Config, networks: tuple | None, second_networks: tuple | None):
+    """Refuse networks of more parameters than any machine here can train, before they are made.
+
+    They are built symbolically first: their weights get shapes and no memory.
+    """
+
+    def count() -> int:
+        # Their drawing of seeds must not move that of the real networks.
+        with keras.StatelessScope(initialize_variables=False), seeded_initializers(config.seed):
+            found = networks or build_networks(
+                config.network, config.image_shape, config.latent_dim
+            )
+            if "second_stage" in config.samplers:
+                found += second_networks or _second_networks(config)
+            return sum(network.count_params() for network in found)
+
+    # Keras remembers weights without values in a list of the thread's own, and would give them
+    # values later: this list ends with its thread.
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        parameters = threads.submit(count).result()
+    if parameters > MOST_PARAMETERS:
+        raise InputError(
+            f"The networks would have {parameters:,} parameters, at most {MOST_PARAMETERS:,} "
+            "are allowed; reduce latent_dim, second_dim, image_shape or the network's sizes."
+        )
 
 
 def _check_shapes(config: Config, stage: Autoencoder, data_shape: tuple[int, ...]) -> None:

@@ -12,6 +12,15 @@ from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
+from balancing_vae.schema import mapping
+from balancing_vae.schema import optional
+from balancing_vae.schema import record
+from balancing_vae.schema import text
+from balancing_vae.schema import whole
+
+IS_ENTRY = record(
+    {"preset": text, "sha256": optional(text), "size": optional(whole(least=1)), "note": text}
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,9 @@ class PretrainedSet:
 def pretrained_sets() -> dict[str, PretrainedSet]:
     """Return all sets by name, trained and published or not."""
     file = resources.files("balancing_vae.pretrained") / "sets.json"
-    return {
-        name: PretrainedSet(name, **fields)
-        for name, fields in json.loads(file.read_text("utf-8")).items()
-    }
+    entries = json.loads(file.read_text("utf-8"))
+    mapping(IS_ENTRY)(entries, "sets.json")
+    return {name: PretrainedSet(name, **fields) for name, fields in entries.items()}
 
 
 def pretrained_set(name: str) -> PretrainedSet:

@@ -1,7 +1,5 @@
 """Samplers: densities fitted afterwards to any model's latents, to draw new ones from."""
 
-import inspect
-
 import numpy as np
 
 from balancing_vae.errors import InputError
@@ -9,6 +7,8 @@ from balancing_vae.samplers.gaussian import Gaussian
 from balancing_vae.samplers.mixture import Mixture
 from balancing_vae.samplers.prior import Prior
 from balancing_vae.samplers.sampler import Sampler
+from balancing_vae.schema import arguments_of
+from balancing_vae.schema import check_arguments
 
 SAMPLERS: dict[str, type[Sampler]] = {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}
 
@@ -51,8 +51,5 @@ def check_options(name: str, **options) -> None:
     """
     if name not in SAMPLERS:
         raise InputError(f"There is no sampler {name!r} to fit; choose one of {sorted(SAMPLERS)}.")
-    known = set(inspect.signature(SAMPLERS[name].fit).parameters) - {"z", "seed"}
-    if unknown := sorted(set(options) - known):
-        raise InputError(
-            f"Sampler {name!r} does not take {unknown}; its options are {sorted(known)}."
-        )
+    rules = arguments_of(SAMPLERS[name].fit, "z", "seed")
+    check_arguments(rules, options, f"Sampler {name!r} does not take")

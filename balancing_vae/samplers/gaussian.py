@@ -29,7 +29,7 @@ class Gaussian(Sampler):
     root: np.ndarray
 
     def __post_init__(self):
-        size = np.size(self.mean)
+        size = max(1, np.size(self.mean))
         check_shapes(mean=(self.mean, (size,)), root=(self.root, (size, size)))
 
     @classmethod

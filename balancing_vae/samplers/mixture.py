@@ -36,7 +36,8 @@ class Mixture(Sampler):
     roots: np.ndarray
 
     def __post_init__(self):
-        count, size = len(np.atleast_1d(self.weights)), np.shape(self.means)[-1]
+        count = max(1, np.size(self.weights))
+        size = max(1, np.size(self.means) // count)
         check_shapes(
             weights=(self.weights, (count,)),
             means=(self.means, (count, size)),

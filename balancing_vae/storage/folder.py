@@ -11,6 +11,17 @@ from balancing_vae.config import decides_kl_weight
 from balancing_vae.config import original_kl_weight
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.normalization import ImageNormalization
+from balancing_vae.normalization import LatentNormalization
+from balancing_vae.schema import anything
+from balancing_vae.schema import fields_of
+from balancing_vae.schema import mapping
+from balancing_vae.schema import optional
+from balancing_vae.schema import read_json
+from balancing_vae.schema import record
+from balancing_vae.schema import sequence
+from balancing_vae.schema import text
+from balancing_vae.schema import whole
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.versions import installed_version
 
@@ -18,6 +29,9 @@ FORMAT_VERSION = 4
 DESCRIPTION = "config.json"
 HISTORY = "history.csv"
 PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
+
+EPOCHS = whole(least=0)
+DAMAGED = "copy the folder again"
 
 
 def write_description(folder: Path, description: dict) -> None:
@@ -55,23 +69,54 @@ def read_description(folder: Path) -> dict:
             f"{path} is missing; give a folder that TwoStageVAE.save or "
             "`balancing-vae train` wrote."
         )
-    try:
-        description = json.loads(path.read_text("utf-8"))
-        version = int(description["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
+    versioned = record({"format_version": whole(least=1)}, others=anything)
+    version = read_json(path, versioned, DAMAGED)["format_version"]
     if version > FORMAT_VERSION:
         raise InputError(
             f"{folder} has format version {version}, this balancing_vae reads up to "
             f"{FORMAT_VERSION}; update balancing_vae."
         )
+    return _upgraded(read_json(path, _is_description, DAMAGED))
+
+
+def _is_description(description: dict, name: str) -> None:
+    """Check a description of any format: what is in it, and that its parts fit each other."""
+    version = description["format_version"]
+    # Format 1 had the epochs of both stages as a list; until format 3 there were no samplers.
+    epochs = sequence(EPOCHS, 2) if version < 2 else mapping(EPOCHS)
+    started = {
+        "config": mapping(anything),
+        "trained_epochs": optional(epochs),
+        "versions": mapping(text),
+    }
+    finished = {
+        "latent_normalization": optional(fields_of(LatentNormalization)),
+        "image_normalization": optional(fields_of(ImageNormalization)),
+        **({} if version < 3 else {"samplers": sequence(text)}),
+    }
+    record(started, others=anything)(description, name)
+    config = Config.from_dict(description["config"])
+    if description["trained_epochs"] is None:
+        return
+    record(finished, others=anything)(description, name)
+    if version >= 2:
+        stages = {"stage1", "stage2"} if "second_stage" in config.samplers else {"stage1"}
+        record(dict.fromkeys(stages, EPOCHS), others=EPOCHS)(
+            description["trained_epochs"], "trained_epochs"
+        )
+    latent, image = description["latent_normalization"], description["image_normalization"]
+    if (latent and latent["mode"]) != (image and image["mode"]):
+        raise InputError("latent_normalization and image_normalization must have one mode")
+
+
+def _upgraded(description: dict) -> dict:
+    """Bring a description of an older format into the present one."""
+    version = description["format_version"]
     if version < 2:
-        # Format 1 had the epochs of both stages as a list.
         epochs = description["trained_epochs"]
         names = ("stage1", "stage2")
         description["trained_epochs"] = epochs and dict(zip(names, epochs, strict=True))
     if version < 3:
-        # Until format 3 there were no fitted samplers.
         description["samplers"] = []
     if version < 4:
         config = _with_kl_weight(Config.from_dict(description["config"]))
@@ -118,11 +163,14 @@ def read_history(folder: Path) -> list[dict]:
     path = folder / HISTORY
     if not path.is_file():
         return []
+    row_rule = record({"stage": whole(least=1, most=2), "epoch": whole(least=1)}, others=anything)
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
-        return [
-            {k: int(v) if k in ("stage", "epoch") else float(v) for k, v in row.items() if v}
-            for row in rows
-        ]
+        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline=""), strict=True))
+        for number, row in enumerate(rows, start=1):
+            rows[number - 1] = row = {
+                k: int(v) if k in ("stage", "epoch") else float(v) for k, v in row.items() if v
+            }
+            row_rule(row, f"row[{number}]")
+        return rows
     except (ValueError, TypeError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        raise InputError(f"{path} is damaged: {str(error).rstrip('.')}; {DAMAGED}.") from error

@@ -46,16 +46,16 @@ def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, 
         if name not in SAMPLERS:
             raise InputError(
                 f"{folder} names a sampler {name!r}, there are {sorted(SAMPLERS)}; update "
-                "balancing_vae, or copy the folder anew."
+                "balancing_vae, or copy the folder again."
             )
         path = _path(folder, name)
         if not path.is_file():
-            raise MissingFileError(f"{path} is missing; the folder is incomplete, copy it anew.")
+            raise MissingFileError(f"{path} is missing; the folder is incomplete, copy it again.")
         arrays = load_arrays(path)
         try:
             samplers[name] = SAMPLERS[name].from_arrays(arrays)
         except (ValueError, TypeError) as error:
-            raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
+            raise InputError(f"{path} is damaged ({error}); copy the folder again.") from error
         if samplers[name].latent_dim != latent_dim:
             raise InputError(
                 f"{path} is for {samplers[name].latent_dim} latents, the model beside it has "
