@@ -1,5 +1,7 @@
 """Networks by name."""
 
+import copy
+
 import keras
 
 from balancing_vae.errors import InputError
@@ -89,11 +91,14 @@ def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
     networks = []
     for part in ("encoder", "decoder"):
         try:
-            network = keras.saving.deserialize_keras_object(description[part], safe_mode=True)
+            # Keras empties the description that it is given.
+            given = copy.deepcopy(description[part])
+            network = keras.saving.deserialize_keras_object(given, safe_mode=True)
         except Exception as error:  # Keras raises many kinds on a damaged description
             raise InputError(
                 f"The {part} of your own cannot be made of its description; import the module "
-                f"with its layers first, or copy the folder again. Keras says: {error}"
+                f"with its layers first, or copy the folder again. Keras says: "
+                f"{str(error).splitlines()[0]}"
             ) from error
         if not isinstance(network, keras.Model):
             raise InputError(f"The {part} of your own must be a model, got {network!r:.80}.")
