@@ -15,8 +15,8 @@ from balancing_vae.schema import anything
 from balancing_vae.schema import arguments_of
 from balancing_vae.schema import check_arguments
 from balancing_vae.schema import mapping
-from balancing_vae.schema import one_of
 from balancing_vae.schema import record
+from balancing_vae.schema import text
 
 NETWORKS = {
     "conv": conv,
@@ -85,9 +85,13 @@ def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: It is not such a description.
     """
-    record({"name": one_of(OWN), "encoder": mapping(anything), "decoder": mapping(anything)})(
-        description, "network"
-    )
+    if description["name"] != OWN:
+        raise InputError(
+            f"Networks of one's own are described by `describe_networks`, got the name "
+            f"{description['name']!r}."
+        )
+    parts = record({"name": text, "encoder": mapping(anything), "decoder": mapping(anything)})
+    parts(description, "network")
     networks = []
     for part in ("encoder", "decoder"):
         try:
