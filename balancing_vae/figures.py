@@ -9,6 +9,8 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.targets import PICTURE_ENDINGS
+from balancing_vae.storage.targets import output_file
 
 _STYLE = resources.files("balancing_vae") / "figures.mplstyle"
 
@@ -43,8 +45,14 @@ def save_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure, in the project's style.
 
     Args:
-        path: A file name; its suffix decides the format.
+        path: A name that ends in .png, .pdf or .svg, which decides the format. A file that
+            is there is replaced.
         figure: The figure.
+
+    Raises:
+        ValueError: The name has another ending.
+        OSError: The file cannot be written.
     """
+    output_file(path, endings=PICTURE_ENDINGS)
     with style(), atomic_file(path) as temporary:
         figure.savefig(temporary)

@@ -243,7 +243,7 @@ def test_the_command_line_says_what_was_wrong(capsys, tmp_path, saved):
         (("train", "--preset", "nothing", "--out", out), "there are"),
         ((*train, "--data", tmp_path / "absent"), "does not exist"),
         ((*train, "--data", tmp_path / "rgb.npy"), "3 channels"),
-        ((*train, "--data", tmp_path / "pickled.npy"), "pickled.npy is no .npy array"),
+        ((*train, "--data", tmp_path / "pickled.npy"), "pickled.npy is not a whole array"),
         ((*train, "--epochs", "-3"), "epochs must not be negative"),
         ((*train, "--epochs", "three"), "invalid int value"),
         ((*train, "--set", "colour=red"), "Unknown hyperparameters ['colour']"),
@@ -253,7 +253,7 @@ def test_the_command_line_says_what_was_wrong(capsys, tmp_path, saved):
         (("train", "--preset", "cifar10", "--out", out), "--data"),
         (("train", "--preset", "digits", "--out", saved), "not empty"),
         (("generate", tmp_path / "absent", "--out", out), "config.json is missing"),
-        (("generate", saved, "--out", saved), "not empty"),
+        (("generate", saved, "--out", saved), "holds the source itself"),
         (("generate", saved, "-n", "0", "--plain", "--out", out), "n must be at least 1"),
         (("import-checkpoint", tmp_path / "absent", "--out", out), "absent.index is missing"),
         (("conjure",), "invalid choice"),
@@ -267,7 +267,8 @@ def test_resuming_with_another_config_shows_the_difference(capsys, tmp_path):
     from balancing_vae.presets import preset_config
     from balancing_vae.storage.run import open_run
 
-    open_run(tmp_path / "run", preset_config("digits"), resume=False, overwrite=False)
+    with open_run(tmp_path / "run", preset_config("digits"), resume=False, overwrite=False):
+        pass
     words = ("train", "--preset", "digits", "--out", tmp_path / "run", "--resume")
     error = failing_command(capsys, *words, "--epochs", "7", "--seed", "3")
     assert re.search(r"epochs: \d+ -> 7; seed: 0 -> 3", error)
@@ -277,7 +278,8 @@ def test_a_run_that_is_not_finished_says_so(capsys, tmp_path):
     from balancing_vae.presets import preset_config
     from balancing_vae.storage.run import open_run
 
-    open_run(tmp_path / "run", preset_config("digits"), resume=False, overwrite=False)
+    with open_run(tmp_path / "run", preset_config("digits"), resume=False, overwrite=False):
+        pass
     error = failing_command(capsys, "generate", tmp_path / "run", "--out", tmp_path / "x.npy")
     assert "not finished" in error and "--resume" in error
 

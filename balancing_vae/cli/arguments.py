@@ -68,9 +68,14 @@ def add_images_out(parser: argparse.ArgumentParser) -> None:
         parser: The subcommand's parser.
     """
     parser.add_argument(
-        "--out", type=Path, required=True, help="a .npy (uint8 [n, D, D, C]), or a folder of PNGs"
+        "--out",
+        type=Path,
+        required=True,
+        help="a .npy (uint8 [n, D, D, C]), a .npz (that array as `images`), or a folder of PNGs",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what is there; of a folder, pictures only"
+    )
 
 
 def add_set_argument(parser: argparse.ArgumentParser) -> None:

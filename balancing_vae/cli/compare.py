@@ -32,6 +32,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table, and draw it where a file is named."""
+    from balancing_vae.storage.targets import PICTURE_ENDINGS
+    from balancing_vae.storage.targets import output_file
+
+    if options.plot:
+        output_file(options.plot, endings=PICTURE_ENDINGS)
+
     from balancing_vae.fid import comparison
     from balancing_vae.fid.comparison_plot import plot
 

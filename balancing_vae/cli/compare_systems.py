@@ -137,12 +137,13 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
     from balancing_vae.experiments.systems_plan import write_plan
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.presets import preset_config
-    from balancing_vae.storage.atomic import refuse_existing
+    from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.targets import output_folder
 
     about = {"command": command, "systems_compared": presets, "train_images": len(x)}
     if options.resume:
         return read_plan(options.out, about)
-    refuse_existing(options.out, overwrite=False)
+    output_folder(options.out, SAVED, overwrite=False, sources=[options.data])
     configs = {
         name: preset_config(name, **preparation_changes(options.data, name)) for name in presets
     }

@@ -17,18 +17,25 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--out",
         type=Path,
         default=Path("runs/demo"),
-        help="folder for pictures, config and weights, replaced if there (runs/demo)",
+        help="folder for pictures, config and weights; a saved folder there is replaced "
+        "(runs/demo)",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, measure, draw, save, and say where."""
+    from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.targets import output_folder
+
+    output_folder(options.out, SAVED, overwrite=True)
+
     from balancing_vae import datasets
     from balancing_vae.experiments.contact_sheet import contact_sheet
     from balancing_vae.experiments.contact_sheet import draw_contact_sheet
     from balancing_vae.figures import save_figure
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.atomic import atomic_folder
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
     vae = TwoStageVAE.from_preset("digits")
@@ -38,9 +45,10 @@ def run(options: argparse.Namespace) -> None:
     # As the original program does, the normalisation is fitted on the test images.
     vae.fit_normalization(x_test)
     print(f"\n{len(x_test)} test images, as many samples:\n{vae.evaluate(x_test)}\n")
-    vae.save(options.out, overwrite=True)
-    save_figure(options.out / "samples.png", draw_contact_sheet(contact_sheet(vae, x_test)))
-    save_figure(options.out / "curves.png", vae.history.plot())
+    with atomic_folder(options.out, SAVED, overwrite=True) as folder:
+        vae.write_into(folder)
+        save_figure(folder / "samples.png", draw_contact_sheet(contact_sheet(vae, x_test)))
+        save_figure(folder / "curves.png", vae.history.plot())
     for file in ("samples.png", "curves.png", "config.json", "stage1.weights.h5"):
         print(f"wrote {options.out / file}")
     print(f"next: balancing-vae generate {options.out} -n 100 --out samples/")

@@ -36,13 +36,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Fit and save."""
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.pipeline.saving import write_sampler
 
     given = {name: getattr(options, name) for name in OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     vae = TwoStageVAE.load(options.run_folder)
     x = open_split(options.data, vae.config.preset, "train")
     vae.fit_sampler(options.sampler, x, options.seed, **given)
-    vae.write_into(options.run_folder)
+    write_sampler(vae, options.sampler, options.run_folder)
     print(f"{options.sampler} fitted to {len(x):,} images, saved in {options.run_folder}")
     print(
         f"next: balancing-vae generate {options.run_folder} --sampler {options.sampler} --out ..."

@@ -33,12 +33,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Generate and write."""
-    from balancing_vae.datasets import unpad
-    from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.storage.images import refuse_existing_images
+    from balancing_vae.storage.images import check_images_path
     from balancing_vae.storage.images import write_images
 
-    refuse_existing_images(options.out, options.overwrite)
+    check_images_path(options.out, options.overwrite, sources=[options.run_folder])
+
+    from balancing_vae.datasets import unpad
+    from balancing_vae.pipeline import TwoStageVAE
+
     vae = TwoStageVAE.load(options.run_folder)
     images = vae.generate(
         options.n,

@@ -31,21 +31,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="an .npz with `images` (uint8), `x` (what the original's network was fed, float), "
         "`mu` and `sigma` it gave: the deviation is printed",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace a saved folder")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Read sizes and weights, measure gamma where there are images, save."""
+    from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.targets import output_folder
+
+    output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
+
     from balancing_vae.config import Config
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.storage.atomic import refuse_existing
     from balancing_vae.storage.checkpoint import read_variables
     from balancing_vae.storage.original import assign_variables
     from balancing_vae.storage.original import infer_sizes
     from balancing_vae.storage.reference import forward_deviations
 
-    refuse_existing(options.out, options.overwrite)
     variables = read_variables(options.prefix)
     vae = TwoStageVAE(Config(**infer_sizes(variables)))
     report = assign_variables(variables, vae.stage1, vae.stage2)

@@ -29,14 +29,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reconstruct, write and print the error."""
+    from balancing_vae.storage.images import check_images_path
+    from balancing_vae.storage.images import write_images
+
+    sources = [options.run_folder, options.data]
+    check_images_path(options.out, options.overwrite, sources)
+
     from balancing_vae.checks import as_float
     from balancing_vae.datasets import unpad
     from balancing_vae.moments import mse
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.storage.images import refuse_existing_images
-    from balancing_vae.storage.images import write_images
 
-    refuse_existing_images(options.out, options.overwrite)
     vae = TwoStageVAE.load(options.run_folder)
     x = open_split(options.data, vae.config.preset, "test")
     images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed)

@@ -87,6 +87,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "normalisation side by side",
         "balancing-vae reproduce faces\n"
         "balancing-vae reproduce faces runs/celeba --data data/celeba",
+        out_help="folder for the pictures (RUN/figures; without RUN: runs/faces)",
     )
     faces.add_argument(
         "run_folder",
@@ -122,18 +123,34 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         table.set_defaults(run=_table)
 
 
-def _add(subparsers, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+def _add(
+    subparsers, name: str, summary: str, example: str, out_help: str | None = None
+) -> argparse.ArgumentParser:
     parser = add_command(subparsers, name, summary, example)
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("runs") / name,
-        help=f"folder for the rows measured and the picture (runs/{name})",
+        help=out_help or f"folder for the rows measured and the picture (runs/{name})",
     )
     return parser
 
 
+def _out(options: argparse.Namespace, default: Path | None = None) -> Path:
+    """Return the folder to write into, which must not be a run: a run holds its own files."""
+    from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.targets import output_file
+
+    out = options.out or default or Path("runs") / options.experiment
+    # What is written are files in it, each replaced only by a newer one of its name.
+    output_file(out / "figure.png")
+    if SAVED.describes(out):
+        raise InputError(f"{out} is a run; give --out another folder, such as {out / 'figures'}.")
+    return out
+
+
 def _fig4(options: argparse.Namespace) -> None:
+    out = _out(options)
+
     from balancing_vae import datasets
     from balancing_vae.experiments.fig4 import draw_fig4
     from balancing_vae.experiments.fig4 import fig4
@@ -144,17 +161,19 @@ def _fig4(options: argparse.Namespace) -> None:
     for folder in options.data:
         prepared = datasets.open_prepared(folder)
         images[prepared.name] = (prepared.images("train"), prepared.images("test"))
-    rows = fig4(images, options.out / "rows.json", options.smoke, options.seed)
+    rows = fig4(images, out / "rows.json", options.smoke, options.seed)
     print(markdown_table(rows))
     for name in images:
         slope, correlation = slope_and_correlation([r for r in rows if r["dataset"] == name])
         print(f"{name}: slope {slope:.3f}, correlation {correlation:.4f}")
     slope, correlation = slope_and_correlation(rows)
     print(f"all {len(rows)} networks: slope {slope:.3f}, correlation {correlation:.4f}")
-    _save(options.out / "fig4.png", draw_fig4(rows))
+    _save(out / "fig4.png", draw_fig4(rows))
 
 
 def _balancing(options: argparse.Namespace) -> None:
+    out = _out(options)
+
     from balancing_vae import datasets
     from balancing_vae.experiments.balancing import balancing
     from balancing_vae.experiments.balancing import compare_balancings
@@ -164,13 +183,15 @@ def _balancing(options: argparse.Namespace) -> None:
     _check_positive(options.seeds, "seeds")
     _check_positive(options.epochs, "epochs")
     x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
-    path = options.out / "rows.json"
+    path = out / "rows.json"
     rows = balancing(x_train, x_test, path, options.epochs, range(options.seeds))
     print(markdown_table(compare_balancings(rows)))
-    _save(options.out / "balancing.png", draw_balancing(rows))
+    _save(out / "balancing.png", draw_balancing(rows))
 
 
 def _normalization(options: argparse.Namespace) -> None:
+    out = _out(options)
+
     from balancing_vae.cli.data import open_split
     from balancing_vae.experiments.markdown import markdown_table
     from balancing_vae.experiments.normalization import compare_normalizations
@@ -185,24 +206,28 @@ def _normalization(options: argparse.Namespace) -> None:
     if min(options.samples) < 2:
         raise InputError("--samples takes numbers of at least 2 images.")
     if options.run_folder is None:
-        options.run_folder, options.features = _train_digits(options.out)
+        options.run_folder, options.features = _train_digits(out)
     vae = TwoStageVAE.load(options.run_folder)
     x = open_split(options.data, vae.config.preset, "train")[:MEASURED_IMAGES]
     real = choose_images(open_split(options.data, vae.config.preset, "test"))
     network = load_network(options.features, options.inception, options.trusted_saved_model)
-    path = options.out / f"{options.run_folder.name}.json"
+    path = out / f"{options.run_folder.name}.json"
     seeds = range(options.seeds)
     rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
     print(markdown_table(compare_normalizations(rows)))
-    _save(options.out / f"{options.run_folder.name}.png", draw_normalization(rows))
+    _save(out / f"{options.run_folder.name}.png", draw_normalization(rows))
 
 
 def _faces(options: argparse.Namespace) -> None:
+    figures = None if options.run_folder is None else options.run_folder / "figures"
+    out = _out(options, figures)
+
     from balancing_vae.cli.data import open_images_to_fit
     from balancing_vae.experiments.faces import draw_faces
     from balancing_vae.experiments.faces import faces
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.checksums import update_checksums
 
     if options.run_folder is None:
         vae = TwoStageVAE.from_pretrained("digits")
@@ -214,12 +239,16 @@ def _faces(options: argparse.Namespace) -> None:
     target = vae.latent_normalization.target
     print(f"latents rescaled to a standard deviation of {target:.4f}, that of {len(x):,} images'")
     sheets = faces(vae, seed=options.seed)
-    _save(options.out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))
-    _save(options.out / "fig6.png", draw_faces(sheets))
+    _save(out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))
+    _save(out / "fig6.png", draw_faces(sheets))
+    if out == figures:
+        update_checksums(options.run_folder, ["figures/fig5.png", "figures/fig6.png"])
 
 
 def _table(options: argparse.Namespace) -> int:
     """Train and evaluate each seed by the commands of those names, then compare."""
+    out = _out(options)
+
     from balancing_vae import datasets
     from balancing_vae.cli import main
     from balancing_vae.experiments.paper_tables import NOTE
@@ -236,7 +265,7 @@ def _table(options: argparse.Namespace) -> int:
     features = load_network(options.features, options.inception, options.trusted_saved_model).name
     preset = PRESETS[options.experiment][options.budget]
     prepared = datasets.open_prepared(options.data)
-    runs = [options.out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
+    runs = [out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
     measuring = ["--protocol", options.protocol, "--features", options.features]
     if options.inception:
         measuring += ["--inception", options.inception]

@@ -65,12 +65,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last completed epoch in --out"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a run that is there, which is kept until the new one is whole",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, and save the pipeline into the run's folder."""
+    from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.targets import output_folder
+
+    if not options.resume:
+        output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
+
     from balancing_vae.backend import make_deterministic
     from balancing_vae.callbacks import StopOnSignal
     from balancing_vae.callbacks import TensorBoardLog
@@ -92,28 +102,29 @@ def run(options: argparse.Namespace) -> int:
             make_deterministic(options.seed)
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
-        open_run(options.out, config, resume=options.resume, overwrite=options.overwrite)
-        print(vae)
         callbacks = [stop]
         if options.tensorboard:
             watched = (x if x_val is None else x_val)[:WATCHED_IMAGES]
             callbacks.append(TensorBoardLog(options.out / "tensorboard", vae, watched))
         try:
-            vae.fit(
-                x,
-                validation_data=x_val,
-                callbacks=callbacks,
-                run_dir=options.out,
-                seconds_between_states=options.seconds_between_states,
-            )
+            with open_run(options.out, config, options.resume, options.overwrite):
+                print(vae)
+                vae.fit(
+                    x,
+                    validation_data=x_val,
+                    callbacks=callbacks,
+                    run_dir=options.out,
+                    seconds_between_states=options.seconds_between_states,
+                )
+                vae.write_into(options.out)
         except StoppedBySignal as signal:
             print(
-                f"\nStopped by {signal}; completed epochs are saved in {options.out}. Go on with "
-                "the same command and --resume.",
+                f"\nStopped by {signal}; completed epochs are saved in {options.out}: resume with "
+                "the same command and --resume, without --overwrite. If none was completed, the "
+                "folder is as it was before.",
                 file=sys.stderr,
             )
             return 128 + signal.signal_number
-        vae.write_into(options.out)
     print(vae)
     print(f"saved in {options.out}")
     return 0

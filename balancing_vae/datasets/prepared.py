@@ -25,6 +25,7 @@ from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.progress import progress_bar
 from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.storage.formats import PREPARED
 from balancing_vae.versions import installed_version
 
 _NAMED_AT_MOST = 20
@@ -83,13 +84,14 @@ def write_prepared(
         folder: Where the prepared dataset shall stand.
         name: The dataset's name, for `datasets.load`.
         contents: The images.
-        overwrite: Whether a folder that is already there is replaced.
+        overwrite: Whether a prepared dataset that is already there is replaced.
 
     Returns:
         The prepared dataset, open.
 
     Raises:
-        FileExistsError: `folder` is not empty and `overwrite` is false.
+        FileExistsError: `folder` is not empty, and `overwrite` is false or there are other
+            files in it.
         ValueError: An image is broken and may not be skipped, or there is no image.
         OSError: The disk is full.
 
@@ -98,7 +100,7 @@ def write_prepared(
         write_prepared("data/mine", "folder", contents)
         ```
     """
-    with atomic_folder(folder, overwrite) as temporary:
+    with atomic_folder(folder, PREPARED, overwrite) as temporary:
         try:
             splits = _write_arrays(temporary, name, contents)
         except ChildProcessError:

@@ -21,7 +21,8 @@ from balancing_vae.datasets.prepared import open_prepared
 from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
-from balancing_vae.storage.atomic import refuse_existing
+from balancing_vae.storage.formats import PREPARED
+from balancing_vae.storage.targets import output_folder
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def prepare(
         name: `cifar10`, `celeba`, `celeba140`, `mnist`, `fashion_mnist`, `digits` or `folder`.
         source: The files as they were handed out; None downloads what may be downloaded.
         out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
-        overwrite: Whether a folder that is already there is replaced.
+        overwrite: Whether a prepared dataset that is already there is replaced.
         **options: What the dataset takes: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),
             `crop`, `side` and `grey` (folder), `allow_partial`, `skip_broken`, `workers`.
 
@@ -174,7 +175,7 @@ def prepare(
         ValueError: The source is not what it should be, would be overwritten, or an option
             does not apply.
         FileNotFoundError: The source is missing.
-        FileExistsError: `out` is not empty and `overwrite` is false.
+        FileExistsError: `out` is not empty, and `overwrite` is false or other files are in it.
         OSError: The disk is full, or a download fails.
 
     Example:
@@ -188,7 +189,7 @@ def prepare(
     if unknown:
         takes = ", ".join(entry.options) or "none"
         raise InputError(f"{name} does not take the option {unknown[0]}; it takes {takes}.")
-    refuse_existing(out, overwrite)
+    output_folder(out, PREPARED, overwrite, sources=[source])
     if not entry.needs_source:
         if source is not None:
             raise InputError(f"{name} takes no source: scikit-learn brings it along.")
@@ -197,12 +198,7 @@ def prepare(
         if not entry.downloadable:
             raise InputError(f"{name} needs a source. {entry.fetch}")
         source = fetch(name)
-    source = Path(source)
-    if Path(out).resolve() in (source.resolve(), *source.resolve().parents):
-        raise InputError(
-            f"{out} holds the source itself, {source}; choose another folder to write."
-        )
-    return write_prepared(out, name, entry.read(source=source, **options), overwrite)
+    return write_prepared(out, name, entry.read(source=Path(source), **options), overwrite)
 
 
 def load(name: str, split: str, root: str | os.PathLike | None = None) -> np.ndarray:

@@ -16,6 +16,7 @@ from balancing_vae.fid.metrics_file import read_metrics
 from balancing_vae.fid.metrics_file import write_metrics
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.storage.run import open_run
 
 COLUMNS = ("REC", "GEN-1", "GEN-2")
@@ -56,16 +57,18 @@ def train_systems(
             if _is_finished(run):
                 continue
             print(f"\n{name}, seed {seed}: {config.epochs} + {config.epochs2} epochs")
-            open_run(run, config.replace(seed=seed), resume=run.exists(), overwrite=False)
-            vae = TwoStageVAE(config.replace(seed=seed))
-            vae.fit(
-                x,
-                validation_data=validation_data,
-                callbacks=callbacks,
-                run_dir=run,
-                seconds_between_states=SECONDS_BETWEEN_STATES,
-            )
-            vae.write_into(run)
+            config = config.replace(seed=seed)
+            begun = (run / DESCRIPTION).is_file()
+            with open_run(run, config, resume=begun, overwrite=False):
+                vae = TwoStageVAE(config)
+                vae.fit(
+                    x,
+                    validation_data=validation_data,
+                    callbacks=callbacks,
+                    run_dir=run,
+                    seconds_between_states=SECONDS_BETWEEN_STATES,
+                )
+                vae.write_into(run)
     return runs
 
 
@@ -179,7 +182,7 @@ def _distances(rows: list[dict], network: FeatureNetwork, protocol: str, about: 
 
 
 def _is_finished(run: Path) -> bool:
-    return run.exists() and read_description(run)["trained_epochs"] is not None
+    return (run / DESCRIPTION).is_file() and read_description(run)["trained_epochs"] is not None
 
 
 def _mean_and_deviation(values) -> str:

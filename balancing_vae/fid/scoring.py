@@ -19,6 +19,7 @@ from balancing_vae.fid.features import distance_name
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.files import ImageFolder
 from balancing_vae.fid.files import open_images
+from balancing_vae.fid.image_archive import read_image_archive
 from balancing_vae.fid.inception_files import load_inception
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.fid.protocols import Protocol
@@ -124,10 +125,11 @@ def score(
 
 
 def open_side(path: str | os.PathLike) -> Images | Statistics:
-    """Open one side of a comparison: statistics from `.npz`, images from anything else.
+    """Open one side of a comparison: images or statistics.
 
     Args:
-        path: See `open_images` and `Statistics.load`.
+        path: See `open_images`, `Statistics.load` and, for a `.npz` of images,
+            `read_image_archive`.
 
     Returns:
         Images or statistics.
@@ -141,7 +143,10 @@ def open_side(path: str | os.PathLike) -> Images | Statistics:
         score(open_side("data/cifar10"), open_side("samples.npy"), network, "asperti2020")
         ```
     """
-    return Statistics.load(path) if Path(path).suffix == ".npz" else open_images(path)
+    if Path(path).suffix != ".npz":
+        return open_images(path)
+    images = read_image_archive(path)
+    return Statistics.load(path) if images is None else images
 
 
 def load_network(

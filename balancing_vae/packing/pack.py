@@ -18,10 +18,11 @@ from balancing_vae.packing.facts import FACTS
 from balancing_vae.packing.facts import SAMPLES
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.atomic import refuse_existing
 from balancing_vae.storage.folder import DESCRIPTION
 from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.formats import WEIGHTS
 from balancing_vae.storage.half import round_kernels
+from balancing_vae.storage.targets import output_folder
 
 MEASURED_IMAGES = 1000
 
@@ -48,7 +49,7 @@ def pack(
         x: Test images, uint8 or float in [0, 1], [N, D, D, C], for the samples' sheet and
             for the deviations, which the first 1,000 are enough for.
         float16: Whether the kernels are stored in float16, at half the size.
-        overwrite: Whether a folder that is not empty is replaced.
+        overwrite: Whether a weights folder that is there is replaced.
         command: The command line that this call comes from, for the card.
 
     Returns:
@@ -56,7 +57,7 @@ def pack(
 
     Raises:
         FileNotFoundError: The run, or one of its files, is missing.
-        FileExistsError: `out` is not empty, without `overwrite`.
+        FileExistsError: `out` is not empty, without `overwrite`, or holds other files.
         ValueError: The run is not finished, started from no preset, has networks with
             layers of their own or kernels beyond float16, or the images do not fit.
         OSError: The disk is full; nothing is left half-written.
@@ -66,8 +67,7 @@ def pack(
         pack("runs/mnist", "weights/mnist", datasets.load("mnist", "test", "data"))
         ```
     """
-    run, out = Path(run), Path(out).resolve()
-    refuse_existing(out, overwrite)
+    run, out = Path(run), output_folder(out, WEIGHTS, overwrite, sources=[run])
     description = read_description(run)
     if description["config"].get("preset") is None:
         raise InputError(
@@ -76,7 +76,7 @@ def pack(
         )
     x = x[:MEASURED_IMAGES]
     trained = TwoStageVAE.load(run)
-    with atomic_folder(out, overwrite) as folder:
+    with atomic_folder(out, WEIGHTS, overwrite) as folder:
         trained.write_into(folder)
         _compute_in_float32(folder)
         if float16:

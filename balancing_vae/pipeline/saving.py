@@ -6,9 +6,12 @@ from pathlib import Path
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.pipeline.history import History
+from balancing_vae.storage.checksums import update_checksums
+from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 from balancing_vae.storage.folder import write_description
 from balancing_vae.storage.folder import write_history
+from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.storage.samplers import load_samplers
 from balancing_vae.storage.samplers import save_samplers
 from balancing_vae.storage.weights import load_weights
@@ -39,6 +42,27 @@ def write_pipeline(vae, folder: Path) -> None:
             "image_normalization": _as_dict(vae.image_normalization),
         },
     )
+
+
+def write_sampler(vae, name: str, folder: Path) -> None:
+    """Write a sampler fitted afterwards into a saved folder, and nothing else that is known.
+
+    The sampler's file and the description are written, and the checksums of these two where
+    the folder has checksums.
+
+    Args:
+        vae: The `TwoStageVAE` of the folder.
+        name: The sampler's name.
+        folder: The saved folder.
+
+    Raises:
+        OSError: The disk is full; former files stay as they were.
+    """
+    description = read_description(folder)
+    written = save_samplers(folder, {name: vae.samplers[name]})
+    names = dict.fromkeys([*description["samplers"], *written])
+    write_description(folder, description | {"samplers": list(names)})
+    update_checksums(folder, [DESCRIPTION, *(f"samplers/{name}.npz" for name in written)])
 
 
 def read_into(vae, folder: Path, description: dict) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
 from balancing_vae.config import Config
 from balancing_vae.distribution import check_divisible
+from balancing_vae.distribution import is_first_process
 from balancing_vae.errors import InputError
 from balancing_vae.evaluation import Evaluation
 from balancing_vae.evaluation import evaluate
@@ -44,6 +46,8 @@ from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.formats import SAVED
+from balancing_vae.storage.lock import locked_run
 
 # What the original program measures gamma on.
 MEASURED_IMAGES = 10_000
@@ -219,7 +223,7 @@ class TwoStageVAE:
             callbacks: Any Keras callbacks, for both stages.
             verbose: Whether progress bars are shown.
             run_dir: Folder for a state after each epoch. Where states are there already,
-                training goes on from the last one.
+                training is resumed from the last one. It is locked while this trains.
             seconds_between_states: The least time between two of them, where epochs are so
                 short that writing takes longer; a stage's last epoch is written anyway.
             epochs: Epochs of stage 1, in place of the config's.
@@ -237,6 +241,7 @@ class TwoStageVAE:
                 need images held out.
             FloatingPointError: The loss became NaN or infinite; the weights are those
                 after the epoch before.
+            OSError: Another process trains in `run_dir`.
 
         Example:
             ```python
@@ -254,11 +259,14 @@ class TwoStageVAE:
         self.config = config
         run_dir = None if run_dir is None else Path(run_dir)
         run = (self.history, callbacks, verbose, run_dir, seconds_between_states)
-        fit_stage(self.stage1, 1, config, source, held_out, *run)
-        mu, sigma = self.encode(source)
-        if self.stage2 is not None:
-            posterior = None if held_out is None else self.encode(held_out)
-            fit_stage(self.stage2, 2, config, (mu, sigma), posterior, *run)
+        with ExitStack() as stack:
+            if run_dir is not None and is_first_process():
+                stack.enter_context(locked_run(run_dir))
+            fit_stage(self.stage1, 1, config, source, held_out, *run)
+            mu, sigma = self.encode(source)
+            if self.stage2 is not None:
+                posterior = None if held_out is None else self.encode(held_out)
+                fit_stage(self.stage2, 2, config, (mu, sigma), posterior, *run)
         self.samplers = {"prior": self.samplers["prior"]}
         for name in self._samplers_to_fit():
             self._fit_sampler(name, mu, sigma, config.seed)
@@ -599,19 +607,23 @@ class TwoStageVAE:
         """Write the pipeline into a folder: config, weights, samplers, normalisation, history.
 
         Args:
-            folder: Where to write; made where it is missing.
-            overwrite: Whether a folder that is not empty is replaced.
+            folder: Where to write; made where it is missing. Links are followed.
+            overwrite: Whether a saved pipeline or a run that is there is replaced. A folder
+                that holds any other file never is.
 
         Raises:
-            FileExistsError: The folder is not empty, without `overwrite`.
-            OSError: The disk is full; an old folder stays as it was.
+            FileExistsError: The folder is not empty, and `overwrite` is false or other files
+                are in it.
+            ValueError: The name has the ending of a file, or is not one for a folder.
+            OSError: The disk is full, or a training is under way there; an old folder stays
+                as it was.
 
         Example:
             ```python
             vae.save("runs/a")
             ```
         """
-        with atomic_folder(folder, overwrite) as temporary:
+        with atomic_folder(folder, SAVED, overwrite) as temporary:
             self.write_into(temporary)
 
     def write_into(self, folder: Path) -> None:

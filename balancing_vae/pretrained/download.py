@@ -14,6 +14,7 @@ from balancing_vae.storage.checksums import check_checksums
 from balancing_vae.storage.checksums import read_checksums
 from balancing_vae.storage.checksums import sha256
 from balancing_vae.storage.download import download as fetch_file
+from balancing_vae.storage.formats import CACHED_WEIGHTS
 
 BASE_URL = "BALANCING_VAE_WEIGHTS_URL"
 
@@ -74,7 +75,7 @@ def download(name: str, base_url: str | None = None) -> Path:
         raise InputError(f"The base URL {base_url!r} must begin with http:// or https://.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(folder, overwrite=True) as temporary:
+        with atomic_folder(folder, CACHED_WEIGHTS, overwrite=True) as temporary:
             _fetch_all(f"{base_url.rstrip('/')}/{name}/", entry, temporary)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise ResourceError(

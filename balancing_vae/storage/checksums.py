@@ -44,6 +44,21 @@ def write_checksums(folder: Path, names: Sequence[str] | None = None) -> None:
         temporary.write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), "utf-8")
 
 
+def update_checksums(folder: Path, names: Sequence[str]) -> None:
+    """Write the sums of files that changed, where the folder has a `SHA256SUMS`.
+
+    Args:
+        folder: A folder.
+        names: The files, relative to it.
+
+    Raises:
+        ValueError: The `SHA256SUMS` is damaged.
+        OSError: A file is missing, or the folder cannot be written to.
+    """
+    if (folder / CHECKSUMS).is_file():
+        write_checksums(folder, names)
+
+
 def read_checksums(folder: Path) -> dict[str, str]:
     """Read `SHA256SUMS`.
 

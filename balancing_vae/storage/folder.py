@@ -23,10 +23,10 @@ from balancing_vae.schema import sequence
 from balancing_vae.schema import text
 from balancing_vae.schema import whole
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.versions import installed_version
 
 FORMAT_VERSION = 4
-DESCRIPTION = "config.json"
 HISTORY = "history.csv"
 PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
 
@@ -45,7 +45,9 @@ def write_description(folder: Path, description: dict) -> None:
 
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
     versions |= {name: found for name in PACKAGES if (found := installed_version(name))}
-    description = {"format_version": FORMAT_VERSION, **description, "versions": versions}
+    # A description that was read from an older format is in the present one.
+    description = {"format_version": FORMAT_VERSION} | description
+    description |= {"format_version": FORMAT_VERSION, "versions": versions}
     with atomic_file(folder / DESCRIPTION) as temporary:
         temporary.write_text(json.dumps(description, indent=2) + "\n", "utf-8")
 

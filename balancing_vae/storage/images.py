@@ -1,44 +1,57 @@
-"""Images on disk, for other people's tools: one `.npy`, or a folder of PNGs."""
+"""Images on disk, for other people's tools: one `.npy` or `.npz`, or a folder of PNGs."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from balancing_vae.checks import as_uint8
-from balancing_vae.errors import ExistingFileError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.atomic import refuse_existing
+from balancing_vae.storage.formats import PICTURES
+from balancing_vae.storage.targets import output_file
+from balancing_vae.storage.targets import output_folder
+
+ARRAY_ENDINGS = (".npy", ".npz")
 
 
-def refuse_existing_images(path: Path, overwrite: bool) -> None:
-    """Raise if `write_images` would refuse, before the images are made.
+def check_images_path(
+    path: Path, overwrite: bool, sources: Iterable[str | os.PathLike | None] = ()
+) -> None:
+    """Refuse what `write_images` would refuse, before the images are made.
 
     Args:
-        path: A `.npy` file or a folder.
+        path: A `.npy` or `.npz` file, or a folder.
         overwrite: Whether what is there may be replaced.
+        sources: Files and folders that are read, which must not be replaced.
 
     Raises:
-        FileExistsError: Something is there, and `overwrite` is false.
+        FileExistsError: Something is there, and `overwrite` is false or it is not ours.
+        ValueError: Nothing can be written there, or the name has another ending of a file.
+        OSError: The place cannot be written to.
     """
-    if path.suffix != ".npy":
-        refuse_existing(path, overwrite)
-    elif path.exists() and not overwrite:
-        raise ExistingFileError(f"{path} is there already; choose another name, or --overwrite.")
+    if path.suffix in ARRAY_ENDINGS:
+        output_file(path, overwrite, sources=[source for source in sources if source is not None])
+    else:
+        output_folder(path, PICTURES, overwrite, sources)
 
 
 def write_images(path: Path, images: np.ndarray, overwrite: bool = False) -> None:
     """Write images rounded to 8 bits.
 
     Args:
-        path: A name that ends in `.npy`: one array, uint8 [N, D, D, C]; any other: a
-            folder of `00000.png`, `00001.png`, ...
+        path: A name that ends in `.npy`: one array, uint8 [N, D, D, C]; in `.npz`: the same
+            array by the name `images`; any that is not a file's: a folder of `00000.png`,
+            `00001.png`, ...
         images: Float [N, D, D, C] in [0, 1], C 1 or 3.
-        overwrite: Whether what is there may be replaced.
+        overwrite: Whether what is there may be replaced; a folder only if it holds nothing
+            but such pictures.
 
     Raises:
-        FileExistsError: Something is there, and `overwrite` is false.
+        FileExistsError: Something is there, and `overwrite` is false or it is not ours.
+        ValueError: Nothing can be written there, or the name has another ending of a file.
         OSError: The disk is full; nothing is left half-written.
 
     Example:
@@ -46,13 +59,13 @@ def write_images(path: Path, images: np.ndarray, overwrite: bool = False) -> Non
         write_images(Path("samples.npy"), vae.generate(10_000))
         ```
     """
-    refuse_existing_images(path, overwrite)
+    check_images_path(path, overwrite)
     images = as_uint8(images)
-    if path.suffix == ".npy":
-        with atomic_file(path) as temporary:
-            np.save(temporary, images)
+    if path.suffix in ARRAY_ENDINGS:
+        with atomic_file(path) as temporary, temporary.open("wb") as file:
+            np.save(file, images) if path.suffix == ".npy" else np.savez(file, images=images)
         return
-    with atomic_folder(path, overwrite) as folder:
+    with atomic_folder(path, PICTURES, overwrite) as folder:
         for i, image in enumerate(images):
             Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
                 folder / f"{i:05d}.png"

@@ -1,49 +1,135 @@
-"""The folder of a training run: started afresh, resumed, or refused."""
+"""The folder of a training run: begun, resumed, replaced, or refused."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 from balancing_vae.config import Config
 from balancing_vae.config import differences
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.storage.atomic import refuse_existing
-from balancing_vae.storage.folder import DESCRIPTION
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import write_description
+from balancing_vae.storage.formats import DESCRIPTION
+from balancing_vae.storage.formats import REPLACED
+from balancing_vae.storage.formats import REPLACING
+from balancing_vae.storage.formats import SAVED
+from balancing_vae.storage.lock import LOCK
+from balancing_vae.storage.lock import locked_run
+from balancing_vae.storage.targets import output_folder
 
 
-def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> None:
-    """Make a run's folder, or check that it can be gone on with.
+@contextmanager
+def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Begin a run in a folder, or resume it, and hold its lock for the length of the training.
+
+    A run that is replaced is kept in `.replaced`, in the folder, until the new one is whole:
+    until the block has ended without an exception. A new run that ends before its first
+    state is saved leaves the folder as it was.
 
     Args:
         folder: The run's folder.
         config: The hyperparameters of this run.
-        resume: Whether an interrupted run there is to go on.
+        resume: Whether an interrupted run there is to be resumed.
         overwrite: Whether a run that is there is to be replaced.
 
     Raises:
-        FileExistsError: The folder is not empty, without `resume` or `overwrite`.
+        FileExistsError: The folder is not empty, without `resume` or `overwrite`; or it
+            holds other files than a run's.
         FileNotFoundError: `resume`, and no run is there.
         ValueError: `resume` with another config; the differences are listed.
+        OSError: Another process trains there.
 
     Example:
         ```python
-        open_run(Path("runs/a"), config, resume=False, overwrite=False)
+        with open_run(Path("runs/a"), config, resume=False, overwrite=False):
+            vae.fit(x_train, run_dir="runs/a")
+            vae.write_into(Path("runs/a"))
         ```
     """
-    if resume:
-        if not (folder / DESCRIPTION).is_file():
-            raise MissingFileError(f"{folder} holds no run to resume; leave --resume out.")
-        found = differences(Config.from_dict(read_description(folder)["config"]), config)
-        if found:
-            raise InputError(
-                f"{folder} was started with another config ({'; '.join(found)}); resume with "
-                "the same options, or choose another folder."
-            )
+    run = Path(os.path.realpath(folder))
+    _put_back_half_replaced(run)
+    if not resume:
+        output_folder(folder, SAVED, overwrite)
+    elif not (folder / DESCRIPTION).is_file():
+        raise MissingFileError(f"{folder} holds no run to resume; leave --resume out.")
+    was_there = run.exists()
+    try:
+        with locked_run(run):
+            if resume:
+                _check_same_config(folder, config)
+            else:
+                output_folder(folder, SAVED, overwrite)
+                _put_aside(run)
+            try:
+                if not resume:
+                    write_description(run, {"config": config.to_dict(), "trained_epochs": None})
+                yield
+            except BaseException:
+                if not resume and not any(run.glob("states/*/epoch-*")):
+                    _delete_begun(run)
+                    _put_back(run)
+                raise
+            shutil.rmtree(run / REPLACED, ignore_errors=True)
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it is not empty
+                run.rmdir()
+
+
+def _check_same_config(folder: Path, config: Config) -> None:
+    found = differences(Config.from_dict(read_description(folder)["config"]), config)
+    if found:
+        raise InputError(
+            f"{folder} was started with another config ({'; '.join(found)}); resume with "
+            "the same options, or choose another folder."
+        )
+
+
+def _put_aside(run: Path) -> None:
+    """Move what is in the folder into `.replaced`, an unfinished run's own `.replaced` too."""
+    entries = [entry for entry in run.iterdir() if entry.name != LOCK]
+    if not entries:
         return
-    # Only a run is ever deleted: --out might name somebody's home by mistake.
-    refuse_existing(folder, overwrite and (folder / DESCRIPTION).is_file())
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    write_description(folder, {"config": config.to_dict(), "trained_epochs": None})
+    aside = run / REPLACING
+    aside.mkdir()
+    for entry in entries:
+        entry.rename(aside / entry.name)
+    aside.rename(run / REPLACED)
+
+
+def _put_back(run: Path) -> None:
+    """Move what was put aside back into the folder."""
+    aside = run / REPLACING
+    if (run / REPLACED).is_dir() and not aside.exists():
+        (run / REPLACED).rename(aside)
+    if aside.is_dir():
+        for entry in aside.iterdir():
+            entry.rename(run / entry.name)
+        aside.rmdir()
+
+
+def _put_back_half_replaced(run: Path) -> None:
+    """Undo a replacement that was killed before the new run had a description."""
+    if not (run / REPLACING).is_dir() and not (run / REPLACED).is_dir():
+        return
+    with locked_run(run):
+        if (run / REPLACING).is_dir() or not (run / DESCRIPTION).is_file():
+            _put_back(run)
+
+
+def _delete_begun(run: Path) -> None:
+    """Delete what a new run has written; what was there before it is put aside."""
+    foreign = set(SAVED.foreign_files(run))
+    for entry in sorted(run.rglob("*"), reverse=True):  # what is in a folder before the folder
+        name = entry.relative_to(run).as_posix()
+        if name.split("/")[0] in (LOCK, REPLACED) or name in foreign:
+            continue
+        if entry.is_dir():
+            with suppress(OSError):  # it is not empty
+                entry.rmdir()
+        else:
+            entry.unlink()

@@ -1,8 +1,12 @@
 """Training states: all that a killed run needs to go on as if nothing had happened."""
 
 import json
+import math
+import re
 import shutil
+import warnings
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 import keras
@@ -10,14 +14,36 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.errors import InputError
+from balancing_vae.schema import anything
+from balancing_vae.schema import one_of
+from balancing_vae.schema import read_json
+from balancing_vae.schema import real
+from balancing_vae.schema import record
+from balancing_vae.schema import sequence
+from balancing_vae.schema import whole
 from balancing_vae.storage.arrays import load_arrays
 from balancing_vae.storage.arrays import save_arrays
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.storage.atomic import sweep_leftovers
+from balancing_vae.storage.formats import STATE
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
 
 KEPT = 2
+_EPOCH = re.compile(r"epoch-(\d+)")
+_REMEDY = "copy the run's folder again"
+
+
+def _log(value: object, name: str) -> None:
+    """Check what an epoch's log may be: a number, also one that is not finite."""
+    if not (type(value) is float and not math.isfinite(value)):
+        real()(value, name)
+
+
+_NOISE = whole(least=0, most=2**32 - 1)
+_ROW = record({"stage": whole(least=1), "epoch": whole(least=1)}, others=_log)
+_BEST = record({"value": _log}, others=anything)
 
 
 @dataclass(frozen=True)
@@ -30,6 +56,8 @@ class TrainingStates:
 
     Attributes:
         folder: Where the states stand, for example `RUN/states/stage1`.
+        damaged: Numbers of the states that `load_latest` passed over. They are removed once
+            a newer one is saved.
 
     Example:
         ```python
@@ -40,10 +68,12 @@ class TrainingStates:
     """
 
     folder: Path
+    damaged: set[int] = field(default_factory=set)
 
     def epochs(self) -> list[int]:
         """Return the numbers of the completed epochs whose states are there, in order."""
-        return sorted(int(p.name.removeprefix("epoch-")) for p in self.folder.glob("epoch-*"))
+        matches = (_EPOCH.fullmatch(path.name) for path in self.folder.glob("epoch-*"))
+        return sorted(int(match[1]) for match in matches if match)
 
     def save(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
         """Write the state after an epoch and remove all but the last two.
@@ -56,18 +86,23 @@ class TrainingStates:
         Raises:
             OSError: The disk is full; the former states stay.
         """
-        with atomic_folder(self._path(epoch), overwrite=True) as folder:
+        with atomic_folder(self._path(epoch), STATE, overwrite=True) as folder:
             save_weights(folder / "model.weights.h5", model)
             slots = {f"{i:05d}": _numpy(v) for i, v in enumerate(model.optimizer.variables)}
             save_arrays(folder / "optimizer.npz", **slots)
             noise = _numpy(model.seed_generator.state).tolist()
             state = {"epoch": epoch, "noise": noise, "history": history}
             (folder / "state.json").write_text(json.dumps(state))
-        for old in self.epochs()[:-KEPT]:
-            shutil.rmtree(self._path(old))
+        self.damaged.discard(epoch)
+        whole = [number for number in self.epochs() if number not in self.damaged]
+        for old in self.damaged.union(whole[:-KEPT]):
+            self._remove(old)
+        self.damaged.clear()
 
     def load_latest(self, model: keras.Model) -> tuple[int, list[dict]]:
-        """Put a model into the state after the last completed epoch.
+        """Put a model into the state after the last completed epoch that is whole.
+
+        Warns of newer ones that are damaged.
 
         Args:
             model: The stage's model, compiled, its optimizer built.
@@ -76,23 +111,29 @@ class TrainingStates:
             The number of completed epochs, 0 where no state is there, and the history.
 
         Raises:
-            ValueError: The state is damaged or of another model.
+            ValueError: No state is whole, or they are of another model; or the record of
+                the best epoch is damaged.
         """
-        for remainder in self.folder.glob(".*"):  # of a save that was killed
-            shutil.rmtree(remainder) if remainder.is_dir() else remainder.unlink()
-        if not self.epochs():
-            return 0, []
-        folder = self._path(self.epochs()[-1])
-        load_weights(folder / "model.weights.h5", model)
-        slots = load_arrays(folder / "optimizer.npz")
-        if len(slots) != len(model.optimizer.variables):
-            raise InputError(f"{folder} holds the optimizer of another model; start afresh.")
-        for variable, name in zip(model.optimizer.variables, sorted(slots), strict=True):
-            variable.assign(slots[name])
-        state = json.loads((folder / "state.json").read_text())
-        model.seed_generator.state.assign(np.array(state["noise"], dtype="uint32"))
-        model.trained_epochs = state["epoch"]
-        return state["epoch"], state["history"]
+        sweep_leftovers(self.folder)
+        self._best_value()
+        problems: list[InputError] = []
+        for epoch in reversed(self.epochs()):
+            try:
+                history = self._load(epoch, model)
+            except (InputError, FileNotFoundError) as problem:
+                problems.append(problem)
+                self.damaged.add(epoch)
+                continue
+            for problem in problems:
+                warnings.warn(
+                    f"{problem} Training resumes after epoch {epoch}, from the newest state "
+                    "that is whole.",
+                    stacklevel=2,
+                )
+            return epoch, history
+        if problems:
+            raise problems[0]
+        return 0, []
 
     def save_best(self, model: keras.Model, epoch: int, monitor: str, value: float) -> None:
         """Keep the weights of an epoch if its monitor is the least so far.
@@ -102,12 +143,15 @@ class TrainingStates:
             epoch: Number of completed epochs.
             monitor: Name of what is compared, such as "val_mse".
             value: Its value.
+
+        Raises:
+            ValueError: The record of the best epoch so far is damaged.
         """
-        record = self.folder / "best.json"
-        if record.is_file() and json.loads(record.read_text())["value"] <= value:
+        best = self._best_value()
+        if best is not None and best <= value:
             return
         save_weights(self.folder / "best.weights.h5", model)
-        with atomic_file(record) as temporary:
+        with atomic_file(self.folder / "best.json") as temporary:
             temporary.write_text(json.dumps({"epoch": epoch, "monitor": monitor, "value": value}))
 
     def load_best(self, model: keras.Model) -> None:
@@ -124,6 +168,58 @@ class TrainingStates:
 
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:05d}"
+
+    def _remove(self, epoch: int) -> None:
+        # Somebody's own file beside a state keeps it from being removed.
+        path = self._path(epoch)
+        if path.is_dir() and not any(STATE.foreign_files(path)):
+            shutil.rmtree(path)
+
+    def _load(self, epoch: int, model: keras.Model) -> list[dict]:
+        """Put a model into one state, and return the history that goes with it."""
+        folder = self._path(epoch)
+        # Everything is read before the model is changed, but for its weights.
+        noise, history = _read_state(folder / "state.json", epoch, model)
+        slots = _read_slots(folder / "optimizer.npz", model)
+        load_weights(folder / "model.weights.h5", model)
+        for variable, slot in zip(model.optimizer.variables, slots, strict=True):
+            variable.assign(slot)
+        model.seed_generator.state.assign(noise)
+        model.trained_epochs = epoch
+        return history
+
+    def _best_value(self) -> float | None:
+        """Return the monitor of the best epoch so far, None where there is none."""
+        path = self.folder / "best.json"
+        if not path.is_file():
+            return None
+        remedy = "remove it, and the best of the epochs to come is kept"
+        return read_json(path, _BEST, remedy)["value"]
+
+
+def _read_state(path: Path, epoch: int, model: keras.Model) -> tuple[np.ndarray, list[dict]]:
+    """Read a `state.json`: the state of the model's noise generator, and the history."""
+    rule = record(
+        {
+            "epoch": one_of(epoch),
+            "noise": sequence(_NOISE, length=model.seed_generator.state.shape[0]),
+            "history": sequence(_ROW),
+        }
+    )
+    state = read_json(path, rule, _REMEDY)
+    return np.array(state["noise"], dtype="uint32"), state["history"]
+
+
+def _read_slots(path: Path, model: keras.Model) -> list[np.ndarray]:
+    """Read the values of the optimizer's variables, in their order."""
+    slots = load_arrays(path)
+    variables = model.optimizer.variables
+    values = [slots[name] for name in sorted(slots)]
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise InputError(
+            f"{path} holds the optimizer of another network; start again in another folder."
+        )
+    return values
 
 
 def _numpy(variable) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Weights of a Keras model as `.weights.h5`: nothing is pickled."""
 
-import os
+import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,6 @@ import keras
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.errors import ResourceError
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.hdf5 import check_weights
 
@@ -30,16 +29,12 @@ def save_weights(path: Path, model: keras.Model) -> None:
         save_weights(Path("stage1.weights.h5"), vae.stage1)
         ```
     """
-    try:
-        with atomic_file(path) as temporary, _without_optimizer(model):
-            model.save_weights(temporary)
-    except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
-        number = getattr(error, "errno", None)
-        reason = os.strerror(number) if number else str(error).splitlines()[0]
-        raise ResourceError(
-            f"{path.name} could not be written: {reason}; free some space or choose another "
-            "place. A former file stays as it was."
-        ) from error
+    # In memory first: HDF5 may end the process where it writes to a disk that is full.
+    file = _WeightsInMemory()
+    with _without_optimizer(model):
+        model.save_weights(file)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(file.getbuffer())
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
@@ -78,6 +73,13 @@ def load_weights(path: Path, model: keras.Model) -> None:
         raise InputError(
             f"{path} is no whole weights file (truncated or damaged); copy it again."
         ) from error
+
+
+class _WeightsInMemory(io.BytesIO):
+    """A file in memory that Keras takes for one of weights, which it tells by the name."""
+
+    def __str__(self) -> str:
+        return "model.weights.h5"
 
 
 @contextmanager

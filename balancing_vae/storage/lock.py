@@ -1,0 +1,114 @@
+"""Locks that end with their process, even where it is killed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from balancing_vae.errors import ResourceError
+
+try:
+    import fcntl
+except ImportError:  # Windows has none of these locks: two trainings are not told apart there.
+    fcntl = None
+
+LOCK = ".lock"
+# What this process holds itself: a second lock on the same file would refuse it.
+_HELD: set[Path] = set()
+
+
+@contextmanager
+def locked_run(folder: str | os.PathLike) -> Iterator[None]:
+    """Hold the lock of a run's folder, so that one process at a time writes there.
+
+    The lock is on the file `.lock` in the folder, which holds the process's id and is
+    removed in the end. A process may take it several times.
+
+    Args:
+        folder: The run's folder; made where it is missing.
+
+    Raises:
+        OSError: Another process holds it; the message says which.
+
+    Example:
+        ```python
+        with locked_run("runs/a"):
+            vae.fit(x_train, run_dir="runs/a")
+        ```
+    """
+    path = Path(os.path.realpath(folder)) / LOCK
+    if fcntl is None or path in _HELD:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _take(path)
+    _HELD.add(path)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        _HELD.discard(path)
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def refuse_locked(folder: Path) -> None:
+    """Raise if another process holds the lock of a run's folder.
+
+    Args:
+        folder: The run's folder, resolved.
+
+    Raises:
+        OSError: Another process trains there; the message says which.
+    """
+    path = folder / LOCK
+    if path in _HELD or not path.is_file() or path.is_symlink():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if try_lock(descriptor) is False:
+            raise _refusal(path)
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(descriptor: int) -> bool | None:
+    """Lock an open file or folder if nobody else has it locked.
+
+    Args:
+        descriptor: What `os.open` returned; closing it ends the lock.
+
+    Returns:
+        True: it is locked now. False: another process, or another descriptor, has it
+        locked. None: this system cannot tell.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # such as a network file system without locks
+        return None
+    return True
+
+
+def _take(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        if try_lock(descriptor) is False:
+            os.close(descriptor)
+            raise _refusal(path)
+        # Its holder may have removed the file between the two calls.
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
+            return descriptor
+        os.close(descriptor)
+
+
+def _refusal(path: Path) -> ResourceError:
+    holder = path.read_text("ascii", "replace") if path.is_file() else ""
+    return ResourceError(
+        f"Process {holder or '(unknown)'} is training in {path.parent}; wait until it has ended, "
+        "or choose another folder."
+    )
