@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -15,7 +16,17 @@ from balancing_vae.errors import InputError
 
 # What the decoders of damaged archives raise. Bzip2 and LZMA are not read at all: Python
 # unpacks a whole block of them at once, and a kilobyte can hold a gigabyte.
-DAMAGE = (EOFError, OSError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
+DAMAGE = (
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -123,6 +134,8 @@ def read_tar(path: Path, wanted: Container[str], limit: int) -> dict[str, bytes]
                     if member.isreg() and not member.issparse() and name in wanted:
                         stream.refuse_beyond(member.size)
                         found[name] = archive.extractfile(member).read()
+    except InputError:
+        raise
     except DAMAGE as error:
         raise InputError(
             f"{path} is not a whole tar archive ({error}); a download may have been cut off: "
@@ -183,7 +196,7 @@ def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int)
             # With a length: without one, zipfile unpacks up to two gigabytes at once.
             data = file.read(entry.file_size)
             file.read(1)  # which compares the checksum, also of an empty entry
-    except (*DAMAGE, NotImplementedError, ValueError) as error:
+    except DAMAGE as error:
         raise InputError(str(error) or type(error).__name__) from error
     if len(data) != entry.file_size:
         raise InputError(f"it was cut short: {len(data):,} of {entry.file_size:,} bytes")

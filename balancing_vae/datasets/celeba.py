@@ -9,6 +9,7 @@ from balancing_vae.datasets.decoding import decode_files
 from balancing_vae.datasets.description import SPLITS
 from balancing_vae.datasets.files import Folder
 from balancing_vae.datasets.files import Zip
+from balancing_vae.datasets.files import only_images
 from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.images import Cut
 from balancing_vae.datasets.prepared import Contents
@@ -38,7 +39,7 @@ def read(
     Args:
         name: `celeba` (128x128 of each face) or `celeba140` (140x140).
         source: The folder `img_align_celeba`, a folder with it inside, or its zip.
-        allow_partial: Whether fewer than 202,599 images will do.
+        allow_partial: Whether fewer than 202,599 images are accepted.
         skip_broken: Whether unreadable images are left out.
         workers: Number of processes; all cores by default.
 
@@ -51,11 +52,13 @@ def read(
         ValueError: The count is wrong, or the partition file does not fit the images.
     """
     files = open_files(source)
-    names, _ = files.list()
-    images = [file for file in names if file.lower().endswith((".jpg", ".jpeg"))]
+    names, passed_over = files.list()
+    partitions = [name for name in names if PurePosixPath(name).name in _PARTITIONS]
+    others = sorted(set(names) - set(partitions))
+    images, passed_over = only_images(others, passed_over, (".jpg", ".jpeg"))
     by_name = {PurePosixPath(image).name: image for image in images}
     _check_count(source, images, by_name, allow_partial)
-    partition = _find_partition(source, files, names)
+    partition = _find_partition(source, files, partitions)
     if partition is None:
         splits = dict(zip(sorted(by_name), split_by_position(len(by_name)), strict=True))
     else:
@@ -67,6 +70,7 @@ def read(
         Cut(BOXES[name], SIDE, SIZE, upright=False),
         {
             "source": {"file": source.name, "format": files.format},
+            "passed_over": passed_over,
             "partition": "position" if partition is None else PurePosixPath(partition[0]).name,
         },
         skip_broken,
@@ -101,7 +105,12 @@ def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tupl
     for partition in _PARTITIONS:
         for name in names:
             if PurePosixPath(name).name == partition:
-                text = files.read(name, _LARGEST_PARTITION)
+                try:
+                    text = files.read(name, _LARGEST_PARTITION)
+                except InputError as error:
+                    raise InputError(
+                        f"{source}/{name} cannot be read ({error}); fetch it again."
+                    ) from error
                 return f"{source}/{name}", text.decode("utf-8", "replace")
         # The official layout has Img/img_align_celeba.zip and Eval/list_eval_partition.txt.
         for folder in (source.parent, source.parent / "Eval", source.parent.parent / "Eval"):

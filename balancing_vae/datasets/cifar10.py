@@ -52,7 +52,7 @@ def read(
         source: `cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`, the folder
             `cifar-10-batches-py` or `cifar-10-batches-bin`, or a folder that holds one of them.
         jpeg: Whether each image is written as a JPEG and read back, as the original program does.
-        allow_partial: Whether fewer than 50,000 and 10,000 images will do (binary version).
+        allow_partial: Whether fewer than 50,000 and 10,000 images are accepted (binary version).
         workers: Number of processes for the JPEGs; all cores by default.
         checksums: sha256 of each batch of the python version, which is a pickle and is not
             touched unless it matches; by default what is published.

@@ -4,9 +4,11 @@ import os
 import stat
 import zipfile
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 from pathlib import PurePosixPath
 
+from balancing_vae.datasets.bounded import DAMAGE
 from balancing_vae.datasets.bounded import read_file
 from balancing_vae.datasets.bounded import read_zip_entry
 from balancing_vae.datasets.bounded import refuse_special_file
@@ -118,7 +120,7 @@ class Zip:
         refuse_special_file(path)
         try:
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except DAMAGE as error:
             raise InputError(
                 f"{path} is not a whole zip archive ({error}); a download may have been cut off, "
                 "or a web page saved in its place (Google Drive does so when its quota is "
@@ -207,8 +209,23 @@ def find_images(files: Folder | Zip) -> tuple[list[str], dict[str, int]]:
         names, passed_over = find_images(open_files(Path("photos")))
         ```
     """
-    names, passed_over = files.list()
-    endings = readable_endings()
+    return only_images(*files.list(), readable_endings())
+
+
+def only_images(
+    names: list[str], passed_over: Counter, endings: Container[str]
+) -> tuple[list[str], dict[str, int]]:
+    """Return those names that have one of the endings, and count the others.
+
+    Args:
+        names: Files' names.
+        passed_over: What was passed over before.
+        endings: In lower case, with the dot.
+
+    Returns:
+        As `find_images` does.
+    """
+    passed_over = Counter(passed_over)
     images = []
     for name in names:
         ending = PurePosixPath(name).suffix.lower()

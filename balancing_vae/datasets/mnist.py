@@ -51,7 +51,7 @@ def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False
         source: The folder with the four idx files (`.gz` or unpacked), or an `.npz` with
             `x_train`, `y_train`, `x_test`, `y_test`.
         pad: Whether a black frame makes 32x32 of 28x28.
-        allow_partial: Whether fewer than 60,000 and 10,000 images will do.
+        allow_partial: Whether fewer than 60,000 and 10,000 images are accepted.
 
     Returns:
         The images, uint8 28x28x1 (or 32x32x1), and labels, in `train` and `test`.
@@ -138,9 +138,7 @@ def _find_idx(folder: Path, stem: str, kind: str) -> Path:
             path = folder / f"{stem}{joint}{kind}{ending}"
             if path.is_file():
                 return path
-    raise MissingFileError(
-        f"{folder / f'{stem}-{kind}'} is missing (packed, .gz, would do); fetch it."
-    )
+    raise MissingFileError(f"{folder / f'{stem}-{kind}'} is missing, also packed (.gz); fetch it.")
 
 
 def _read_npz(path: Path) -> Arrays:

@@ -85,7 +85,7 @@ def map_ordered(
             yield pending.popleft().result()
     except BrokenProcessPool as error:
         raise ChildProcessError(
-            "A worker process died, perhaps for want of memory; try fewer workers (--workers 1). "
+            "A worker process died; perhaps it ran out of memory: try fewer workers (--workers 1). "
             "In a script, the call must stand under `if __name__ == '__main__':`."
         ) from error
     finally:

@@ -164,15 +164,15 @@ def _judge_broken(contents: Contents, any_image: bool) -> None:
         return
     named = "; ".join(broken[:_NAMED_AT_MOST])
     more = f"; and {len(broken) - _NAMED_AT_MOST} more" if len(broken) > _NAMED_AT_MOST else ""
-    mend = (
+    remedy = (
         "no image is left to prepare; check the source."
         if contents.skip_broken
-        else "fetch or mend them, or leave them out (skip_broken=True, on the command line "
+        else "replace or repair these files, or skip them (skip_broken=True, on the command line "
         "--skip-broken)."
     )
     raise InputError(
         f"{len(broken)} of {contents.total} images cannot be used: {named}{more}. "
-        f"Nothing was written; {mend}"
+        f"Nothing was written; {remedy}"
     )
 
 

@@ -60,7 +60,7 @@ class Dataset:
 
 _FETCH_CELEBA = (
     'Fetch img_align_celeba.zip ("Align&Cropped Images") and list_eval_partition.txt from '
-    f"{sources()['celeba']['homepage']} (Kaggle's mirror and its .csv will do), put both into "
+    f"{sources()['celeba']['homepage']} (or Kaggle's mirror, with its .csv), put both into "
     "one folder, and give the zip, or the folder it unpacks to, as the source. This program "
     "does not fetch it: Google Drive's quota is mostly spent, and its terms are yours to accept."
 )

@@ -1,6 +1,7 @@
 """Archives and arrays that claim, or unpack to, more than they can hold: refused, not read."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import os
@@ -26,6 +27,7 @@ from balancing_vae.cli.data import open_split
 from balancing_vae.datasets import cifar10
 from balancing_vae.datasets.bounded import gunzip
 from balancing_vae.datasets.bounded import read_tar
+from balancing_vae.datasets.files import find_images
 from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.npy import open_npy
 from balancing_vae.fid.files import open_images
@@ -162,7 +164,8 @@ def test_no_more_is_unpacked_than_an_entry_says(tmp_path):
     path.write_bytes(content)
     code = f"""
         from pathlib import Path
-        from balancing_vae.datasets.files import open_files
+        from balancing_vae.datasets.files import find_images
+from balancing_vae.datasets.files import open_files
         try:
             open_files(Path({str(path)!r})).read("a", 10**9)
         except ValueError:
@@ -279,3 +282,50 @@ def test_cut_archives_are_named(tmp_path, cut):
         read_tar(tmp_path / "a.tar.gz", {"data_batch_1"}, 10**6)
     with pytest.raises(ValueError, match="a.gz is not a whole gzip file"):
         gunzip(tmp_path / "a.gz", 10**6)
+
+
+def whole_archives(folder):
+    """Write one archive of each kind; return for each how it is read to the end."""
+    picture = jpeg(face(1, 8, 8))
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/a.jpg", picture)
+        archive.writestr("\u00e9.jpg", picture)
+    members = [("data_batch_1", picture), ("\u00e9" * 120, picture)]
+    tar_of(folder / "a.tar", members, mode="w")
+    tar_of(folder / "a.tar.gz", members)
+    (folder / "a.gz").write_bytes(gzip.compress(picture))
+    np.save(folder / "a.npy", np.arange(24).reshape(2, 3, 4))
+
+    def read_zip(path):
+        files = open_files(path)
+        for name in find_images(files)[0]:
+            with contextlib.suppress(ValueError):  # without the archive's name, for the caller
+                files.read(name, 10**6)
+
+    return {
+        "a.zip": read_zip,
+        "a.tar": lambda path: read_tar(path, {"data_batch_1"}, 10**6),
+        "a.tar.gz": lambda path: read_tar(path, {"data_batch_1"}, 10**6),
+        "a.gz": lambda path: gunzip(path, 10**6),
+        "a.npy": lambda path: open_npy(path).sum(),
+    }
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.gz", "a.npy"])
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_random_damage_to_archives_is_read_or_refused(tmp_path, name):
+    read = whole_archives(tmp_path)[name]
+    read(tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    random = np.random.default_rng(0)
+    for number in range(200):
+        damaged = bytearray(whole)
+        for _ in range(random.choice([1, 2, 8])):
+            damaged[random.integers(len(damaged))] = random.integers(256)
+        # A name for each: a map of a file that shrinks under it would end the process.
+        path = tmp_path / f"{number}{name}"
+        path.write_bytes(damaged[: random.integers(len(damaged))] if number % 4 == 0 else damaged)
+        try:
+            read(path)
+        except ValueError as error:
+            assert str(path) in str(error)

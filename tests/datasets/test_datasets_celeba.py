@@ -185,6 +185,21 @@ def test_partition_with_a_wrong_line(folder, tmp_path, line):
     refuses(folder, tmp_path, ValueError, r"list_eval_partition\.txt, line 12")
 
 
+def test_files_that_are_no_images_of_celeba_are_counted(folder, tmp_path):
+    (folder / "list_eval_partition.txt").write_text(partition_lines(SPLITS))
+    for name in ("000013.png", "README.txt", ".DS_Store"):
+        (folder / name).write_bytes(b"")
+    prepared = prepare(folder, tmp_path)
+    assert prepared.counts == {"train": 8, "val": 2, "test": 2}
+    assert prepared.description["passed_over"] == {".png": 1, ".txt": 1, "hidden": 1}
+
+
+def test_a_partition_file_that_is_too_large(folder, tmp_path):
+    with (folder / "list_eval_partition.txt").open("wb") as file:
+        file.truncate(10**10)
+    refuses(folder, tmp_path, ValueError, r"partition.txt cannot be read .*10,000,000,000 bytes")
+
+
 def test_not_a_zip(tmp_path):
     (tmp_path / "img_align_celeba.zip").write_text("<html>Quota exceeded</html>")
     match = r"img_align_celeba\.zip is not a whole zip archive.*Google Drive"
