@@ -105,6 +105,13 @@ class Autoencoder(keras.Model):
         """Number of latents."""
         return self.decoder.input_shape[-1]
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether it was trained or given trained weights: biases start at 0 and leave it."""
+        biases = [w for w in self.trainable_weights if w.path.endswith("bias")]
+        as_built = bool(biases) and not any(ops.convert_to_numpy(w).any() for w in biases)
+        return self.trained_epochs > 0 or not as_built
+
     def describe(self) -> str:
         """Return what the model is and how its loss is weighed, in a few words."""
         return type(self).__name__

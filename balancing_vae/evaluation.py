@@ -6,6 +6,7 @@ import numpy as np
 
 from balancing_vae import moments
 from balancing_vae.checks import as_float
+from balancing_vae.normalization import NOTHING_RESCALED
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,7 @@ class Evaluation:
         )
         lines.append(f"inactive latents {self.inactive_latents} of {self.latent_dim}")
         if not self.rescaled:
-            lines.append(
-                "latents are not rescaled: the second stage lacks too little variance for the "
-                "original program's gate"
-            )
+            lines.append(NOTHING_RESCALED)
         return "\n".join(lines)
 
 
@@ -96,9 +94,12 @@ def evaluate(vae, x: np.ndarray, seed: int = 0) -> Evaluation:
     for name in ("REC", "GEN-1", "GEN-2"):
         for normalized in (False, True):
             if name == "REC":
-                images = vae.reconstruct(x, normalize=normalized, seed=seed)
+                images = vae.reconstruct(x, normalize=normalized, seed=seed, keep_padding=True)
             else:
-                images = vae.generate(len(x), int(name[-1]), normalize=normalized, seed=seed)
+                stage = int(name[-1])
+                images = vae.generate(
+                    len(x), stage, normalize=normalized, seed=seed, keep_padding=True
+                )
             rows.append(
                 Row(
                     name,

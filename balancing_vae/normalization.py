@@ -21,6 +21,14 @@ from balancing_vae.schema import real
 
 MODES = ("reference", "paper")
 GATE = 0.25
+NOTHING_RESCALED = (
+    "Generated images are not rescaled: the second stage lost too little variance for the original "
+    'program\'s threshold (mode "reference"); fit_normalization(x, mode="paper") rescales them.'
+)
+
+
+class NothingRescaledWarning(UserWarning):
+    """Normalisation was asked for, and the original program's gate leaves all as it is."""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def test_generation_refuses_what_it_cannot_do(vae):
     for arguments, message in (
         ({"n": 0}, "n must be at least 1"),
         ({"n": 1, "stage": 3}, "stage must be 1 or 2"),
-        ({"n": 1}, "normalisation is not fitted yet; call fit_normalization"),
+        ({"n": 1}, "Stage 1 was never trained, and would give noise; call fit"),
     ):
         with pytest.raises(ValueError, match=message):
             vae.generate(**arguments)

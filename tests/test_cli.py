@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import as_if_trained
 from tiny import tiny_images
 from tiny import tiny_pipeline
 
 from balancing_vae import TwoStageVAE
+from balancing_vae.checks import as_float
 from balancing_vae.cli import COMMANDS
 from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
+from balancing_vae.moments import mse
 from balancing_vae.moments import variance_law
 
 GOLDEN = Path(__file__).parent / "golden/balancing"
@@ -19,7 +22,7 @@ GOLDEN = Path(__file__).parent / "golden/balancing"
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    vae = tiny_pipeline()
+    vae = as_if_trained(tiny_pipeline())
     vae.fit_normalization(tiny_images())
     folder = tmp_path_factory.mktemp("cli") / "saved"
     vae.save(folder)
@@ -52,7 +55,7 @@ def test_generate_writes_the_same_samples_for_the_same_seed(saved, tmp_path):
 
 
 def test_generate_writes_a_folder_of_pngs(saved, tmp_path):
-    words = ("generate", saved, "-n", 3, "--stage", 1, "--plain", "--out")
+    words = ("generate", saved, "-n", 3, "--stage", 1, "--plain", "--seed", 0, "--out")
     assert command(*words, tmp_path / "samples") == 0
     assert command(*words, tmp_path / "samples.npy") == 0
     array = np.load(tmp_path / "samples.npy", allow_pickle=False)
@@ -96,7 +99,7 @@ def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
 def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
     from balancing_vae.experiments.contact_sheet import contact_sheet
 
-    vae = tiny_pipeline(padding=1)
+    vae = as_if_trained(tiny_pipeline(padding=1))
     vae.fit_normalization(tiny_images())
     vae.save(tmp_path / "saved")
     np.save(tmp_path / "x.npy", tiny_images())
@@ -108,6 +111,39 @@ def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
     assert np.load(tmp_path / "y.npy").shape == (24, 2, 2, 1)
     rows = contact_sheet(vae, tiny_images(), columns=4)
     assert {images.shape for images in rows.values()} == {(4, 2, 2, 1)}
+
+
+def test_python_takes_the_frame_off_in_the_same_place():
+    vae = as_if_trained(tiny_pipeline(padding=1))
+    framed = vae.generate(3, seed=0, normalize=False, keep_padding=True)
+    assert framed.shape == (3, 4, 4, 1)
+    images, z = vae.generate(3, seed=0, normalize=False, return_latents=True)
+    np.testing.assert_array_equal(images, framed[:, 1:-1, 1:-1])
+    np.testing.assert_array_equal(images, vae.decode(z))
+    np.testing.assert_array_equal(framed, vae.decode(z, keep_padding=True))
+    x = tiny_images()
+    for normalize in (False, True):
+        vae.fit_normalization(x, mode="paper")
+        framed = vae.reconstruct(x, normalize, keep_padding=True)
+        assert framed.shape == x.shape
+        np.testing.assert_array_equal(vae.reconstruct(x, normalize), framed[:, 1:-1, 1:-1])
+    # What is measured is measured with the frame, as the data have it.
+    assert vae.evaluate(x).rows[0].mse == pytest.approx(
+        mse(as_float(x), vae.reconstruct(x, keep_padding=True))
+    )
+
+
+def test_generate_prints_the_fresh_seed_that_gives_the_images_again(saved, tmp_path, capsys):
+    def generate(name, *words):
+        assert command("generate", saved, "-n", 5, *words, "--out", tmp_path / name) == 0
+        return np.load(tmp_path / name), capsys.readouterr().out.split("seed ")[1].split(",")[0]
+
+    first, seed = generate("a.npy")
+    second, other = generate("b.npy")
+    assert seed != other and (first != second).any()
+    again, given = generate("c.npy", "--seed", seed)
+    assert given == seed
+    np.testing.assert_array_equal(first, again)
 
 
 def test_a_run_takes_over_how_its_data_were_prepared(tmp_path, capsys, monkeypatch):

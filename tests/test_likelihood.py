@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tiny import as_if_trained
 
 from balancing_vae import VAE
 from balancing_vae import Config
@@ -98,7 +99,7 @@ def test_unknown_likelihood():
 
 
 def test_second_stage_noise_is_gamma_times_standard_noise():
-    vae, plain = make(), make(second_stage_noise=False)
+    vae, plain = as_if_trained(make()), as_if_trained(make(second_stage_noise=False))
     vae.stage2.balancing.log_gamma.assign(-0.5)
     plain.stage2.set_weights(vae.stage2.get_weights())
     draws = {"normalize": False, "return_latents": True, "seed": 3}

@@ -1,6 +1,8 @@
 """The two-stage VAE, from images to images, on tiny sizes."""
 
 import dataclasses
+import re
+import warnings
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.checks import as_float
 from balancing_vae.config import original_kl_weight
 from balancing_vae.moments import mse
+from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
 
@@ -211,14 +214,84 @@ def test_paper_mode_rescales_the_whole_sample_and_the_images(digits, own):
         own.latent_normalization, own.image_normalization = former
 
 
+def test_fresh_noise_by_default_and_its_seed_is_told(trained):
+    first, seed = trained.generate(3), trained.last_seed
+    assert (first != trained.generate(3)).any()
+    assert trained.last_seed != seed
+    np.testing.assert_array_equal(first, trained.generate(3, seed=seed))
+    assert trained.last_seed == seed
+    # As Keras's own seeds, a fresh one follows from Keras's if that was set.
+    pairs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        pairs.append(trained.generate(3))
+    np.testing.assert_array_equal(*pairs)
+
+
+def test_a_shut_gate_is_said_once_a_call_with_the_mode_that_rescales(trained, digits):
+    message = r'Generated images are not rescaled: .*mode "reference".*mode="paper"\) rescales them'
+    former = trained.latent_normalization, trained.image_normalization
+    shut = dataclasses.replace(former[0], gate_open=False)
+    calls = {
+        "generate": lambda: trained.generate(3, seed=0),
+        "prior": lambda: trained.generate(3, stage=1, seed=0),
+        "evaluate": lambda: trained.evaluate(digits),
+    }
+    try:
+        for gate_open, expected in ((False, 1), (True, 0)):
+            trained.latent_normalization = dataclasses.replace(shut, gate_open=gate_open)
+            for name, call in calls.items():
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    result = call()
+                ours = [w for w in caught if w.category is NothingRescaledWarning]
+                assert len(ours) == expected, name
+                assert all(re.search(message, str(w.message)) for w in ours)
+                assert all(w.filename == __file__ for w in ours)
+            assert bool(re.search(message, str(result))) == (not gate_open)
+        trained.latent_normalization = shut
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", NothingRescaledWarning)
+            trained.generate(3, seed=0, normalize=False)
+            trained.fit_normalization(digits, mode="paper")
+            trained.generate(3, seed=0)
+    finally:
+        trained.latent_normalization, trained.image_normalization = former
+
+
+def test_fitting_a_normalisation_that_rescales_nothing_says_so(trained, digits, monkeypatch):
+    former = trained.latent_normalization, trained.image_normalization
+    try:
+        monkeypatch.setattr("balancing_vae.normalization.GATE", np.inf)
+        with pytest.warns(NothingRescaledWarning, match="not rescaled"):
+            trained.fit_normalization(digits)
+        with pytest.warns(NothingRescaledWarning, match="not rescaled"):
+            tiny_pipeline(epochs=1, epochs2=1).fit(digits, verbose=False)
+    finally:
+        trained.latent_normalization, trained.image_normalization = former
+
+
+def test_weights_that_were_given_count_as_trained(trained):
+    vae = tiny_pipeline()
+    assert not vae.stage1.is_trained
+    vae.stage1.set_weights(trained.stage1.get_weights())
+    assert vae.stage1.is_trained
+    assert vae.generate(2, stage=1, normalize=False).shape == (2, 8, 8, 1)
+
+
 def test_requests_out_of_range_are_refused(trained):
     with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         trained.generate(0)
     with pytest.raises(ValueError, match="stage must be 1 or 2, got 3"):
         trained.generate(1, stage=3)
     untrained = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    with pytest.raises(ValueError, match="Stage 1 was never trained.*call fit"):
+        untrained.generate(1, normalize=False)
+    untrained.stage1.trained_epochs = 1
+    with pytest.raises(ValueError, match="Stage 2 was never trained.*call fit"):
+        untrained.generate(1, normalize=False)
     with pytest.raises(ValueError, match="not fitted yet.*normalize=False"):
-        untrained.generate(1)
+        untrained.generate(1, stage=1)
 
 
 # Gamma.

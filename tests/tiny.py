@@ -32,6 +32,13 @@ def tiny_pipeline(**changes) -> TwoStageVAE:
     return vae
 
 
+def as_if_trained(vae: TwoStageVAE) -> TwoStageVAE:
+    """Let a test sample from a pipeline that it need not train."""
+    for stage in vae.stages.values():
+        stage.trained_epochs = 1
+    return vae
+
+
 def tiny_images(count: int = 24, seed: int = 0) -> np.ndarray:
     """Return random images, uint8 [count, 4, 4, 1]."""
     return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 1), dtype=np.uint8)

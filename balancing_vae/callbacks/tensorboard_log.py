@@ -69,7 +69,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         values = [{"tag": name, "simple_value": float(value)} for name, value in logs.items()]
         if (epoch + 1) % self.every == 0:
             stage = 1 if self.model is self.vae.stage1 else 2
-            samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False)
+            samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False, seed=0)
             values += [
                 {"tag": "kl per latent", "histo": self._histogram(self._kl_per_latent(stage))},
                 {"tag": "samples", "image": self._image(sheet(as_uint8(samples)))},

@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--sampler", metavar="NAME", help="prior, second_stage, or what `fit-sampler` fitted"
     )
     parser.add_argument("--plain", action="store_true", help="without normalisation")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (0)")
+    parser.add_argument("--seed", type=int, help="seed of the noise (fresh, and printed)")
     add_images_out(parser)
     parser.set_defaults(run=run)
 
@@ -38,7 +38,6 @@ def run(options: argparse.Namespace) -> None:
 
     check_images_path(options.out, options.overwrite, sources=[options.run_folder])
 
-    from balancing_vae.datasets import unpad
     from balancing_vae.pipeline import TwoStageVAE
 
     vae = TwoStageVAE.load(options.run_folder)
@@ -49,6 +48,5 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         sampler=options.sampler,
     )
-    images = unpad(images, vae.config.padding)
     write_images(options.out, images, options.overwrite)
-    print(f"{len(images)} images, seed {options.seed}, in {options.out}")
+    print(f"{len(images)} images, seed {vae.last_seed}, in {options.out}")

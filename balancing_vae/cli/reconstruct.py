@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
     vae = TwoStageVAE.load(options.run_folder)
     x = open_split(options.data, vae.config.preset, "test")
-    images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed)
+    images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed, keep_padding=True)
+    error = mse(as_float(x), images)
     write_images(options.out, unpad(images, vae.config.padding), options.overwrite)
-    print(f"{len(images)} images in {options.out}, mse {mse(as_float(x), images):.6f}")
+    print(f"{len(images)} images in {options.out}, mse {error:.6f}")

@@ -40,7 +40,7 @@ def unpad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
 
     Example:
         ```python
-        show(unpad(vae.generate(16)))  # 28x28
+        show(unpad(framed))  # 28x28
         ```
     """
     height, width = images.shape[1:3]

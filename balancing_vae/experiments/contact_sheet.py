@@ -31,7 +31,7 @@ def contact_sheet(
         ```
     """
     rows = {
-        "data": as_float(x[:columns]),
+        "data": unpad(as_float(x[:columns]), vae.config.padding),
         "reconstruction": vae.reconstruct(x[:columns], seed=seed),
         "stage 1, plain": vae.generate(columns, stage=1, normalize=False, seed=seed),
         "stage 1, normalised": vae.generate(columns, stage=1, normalize=True, seed=seed),
@@ -42,7 +42,7 @@ def contact_sheet(
     for i in range(3):
         rows[f"stage 2, plain ({i + 1})"] = plain[i * columns : (i + 1) * columns]
         rows[f"stage 2, normalised ({i + 1})"] = normalized[i * columns : (i + 1) * columns]
-    return {title: unpad(images, vae.config.padding) for title, images in rows.items()}
+    return rows
 
 
 def draw_contact_sheet(rows: dict[str, np.ndarray]) -> Figure:

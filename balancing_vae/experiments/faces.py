@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from balancing_vae.datasets import unpad
 from balancing_vae.errors import InputError
 from balancing_vae.figures import style
 
@@ -41,8 +40,8 @@ def faces(vae, count: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
     _, z = vae.generate(whole, stage=2, normalize=False, seed=seed, return_latents=True)
     normalized = vae.latent_normalization.apply(z, vae.config.samplers[1], size)
     return {
-        "plain": unpad(vae.decode(z[:count]), vae.config.padding),
-        "normalised": unpad(vae.decode(normalized[:count]), vae.config.padding),
+        "plain": vae.decode(z[:count]),
+        "normalised": vae.decode(normalized[:count]),
     }
 
 

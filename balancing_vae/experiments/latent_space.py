@@ -44,8 +44,8 @@ def interpolations(
     pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)
     for i, (start, end, first, last) in enumerate(pairs):
         way = vae.decode((1 - t) * first + t * last)
-        images = np.concatenate([as_float(start)[None], way, as_float(end)[None]])
-        rows[f"pair {i + 1}"] = unpad(images, vae.config.padding)
+        start, end = (unpad(as_float(x)[None], vae.config.padding) for x in (start, end))
+        rows[f"pair {i + 1}"] = np.concatenate([start, way, end])
     return rows
 
 
@@ -86,7 +86,7 @@ def traversals(
         z[:, latent] = np.linspace(-reach, reach, steps)
         remark = ", inactive" if idle[latent] else ""
         title = f"latent {latent} (sigma {sigma[:, latent].mean():.2f}{remark})"
-        rows[title] = unpad(vae.decode(z), vae.config.padding)
+        rows[title] = vae.decode(z)
     return rows
 
 
@@ -100,7 +100,7 @@ def nearest_training_images(
 
     Args:
         vae: The `TwoStageVAE` that the samples come from; its padding is taken off.
-        samples: Generated images, float [N, D, D, C] in [0, 1].
+        samples: Generated images as `vae.generate` gives them, float in [0, 1].
         x_train: Training images, uint8 or float in [0, 1], [M, D, D, C].
         x_test: Images that were not trained on, of the same form.
 
@@ -114,17 +114,15 @@ def nearest_training_images(
         rows, distances = nearest_training_images(vae, samples, x_train, x_test)
         ```
     """
-    train = as_float(x_train)
+    train, test = (unpad(as_float(x), vae.config.padding) for x in (x_train, x_test))
     flat = train.reshape(len(train), -1)
     search = NearestNeighbors(n_neighbors=1).fit(flat)
     distances, indices = {}, {}
-    for name, images in (("samples", samples), ("test images", as_float(x_test))):
+    for name, images in (("samples", samples), ("test images", test)):
         found, nearest = search.kneighbors(images.reshape(len(images), -1))
         distances[name] = found[:, 0] / np.sqrt(flat.shape[1])
         indices[name] = nearest[:, 0]
-    rows = {"sample": samples, "nearest training image": train[indices["samples"]]}
-    padding = vae.config.padding
-    return {title: unpad(images, padding) for title, images in rows.items()}, distances
+    return {"sample": samples, "nearest training image": train[indices["samples"]]}, distances
 
 
 def draw_nearest_distances(distances: dict[str, np.ndarray]) -> Figure:

@@ -127,7 +127,7 @@ def normalization(
         z = map_batches(vae.stage2.decoder.predict_on_batch, size, u)
         if case["noise"]:
             z = z + gamma * noise
-        images = vae.decode(ways[case["rescaling"]](z[: case["samples"]]))
+        images = vae.decode(ways[case["rescaling"]](z[: case["samples"]]), keep_padding=True)
         statistics = measure(images, network, get_protocol(protocol), generated=True)
         value = frechet_distance(reference, statistics)
         return {"distance": network.distance_name, "value": value}

@@ -92,11 +92,13 @@ def two_stage_columns(
     """
 
     def reconstructions(normalize: bool) -> Callable[[int], np.ndarray]:
-        return lambda seed: pipeline.reconstruct(real, normalize=normalize, seed=seed)
+        return lambda seed: pipeline.reconstruct(
+            real, normalize=normalize, seed=seed, keep_padding=True
+        )
 
     def samples(normalize: bool, **drawn_from) -> Callable[[int], np.ndarray]:
         return lambda seed: pipeline.generate(
-            len(real), normalize=normalize, seed=seed, **drawn_from
+            len(real), normalize=normalize, seed=seed, keep_padding=True, **drawn_from
         )
 
     return [

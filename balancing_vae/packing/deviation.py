@@ -29,9 +29,10 @@ def deviations(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
     """
     data = as_float(x)
     pairs = {
-        "REC": [vae.reconstruct(x, seed=seed) for vae in (before, after)],
+        "REC": [vae.reconstruct(x, seed=seed, keep_padding=True) for vae in (before, after)],
         "GEN-2": [
-            vae.generate(len(x), stage=2, normalize=False, seed=seed) for vae in (before, after)
+            vae.generate(len(x), stage=2, normalize=False, seed=seed, keep_padding=True)
+            for vae in (before, after)
         ],
     }
     rows = []

@@ -1,6 +1,8 @@
 """The two-stage VAE, from images to images."""
 
 import os
+import random
+import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +17,9 @@ from balancing_vae.balancing import ComputedGamma
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
+from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
+from balancing_vae.datasets.padding import unpad
 from balancing_vae.distribution import check_divisible
 from balancing_vae.distribution import is_first_process
 from balancing_vae.errors import InputError
@@ -23,8 +27,10 @@ from balancing_vae.evaluation import Evaluation
 from balancing_vae.evaluation import evaluate
 from balancing_vae.moments import mse
 from balancing_vae.networks.registry import describe_networks
+from balancing_vae.normalization import NOTHING_RESCALED
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
@@ -78,6 +84,7 @@ class TwoStageVAE:
         history: One row for each epoch trained: stage, epoch, losses, gamma.
         latent_normalization: Fitted normalisation of latents, None before.
         image_normalization: Fitted normalisation of images, None before.
+        last_seed: The seed of the last `generate`, given or drawn; None before.
 
     Raises:
         ValueError: The config's network does not fit its images, your encoder and decoder
@@ -112,6 +119,7 @@ class TwoStageVAE:
         self.history = History()
         self.latent_normalization: LatentNormalization | None = None
         self.image_normalization: ImageNormalization | None = None
+        self.last_seed: int | None = None
 
     @property
     def stages(self) -> dict[str, Autoencoder]:
@@ -322,6 +330,7 @@ class TwoStageVAE:
         normalize: bool = False,
         seed: int = 0,
         noise: np.ndarray | None = None,
+        keep_padding: bool = False,
     ) -> np.ndarray:
         """Encode images, sample their posterior and decode.
 
@@ -330,9 +339,11 @@ class TwoStageVAE:
             normalize: Whether the image normalisation is applied.
             seed: Seed of the posterior's noise.
             noise: The noise itself, standard normal, float [N, L], in place of a seed.
+            keep_padding: Whether a frame that `datasets.pad` put around the images stays, as
+                a comparison with the framed images needs it.
 
         Returns:
-            Images, float32 [N, D, D, C] in [0, 1].
+            Images, float32 [N, D, D, C] in [0, 1], without the config's `padding`.
 
         Raises:
             ValueError: The images do not fit the model, or `normalize` before a fit.
@@ -345,28 +356,30 @@ class TwoStageVAE:
         if normalize:
             self._check_normalization()
         mu, sigma = self.encode(x)
-        images = self.decode(_draw(mu, sigma, seed, noise))
+        images = self.decode(_draw(mu, sigma, seed, noise), keep_padding=True)
         if normalize:
             images = self.image_normalization.apply(images, generated=False)
-        return images
+        return images if keep_padding else self._without_padding(images)
 
-    def decode(self, z: np.ndarray) -> np.ndarray:
+    def decode(self, z: np.ndarray, keep_padding: bool = False) -> np.ndarray:
         """Decode latents into images.
 
         Args:
             z: Latents, float [N, L].
+            keep_padding: As for `reconstruct`.
 
         Returns:
-            Images, float32 [N, D, D, C] in [0, 1].
+            Images, float32 [N, D, D, C] in [0, 1], without the config's `padding`.
 
         Example:
             ```python
             images = vae.decode(np.zeros((1, 64)))
             ```
         """
-        return map_batches(
+        images = map_batches(
             self.stage1.decoder.predict_on_batch, self.config.batch_size, z.astype(np.float32)
         )
+        return images if keep_padding else self._without_padding(images)
 
     def reconstruct_latents(
         self, mu: np.ndarray, seed: int = 0, noise: np.ndarray | None = None
@@ -400,11 +413,12 @@ class TwoStageVAE:
         n: int,
         stage: int = 2,
         normalize: bool = True,
-        seed: int = 0,
+        seed: int | None = None,
         noise: np.ndarray | None = None,
         latent_noise: np.ndarray | None = None,
         return_latents: bool = False,
         sampler: str | None = None,
+        keep_padding: bool = False,
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Generate images: from the prior, by way of stage 2, or from a fitted sampler.
 
@@ -419,24 +433,31 @@ class TwoStageVAE:
                 or what else the config's `samplers` say.
             normalize: Whether the fitted normalisations are applied, as their mode says.
             seed: Seed of the noise: the same seed gives the same draws on any backend,
-                with and without normalisation.
+                with and without normalisation. None draws a fresh one, as Keras does (so
+                `keras.utils.set_random_seed` decides it); `last_seed` tells it.
             noise: The draws themselves, standard normal, float [M, L] with M a multiple
                 of the batch size, at least `n`, in place of a seed.
             latent_noise: The noise that `second_stage_noise` adds, standard normal, of
                 the shape of `noise`, in place of a seed.
             return_latents: Whether the latents come back, too.
             sampler: "prior", "second_stage" or a fitted sampler's name, in place of `stage`.
+            keep_padding: As for `reconstruct`.
 
         Returns:
-            Images, float32 [n, D, D, C] in [0, 1]; with `return_latents` a pair of those
-            and the latents, float32 [n, L].
+            Images, float32 [n, D, D, C] in [0, 1], without the config's `padding`; with
+            `return_latents` a pair of those and the latents, float32 [n, L].
 
         Raises:
-            ValueError: `n` or `stage` is out of range, the sampler or the normalisation is
-                not fitted, or `latent_noise` is given where none is added.
+            ValueError: `n` or `stage` is out of range, a stage that is needed was never
+                trained, the sampler or the normalisation is not fitted, or `latent_noise` is
+                given where none is added.
+
+        Warns:
+            NothingRescaledWarning: `normalize` changes nothing: the original's gate is shut.
 
         Example:
             ```python
+            samples = vae.generate(100)  # others each time
             samples, z = vae.generate(100, stage=2, seed=0, return_latents=True)
             samples = vae.generate(100, sampler="mixture", seed=0)
             ```
@@ -453,8 +474,12 @@ class TwoStageVAE:
                 "latent_noise has no part in these samples; it needs the second stage and a "
                 "config with second_stage_noise=True."
             )
+        self._check_trained(sampler)
         if normalize:
             self._check_normalization()
+            if sampler in ("prior", "second_stage"):
+                self._warn_if_nothing_is_rescaled()
+        self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
         count = -(-n // size) * size if noise is None else len(noise)
         first = "prior" if sampler == "second_stage" else sampler
@@ -468,9 +493,11 @@ class TwoStageVAE:
             z = z + gamma * self.samplers["prior"].sample(count, stream, latent_noise)
         if normalize:
             z = self.latent_normalization.apply(z, sampler, size)
-        images, z = self.decode(z[:n]), z[:n]
+        images, z = self.decode(z[:n], keep_padding=True), z[:n]
         if normalize:
             images = self.image_normalization.apply(images, generated=True)
+        if not keep_padding:
+            images = self._without_padding(images)
         return (images, z) if return_latents else images
 
     def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
@@ -538,6 +565,10 @@ class TwoStageVAE:
         Raises:
             ValueError: The images do not fit the model, or there is no such mode.
 
+        Warns:
+            NothingRescaledWarning: The original's gate is shut: generated images are not
+                rescaled in this mode.
+
         Example:
             ```python
             vae.fit_normalization(x_test, mode="paper")
@@ -548,6 +579,7 @@ class TwoStageVAE:
         z_hat = None if self.stage2 is None else self.reconstruct_latents(mu, seed)
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
+        self._warn_if_nothing_is_rescaled()
 
     def evaluate(self, x: np.ndarray | Iterable, seed: int = 0) -> Evaluation:
         """Measure the moments of reconstructions and samples, plain and normalised.
@@ -563,13 +595,21 @@ class TwoStageVAE:
             ValueError: The images do not fit the model, or the normalisation is not
                 fitted.
 
+        Warns:
+            NothingRescaledWarning: The original's gate is shut: the rows "normalised" of
+                generated images equal the plain ones.
+
         Example:
             ```python
             print(vae.evaluate(x_test))
             ```
         """
         self._check_normalization()
-        return evaluate(self, self._array(x), seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NothingRescaledWarning)
+            evaluation = evaluate(self, self._array(x), seed)
+        self._warn_if_nothing_is_rescaled()
+        return evaluation
 
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
@@ -596,7 +636,7 @@ class TwoStageVAE:
             raise InputError("Only a computed gamma can be measured; this one is not computed.")
         x = self._array(x, MEASURED_IMAGES)
         mu, sigma = self.encode(x)
-        errors = [mse(as_float(x), self.decode(_draw(mu, sigma, seed)))]
+        errors = [mse(as_float(x), self.decode(_draw(mu, sigma, seed), keep_padding=True))]
         if self.stage2 is not None:
             errors.append(mse(mu, self.reconstruct_latents(mu, seed)))
         for stage, error in zip(self.stages.values(), errors, strict=True):
@@ -703,6 +743,23 @@ class TwoStageVAE:
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
         self.samplers[name] = fit_sampler(name, _draw(mu, sigma, seed), seed, **options)
+
+    def _check_trained(self, sampler):
+        stages = self.stages if sampler == "second_stage" else {"stage1": self.stage1}
+        for name, stage in stages.items():
+            if not stage.is_trained:
+                raise InputError(
+                    f"Stage {name[-1]} was never trained, and would give noise; call fit(x), or "
+                    "load a trained pipeline."
+                )
+
+    def _without_padding(self, images):
+        return unpad(images, self.config.padding)
+
+    def _warn_if_nothing_is_rescaled(self):
+        if not self.latent_normalization.gate_open:
+            # The caller of the method that calls this.
+            warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, stacklevel=3)
 
     def _check_normalization(self):
         if self.latent_normalization is None:

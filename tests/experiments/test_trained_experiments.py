@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from conftest import tiny_pipeline
+from tiny import as_if_trained
 
 from balancing_vae.experiments import balancing as balancing_module
 from balancing_vae.experiments import fig4 as fig4_module
@@ -111,7 +112,7 @@ def test_balancings_are_compared_over_seeds():
 
 
 def test_the_variance_law_is_recorded_at_each_epoch(digits):
-    vae = tiny_pipeline()
+    vae = as_if_trained(tiny_pipeline())
     law = VarianceLawHistory(digits, batch_size=16)
     vae.stage1.fit(digits, epochs=2, batch_size=8, verbose=0, callbacks=[law])
     mu, sigma = vae.encode(digits)

@@ -35,10 +35,10 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4400, 4, 4, 3), dtype="uint8
 class StandInPipeline:
     """Answers with noise around the images, the more of it the worse the column."""
 
-    def reconstruct(self, x, normalize, seed):
+    def reconstruct(self, x, normalize, seed, keep_padding=True):
         return self._noisy(x, 0.05 if normalize else 0.1, seed)
 
-    def generate(self, n, stage, normalize, seed):
+    def generate(self, n, stage, normalize, seed, keep_padding=True):
         assert n == 2200
         return self._noisy(IMAGES[:n], (0.4 if stage == 1 else 0.3) - 0.1 * normalize, seed)
 
