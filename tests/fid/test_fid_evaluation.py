@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import as_if_trained
 
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
@@ -388,7 +389,7 @@ def test_command_compare(run_folder, tmp_path, capsys, form):
 @pytest.mark.filterwarnings("ignore:__array__ implementation")
 @pytest.mark.parametrize("form", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
 def test_command_evaluate(tmp_path, capsys, form):
-    """On a tiny untrained pipeline, from its saved folder to the table."""
+    """On a tiny pipeline that knows nothing, from its saved folder to the table."""
     from balancing_vae.pipeline import TwoStageVAE
 
     data = tmp_path / "data"
@@ -396,7 +397,7 @@ def test_command_evaluate(tmp_path, capsys, form):
     write_prepared(data, "mnist", from_arrays({"test": (images, None)}, {}))
     network = {"name": "resnet", "base_dim": 4, "num_scale": 1, "fc_dim": 8}
     sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 50}
-    vae = TwoStageVAE.from_preset("digits", network=network, **sizes)
+    vae = as_if_trained(TwoStageVAE.from_preset("digits", network=network, **sizes))
     vae.fit_normalization(images)
     vae.fit_sampler("gaussian", images)
     folder = tmp_path / "run"
