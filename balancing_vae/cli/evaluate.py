@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.evaluation import evaluate
-    from balancing_vae.fid.evaluation import summarise
     from balancing_vae.fid.evaluation import two_stage_columns
+    from balancing_vae.fid.metrics_file import read_metrics
     from balancing_vae.fid.metrics_file import write_metrics
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.packing.card import write_card
@@ -80,10 +80,14 @@ def run(options: argparse.Namespace) -> int:
     if options.seeds < 1 or options.images < 2:
         raise InputError("evaluating takes at least one seed and two images.")
     vae = TwoStageVAE.load(options.run_folder)
+    # What cannot be added to is refused now, not after hours.
+    read_metrics(options.run_folder)
     for name in options.samplers:
         vae.check_sampler(name)
     preset = vae.config.preset
     images = open_split(options.data, preset, "test")
+    if images is None:
+        raise InputError(f"{options.data} has no test images: give the test.npy of others.")
     if options.normalization:
         fitted_on = open_images_to_fit(options.data, preset, vae.config.held_out)
         vae.fit_normalization(fitted_on, options.normalization)
@@ -105,22 +109,32 @@ def run(options: argparse.Namespace) -> int:
         "command": _command(options),
         "versions": measurement_versions(),
     }
-    path = write_metrics(options.run_folder, [about | row for row in rows])
+    rows = [about | row for row in rows]
+    # Printed first: a full disk then costs the file, not the numbers.
+    if options.json:
+        print(json.dumps(rows), flush=True)
+    else:
+        _print_summary(rows)
+    path = write_metrics(options.run_folder, rows)
     if (options.run_folder / CHECKSUMS).is_file():
         write_card(options.run_folder)
-    if options.json:
-        print(json.dumps([about | row for row in rows]))
-        return 0
+    if not options.json:
+        print(f"written to {path}")
+    return 0
+
+
+def _print_summary(rows: list[dict]) -> None:
+    from balancing_vae.fid.evaluation import summarise
+
     for row in summarise(rows):
         deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"
         name = row["column"] + (", normalised" if row["normalized"] else "")
         protocol = f", protocol {row['protocol']}" if row["protocol"] else ""
         print(
             f"{name:18} {row['distance']}{protocol}, {row['real_count']:,} and "
-            f"{row['generated_count']:,} images: {row['value']:.4g}{deviation}"
+            f"{row['generated_count']:,} images: {row['value']:.4g}{deviation}",
+            flush=True,
         )
-    print(f"written to {path}")
-    return 0
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -12,6 +12,9 @@ from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.errors import InputError
+from balancing_vae.errors import ResourceError
+from balancing_vae.fid import evaluation
+from balancing_vae.fid import metrics_file
 from balancing_vae.fid.comparison import compare
 from balancing_vae.fid.comparison import to_csv
 from balancing_vae.fid.comparison import to_json
@@ -386,9 +389,13 @@ def test_command_compare(run_folder, tmp_path, capsys, form):
         assert image.size[0] > 1000
 
 
+def no_space(path):
+    raise ResourceError("no space left on device")
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation")
 @pytest.mark.parametrize("form", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
-def test_command_evaluate(tmp_path, capsys, form):
+def test_command_evaluate(tmp_path, monkeypatch, capsys, form):
     """On a tiny pipeline that knows nothing, from its saved folder to the table."""
     from balancing_vae.pipeline import TwoStageVAE
 
@@ -424,6 +431,17 @@ def test_command_evaluate(tmp_path, capsys, form):
     assert "| GEN (gaussian) |" in to_markdown(compare([folder]))
     assert main([*words, "mixture"]) == 2
     assert "no fitted sampler 'mixture', only" in capsys.readouterr().err
+    # A disk that is full in the end costs the file, not the numbers.
+    monkeypatch.setattr(metrics_file, "atomic_file", no_space)
+    capsys.readouterr()
+    assert main([*words[:-2], *form]) == 2
+    printed = capsys.readouterr()
+    assert '"value"' in printed.out if form else expected in printed.out
+    assert "no space" in printed.err and read_metrics(folder) == rows
+    (folder / "metrics.json").write_text("{")
+    monkeypatch.setattr(evaluation, "measure", None)
+    assert main(words) == 2
+    assert "metrics.json is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
