@@ -132,6 +132,15 @@ def test_a_server_with_other_weights_leaves_nothing(server, cache, name):
     assert files(cache) == {}
 
 
+def test_a_server_with_larger_files_is_left_at_the_known_size(server, cache):
+    folder, url, _ = server
+    with (folder / "stage2.weights.h5").open("ab") as file:
+        file.truncate(10**10)
+    with pytest.raises(ValueError, match="stage2.weights.h5 has more than .* nothing was kept"):
+        download("tiny", url)
+    assert files(cache) == {}
+
+
 def test_a_failed_update_leaves_the_old_set(server, cache):
     folder, url, _ = server
     download("tiny", url)

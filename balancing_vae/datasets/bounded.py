@@ -38,10 +38,11 @@ def refuse_special_file(path: Path) -> None:
 
     Raises:
         ValueError: It is a pipe, a device, a socket or a folder.
-        FileNotFoundError: There is no such file.
+        OSError: There is no such file, or it may not be read.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InputError(f"{path} is not a regular file; give a file on a disk.")
+    path.open("rb").close()  # so that a lack of permission is not taken for damage
 
 
 def read_file(path: Path, limit: int) -> bytes:

@@ -1,5 +1,6 @@
 """Any folder of images: which are for training, validation and testing, and their classes."""
 
+from collections.abc import Collection
 from pathlib import Path
 from pathlib import PurePosixPath
 
@@ -110,8 +111,8 @@ def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[s
         and how the splits were decided, in words.
 
     Raises:
-        ValueError: Some images lie in a folder named after a split and others do not, or two
-            folders name the same split.
+        ValueError: Some images lie in a folder named after a split and others do not, two
+            folders name the same split, or such folders lie below others.
 
     Example:
         ```python
@@ -126,6 +127,7 @@ def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[s
         parents = ["/".join(parts[1:-1]) or "." for parts in inner]
         partition = "folders: " + ", ".join(sorted(tops))
     else:
+        _refuse_splits_below(inner, source)
         position = np.arange(len(names)) % 10
         splits = np.select([position == 8, position == 9], ["val", "test"], "train").tolist()
         parents = ["/".join(parts[:-1]) or "." for parts in inner]
@@ -152,16 +154,35 @@ def _split_named(parts: tuple[str, ...]) -> str | None:
     return SPLIT_NAMES.get(parts[0].lower()) if len(parts) > 1 else None
 
 
+def _refuse_splits_below(paths: list[tuple[str, ...]], source: Path) -> None:
+    """Refuse to deal out images where someone has split them, but not at the top."""
+    below = {
+        "/".join(parts[: depth + 1])
+        for parts in paths
+        for depth in range(1, len(parts) - 1)
+        if parts[depth].lower() in SPLIT_NAMES
+    }
+    if below:
+        raise InputError(
+            f"{source} has folders that name splits ({_some(below)}), but not at its top, where "
+            "they would decide; give a folder that has them there, or rename them."
+        )
+
+
+def _some(names: Collection[str]) -> str:
+    """Return names for a message, the first few of many."""
+    shown = ", ".join(sorted(names)[:_NAMED_AT_MOST])
+    more = len(names) - _NAMED_AT_MOST
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 def _refuse_mixture(tops: dict[str, str | None], source: Path) -> None:
     others = [top for top, split in tops.items() if split is None]
     named = [top for top in tops if top not in others]
     if others:
-        shown = ", ".join(sorted(others)[:_NAMED_AT_MOST])
-        more = f" and {len(others) - _NAMED_AT_MOST} more" if len(others) > _NAMED_AT_MOST else ""
         raise InputError(
-            f"{source} has images in folders that name splits ({', '.join(sorted(named))}) and "
-            f"others that belong to none ({shown}{more}); move those into a split, or take them "
-            "away."
+            f"{source} has images in folders that name splits ({_some(named)}) and others that "
+            f"belong to none ({_some(others)}); move those into a split, or take them away."
         )
     for split in SPLITS:
         same = sorted(top for top in named if tops[top] == split)

@@ -30,6 +30,7 @@ from balancing_vae.datasets.bounded import read_tar
 from balancing_vae.datasets.files import find_images
 from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.npy import open_npy
+from balancing_vae.errors import InputError
 from balancing_vae.fid.files import open_images
 from balancing_vae.fid.inception_files import load_inception
 from balancing_vae.storage.arrays import load_arrays
@@ -283,8 +284,8 @@ def test_cut_archives_are_named(tmp_path, cut):
         gunzip(tmp_path / "a.gz", 10**6)
 
 
-def whole_archives(folder):
-    """Write one archive of each kind; return for each how it is read to the end."""
+def write_archives(folder):
+    """Write one archive of each kind."""
     picture = jpeg(face(1, 8, 8))
     with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x/a.jpg", picture)
@@ -295,25 +296,40 @@ def whole_archives(folder):
     (folder / "a.gz").write_bytes(gzip.compress(picture))
     np.save(folder / "a.npy", np.arange(24).reshape(2, 3, 4))
 
-    def read_zip(path):
-        files = open_files(path)
-        for name in find_images(files)[0]:
-            with contextlib.suppress(ValueError):  # without the archive's name, for the caller
-                files.read(name, 10**6)
 
-    return {
-        "a.zip": read_zip,
-        "a.tar": lambda path: read_tar(path, {"data_batch_1"}, 10**6),
-        "a.tar.gz": lambda path: read_tar(path, {"data_batch_1"}, 10**6),
-        "a.gz": lambda path: gunzip(path, 10**6),
-        "a.npy": lambda path: open_npy(path).sum(),
-    }
+def read_zip(path):
+    files = open_files(path)
+    for name in find_images(files)[0]:
+        with contextlib.suppress(InputError):  # without the archive's name, for the caller
+            files.read(name, 10**6)
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.gz", "a.npy"])
+READERS = {
+    "a.zip": read_zip,
+    "a.tar": lambda path: read_tar(path, {"data_batch_1"}, 10**6),
+    "a.tar.gz": lambda path: read_tar(path, {"data_batch_1"}, 10**6),
+    "a.gz": lambda path: gunzip(path, 10**6),
+    "a.npy": lambda path: open_npy(path).sum(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_lack_of_permission_is_not_called_damage(tmp_path, monkeypatch, name):
+    write_archives(tmp_path)
+
+    def closed(path, *arguments, **keywords):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(PermissionError, match=name):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize("name", READERS)
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_random_damage_to_archives_is_read_or_refused(tmp_path, name):
-    read = whole_archives(tmp_path)[name]
+    write_archives(tmp_path)
+    read = READERS[name]
     read(tmp_path / name)
     whole = (tmp_path / name).read_bytes()
     random = np.random.default_rng(0)
@@ -326,5 +342,5 @@ def test_random_damage_to_archives_is_read_or_refused(tmp_path, name):
         path.write_bytes(damaged[: random.integers(len(damaged))] if number % 4 == 0 else damaged)
         try:
             read(path)
-        except ValueError as error:
+        except InputError as error:
             assert str(path) in str(error)

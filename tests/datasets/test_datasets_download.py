@@ -68,6 +68,16 @@ def test_another_checksum_leaves_nothing(host, cache):
     assert "t10k-images-idx3-ubyte.gz" not in [path.name for path in cache.iterdir()]
 
 
+def test_a_larger_file_is_not_fetched(host, cache):
+    folder, published, _ = host
+    with (folder / "t10k-images-idx3-ubyte.gz").open("ab") as file:
+        file.truncate(10**10)
+    match = r"t10k-images-idx3-ubyte\.gz has more than the .* bytes that are published.*--source"
+    with pytest.raises(ValueError, match=match):
+        fetch("mnist", published)
+    assert "t10k-images-idx3-ubyte.gz" not in [path.name for path in cache.iterdir()]
+
+
 def test_a_damaged_file_in_the_cache_is_fetched_again(host, cache):
     folder, published, _ = host
     fetch("mnist", published)

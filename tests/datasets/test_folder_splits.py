@@ -84,6 +84,21 @@ def test_a_mixture_is_refused(tmp_path, extra, match):
     refuses(folder_of(tmp_path / "s", ["train/a.jpg", "test/a.jpg", extra]), tmp_path, match)
 
 
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        (
+            ["photos/train/a.jpg", "photos/test/a.jpg", "preview.jpg"],
+            r"\(photos/test, photos/train\)",
+        ),
+        (["bottle/train/good/1.jpg", "cup/Test/good/1.jpg"], r"\(bottle/train, cup/Test\)"),
+    ],
+)
+def test_splits_below_the_top_are_not_dealt_out(tmp_path, names, match):
+    source = folder_of(tmp_path / "s", names)
+    refuses(source, tmp_path, f"folders that name splits {match}, but not at its top")
+
+
 def test_many_others_are_not_all_named(tmp_path):
     names = ["train/a.jpg", *[f"{n:02}.jpg" for n in range(13)]]
     refuses(folder_of(tmp_path / "s", names), tmp_path, r"08.jpg, 09.jpg and 3 more\)")

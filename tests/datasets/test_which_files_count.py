@@ -243,3 +243,19 @@ def test_names_that_are_not_utf8(folder, tmp_path, capfdbinary, workers):
     ]
     assert os.fsencode(prepared.description["source"]["file"]) == b"source\xfe"
     assert main(["datasets", "info", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_pipe_in_place_of_an_array(tmp_path, split):
+    from balancing_vae.cli.data import open_split
+    from balancing_vae.fid.files import open_images
+
+    os.mkfifo(tmp_path / "x.npy")
+
+    def refused(read, *arguments):
+        with pytest.raises(ValueError, match=r"x\.npy is not a regular file"):
+            read(*arguments)
+        return True
+
+    assert within(20, refused, open_split, tmp_path / "x.npy", None, split)
+    assert within(20, refused, open_images, tmp_path / "x.npy")

@@ -199,6 +199,15 @@ def test_half_a_download_leaves_nothing(tmp_path, monkeypatch, served):
     assert not inception_files.graph_folder().exists()
 
 
+def test_a_download_stops_at_the_size_of_the_archive(tmp_path, monkeypatch, served):
+    with (tmp_path / "served.tgz").open("wb") as file:
+        file.truncate(10**10)
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/served.tgz")
+    with pytest.raises(ValueError, match="has more than the 88,931,400 bytes .*On a machine with"):
+        download_graph()
+    assert not inception_files.graph_folder().exists()
+
+
 @pytest.mark.usefixtures("accepted")
 def test_download_into_the_cache(tmp_path, monkeypatch, served):
     archive = write_archive(tmp_path / "served.tgz")
