@@ -22,7 +22,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "import a checkpoint of BalancingVAE or TwoStageVAE",
         EXAMPLE,
     )
-    parser.add_argument("prefix", metavar="PREFIX", help="what stands before .index, or an .npz")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="what stands before .index, a folder with one checkpoint, or an .npz",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to save in")
     add_data_argument(parser)
     parser.add_argument(
@@ -36,36 +41,77 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read sizes and weights, measure gamma where there are images, save."""
+    """Read sizes and weights, measure what the checkpoint lacks on images, save."""
     from balancing_vae.storage.formats import SAVED
     from balancing_vae.storage.targets import output_folder
 
     output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
 
     from balancing_vae.config import Config
+    from balancing_vae.layers.singular_vector import vectors_kept
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.checkpoint import read_variables
     from balancing_vae.storage.original import assign_variables
     from balancing_vae.storage.original import infer_sizes
-    from balancing_vae.storage.reference import forward_deviations
 
-    variables = read_variables(options.prefix)
-    vae = TwoStageVAE(Config(**infer_sizes(variables)))
+    variables = read_variables(options.checkpoint)
+    changes = _without_untrained_stages(variables, options.checkpoint)
+    vae = TwoStageVAE(Config(**infer_sizes(variables) | changes))
     report = assign_variables(variables, vae.stage1, vae.stage2)
     report.check()
     print(f"{report.assigned} variables assigned; none missing, none left over")
     if report.debias_missing:
         print("no debias variables in the checkpoint: the moving averages count as settled")
-    if options.reference is not None:
-        for name, deviation in forward_deviations(vae.encode, options.reference).items():
-            print(f"deviation of {name}: {deviation:.2e}")
-    if options.data is not None:
-        x = open_split(options.data, None, "train")
-        gammas = vae.measure_gamma(x)
-        vae.fit_normalization(open_images_to_fit(options.data, None, vae.config.held_out))
-        print("gamma measured: stage 1 {:.5g}, stage 2 {:.5g}".format(*gammas))
-    elif vae.config.balancing["name"] == "computed":
-        print("gamma is not in the checkpoint and stays at 1; give --data to measure it")
+    # What is saved is the checkpoint, not what its forward passes here would leave.
+    with vectors_kept(vae.stage1.encoder, vae.stage1.decoder):
+        _measure(vae, options)
     vae.save(options.out, options.overwrite)
     print(vae)
     print(f"saved in {options.out}")
+
+
+def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
+    """Refuse a checkpoint that is not trained; return the changes that leave stage 2 out."""
+    from balancing_vae.errors import InputError
+    from balancing_vae.storage.original import untrained_stages
+
+    untrained = untrained_stages(variables)
+    if 1 in untrained:
+        raise InputError(
+            f"{checkpoint} is not trained: it has both stages at their initial values. Give a "
+            "checkpoint from after the training, of the original program `stage2`."
+        )
+    if not untrained:
+        return {}
+    beside = [checkpoint.with_name(f"stage2{ending}") for ending in (".index", ".npz", "")]
+    there = next((path for path in beside if path.is_file()), None)
+    trained = "the file that its training ended with, `stage2`,"
+    if there is not None:
+        trained = f"{there.name.removesuffix('.index')} beside it"
+    print(
+        f"{checkpoint} was written before stage 2 was trained: the imported run has no second "
+        f"stage to sample from; {trained} has both stages"
+    )
+    return {"samplers": ("prior", "gaussian"), "second_stage_noise": False}
+
+
+def _measure(vae, options: argparse.Namespace) -> None:
+    """Compare with a recorded pass, measure gamma, fit normalisation, as far as there is data."""
+    from balancing_vae.storage.reference import forward_deviations
+
+    computed = vae.config.balancing["name"] == "computed"
+    if options.reference is not None:
+        for name, deviation in forward_deviations(vae.encode, options.reference).items():
+            print(f"largest difference from the original, {name}: {deviation:.2e}")
+    if options.data is None:
+        if computed:
+            print("gamma is not in the checkpoint and stays at 1; give --data to measure it")
+        print("normalisation is not fitted; give --data to fit it, or generate with --plain")
+        return
+    if computed:
+        gammas = vae.measure_gamma(open_split(options.data, None, "train"))
+    else:
+        gammas = [float(stage.balancing.gamma) for stage in vae.stages.values()]
+    vae.fit_normalization(open_images_to_fit(options.data, None, vae.config.held_out))
+    found = ", ".join(f"stage {i} {gamma:.5g}" for i, gamma in enumerate(gammas, start=1))
+    print(f"gamma {'measured' if computed else 'learned, kept as it is'}: {found}")

@@ -1,5 +1,8 @@
 """The state of a power iteration, kept beside a layer's kernel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 
 
@@ -40,3 +43,26 @@ class StoresSingularVector:
     def load_own_variables(self, store):
         """Load kernel, bias and the singular vector."""
         keras.layers.Layer.load_own_variables(self, store)
+
+
+@contextmanager
+def vectors_kept(*networks: keras.Model) -> Iterator[None]:
+    """Put the singular vectors of networks back after forward passes, which move them.
+
+    Args:
+        *networks: Built networks, with such layers or without.
+
+    Example:
+        ```python
+        with vectors_kept(vae.stage1.encoder, vae.stage1.decoder):
+            mu, sigma = vae.encode(x)
+        ```
+    """
+    layers = [layer for network in networks for layer in network.layers]
+    layers = [layer for layer in layers if isinstance(layer, StoresSingularVector)]
+    vectors = [keras.ops.convert_to_numpy(layer.u).copy() for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, vector in zip(layers, vectors, strict=True):
+            layer.u.assign(vector)

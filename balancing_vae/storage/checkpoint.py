@@ -8,52 +8,64 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.errors import MissingPackageError
 from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.storage.tensorflow_files import is_table
+from balancing_vae.storage.tensorflow_files import read_bundle
+from balancing_vae.storage.tensorflow_files import read_slices
 
+# What the files of a checkpoint have behind its prefix.
+PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 # Names that TensorFlow numbers by itself: the number depends on what was built before.
 AUTOMATIC = re.compile(r"^(conv2d_transpose|conv2d|dense)(?:_(\d+))?$")
 
 
-def read_variables(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_variables(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read every variable of a checkpoint, by its name.
 
     Args:
-        prefix: What stands before `.index` in a TF1 Saver (V2) checkpoint, or the path of
-            an `.npz` with the same variables (for machines without TensorFlow).
+        path: What stands before `.index` in a TF1 checkpoint (version 2), or one of its
+            files; the one file of version 1; a folder with one checkpoint; or an `.npz`
+            with the same variables.
 
     Returns:
         The variables by name.
 
     Raises:
         FileNotFoundError: There is no such checkpoint, or one of its files is missing.
-        ValueError: A file is truncated or damaged.
-        ImportError: A TF1 checkpoint, and TensorFlow is not installed.
+        ValueError: A file is truncated or damaged, or the folder has several checkpoints.
 
     Example:
         ```python
         read_variables("model/stage2")["stage1/encoder/conv0/kernel"].shape
         ```
     """
-    prefix = str(prefix).removesuffix(".index")
-    if prefix.endswith(".npz"):
-        return load_arrays(Path(prefix))
-    _check_files(prefix)
+    path = Path(path)
+    if path.is_dir():
+        path = _only_checkpoint(path)
+    variables = load_arrays(path) if path.suffix == ".npz" else _read_checkpoint(path)
+    for name, value in variables.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise InputError(
+                f"The checkpoint {path} has NaN or infinite values, first in {name!r}; take one "
+                "from before the training diverged."
+            )
+    return variables
+
+
+def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    prefix = _prefix(path)
+    index = prefix.with_name(f"{prefix.name}.index")
+    one_file = prefix.is_file() and not index.is_file()
+    if one_file:
+        _check_table(prefix)
+    else:
+        _check_files(prefix, index)
     try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise MissingPackageError(
-            "Reading a TF1 checkpoint needs TensorFlow: pip install tensorflow; or convert "
-            "the checkpoint to .npz on a machine that has it."
-        ) from error
-    try:
-        reader = tf.train.load_checkpoint(prefix)
-        names = reader.get_variable_to_shape_map()
-        return {name: np.asarray(reader.get_tensor(name)) for name in names}
-    except Exception as error:  # TensorFlow raises many kinds on a damaged file
+        return read_slices(prefix) if one_file else read_bundle(index)
+    except Exception as error:  # whatever a damaged number leads to
         raise InputError(
-            f"The checkpoint {prefix} is truncated or damaged; copy its files anew. "
-            f"TensorFlow says: {error}"
+            f"The checkpoint {prefix} is truncated or damaged; copy its files again. What was "
+            f"found: {error}"
         ) from error
 
 
@@ -87,11 +99,61 @@ def without_automatic_numbers(variables: dict[str, np.ndarray]) -> dict[str, np.
     return renamed
 
 
-def _check_files(prefix: str) -> None:
-    index = Path(prefix + ".index")
-    if not index.is_file():
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, what stands before `.index` or the one file.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Their paths, sorted.
+    """
+    files = [path for path in folder.iterdir() if path.is_file()]
+    bundles = [path.with_suffix("") for path in files if path.suffix == ".index"]
+    plain = [path for path in files if not PART.search(path.name) and is_table(path)]
+    return sorted([*bundles, *plain])
+
+
+def _only_checkpoint(folder: Path) -> Path:
+    found = checkpoints_in(folder)
+    if not found:
         raise MissingFileError(
-            f"{index} is missing; give the checkpoint's prefix, what stands before .index."
+            f"{folder} has no TF1 checkpoint: no file that ends in .index; give a checkpoint's "
+            "prefix, what stands before .index."
         )
-    if not list(index.parent.glob(f"{index.stem}.data-*")):
+    if len(found) > 1:
+        raise InputError(
+            f"{folder} has several checkpoints, {', '.join(path.name for path in found)}; give "
+            f"one, such as {found[-1]}."
+        )
+    return found[0]
+
+
+def _prefix(path: Path) -> Path:
+    """Return what stands before `.index`, whichever of a checkpoint's files was given."""
+    if path.name == "checkpoint" and path.is_file() and not is_table(path):
+        raise InputError(
+            f"{path} is TensorFlow's list of checkpoints; give the prefix of one of them, what "
+            "stands before .index."
+        )
+    return path.with_name(PART.sub("", path.name))
+
+
+def _check_table(path: Path) -> None:
+    if not is_table(path):
+        raise InputError(
+            f"{path} is not a TF1 checkpoint, or it is truncated; give the prefix, what stands "
+            "before .index."
+        )
+
+
+def _check_files(prefix: Path, index: Path) -> None:
+    if not index.is_file():
+        graph = prefix.with_name(f"{prefix.name}.meta")
+        reason = f"; {graph} is its graph and has no variables" if graph.is_file() else ""
+        raise MissingFileError(
+            f"{index} is missing; give the checkpoint's prefix, what stands before .index{reason}."
+        )
+    beside = (path.name for path in index.parent.iterdir() if path.is_file())
+    if not any(name.startswith(f"{prefix.name}.data-") for name in beside):
         raise MissingFileError(f"{prefix}.data-00000-of-00001 is missing beside {index}.")

@@ -12,10 +12,11 @@ from balancing_vae.storage.checkpoint import without_automatic_numbers
 from balancing_vae.storage.original_names import original_names
 from balancing_vae.storage.original_sizes import infer_sizes
 
-__all__ = ["ImportReport", "assign_variables", "infer_sizes"]
+__all__ = ["ImportReport", "assign_variables", "infer_sizes", "untrained_stages"]
 
 # After so many steps a zero-debiased average is an ordinary one.
 MANY_STEPS = 1e6
+MOMENTS = re.compile(r"/Adam(_\d+)?$")
 OPTIMIZER = re.compile(r"(/Adam(_\d+)?|^beta[12]_power(_\d+)?|^global_step)$")
 
 
@@ -59,7 +60,7 @@ class ImportReport:
 def assign_variables(
     variables: dict[str, np.ndarray],
     stage1: keras.Model,
-    stage2: keras.Model,
+    stage2: keras.Model | None,
     stages: tuple[int, ...] = (1, 2),
 ) -> ImportReport:
     """Copy a checkpoint's weights and moving statistics into two stages.
@@ -69,7 +70,7 @@ def assign_variables(
     Args:
         variables: What `read_variables` returned.
         stage1: The first stage, of the checkpoint's sizes.
-        stage2: The second stage, likewise.
+        stage2: The second stage, likewise; None leaves its variables where they are.
         stages: Which stages are assigned.
 
     Returns:
@@ -85,6 +86,9 @@ def assign_variables(
     assignments = []
     wanted = set()
     for number, stage in ((1, stage1), (2, stage2)):
+        if stage is None:
+            wanted |= {name for name in variables if name.startswith(f"stage{number}/")}
+            continue
         for name, variable, optional in original_names(number, stage):
             wanted.add(name)
             if number not in stages:
@@ -108,6 +112,35 @@ def assign_variables(
         if report.debias_missing:
             _settle(stage1)
     return report
+
+
+def untrained_stages(variables: dict[str, np.ndarray]) -> list[int]:
+    """Return which stages a checkpoint has at their initial values.
+
+    The original programs write both stages into every file, also before the second is
+    trained. The moments that Adam keeps for each weight are all 0 until its first step.
+
+    Args:
+        variables: What `read_variables` returned.
+
+    Returns:
+        1, 2, both or none; none where the optimizer's variables are left out.
+
+    Example:
+        ```python
+        untrained_stages(read_variables("model/stage1"))   # [2]
+        ```
+    """
+    untrained = []
+    for number in (1, 2):
+        moments = [
+            value
+            for name, value in variables.items()
+            if name.startswith(f"stage{number}/") and MOMENTS.search(name)
+        ]
+        if moments and not any(np.any(value) for value in moments):
+            untrained.append(number)
+    return untrained
 
 
 def _settle(stage: keras.Model) -> None:

@@ -26,7 +26,7 @@ def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file lacks the arrays for a comparison.
+        ValueError: The file lacks the arrays for a comparison, or they do not fit the model.
 
     Example:
         ```python
@@ -38,17 +38,20 @@ def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
         raise InputError(
             f"{path} has {sorted(arrays)}; expected `images` or `x`, and `mu`, out of {ARRAYS}."
         )
+    for name in sorted(set(ARRAYS) & set(arrays)):
+        if arrays[name].dtype.kind not in "fu" or not np.isfinite(arrays[name]).all():
+            raise InputError(f"{path}: {name} must hold finite floats (images uint8).")
     found = {}
     if {"images", "x"} <= set(arrays):
-        found["preprocessing (x)"] = _deviation(as_float(arrays["images"]), arrays["x"])
+        found["preprocessing (x)"] = _deviation(path, as_float(arrays["images"]), arrays["x"])
     mu, sigma = encode(arrays["x" if "x" in arrays else "images"])
-    found["modelling (mu)"] = _deviation(mu, arrays["mu"])
+    found["modelling (mu)"] = _deviation(path, mu, arrays["mu"])
     if "sigma" in arrays:
-        found["modelling (sigma)"] = _deviation(sigma, arrays["sigma"])
+        found["modelling (sigma)"] = _deviation(path, sigma, arrays["sigma"])
     return found
 
 
-def _deviation(ours: np.ndarray, theirs: np.ndarray) -> float:
+def _deviation(path: Path, ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
-        raise InputError(f"The reference has shape {theirs.shape}, ours is {ours.shape}.")
+        raise InputError(f"{path} has an array of {theirs.shape}, expected {ours.shape}.")
     return float(np.max(np.abs(ours - theirs)) / max(1.0, float(np.max(np.abs(theirs)))))

@@ -11,6 +11,7 @@ from parity.dai_wipf import starting_value
 
 from balancing_vae import Config
 from balancing_vae import TwoStageVAE
+from balancing_vae.cli import main
 from balancing_vae.networks import NETWORKS
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.original import assign_variables
@@ -70,15 +71,16 @@ def renumbered(filled: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def write_checkpoint(prefix: Path, filled: dict[str, np.ndarray]) -> Path:
-    """Write the variables as a TF1 Saver does, with Adam's slots and counters."""
+    """Write the variables as a TF1 Saver does, with Adam's counters and the smaller slots."""
     tf = pytest.importorskip("tensorflow")
     extra = {
         "global_step": np.int64(5),
         **{f"beta{i}_power{stage}": np.float32(0.9) for i in (1, 2) for stage in ("", "_1")},
     }
     for name, value in filled.items():
-        if name.endswith(("/w", "/kernel", "/Matrix", "/bias", "loggamma_x", "/gamma")):
-            extra[f"{name}/Adam"] = extra[f"{name}/Adam_1"] = np.zeros_like(value)
+        ending = name.endswith(("/w", "/kernel", "/Matrix", "/bias", "loggamma_x", "/gamma"))
+        if ending and value.size < 10_000:
+            extra[f"{name}/Adam"] = extra[f"{name}/Adam_1"] = np.full_like(value, 0.01)
     tensors = {**filled, **extra}
     tf.raw_ops.SaveV2(
         prefix=str(prefix),
@@ -201,3 +203,28 @@ def test_networks_of_ones_own_have_no_counterpart(infogan):
     own.stage1.encoder.name = "mine"
     with pytest.raises(ValueError, match="no network like 'mine'"):
         assign_variables(variables("infogan28"), own.stage1, own.stage2)
+
+
+# The command, with the forward passes that move Infogan's singular vectors.
+
+
+def test_the_command_keeps_the_checkpoint_and_fits_what_it_lacks(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
+    filled = variables("infogan28")
+    prefix = write_checkpoint(tmp_path / "stage2", filled)
+    images = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    np.savez(tmp_path / "reference.npz", images=images[:4], mu=np.zeros((4, 16), "f4"))
+    words = ["import-checkpoint", prefix, "--out", tmp_path / "run"]
+    words += ["--data", tmp_path / "images.npy", "--reference", tmp_path / "reference.npz"]
+    assert main([str(word) for word in words]) == 0
+    printed = capsys.readouterr().out
+    assert "gamma learned, kept as it is: stage 1 0.7788, stage 2 0.47237" in printed
+    assert "largest difference from the original, modelling (mu)" in printed
+    vae = TwoStageVAE.load(tmp_path / "run")
+    assert vae.latent_normalization.mode == vae.image_normalization.mode == "reference"
+    for layer, name in (("conv2", "w0"), ("en4", "Matrix0")):
+        scope = f"stage1/encoder/{layer}"
+        u = numbers(vae.stage1.encoder.get_layer(layer).u)
+        np.testing.assert_array_equal(u, filled[f"{scope}/{scope}/{name}/u_var"])
+    assert float(vae.stage1.balancing.gamma) == pytest.approx(np.exp(-0.25))
