@@ -3,10 +3,13 @@
 import hashlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.errors import BalancingVAEError
 from balancing_vae.errors import InputError
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measuring import measure
@@ -74,25 +77,32 @@ def cached_statistics(
         except ValueError as error:
             warnings.warn(f"The cache is broken and rebuilt: {error}", stacklevel=2)
     statistics = measure(images, network, protocol, generated, progress)
-    try:
+    with keeping("statistics"):
         statistics.save(path, factored=True)
-    except OSError as error:
-        warn_not_kept("statistics", error)
     return statistics
 
 
-def warn_not_kept(what: str, error: OSError) -> None:
-    """Warn that something was computed but cannot be kept for the next time.
+@contextmanager
+def keeping(what: str) -> Iterator[None]:
+    """Warn, and no more, where something cannot be written into the cache.
 
     Args:
-        what: What was computed.
-        error: What the cache said.
+        what: What was computed or downloaded.
+
+    Example:
+        ```python
+        with keeping("statistics"):
+            statistics.save(cache_folder() / "statistics.npz")
+        ```
     """
-    warnings.warn(
-        f"The {what} cannot be kept in the cache ({error}) and will be computed again next "
-        f"time: make {cache_folder()} writable, or free some space.",
-        stacklevel=3,
-    )
+    try:
+        yield
+    except (OSError, BalancingVAEError) as error:
+        warnings.warn(
+            f"The {what} cannot be kept in the cache ({error}) and will be made again next "
+            f"time: make {cache_folder()} writable, or free some space.",
+            stacklevel=4,
+        )
 
 
 def _expected(

@@ -13,7 +13,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.cache import content_sha256
-from balancing_vae.fid.cache import warn_not_kept
+from balancing_vae.fid.cache import keeping
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.storage.atomic import atomic_file
@@ -126,11 +126,8 @@ def dataset_classifier(folder: str | os.PathLike) -> Classifier:
     with tempfile.TemporaryDirectory() as temporary:
         trained = Path(temporary) / path.name
         train_classifier(images, labels, trained)
-        try:
-            with atomic_file(path) as kept:
-                shutil.copyfile(trained, kept)
-        except OSError as error:
-            warn_not_kept("classifier", error)
+        with keeping("classifier"), atomic_file(path) as kept:
+            shutil.copyfile(trained, kept)
         return Classifier(trained)
 
 

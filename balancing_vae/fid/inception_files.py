@@ -11,6 +11,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.fid.cache import cache_folder
+from balancing_vae.fid.cache import keeping
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.inception import FrozenInception
 from balancing_vae.storage.atomic import atomic_file
@@ -49,10 +50,10 @@ def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
         network = load_inception("inception-2015-12-05.tgz")
         ```
     """
-    if path is None:
-        cached = graph_folder() / GRAPH_NAME
-        path = cached if cached.is_file() else download_graph()
-    return FrozenInception(read_graph(path))
+    cached = graph_folder() / GRAPH_NAME
+    if path is None and not os.path.isfile(cached):
+        return FrozenInception(download_graph())
+    return FrozenInception(read_graph(cached if path is None else path))
 
 
 def read_graph(path: str | os.PathLike) -> bytes:
@@ -103,11 +104,13 @@ def read_graph(path: str | os.PathLike) -> bytes:
     return graph
 
 
-def download_graph() -> Path:
-    """Download the graph into the cache, with a progress bar, its sha256 verified.
+def download_graph() -> bytes:
+    """Download the graph and keep it in the cache, its sha256 verified.
+
+    A cache that cannot be written to costs a warning, and the download again next time.
 
     Returns:
-        The file in the cache.
+        The serialised GraphDef.
 
     Raises:
         OSError: There is no network, it is too slow, or there is no such file any more; the
@@ -116,10 +119,9 @@ def download_graph() -> Path:
 
     Example:
         ```python
-        FrozenInception(read_graph(download_graph()))
+        FrozenInception(download_graph())
         ```
     """
-    target = graph_folder() / GRAPH_NAME
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "inception-2015-12-05.tgz"
         try:
@@ -135,9 +137,9 @@ def download_graph() -> Path:
                 + OFFLINE_RECIPE.format(folder=graph_folder())
             ) from error
         graph = read_graph(archive)
-    with atomic_file(target) as temporary:
+    with keeping("Inception graph"), atomic_file(graph_folder() / GRAPH_NAME) as temporary:
         temporary.write_bytes(graph)
-    return target
+    return graph
 
 
 def graph_folder() -> Path:

@@ -224,6 +224,16 @@ def test_download_into_the_cache(tmp_path, monkeypatch, served):
 
 
 @pytest.mark.usefixtures("accepted")
+def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path, monkeypatch, served):
+    write_archive(tmp_path / "served.tgz")
+    monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/served.tgz")
+    inception_files.graph_folder().parent.parent.mkdir()
+    inception_files.graph_folder().parent.write_text("a file where the cache should be")
+    with pytest.warns(UserWarning, match="Inception graph cannot be kept in the cache"):
+        assert load_inception().sha256 == inception_files.GRAPH_SHA256
+
+
+@pytest.mark.usefixtures("accepted")
 def test_no_network(monkeypatch):
     monkeypatch.setattr(inception_files, "ARCHIVE_URL", "http://localhost:9/inception.tgz")
     with pytest.raises(OSError, match=r"cannot be downloaded.*--inception .* or unpack it and put"):
