@@ -20,10 +20,19 @@ _HOMES = {
     "update_running_mse": "balancing.rule",
 }
 
-__all__ = sorted(_HOMES)
+# Modules that need neither Keras nor a backend.
+_MODULES = ("datasets", "presets")
+
+__all__ = sorted([*_HOMES, *_MODULES])
 
 
 def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        from balancing_vae.versions import installed_version
+
+        return installed_version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from balancing_vae.checks import check_backend
@@ -33,4 +42,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *__all__, "__version__"])

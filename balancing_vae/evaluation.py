@@ -7,6 +7,7 @@ import numpy as np
 from balancing_vae import moments
 from balancing_vae.checks import as_float
 from balancing_vae.normalization import NOTHING_RESCALED
+from balancing_vae.tables import html_table
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,30 @@ class Evaluation:
             lines.append(
                 f"{name:18}{error:>10}{row.variance_loss:16.5f}{row.std:11.4f}{row.data_std:13.4f}"
             )
-        lines.append(
+        return "\n".join([*lines, *self._remarks()])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {
+                "images": f"{row.name} {'normalised' if row.normalized else 'plain'}",
+                "mse": row.mse,
+                "variance loss": row.variance_loss,
+                "mean std": row.std,
+                "of the data": row.data_std,
+            }
+            for row in self.rows
+        ]
+        return html_table(rows, *self._remarks())
+
+    def _remarks(self) -> list[str]:
+        lines = [
             f"variance law {self.variance_law:.4f} (expected 1; the original program's form "
-            f"{self.variance_law_reference:.4f})"
-        )
-        lines.append(f"inactive latents {self.inactive_latents} of {self.latent_dim}")
+            f"{self.variance_law_reference:.4f})",
+            f"inactive latents {self.inactive_latents} of {self.latent_dim}",
+        ]
         if not self.rescaled:
             lines.append(NOTHING_RESCALED)
-        return "\n".join(lines)
+        return lines
 
 
 def evaluate(vae, x: np.ndarray, seed: int = 0) -> Evaluation:

@@ -1,18 +1,29 @@
 """Make figures in the project's style and write them."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 import matplotlib
-from matplotlib.figure import Figure
+import matplotlib.figure
 
 from balancing_vae.storage.atomic import atomic_file
 from balancing_vae.storage.targets import PICTURE_ENDINGS
 from balancing_vae.storage.targets import output_file
 
 _STYLE = resources.files("balancing_vae") / "figures.mplstyle"
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows where it is a cell's last value."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        with style():
+            self.savefig(file, format="png")
+        return file.getvalue()
 
 
 @contextmanager
@@ -41,7 +52,7 @@ def colors() -> list[str]:
         return matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
 
 
-def save_figure(path: str | Path, figure: Figure) -> None:
+def save_figure(path: str | Path, figure: matplotlib.figure.Figure) -> None:
     """Write a figure, in the project's style.
 
     Args:

@@ -1,5 +1,7 @@
 """The command line, as a user calls it."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_law
+from balancing_vae.presets import preset_config
+from balancing_vae.presets import preset_names
 
 GOLDEN = Path(__file__).parent / "golden/balancing"
 
@@ -97,7 +101,7 @@ def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
 
 
 def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
-    from balancing_vae.experiments.contact_sheet import contact_sheet
+    from balancing_vae.pipeline.contact_sheet import contact_sheet
 
     vae = as_if_trained(tiny_pipeline(padding=1))
     vae.fit_normalization(tiny_images())
@@ -255,3 +259,16 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
     words = words[:-1] + ("classifier:absent",)
     assert command(*words, "--out", tmp_path) == 2
     assert len(called) == 10
+
+
+def test_presets_are_listed_and_described(capsys):
+    assert command("presets", "list") == 0
+    listed = capsys.readouterr().out
+    assert [line.split()[0] for line in listed.splitlines()] == preset_names()
+    assert "CelebA as in the paper's Table 2" in listed
+    assert command("presets", "info", "celeba") == 0
+    shown = capsys.readouterr().out
+    for name, value in preset_config("celeba").to_dict().items():
+        assert re.search(rf"^  {name} +{re.escape(json.dumps(value))}$", shown, re.MULTILINE)
+    assert command("presets", "info", "celebra") == 2
+    assert "Did you mean 'celeba'?" in capsys.readouterr().err

@@ -32,6 +32,8 @@ LIGHT = [
     ["datasets", "info", "mnist"],
     ["datasets", "prepare", "digits", "--out", "digits"],
     ["datasets", "info", "digits"],
+    ["presets", "list"],
+    ["presets", "info", "mnist"],
     ["pretrained", "list"],
     ["pretrained", "info", "digits"],
     ["pretrained", "verify", "digits"],

@@ -30,6 +30,7 @@ COMMANDS: tuple[str, ...] = (
     "reconstruct",
     "import_checkpoint",
     "datasets",
+    "presets",
     "fid",
     "evaluate",
     "compare",

@@ -55,7 +55,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, train, measure; print the table and write it beside the sheet."""
-    from balancing_vae.experiments.contact_sheet import draw_contact_sheet
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
     from balancing_vae.experiments.systems import systems_table
@@ -64,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.figures import save_figure
+    from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
     from balancing_vae.storage.atomic import atomic_file
     from balancing_vae.versions import measurement_versions
 

@@ -31,10 +31,10 @@ def run(options: argparse.Namespace) -> None:
     output_folder(options.out, SAVED, overwrite=True)
 
     from balancing_vae import datasets
-    from balancing_vae.experiments.contact_sheet import contact_sheet
-    from balancing_vae.experiments.contact_sheet import draw_contact_sheet
     from balancing_vae.figures import save_figure
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.pipeline.contact_sheet import contact_sheet
+    from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
     from balancing_vae.storage.atomic import atomic_folder
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))

@@ -1,4 +1,4 @@
-"""Looking into the latent space: interpolation, traversal, nearest training neighbours.
+"""Looking into the latent space: traversal, nearest training neighbours.
 
 Each function returns images by the title of their row; `draw_contact_sheet` draws them.
 """
@@ -9,44 +9,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
-from balancing_vae.errors import InputError
 from balancing_vae.figures import style
 from balancing_vae.moments import inactive_latents
-
-
-def interpolations(
-    vae, starts: np.ndarray, ends: np.ndarray, steps: int = 9
-) -> dict[str, np.ndarray]:
-    """Decode the way between pairs of images, straight from one `mu` to the other.
-
-    Args:
-        vae: A trained `TwoStageVAE`.
-        starts: Images, uint8 or float in [0, 1], [N, D, D, C].
-        ends: As many others.
-        steps: Images decoded on each way, at least 2.
-
-    Returns:
-        By pair the first image, the decoded way and the last image, float
-        [steps + 2, D, D, C] in [0, 1], without padding.
-
-    Raises:
-        ValueError: The images do not fit the model or each other.
-
-    Example:
-        ```python
-        draw_contact_sheet(interpolations(vae, x_test[:4], x_test[4:8])).savefig("ways.png")
-        ```
-    """
-    if len(starts) != len(ends):
-        raise InputError(f"{len(starts)} starts and {len(ends)} ends make no pairs.")
-    t = np.linspace(0, 1, steps)[:, None]
-    rows = {}
-    pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)
-    for i, (start, end, first, last) in enumerate(pairs):
-        way = vae.decode((1 - t) * first + t * last)
-        start, end = (unpad(as_float(x)[None], vae.config.padding) for x in (start, end))
-        rows[f"pair {i + 1}"] = np.concatenate([start, way, end])
-    return rows
 
 
 def traversals(

@@ -15,6 +15,7 @@ from balancing_vae.fid.metrics_file import METRICS_FILE
 from balancing_vae.fid.metrics_file import by_data
 from balancing_vae.fid.metrics_file import read_metrics
 from balancing_vae.fid.publications import published
+from balancing_vae.tables import html_table
 
 # Two cuts of the same faces: shown together, told apart in the table.
 _FAMILY = {"celeba140": "celeba"}
@@ -56,7 +57,18 @@ NOTE = (
 )
 
 
-def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> list[dict]:
+class Comparison(list):
+    """Rows as `compare` gives them, which print as the table that they make."""
+
+    def __str__(self) -> str:
+        return to_markdown(self)
+
+    def _repr_html_(self) -> str:
+        titles, *lines = _lines(self)
+        return html_table([dict(zip(titles, line, strict=True)) for line in lines], NOTE)
+
+
+def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Comparison:
     """Return what was measured of some runs, and what is published on the same data.
 
     Args:
@@ -92,7 +104,7 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> li
             f"Nothing is published here on {dataset!r}; choose one of {', '.join(sorted(known))}."
         )
     rows += _published()
-    return [row for row in rows if _FAMILY.get(row["dataset"], row["dataset"]) == family]
+    return Comparison(row for row in rows if _FAMILY.get(row["dataset"], row["dataset"]) == family)
 
 
 def to_markdown(rows: Sequence[dict], note: str = NOTE) -> str:
@@ -110,13 +122,21 @@ def to_markdown(rows: Sequence[dict], note: str = NOTE) -> str:
         to_markdown(compare(["runs/a"]))
         ```
     """
+    titles, *lines = _lines(rows, bold="**")
+    lines = [titles, ["---"] * len(titles), *lines]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{table}\n\n{note}"
+
+
+def _lines(rows: Sequence[dict], bold: str = "") -> list[list[str]]:
+    """Return the table's titles, and a line a system, those measured here in bold."""
     systems, used = by_system(rows)
-    titles = ["system", "dataset", *used, "distance", "protocol", "measured here", "source"]
-    lines = [titles, ["---"] * len(titles)]
+    lines = [["system", "dataset", *used, "distance", "protocol", "measured here", "source"]]
     for system, cells in systems.items():
+        mark = bold if system.measured_here else ""
         lines.append(
             [
-                f"**{system.system}**" if system.measured_here else system.system,
+                f"{mark}{system.system}{mark}",
                 system.dataset,
                 *(_cell(cells.get(title)) for title in used),
                 system.distance,
@@ -125,8 +145,7 @@ def to_markdown(rows: Sequence[dict], note: str = NOTE) -> str:
                 system.source,
             ]
         )
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table}\n\n{note}"
+    return lines
 
 
 def to_csv(rows: Sequence[dict]) -> str:

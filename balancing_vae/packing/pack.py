@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.errors import InputError
-from balancing_vae.experiments.contact_sheet import contact_sheet
-from balancing_vae.experiments.contact_sheet import draw_contact_sheet
 from balancing_vae.figures import save_figure
 from balancing_vae.networks.plain import plain_copy
 from balancing_vae.packing.card import write_card
@@ -17,6 +15,8 @@ from balancing_vae.packing.facts import DECODER
 from balancing_vae.packing.facts import FACTS
 from balancing_vae.packing.facts import SAMPLES
 from balancing_vae.pipeline import TwoStageVAE
+from balancing_vae.pipeline.contact_sheet import contact_sheet
+from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import DESCRIPTION
 from balancing_vae.storage.folder import read_description

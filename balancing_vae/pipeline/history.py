@@ -1,12 +1,17 @@
 """What happened in each epoch: rows, columns, a table, curves."""
 
 import math
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
+from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingPackageError
+from balancing_vae.pipeline.training_curves import CURVES
 from balancing_vae.pipeline.training_curves import draw_training_curves
 from balancing_vae.pipeline.training_curves import training_curves
+from balancing_vae.tables import html_table
+
+if TYPE_CHECKING:
+    from balancing_vae.figures import Figure
 
 
 class History(list):
@@ -49,9 +54,26 @@ class History(list):
             ) from error
         return pandas.DataFrame(self.history)
 
-    def plot(self) -> Figure:
-        """Return the curves of loss, kl, mse and gamma, a row of panels for each stage."""
+    def plot(self) -> "Figure":
+        """Return the curves of loss, kl, mse and gamma, a row of panels for each stage.
+
+        Raises:
+            ValueError: There is no epoch yet.
+        """
+        if not self:
+            raise InputError("There is no epoch to draw yet; call fit(x) first.")
         return draw_training_curves(training_curves(self))
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for number in sorted({row["stage"] for row in self}):
+            own = self.of_stage(number)
+            shown = (*CURVES, *(f"val_{name}" for name in CURVES))
+            last = {name: own[-1].get(name) for name in shown}
+            rows.append({"stage": number, "epochs": len(own), **last})
+        used = {name for row in rows for name, value in row.items() if value is not None}
+        rows = [{name: value for name, value in row.items() if name in used} for row in rows]
+        return html_table(rows, "Values of the last epoch." if rows else "No epoch yet.")
 
     def __repr__(self) -> str:
         stages = []

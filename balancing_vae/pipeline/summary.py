@@ -1,5 +1,7 @@
 """A pipeline in a few lines: no weight, gamma or sampler is hidden."""
 
+from balancing_vae.tables import html_table
+
 
 def summary(vae) -> str:
     """Return what a pipeline consists of and how far it is trained.
@@ -10,27 +12,53 @@ def summary(vae) -> str:
     Returns:
         A line each for the whole, its stages, its samplers and its normalisation.
     """
+    lines = [
+        f"  stage {row['stage']}: {row['network']}; {row['latents']} latents; "
+        f"{row['parameters']:,} parameters; {row['balancing']}; {row['epochs']} epochs trained"
+        for row in _stages(vae)
+    ]
+    return "\n".join([_title(vae), *lines, *(f"  {line}" for line in _rest(vae))])
+
+
+def html_summary(vae) -> str:
+    """Return the same as a table for notebooks.
+
+    Args:
+        vae: A `TwoStageVAE`.
+    """
+    return f"<code>{_title(vae)}</code>" + html_table(_stages(vae), *_rest(vae))
+
+
+def _title(vae) -> str:
+    return f"TwoStageVAE({vae.config.preset or 'own config'}, images {vae.config.image_shape})"
+
+
+def _stages(vae) -> list[dict]:
     config = vae.config
+    second = config.second_network and config.second_network["name"]
     networks = {
         "stage1": config.network["name"],
-        "stage2": f"latent, {config.second_depth} x {config.second_dim}"
-        if config.second_network is None
-        else config.second_network["name"],
+        "stage2": second or f"latent, {config.second_depth} x {config.second_dim}",
     }
-    lines = [f"TwoStageVAE({config.preset or 'own config'}, images {config.image_shape})"]
-    for name, stage in vae.stages.items():
-        lines.append(
-            f"  stage {name[-1]}: {networks[name]}; {stage.latent_dim} latents; "
-            f"{stage.count_params():,} parameters; {stage.describe()}; "
-            f"{stage.trained_epochs} epochs trained"
-        )
-    if vae.stage2 is None:
-        lines.append("  stage 2: none")
+    return [
+        {
+            "stage": int(name[-1]),
+            "network": networks[name],
+            "latents": stage.latent_dim,
+            "parameters": stage.count_params(),
+            "balancing": stage.describe(),
+            "epochs": stage.trained_epochs,
+        }
+        for name, stage in vae.stages.items()
+    ]
+
+
+def _rest(vae) -> list[str]:
     fitted = [name for name in vae.samplers if name != "prior"]
-    first, second = config.samplers
-    lines.append(f"  samplers: GEN-1 {first}, GEN-2 {second}; fitted: {', '.join(fitted) or '-'}")
+    first, second = vae.config.samplers
     normalization = vae.latent_normalization
-    lines.append(
-        f"  normalisation: {'not fitted' if normalization is None else normalization.mode}"
-    )
-    return "\n".join(lines)
+    return [
+        *(["stage 2: none"] if vae.stage2 is None else []),
+        f"samplers: GEN-1 {first}, GEN-2 {second}; fitted: {', '.join(fitted) or '-'}",
+        f"normalisation: {'not fitted' if normalization is None else normalization.mode}",
+    ]

@@ -1,9 +1,11 @@
 """Training curves of both stages: loss, kl, mse and gamma over the epochs."""
 
-import numpy as np
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from balancing_vae.figures import style
+import numpy as np
+
+if TYPE_CHECKING:
+    from balancing_vae.figures import Figure
 
 # The loss may be negative (a density may exceed 1), the others are positive.
 CURVES = {"loss": "linear", "kl": "linear", "mse": "log", "gamma": "log"}
@@ -36,7 +38,7 @@ def training_curves(history: list[dict]) -> dict[int, dict[str, np.ndarray]]:
     return curves
 
 
-def draw_training_curves(curves: dict[int, dict[str, np.ndarray]]) -> Figure:
+def draw_training_curves(curves: dict[int, dict[str, np.ndarray]]) -> "Figure":
     """Draw one row of panels for each stage.
 
     Args:
@@ -45,6 +47,9 @@ def draw_training_curves(curves: dict[int, dict[str, np.ndarray]]) -> Figure:
     Returns:
         The figure.
     """
+    from balancing_vae.figures import Figure
+    from balancing_vae.figures import style
+
     with style():
         figure = Figure(figsize=(11, 2.6 * len(curves)))
         axes = np.atleast_2d(figure.subplots(len(curves), len(CURVES)))

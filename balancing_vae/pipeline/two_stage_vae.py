@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -31,6 +32,8 @@ from balancing_vae.normalization import NOTHING_RESCALED
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
+from balancing_vae.pipeline import plots
+from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
 from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
@@ -41,6 +44,7 @@ from balancing_vae.pipeline.sources import first_images
 from balancing_vae.pipeline.sources import held_out_count
 from balancing_vae.pipeline.sources import images_to_fit
 from balancing_vae.pipeline.stages import build_stages
+from balancing_vae.pipeline.summary import html_summary
 from balancing_vae.pipeline.summary import summary
 from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
@@ -54,6 +58,9 @@ from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.formats import SAVED
 from balancing_vae.storage.lock import locked_run
+
+if TYPE_CHECKING:
+    from balancing_vae.figures import Figure
 
 # What the original program measures gamma on.
 MEASURED_IMAGES = 10_000
@@ -701,8 +708,84 @@ class TwoStageVAE:
         read_into(vae, folder, description)
         return vae
 
+    def plot_samples(self, n: int = 48, **drawn_from) -> "Figure":
+        """Draw generated images.
+
+        Args:
+            n: How many.
+            **drawn_from: What `generate` takes: `stage`, `sampler`, `normalize`, `seed`.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Example:
+            ```python
+            vae.plot_samples(stage=2, normalize=False, seed=0)
+            ```
+        """
+        return draw_contact_sheet(plots.samples(self, n, **drawn_from))
+
+    def plot_reconstructions(
+        self, x: np.ndarray | Iterable, n: int = 16, seed: int = 0
+    ) -> "Figure":
+        """Draw images above their reconstructions.
+
+        Args:
+            x: Real images as in `encode`.
+            n: How many of them, from the first on.
+            seed: Seed of the posterior's noise.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Example:
+            ```python
+            vae.plot_reconstructions(x_test)
+            ```
+        """
+        return draw_contact_sheet(plots.reconstructions(self, self._array(x, n), seed))
+
+    def plot_interpolation(self, a: np.ndarray, b: np.ndarray, steps: int = 9) -> "Figure":
+        """Draw the way from one image to another, straight through the latents.
+
+        Args:
+            a: An image, uint8 or float in [0, 1], [D, D, C]; or several, [N, D, D, C].
+            b: As many others.
+            steps: Images on each way, at least 2; the data themselves are added at its ends.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Example:
+            ```python
+            vae.plot_interpolation(x_test[0], x_test[1])
+            ```
+        """
+        a, b = (np.asarray(image) for image in (a, b))
+        starts, ends = (image[None] if image.ndim == 3 else image for image in (a, b))
+        return draw_contact_sheet(plots.interpolations(self, starts, ends, steps))
+
+    def plot_history(self) -> "Figure":
+        """Draw the training's loss, kl, mse and gamma, a row of panels for each stage.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Raises:
+            ValueError: There is no epoch yet.
+
+        Example:
+            ```python
+            vae.plot_history()
+            ```
+        """
+        return self.history.plot()
+
     def __repr__(self) -> str:
         return summary(self)
+
+    def _repr_html_(self) -> str:
+        return html_summary(self)
 
     def _training_images(
         self, config: Config, x, validation_data

@@ -1,11 +1,14 @@
 """A contact sheet: originals, reconstructions, samples plain beside normalised."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.figure import Figure
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
-from balancing_vae.figures import style
+
+if TYPE_CHECKING:
+    from balancing_vae.figures import Figure
 
 COLUMNS = 16
 
@@ -45,21 +48,25 @@ def contact_sheet(
     return rows
 
 
-def draw_contact_sheet(rows: dict[str, np.ndarray]) -> Figure:
+def draw_contact_sheet(rows: dict[str, np.ndarray]) -> "Figure":
     """Draw rows of images.
 
     Args:
-        rows: What `contact_sheet` returned.
+        rows: What `contact_sheet` returned, or other images [N, D, D, C] by the title of
+            their row; a row may be shorter than others.
 
     Returns:
         The figure.
     """
+    from balancing_vae.figures import Figure
+    from balancing_vae.figures import style
+
     columns = max(len(images) for images in rows.values())
     with style():
         figure = Figure(figsize=(1.9 + 0.55 * columns, 0.6 * len(rows) + 0.2))
         axes = figure.subplots(len(rows), 1)
         for axis, (title, images) in zip(np.atleast_1d(axes), rows.items(), strict=True):
-            axis.imshow(_side_by_side(images), cmap="gray", vmin=0, vmax=1, aspect="equal")
+            axis.imshow(_side_by_side(images, columns), cmap="gray", vmin=0, vmax=1, aspect="equal")
             axis.set_ylabel(title, rotation=0, ha="right", va="center")
             axis.set_xticks([])
             axis.set_yticks([])
@@ -68,8 +75,10 @@ def draw_contact_sheet(rows: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _side_by_side(images: np.ndarray) -> np.ndarray:
-    """Put images [N, D, D, C] into one strip, with a gap of white between them."""
+def _side_by_side(images: np.ndarray, columns: int) -> np.ndarray:
+    """Put images [N, D, D, C] into one strip, with a gap of white between and after them."""
+    missing = ((0, columns - len(images)), (0, 0), (0, 0), (0, 0))
+    images = np.pad(images, missing, constant_values=1.0)
     gap = max(1, images.shape[1] // 16)
     framed = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=1.0)
     strip = np.concatenate(list(framed), axis=1)[:, :-gap]

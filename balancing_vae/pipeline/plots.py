@@ -1,0 +1,81 @@
+"""What a pipeline's pictures show: images by the title of their row."""
+
+import numpy as np
+
+from balancing_vae.checks import as_float
+from balancing_vae.datasets.padding import unpad
+from balancing_vae.errors import InputError
+
+COLUMNS = 16
+
+
+def samples(vae, n: int, columns: int = COLUMNS, **drawn_from) -> dict[str, np.ndarray]:
+    """Generate images, row by row.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        n: How many, at least 1.
+        columns: Images in a row.
+        **drawn_from: What `TwoStageVAE.generate` takes.
+
+    Returns:
+        Images, float [columns, D, D, C] in [0, 1], the last row's perhaps fewer, by their
+        numbers.
+    """
+    images = vae.generate(n, **drawn_from)
+    return {
+        f"{start + 1} to {min(start + columns, n)}": images[start : start + columns]
+        for start in range(0, n, columns)
+    }
+
+
+def reconstructions(vae, x: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """Reconstruct images.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+        seed: Seed of the posterior's noise.
+
+    Returns:
+        Images, float [N, D, D, C] in [0, 1], without padding: "data" and "reconstruction".
+    """
+    return {
+        "data": unpad(as_float(x), vae.config.padding),
+        "reconstruction": vae.reconstruct(x, seed=seed),
+    }
+
+
+def interpolations(
+    vae, starts: np.ndarray, ends: np.ndarray, steps: int = 9
+) -> dict[str, np.ndarray]:
+    """Decode the way between pairs of images, straight from one `mu` to the other.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        starts: Images, uint8 or float in [0, 1], [N, D, D, C].
+        ends: As many others.
+        steps: Images decoded on each way, at least 2.
+
+    Returns:
+        By pair the first image, the decoded way and the last image, float
+        [steps + 2, D, D, C] in [0, 1], without padding.
+
+    Raises:
+        ValueError: The images do not fit the model or each other.
+
+    Example:
+        ```python
+        draw_contact_sheet(interpolations(vae, x_test[:4], x_test[4:8])).savefig("ways.png")
+        ```
+    """
+    if len(starts) != len(ends):
+        raise InputError(f"{len(starts)} starts and {len(ends)} ends make no pairs.")
+    t = np.linspace(0, 1, steps)[:, None]
+    rows = {}
+    pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)
+    for i, (start, end, first, last) in enumerate(pairs):
+        way = vae.decode((1 - t) * first + t * last)
+        start, end = (unpad(as_float(x)[None], vae.config.padding) for x in (start, end))
+        rows[f"pair {i + 1}"] = np.concatenate([start, way, end])
+    return rows
