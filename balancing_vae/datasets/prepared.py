@@ -24,6 +24,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 from balancing_vae.progress import progress_bar
+from balancing_vae.storage.arrays import save_array
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.formats import PREPARED
 from balancing_vae.versions import installed_version
@@ -152,7 +153,7 @@ def _write_arrays(folder: Path, name: str, contents: Contents) -> dict[str, dict
     for split, pieces in labels.items():
         if pieces:
             together = np.concatenate(pieces).astype(np.int64)
-            np.save(folder / f"{split}_labels.npy", together)
+            save_array(folder / f"{split}_labels.npy", together)
             summaries[split]["labels_sha256"] = hashlib.sha256(together).hexdigest()
     return summaries
 

@@ -1,5 +1,9 @@
-"""Arrays as `.npz`: nothing is pickled, and nothing is read that a file only claims to hold."""
+"""Arrays as `.npy` and `.npz`: nothing is pickled.
 
+Nothing is read that a file only claims to hold.
+"""
+
+import io
 import math
 import zipfile
 from pathlib import Path
@@ -13,6 +17,31 @@ from balancing_vae.storage.atomic import atomic_file
 SMALL = 2**26
 # Floats hardly shrink, but a file may hold many zeros.
 LARGEST_RATIO = 20
+
+
+class _ToPython:
+    """A file that NumPy writes to in Python.
+
+    What it takes for a real file it hands to C, which does not tell where the end of an array
+    found no space on the disk.
+    """
+
+    def __init__(self, file: io.BufferedWriter):
+        self.write = file.write
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as `.npy`.
+
+    Args:
+        path: Where to.
+        array: The array.
+
+    Raises:
+        OSError: The disk is full; an old file stays as it was.
+    """
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.save(_ToPython(file), array, allow_pickle=False)
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from balancing_vae.checks import as_uint8
-from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.arrays import save_array
+from balancing_vae.storage.arrays import save_arrays
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.formats import PICTURES
 from balancing_vae.storage.targets import output_file
@@ -61,9 +62,11 @@ def write_images(path: Path, images: np.ndarray, overwrite: bool = False) -> Non
     """
     check_images_path(path, overwrite)
     images = as_uint8(images)
-    if path.suffix in ARRAY_ENDINGS:
-        with atomic_file(path) as temporary, temporary.open("wb") as file:
-            np.save(file, images) if path.suffix == ".npy" else np.savez(file, images=images)
+    if path.suffix == ".npy":
+        save_array(path, images)
+        return
+    if path.suffix == ".npz":
+        save_arrays(path, images=images)
         return
     with atomic_folder(path, PICTURES, overwrite) as folder:
         for i, image in enumerate(images):
