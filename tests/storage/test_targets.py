@@ -1,5 +1,6 @@
 """What an output path may be: devices, pipes, links, and folders that are not ours."""
 
+import ast
 import json
 import os
 import shutil
@@ -363,3 +364,20 @@ def test_all_that_is_written_into_a_run_is_known(tmp_path):
         "decoder.keras",
         "pretrained.json",
     ]
+
+
+# Calls that replace, move or delete, and the modules that may make them.
+_HARMFUL = {"rmtree", "unlink", "rename", "renames", "rmdir", "move"}
+_MAY_HARM = {f"storage/{name}.py" for name in ("atomic", "lock", "run", "states")}
+
+
+def test_nothing_else_in_the_package_replaces_or_deletes():
+    package = Path(formats.__file__).parents[1]
+    found = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            of_os = call and ast.unparse(node.func) in ("os.replace", "os.remove")
+            if call and (node.func.attr in _HARMFUL or of_os):
+                found.add(path.relative_to(package).as_posix())
+    assert found == _MAY_HARM

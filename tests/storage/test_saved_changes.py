@@ -1,0 +1,150 @@
+"""What commands change in a folder that is there: no more than they must."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.cli import main
+from balancing_vae.fid.scoring import open_side
+from balancing_vae.fid.statistics import Statistics
+from balancing_vae.packing.pack import pack
+from balancing_vae.storage.checksums import check_checksums
+from balancing_vae.storage.formats import WEIGHTS
+from balancing_vae.storage.targets import output_folder
+from tests.pretrained_sets import tiny_digits
+from tests.pretrained_sets import tiny_run
+from tests.pretrained_sets import without_xla
+from tests.storage.command_lines import contents
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_xla():
+    with without_xla():
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "x.npy"
+    np.save(path, tiny_digits())
+    return path
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed")
+    tiny_run(folder / "run")
+    pack(folder / "run", folder / "set", tiny_digits(), float16=True)
+    return folder
+
+
+@pytest.fixture
+def weights(tmp_path, packed):
+    """A weights folder with kernels in float16, beside its run."""
+    for name in ("run", "set"):
+        shutil.copytree(packed / name, tmp_path / name)
+    return tmp_path / "set"
+
+
+def changed(before: dict, after: dict) -> set[str]:
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def test_fitting_a_sampler_writes_it_the_description_and_their_checksums(weights, data):
+    before = contents(weights)
+    said = json.loads(before["config.json"])
+    words = ["fit-sampler", str(weights), "mixture", "--components", "2", "--data", str(data)]
+    assert main(words) == 0
+    found = changed(before, contents(weights))
+    assert found == {"config.json", "SHA256SUMS", "samplers/mixture.npz"}
+    assert said.pop("samplers") == ["gaussian"]
+    says = json.loads((weights / "config.json").read_text())
+    assert says.pop("samplers") == ["gaussian", "mixture"] and says == said
+    vae = TwoStageVAE.from_pretrained(weights)
+    assert set(vae.samplers) == {"prior", "gaussian", "mixture"}
+    assert "samplers/mixture.npz" in check_checksums(weights)
+    # A sampler that is there is replaced, the others stay.
+    before = contents(weights)
+    assert main([*words[:4], "3", *words[5:]]) == 0
+    assert changed(before, contents(weights)) <= {
+        "config.json",
+        "SHA256SUMS",
+        "samplers/mixture.npz",
+    }
+    assert len(TwoStageVAE.from_pretrained(weights).samplers["mixture"].weights) == 3
+
+
+def test_faces_go_into_the_run(weights, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    for folder in (run, weights):
+        before = contents(folder)
+        assert main(["reproduce", "faces", str(folder), "--data", str(data)]) == 0
+        found = changed(before, contents(folder)) - {"SHA256SUMS", "figures"}
+        assert found == {"figures/fig5.png", "figures/fig6.png"}
+    assert "figures/fig5.png" in check_checksums(weights)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_pictures_are_not_put_among_a_runs_own_files(weights, data, tmp_path, capsys):
+    before = contents(tmp_path)
+    words = ["reproduce", "faces", str(weights), "--data", str(data), "--out"]
+    assert main([*words, str(tmp_path / "run")]) == 2
+    assert "run is a run; give --out another folder" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+def test_a_run_is_never_replaced_by_packing_nor_a_set_by_saving(weights, tmp_path):
+    vae = TwoStageVAE.load(tmp_path / "run")
+    with pytest.raises(FileExistsError, match="it holds README.md, SHA256SUMS, decoder.keras and"):
+        vae.save(weights, overwrite=True)
+    other = tmp_path / "other"
+    vae.save(other)
+    with pytest.raises(FileExistsError, match="no pretrained.json of this program"):
+        pack(tmp_path / "run", other, tiny_digits(), overwrite=True)
+    with pytest.raises(ValueError, match="holds the source itself"):
+        pack(tmp_path / "run", tmp_path / "run", tiny_digits(), overwrite=True)
+    with pytest.raises(ValueError, match="ends in .keras"):
+        vae.save(tmp_path / "v.keras")
+    assert output_folder(weights, WEIGHTS, overwrite=True) == weights
+
+
+# .npz, as commands write it and `fid` reads it.
+
+
+def test_samples_in_an_npz_are_measured_like_those_in_an_npy(weights, data, tmp_path, capsys):
+    for ending in (".npy", ".npz"):
+        out = str(tmp_path / f"samples{ending}")
+        assert main(["generate", str(weights), "-n", "16", "--out", out]) == 0
+    with np.load(tmp_path / "samples.npz", allow_pickle=False) as archive:
+        assert archive.files == ["images"]
+        np.testing.assert_array_equal(archive["images"], np.load(tmp_path / "samples.npy"))
+    capsys.readouterr()
+    printed = []
+    for ending in (".npy", ".npz"):
+        words = ["fid", str(data), str(tmp_path / f"samples{ending}"), "--features", "pixels"]
+        assert main([*words, "--protocol", "ttur"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_which_array_of_an_npz_counts(tmp_path):
+    images = tiny_digits()
+    np.savez(tmp_path / "theirs.npz", images)  # arr_0
+    np.savez(tmp_path / "both.npz", images[:3], images=images)
+    for name in ("theirs", "both"):
+        np.testing.assert_array_equal(open_side(tmp_path / f"{name}.npz"), images)
+    np.savez(tmp_path / "statistics.npz", mu=np.zeros(2), sigma=np.eye(2), arr_0=images)
+    assert isinstance(open_side(tmp_path / "statistics.npz"), Statistics)
+    np.savez(tmp_path / "labels.npz", np.zeros(3))
+    with pytest.raises(ValueError, match=r"arr_0 of shape \(3,\); expected images"):
+        open_side(tmp_path / "labels.npz")
+    np.savez(tmp_path / "objects.npz", np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="objects.npz"):
+        open_side(tmp_path / "objects.npz")
+    np.savez(tmp_path / "others.npz", x=images)
+    with pytest.raises(ValueError, match="others.npz"):
+        open_side(tmp_path / "others.npz")
