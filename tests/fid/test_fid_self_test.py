@@ -83,7 +83,8 @@ def test_command(prepared, images, monkeypatch, capsys, tmp_path):
 
 def test_jpeg_round_trip_is_refused(tmp_path):
     arrays = {"test": (np.zeros((2, 32, 32, 3), "uint8"), None)}
-    write_prepared(tmp_path / "data", "cifar10", from_arrays(arrays, {"jpeg": {"quality": 75}}))
+    jpeg = {"quality": 75, "subsampling": "4:2:0"}
+    write_prepared(tmp_path / "data", "cifar10", from_arrays(arrays, {"jpeg": jpeg}))
     with pytest.raises(ValueError, match="prepared with the JPEG round trip"):
         cifar10(tmp_path / "data")
 
