@@ -6,6 +6,8 @@ Keras nor a backend.
 
 import importlib
 
+from balancing_vae.serialization import register_with_keras
+
 _HOMES = {
     "TwoStageVAE": "pipeline",
     "VAE": "vae",
@@ -24,6 +26,8 @@ _HOMES = {
 _MODULES = ("datasets", "presets")
 
 __all__ = sorted([*_HOMES, *_MODULES])
+
+register_with_keras()
 
 
 def __getattr__(name: str):

@@ -1,9 +1,10 @@
-"""What a training run reports besides means."""
+"""Keras metrics."""
 
 import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("balancing_vae")
 class Latest(keras.metrics.Metric):
     """A metric that reports the last value it was given, such as gamma's.
 

@@ -83,12 +83,14 @@ def bernoulli_nll(x, x_hat):
     return -ops.sum(x * log_one + (1.0 - x) * log_zero, axis=tuple(range(1, len(x.shape))))
 
 
-def mean_squared_error(x, x_hat):
+def mean_squared_error(x, x_hat, sample_weight=None):
     """Return the mean squared error over every element of a batch.
 
     Args:
         x: Targets, float [B, ...].
         x_hat: Reconstructions, float of the same shape.
+        sample_weight: Weights of the images, float [B], or None for none; see
+            `mean_over_images`.
 
     Returns:
         Float32 scalar.
@@ -98,4 +100,30 @@ def mean_squared_error(x, x_hat):
         mean_squared_error(ops.zeros((4, 2)), ops.ones((4, 2)))   # 1.0
         ```
     """
-    return ops.mean(ops.square(ops.cast(x, "float32") - ops.cast(x_hat, "float32")))
+    squares = ops.square(ops.cast(x, "float32") - ops.cast(x_hat, "float32"))
+    if sample_weight is None:
+        return ops.mean(squares)
+    return mean_over_images(ops.mean(squares, axis=tuple(range(1, len(squares.shape)))), sample_weight)
+
+
+def mean_over_images(values, sample_weight=None):
+    """Return the mean of one value per image, weighted as Keras weights its losses.
+
+    sum(weight * value) / B: the weights are not normalised, so that a weight of 2 counts
+    an image twice, and 0 leaves it out.
+
+    Args:
+        values: Float32 [B].
+        sample_weight: Float [B], or None for 1 each.
+
+    Returns:
+        Float32 scalar.
+
+    Example:
+        ```python
+        mean_over_images(ops.array([1.0, 3.0]), ops.array([2.0, 0.0]))   # 1.0
+        ```
+    """
+    if sample_weight is None:
+        return ops.mean(values)
+    return ops.mean(values * ops.cast(ops.reshape(sample_weight, (-1,)), "float32"))

@@ -5,8 +5,10 @@ from keras import ops
 
 from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.errors import InputError
+from balancing_vae.objectives import mean_squared_error
 
 
+@keras.saving.register_keras_serializable("balancing_vae")
 class RegularizedAutoencoder(Autoencoder):
     """A deterministic autoencoder with small latents and a smooth decoder.
 
@@ -68,11 +70,12 @@ class RegularizedAutoencoder(Autoencoder):
         weights = f"latent_weight {self.latent_weight:g}; decoder_weight {self.decoder_weight:g}"
         return f"rae; {weights}"
 
-    def loss_terms(self, outputs: dict) -> dict:
+    def loss_terms(self, outputs: dict, sample_weight=None) -> dict:
         """Return squared error, latent term and decoder term."""
         squares = [ops.sum(ops.square(kernel)) for kernel in self._regularized_kernels()]
-        return super().loss_terms(outputs) | {
-            "latent": self.latent_weight * ops.mean(ops.square(outputs["z"])),
+        latent = mean_squared_error(outputs["z"], 0.0, sample_weight)  # their mean square
+        return super().loss_terms(outputs, sample_weight) | {
+            "latent": self.latent_weight * latent,
             "decoder": self.decoder_weight * sum(squares, ops.zeros(())),
         }
 

@@ -5,7 +5,6 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.autoencoder import Autoencoder
-from balancing_vae.autoencoder import as_intensities
 from balancing_vae.balancing import BalancingStrategy
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.balancing import build_strategy
@@ -15,14 +14,18 @@ from balancing_vae.distribution import mean_over_replicas
 from balancing_vae.distribution import replica_count
 from balancing_vae.distribution import standard_noise
 from balancing_vae.errors import InputError
+from balancing_vae.inputs import as_intensities
+from balancing_vae.inputs import check_vectors
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.metrics import Latest
 from balancing_vae.objectives import bernoulli_nll
 from balancing_vae.objectives import gaussian_nll
 from balancing_vae.objectives import kl_divergence
+from balancing_vae.objectives import mean_over_images
 from balancing_vae.objectives import mean_squared_error
 
 
+@keras.saving.register_keras_serializable("balancing_vae")
 class VAE(Autoencoder):
     """A variational autoencoder that balances reconstruction error against KL by itself.
 
@@ -38,8 +41,8 @@ class VAE(Autoencoder):
     With the likelihood "bernoulli", the second term is the cross-entropy instead (see
     `bernoulli_nll`). Gamma has no part in it: it stands still, and beta is `k`.
 
-    Images go in as uint8 or as floats in [0, 1], alone or with the noise of the sampling:
-    `fit(x)` or `fit((x, noise))`.
+    Images go in as integers in 0..255 or as floats in [0, 1], alone or with the noise of the
+    sampling: `fit(x)` or `fit((x, noise))`.
 
     Args:
         encoder: From images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`,
@@ -146,8 +149,8 @@ class VAE(Autoencoder):
         """Split `inputs` into what is to be reconstructed and the noise, if it is given.
 
         Args:
-            inputs: Images, uint8 or float in [0, 1], [B, D, D, C]; or a pair of those and
-                standard noise, float [B, L].
+            inputs: Images, integers in 0..255 or floats in [0, 1], [B, D, D, C]; or a pair
+                of those and standard noise, float [B, L].
 
         Returns:
             Images as float [B, D, D, C] in [0, 1], and the noise or None.
@@ -189,6 +192,15 @@ class VAE(Autoencoder):
             self.balancing.restore_rate()
             raise
 
+    def check_inputs(self, inputs, name: str = "x") -> None:
+        """Refuse what are no images, alone or with noise."""
+        images, *noise = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
+        super().check_inputs(images, name)
+        if len(noise) > 1:
+            raise InputError(f"{name} must be images, or images and noise; got {len(inputs)} arrays.")
+        for each in noise:
+            check_vectors(each, self.latent_dim, f"The noise of {name}")
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of one batch and, in training, let the strategy update gamma.
 
@@ -196,16 +208,16 @@ class VAE(Autoencoder):
         """
         target, x_hat = y_pred["target"], y_pred["reconstruction"]
         gaussian = self.likelihood == "gaussian"
-        kl = ops.mean(kl_divergence(y_pred["mu"], y_pred["log_sigma"]))
-        reconstruction = ops.mean(
-            gaussian_nll(target, x_hat, self.balancing.gamma)
-            if gaussian
-            else bernoulli_nll(target, x_hat)
+        gamma = self.balancing.gamma
+        kl = mean_over_images(kl_divergence(y_pred["mu"], y_pred["log_sigma"]), sample_weight)
+        reconstruction = mean_over_images(
+            gaussian_nll(target, x_hat, gamma) if gaussian else bernoulli_nll(target, x_hat),
+            sample_weight,
         )
-        mse = mean_squared_error(target, ops.stop_gradient(x_hat))
+        mse = mean_squared_error(target, ops.stop_gradient(x_hat), sample_weight)
         kl_weight = self.kl_weight * self.balancing.kl_factor
         if training:
-            self.balancing.update(mean_over_replicas(mse))
+            self.balancing.update(self._mse_of_all(mse, gamma, sample_weight))
         terms = (("kl", kl), ("reconstruction", reconstruction), ("mse", mse))
         self.track(terms, target)
         new_gamma = ops.stop_gradient(self.balancing.gamma)
@@ -214,6 +226,23 @@ class VAE(Autoencoder):
         self.beta_tracker.update_state(beta * ops.square(new_gamma) if gaussian else beta)
         # Keras adds up the gradients of all replicas, and takes this back in the logs.
         return (kl_weight * kl + reconstruction) / replica_count()
+
+    def _mse_of_all(self, mse, gamma, sample_weight):
+        """Return the mean squared error over all replicas, of a mean weight of 1."""
+        mse = mean_over_replicas(mse)
+        if sample_weight is None:
+            return mse
+        weight = mean_over_replicas(ops.mean(ops.cast(sample_weight, "float32")))
+        # A batch that weighs nothing leaves gamma where it is.
+        unchanged = ops.square(ops.stop_gradient(gamma))
+        return ops.where(weight > 0, mse / ops.maximum(weight, 1e-12), unchanged)
+
+    def get_config(self) -> dict:
+        """Return what makes the model again; a weight that the strategy decides is its own."""
+        config = super().get_config()
+        if self.balancing.kl_weight is not None:
+            config["kl_weight"] = None
+        return config
 
     def _choose_kl_weight(self, given: float | None) -> float:
         decided = self.balancing.kl_weight
@@ -227,6 +256,7 @@ class VAE(Autoencoder):
         return 1.0 if given is None else given
 
 
+@keras.saving.register_keras_serializable("balancing_vae")
 class LatentVAE(VAE):
     """The second stage: a VAE over draws from the first one's posterior.
 
@@ -242,6 +272,30 @@ class LatentVAE(VAE):
         second.fit((mu, sigma), epochs=10)
         ```
     """
+
+    has_images = False
+
+    def check_inputs(self, inputs, name: str = "x") -> None:
+        """Refuse what are no posteriors, alone or with both noises."""
+        names = ("mu", "sigma", "noise_z", "noise_u")
+        if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 4):
+            raise InputError(
+                f"{name} must be (mu, sigma) or (mu, sigma, noise_z, noise_u), got "
+                f"{len(inputs) if isinstance(inputs, (list, tuple)) else 1} arrays."
+            )
+        for part, array in zip(names, inputs, strict=False):
+            check_vectors(array, self.latent_dim, f"{part} of {name}")
+        if inputs[1].min(initial=0) < 0:
+            raise InputError(f"sigma of {name} has values below 0; give standard deviations.")
+
+    def _on_labels(self, name: str) -> str:
+        return (
+            f"{name} comes as inputs and labels, and a {type(self).__name__} takes no labels; "
+            "put mu and sigma into one tuple of inputs, ((mu, sigma),)."
+        )
+
+    def _input_signature(self):
+        return [keras.InputSpec(shape=self.encoder.inputs[0].shape, dtype="float32")] * 2
 
     def observe(self, inputs):
         """Draw the latents to be reconstructed; pass on the noise of the second sampling.

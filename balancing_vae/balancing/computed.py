@@ -62,6 +62,16 @@ class ComputedGamma(BalancingStrategy):
         """Put the rate back to the one that the strategy was made with."""
         self.rate.assign(self.initial_rate)
 
+    def load_own_variables(self, store):
+        """Load the running estimate, not the rate.
+
+        The rate is the one that the strategy was made with, or that `GammaBalancing` wrote
+        for this `fit`. What a checkpoint holds may be that of another `fit`.
+        """
+        rate = ops.convert_to_numpy(self.rate)
+        super().load_own_variables(store)
+        self.rate.assign(rate)
+
     def get_config(self):
         """Return the arguments that make this strategy again."""
         return {**super().get_config(), "rate": self.initial_rate}

@@ -6,6 +6,7 @@ from keras import ops
 from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import BatchNormalization
 from balancing_vae.layers.singular_vector import StoresSingularVector
+from balancing_vae.networks.image_encoder import ImageEncoder
 
 
 def plain_copy(network: keras.Model) -> keras.Model:
@@ -31,6 +32,8 @@ def plain_copy(network: keras.Model) -> keras.Model:
         plain_copy(vae.stage1.decoder).save("decoder.keras")
         ```
     """
+    if isinstance(network, ImageEncoder):
+        network = keras.Model(network.input, network.output, name=network.name)
     copies = []
 
     def copy(layer):
