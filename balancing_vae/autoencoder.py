@@ -493,12 +493,13 @@ class Autoencoder(keras.Model):
                 "images by sample_weight."
             )
         inputs, labels, weights, x = look_at(given.get("x"))
+        if given.get("y") is not None:
+            labels = given["y"] if given["y"] is not given["x"] else inputs
         # An autoencoder's usual `fit(x, x)` asks for what happens anyway.
-        if given.get("y") is not None and given["y"] is not given.get("x"):
-            labels = given["y"]
-        if labels is not None:
+        if labels is not None and not _equal(labels, inputs):
             raise InputError(self._on_labels(name))
-        given["x"], given["y"] = x, None
+        # Keras drops weights that come without labels: they stand in for those, unused.
+        given["x"], given["y"] = x, given.get("sample_weight")
         self.check_inputs(inputs, name if is_arrays(x) else f"The first batch of {name}")
         for weight in (weights, given.get("sample_weight")):
             if weight is not None:
@@ -574,6 +575,12 @@ def constructor_arguments(model: type[Autoencoder]) -> list[str]:
     classes = [c for c in model.__mro__ if issubclass(c, Autoencoder) and "__init__" in vars(c)]
     names = [name for c in classes for name in inspect.signature(c.__init__).parameters]
     return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]
+
+
+def _equal(labels, inputs) -> bool:
+    if labels is inputs:
+        return True
+    return isinstance(inputs, np.ndarray) and np.array_equal(np.asarray(labels), inputs)
 
 
 def _bind(method, model: keras.Model, args: tuple, kwargs: dict) -> dict:

@@ -36,7 +36,9 @@ def as_intensities(images):
 def is_arrays(data) -> bool:
     """Tell whether data are arrays or tensors, alone or in a structure, and no batches."""
     leaves = tree.flatten(data)
-    return bool(leaves) and all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
+    return bool(leaves) and all(
+        hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves
+    )
 
 
 def look_at(data):

@@ -103,7 +103,9 @@ def mean_squared_error(x, x_hat, sample_weight=None):
     squares = ops.square(ops.cast(x, "float32") - ops.cast(x_hat, "float32"))
     if sample_weight is None:
         return ops.mean(squares)
-    return mean_over_images(ops.mean(squares, axis=tuple(range(1, len(squares.shape)))), sample_weight)
+    return mean_over_images(
+        ops.mean(squares, axis=tuple(range(1, len(squares.shape)))), sample_weight
+    )
 
 
 def mean_over_images(values, sample_weight=None):

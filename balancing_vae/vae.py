@@ -197,7 +197,9 @@ class VAE(Autoencoder):
         images, *noise = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
         super().check_inputs(images, name)
         if len(noise) > 1:
-            raise InputError(f"{name} must be images, or images and noise; got {len(inputs)} arrays.")
+            raise InputError(
+                f"{name} must be images, or images and noise; got {len(inputs)} arrays."
+            )
         for each in noise:
             check_vectors(each, self.latent_dim, f"The noise of {name}")
 

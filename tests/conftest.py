@@ -102,8 +102,8 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def python_prints(code: str, **environment: str):
+def python_prints(code: str, *arguments: str, **environment: str):
     """Run code in a fresh process; return what its last line of output says, as JSON."""
-    process = run_python("-c", code, **environment)
+    process = run_python("-c", code, *arguments, **environment)
     assert process.returncode == 0, process.stderr[-3000:]
     return json.loads(process.stdout.splitlines()[-1])
