@@ -432,13 +432,14 @@ class Autoencoder(keras.Model):
         return cls(**config)
 
     def save_own_variables(self, store) -> None:
-        """Save the state of the noise and how many epochs the model was trained for."""
+        """Save the state of a training beside the optimizer's: noise and count of epochs."""
         super().save_own_variables(store)
-        store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
-        store["trained_epochs"] = np.array(self.trained_epochs)
+        if getattr(self, "optimizer", None) is not None:
+            store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
+            store["trained_epochs"] = np.array(self.trained_epochs)
 
     def load_own_variables(self, store) -> None:
-        """Load what `save_own_variables` saved; weights of older versions have none of it."""
+        """Load what `save_own_variables` saved; weights without an optimizer have none of it."""
         if "noise" in store:
             self.seed_generator.state.assign(np.array(store["noise"]))
             self.trained_epochs = int(np.array(store["trained_epochs"]))
