@@ -6,6 +6,7 @@ from pathlib import Path
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import ResourceError
+from balancing_vae.storage.download import WrongContentError
 from balancing_vae.storage.download import download
 
 
@@ -43,7 +44,7 @@ def fetch(name: str, published: dict | None = None) -> Path:
         remedy = f"fetch {', '.join(published['files'])} by other means and give --source"
         try:
             download(address, folder / file, **about)
-        except InputError as error:
+        except WrongContentError as error:
             raise InputError(
                 f"{error}, and was thrown away; try again later, or {remedy}."
             ) from error

@@ -15,6 +15,7 @@ from balancing_vae.fid.cache import keeping
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.inception import FrozenInception
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.download import WrongContentError
 from balancing_vae.storage.download import download
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -126,7 +127,7 @@ def download_graph() -> bytes:
         archive = Path(folder) / "inception-2015-12-05.tgz"
         try:
             download(ARCHIVE_URL, archive, ARCHIVE_SIZE)
-        except InputError as error:
+        except WrongContentError as error:
             raise InputError(
                 f"{error}, so it is not the Inception graph. "
                 + OFFLINE_RECIPE.format(folder=graph_folder())

