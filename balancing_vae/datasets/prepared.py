@@ -338,8 +338,8 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
         raise MissingFileError(
-            f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Write one with "
-            f"`balancing-vae datasets prepare NAME --source PATH --out {folder}`."
+            f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Prepare one with "
+            "`balancing-vae datasets prepare NAME --source SOURCE --out FOLDER` and give that FOLDER."
         )
     return Prepared(folder, read_description(path))
 
