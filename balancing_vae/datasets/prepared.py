@@ -339,7 +339,7 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
     if not path.is_file():
         raise MissingFileError(
             f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Prepare one with "
-            "`balancing-vae datasets prepare NAME --source SOURCE --out FOLDER` and give that FOLDER."
+            "`balancing-vae datasets prepare NAME --source SOURCE --out FOLDER`, then give FOLDER."
         )
     return Prepared(folder, read_description(path))
 
