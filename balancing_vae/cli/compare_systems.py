@@ -55,6 +55,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, train, measure; print the table and write it beside the sheet."""
+    from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.targets import output_folder
+
+    if not options.resume:
+        output_folder(options.out, SAVED, overwrite=False, sources=[options.data])
+
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
     from balancing_vae.experiments.systems import systems_table
@@ -137,20 +143,16 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
     from balancing_vae.experiments.systems_plan import write_plan
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.presets import preset_config
-    from balancing_vae.storage.formats import SAVED
-    from balancing_vae.storage.targets import output_folder
 
     about = {"command": command, "systems_compared": presets, "train_images": len(x)}
     if options.resume:
         return read_plan(options.out, about)
-    output_folder(options.out, SAVED, overwrite=False, sources=[options.data])
     configs = {
         name: preset_config(name, **preparation_changes(options.data, name)) for name in presets
     }
     for config in configs.values():
         TwoStageVAE(config).check_training_data(x, x_val)
     plan = plan_trainings(configs, x, x_val, options.seeds, options.budget)
-    options.out.mkdir(parents=True, exist_ok=True)
     write_plan(options.out, plan, about)
     return plan
 

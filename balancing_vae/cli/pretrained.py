@@ -144,6 +144,12 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _pack(options: argparse.Namespace) -> None:
+    from balancing_vae.storage.formats import WEIGHTS
+    from balancing_vae.storage.targets import output_folder
+
+    sources = [options.run_folder, options.data]
+    output_folder(options.out, WEIGHTS, options.overwrite, sources)
+
     from balancing_vae.packing.pack import pack
     from balancing_vae.storage.folder import read_description
 

@@ -152,7 +152,7 @@ def write_plan(folder: Path, plan: dict[str, Config], about: dict) -> None:
     """Write down what a comparison trains, so that it can be gone on with.
 
     Args:
-        folder: The comparison's folder, which exists.
+        folder: The comparison's folder; made where it is missing.
         plan: The recipe to be trained, by name.
         about: What else decides the numbers: data, seeds, budget.
     """

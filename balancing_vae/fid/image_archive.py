@@ -33,10 +33,13 @@ def read_image_archive(path: str | os.PathLike) -> np.ndarray | None:
         ```
     """
     path = Path(path)
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    if not path.is_file():
         return None
-    with zipfile.ZipFile(path) as archive:
-        there = {name.removesuffix(".npy") for name in archive.namelist()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            there = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return None
     name = next((name for name in _NAMES if name in there), None)
     if name is None or {"mu", "sigma"} <= there:
         return None

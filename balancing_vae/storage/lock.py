@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import ResourceError
 
 try:
@@ -28,6 +29,7 @@ def locked_run(folder: str | os.PathLike) -> Iterator[None]:
         folder: The run's folder; made where it is missing.
 
     Raises:
+        FileExistsError: The path is not a folder.
         OSError: Another process holds it; the message says which.
 
     Example:
@@ -40,6 +42,8 @@ def locked_run(folder: str | os.PathLike) -> Iterator[None]:
     if fcntl is None or path in _HELD:
         yield
         return
+    if os.path.lexists(path.parent) and not path.parent.is_dir():
+        raise ExistingFileError(f"{folder} is not a folder; choose another name for the run's.")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path)
     _HELD.add(path)

@@ -115,6 +115,15 @@ def test_the_lock_ends_with_its_process_also_where_it_is_killed(tmp_path, holder
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_a_run_in_the_place_of_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(FileExistsError, match="pipe is not a folder"),
+        locked_run(tmp_path / "pipe"),
+    ):
+        pass
+
+
 def test_a_folder_with_nothing_but_a_lock_counts_as_empty(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/.lock").write_text("1")

@@ -8,6 +8,7 @@ import pytest
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
+from balancing_vae.errors import BalancingVAEError
 from balancing_vae.fid.scoring import open_side
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.packing.pack import pack
@@ -118,7 +119,7 @@ def test_a_run_is_never_replaced_by_packing_nor_a_set_by_saving(weights, tmp_pat
 def test_samples_in_an_npz_are_measured_like_those_in_an_npy(weights, data, tmp_path, capsys):
     for ending in (".npy", ".npz"):
         out = str(tmp_path / f"samples{ending}")
-        assert main(["generate", str(weights), "-n", "16", "--out", out]) == 0
+        assert main(["generate", str(weights), "-n", "16", "--seed", "0", "--out", out]) == 0
     with np.load(tmp_path / "samples.npz", allow_pickle=False) as archive:
         assert archive.files == ["images"]
         np.testing.assert_array_equal(archive["images"], np.load(tmp_path / "samples.npy"))
@@ -148,3 +149,21 @@ def test_which_array_of_an_npz_counts(tmp_path):
     np.savez(tmp_path / "others.npz", x=images)
     with pytest.raises(ValueError, match="others.npz"):
         open_side(tmp_path / "others.npz")
+
+
+def test_a_damaged_npz_is_refused_or_read_as_it_was(tmp_path):
+    images, path = tiny_digits(2), tmp_path / "x.npz"
+    np.savez_compressed(path, images=images)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole[: random.integers(1, len(whole) + 1)])
+        for place in random.integers(0, len(damaged), random.integers(0, 4)):
+            damaged[place] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            found = open_side(path)
+        except ValueError as error:
+            assert "x.npz" in str(error) and isinstance(error, BalancingVAEError)
+        else:
+            np.testing.assert_array_equal(found, images)

@@ -125,6 +125,8 @@ def test_every_command_refuses_a_pipe_and_a_device_before_any_work(tmp_path, run
             (["datasets", "prepare", "folder", "--source", "source", "--side", 4], "--out", []),
             (["reproduce", "faces", "run", "--data", "prepared"], "--out", []),
             (["compare", "run"], "--plot", []),
+            (["compare-systems", "digits"], "--out", []),
+            (["pretrained", "pack", "run"], "--out", ["--overwrite"]),
         )
     ]
     results, heavy = run_all(tmp_path, *commands)
