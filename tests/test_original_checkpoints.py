@@ -9,13 +9,16 @@ from conftest import GOLDEN
 from conftest import needs_tensorflow
 from conftest import numbers
 from conftest import without_jit
+from tables import entry
+from tables import field
+from tables import forge
+from tables import varint
 
 from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.checkpoint import without_automatic_numbers
-from balancing_vae.storage.crc32c import masked_crc32c
 from balancing_vae.storage.original import assign_variables
 from balancing_vae.storage.original import infer_sizes
 from balancing_vae.storage.original import untrained_stages
@@ -242,53 +245,6 @@ def test_both_versions_of_a_checkpoint_are_read_as_tensorflow_reads_them(tmp_pat
 
 
 # Forged files: TensorFlow's own reader ends the process or takes all memory.
-
-
-def table(entries: dict[bytes, bytes]) -> bytes:
-    """Write a LevelDB table of one block, with sound checksums."""
-
-    def block(pairs):
-        data = b""
-        for key, value in pairs:
-            data += varint(0) + varint(len(key)) + varint(len(value)) + key + value
-        data += bytes(4) + (1).to_bytes(4, "little") + b"\0"
-        return data + masked_crc32c(data).to_bytes(4, "little")
-
-    first = block(sorted(entries.items()))
-    handle = varint(0) + varint(len(first) - 5)
-    index = block([(b"~", handle)])
-    footer = varint(0) + varint(0) + varint(len(first)) + varint(len(index) - 5)
-    return first + index + footer.ljust(40, b"\0") + MAGIC
-
-
-def varint(number: int) -> bytes:
-    data = b""
-    while number > 0x7F:
-        data += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return data + bytes([number])
-
-
-def field(number: int, value: int | bytes) -> bytes:
-    if isinstance(value, bytes):
-        return varint(number << 3 | 2) + varint(len(value)) + value
-    return varint(number << 3) + varint(value)
-
-
-def entry(*shape: int, size: int, offset: int = 0, dtype: int = 1, crc: bytes = b"") -> bytes:
-    dimensions = b"".join(field(2, field(1, length)) for length in shape)
-    crc = crc or masked_crc32c(np.ones(4, "f4").tobytes()).to_bytes(4, "little")
-    parts = [field(1, dtype), field(2, dimensions), field(4, offset), field(5, size)]
-    return b"".join(parts) + varint(6 << 3 | 5) + crc
-
-
-HEADER = field(1, 1) + field(3, field(1, 1))
-
-
-def forge(folder, entries: dict[bytes, bytes], header: bytes = HEADER):
-    (folder / "forged.index").write_bytes(table({b"": header, **entries}))
-    (folder / "forged.data-00000-of-00001").write_bytes(np.ones(4, "f4").tobytes())
-    return folder / "forged"
 
 
 def test_a_sound_table_of_the_tests_own_is_read(tmp_path):

@@ -10,6 +10,9 @@ import numpy as np
 from balancing_vae.checks import check_finite
 from balancing_vae.errors import InputError
 
+# Latents are float32: draws of what is larger could overflow.
+LARGEST = 1e30
+
 
 class Sampler(ABC):
     """A density of latents. Subclasses are frozen dataclasses whose fields are arrays.
@@ -126,5 +129,6 @@ def check_shapes(**expected: tuple[np.ndarray, tuple[int, ...]]) -> None:
     for name, (array, shape) in expected.items():
         if np.shape(array) != shape:
             raise InputError(f"{name} must have the shape {shape}, got {np.shape(array)}.")
-        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-            raise InputError(f"{name} must hold finite floats.")
+        floats = np.issubdtype(array.dtype, np.floating)
+        if not floats or not (np.abs(array) < LARGEST).all():
+            raise InputError(f"{name} must hold finite floats, below {LARGEST:g}.")
