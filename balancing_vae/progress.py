@@ -1,5 +1,7 @@
 """Progress bars: on a terminal and in notebooks, nowhere else."""
 
+import importlib.util
+import re
 import sys
 
 from tqdm import tqdm
@@ -9,12 +11,13 @@ def shows_bars() -> bool:
     """Tell whether somebody can watch stderr: not where it is a file, a pipe or closed."""
     if sys.stderr is None:
         return False
-    in_notebook = type(sys.stderr).__module__.partition(".")[0] == "ipykernel"
-    return in_notebook or sys.stderr.isatty()
+    return _in_notebook() or sys.stderr.isatty()
 
 
 def progress_bar(wanted: bool = True, **options) -> tqdm:
     """Return a bar on stderr that hides itself where nobody can watch it.
+
+    In a notebook it is a widget, where ipywidgets is installed.
 
     Args:
         wanted: Whether a bar is shown at all.
@@ -29,10 +32,21 @@ def progress_bar(wanted: bool = True, **options) -> tqdm:
             bar.update(100)
         ```
     """
-    return tqdm(disable=not (wanted and shows_bars()), file=sys.stderr, **options)
+    disable = not (wanted and shows_bars())
+    if not disable and _in_notebook() and importlib.util.find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm as widget
+
+        # A widget has a width of its own.
+        bar_format = options.pop("bar_format", "{l_bar}{bar}{r_bar}")
+        return widget(bar_format=re.sub(r"\{bar:\d+\}", "{bar}", bar_format), **options)
+    return tqdm(disable=disable, file=sys.stderr, **options)
 
 
 def write_line(text: str) -> None:
     """Write a line to stderr, above the bars that are shown; nothing where it is closed."""
     if sys.stderr is not None:
         tqdm.write(text, file=sys.stderr)
+
+
+def _in_notebook() -> bool:
+    return type(sys.stderr).__module__.partition(".")[0] == "ipykernel"

@@ -65,3 +65,21 @@ def test_an_experiment_shows_a_line_a_case(monkeypatch, tmp_path):
     rows = measure_each(tmp_path / "rows.json", cases, lambda case: {"value": 0}, "title")
     assert [row["case"] for row in rows] == [1, 2]
     assert stream.getvalue() == "title: 1 of 2 cases\ntitle: 2 of 2 cases\n"
+
+
+def test_a_notebook_gets_widgets_where_there_are_any(monkeypatch):
+    import tqdm.notebook
+
+    made = []
+    monkeypatch.setattr(tqdm.notebook, "tqdm", lambda **options: made.append(options))
+    for kind, spec, expected in (
+        (Notebook, "found", [{"bar_format": "{desc}|{bar}|", "total": 3}]),
+        (Notebook, None, []),
+        (Terminal, "found", []),
+        (io.StringIO, "found", []),
+    ):
+        monkeypatch.setattr(sys, "stderr", kind())
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+        progress_bar(total=3, bar_format="{desc}|{bar:20}|")
+        assert made == expected
+        made.clear()
