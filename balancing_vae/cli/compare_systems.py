@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.figures import draw_images
     from balancing_vae.figures import save_figure
-    from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
     from balancing_vae.storage.atomic import atomic_file
     from balancing_vae.versions import measurement_versions
 
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     table = f"{systems_table(rows)}\n\n{_recipes(plan)}\n\n`{command}`"
     with atomic_file(options.out / "table.md") as temporary:
         temporary.write_text(table + "\n", "utf-8")
-    sheet = draw_contact_sheet(systems_sheet(runs, real))
+    sheet = draw_images(systems_sheet(runs, real))
     save_figure(options.out / "samples.png", sheet)
     print(f"\n{table}\n\nwritten to {options.out}: table.md, samples.png")
     return 0

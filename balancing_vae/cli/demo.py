@@ -31,10 +31,10 @@ def run(options: argparse.Namespace) -> None:
     output_folder(options.out, SAVED, overwrite=True)
 
     from balancing_vae import datasets
+    from balancing_vae.figures import draw_images
     from balancing_vae.figures import save_figure
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.pipeline.contact_sheet import contact_sheet
-    from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
     from balancing_vae.storage.atomic import atomic_folder
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"\n{len(x_test)} test images, as many samples:\n{vae.evaluate(x_test)}\n")
     with atomic_folder(options.out, SAVED, overwrite=True) as folder:
         vae.write_into(folder)
-        save_figure(folder / "samples.png", draw_contact_sheet(contact_sheet(vae, x_test)))
+        save_figure(folder / "samples.png", draw_images(contact_sheet(vae, x_test)))
         save_figure(folder / "curves.png", vae.history.plot())
     for file in ("samples.png", "curves.png", "config.json", "stage1.weights.h5"):
         print(f"wrote {options.out / file}")

@@ -155,7 +155,7 @@ def _fig4(options: argparse.Namespace) -> None:
     from balancing_vae.experiments.fig4 import draw_fig4
     from balancing_vae.experiments.fig4 import fig4
     from balancing_vae.experiments.fig4 import slope_and_correlation
-    from balancing_vae.experiments.markdown import markdown_table
+    from balancing_vae.tables import markdown_table
 
     images = {"digits": (datasets.load("digits", "train"), datasets.load("digits", "test"))}
     for folder in options.data:
@@ -178,7 +178,7 @@ def _balancing(options: argparse.Namespace) -> None:
     from balancing_vae.experiments.balancing import balancing
     from balancing_vae.experiments.balancing import compare_balancings
     from balancing_vae.experiments.balancing import draw_balancing
-    from balancing_vae.experiments.markdown import markdown_table
+    from balancing_vae.tables import markdown_table
 
     _check_positive(options.seeds, "seeds")
     _check_positive(options.epochs, "epochs")
@@ -193,7 +193,6 @@ def _normalization(options: argparse.Namespace) -> None:
     out = _out(options)
 
     from balancing_vae.cli.data import open_split
-    from balancing_vae.experiments.markdown import markdown_table
     from balancing_vae.experiments.normalization import compare_normalizations
     from balancing_vae.experiments.normalization import draw_normalization
     from balancing_vae.experiments.normalization import normalization
@@ -201,6 +200,7 @@ def _normalization(options: argparse.Namespace) -> None:
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
+    from balancing_vae.tables import markdown_table
 
     _check_positive(options.seeds, "seeds")
     if min(options.samples) < 2:

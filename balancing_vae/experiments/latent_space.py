@@ -1,6 +1,6 @@
 """Looking into the latent space: traversal, nearest training neighbours.
 
-Each function returns images by the title of their row; `draw_contact_sheet` draws them.
+Each function returns images by the title of their row; `draw_images` draws them.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def traversals(
 
     Example:
         ```python
-        draw_contact_sheet(traversals(vae, x_test)).savefig("traversals.png")
+        draw_images(traversals(vae, x_test)).savefig("traversals.png")
         ```
     """
     mu, sigma = vae.encode(x)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.errors import InputError
+from balancing_vae.figures import draw_images
 from balancing_vae.figures import save_figure
 from balancing_vae.networks.plain import plain_copy
 from balancing_vae.packing.card import write_card
@@ -16,7 +17,6 @@ from balancing_vae.packing.facts import FACTS
 from balancing_vae.packing.facts import SAMPLES
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.pipeline.contact_sheet import contact_sheet
-from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
 from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import DESCRIPTION
 from balancing_vae.storage.folder import read_description
@@ -86,7 +86,7 @@ def pack(
         plain_copy(vae.stage1.decoder).save(folder / DECODER)
         if float16:
             round_kernels(folder / DECODER)
-        save_figure(folder / SAMPLES, draw_contact_sheet(contact_sheet(vae, x)))
+        save_figure(folder / SAMPLES, draw_images(contact_sheet(vae, x)))
         facts = {
             "name": out.name,
             "command": command,

@@ -1,14 +1,9 @@
 """A contact sheet: originals, reconstructions, samples plain beside normalised."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
-
-if TYPE_CHECKING:
-    from balancing_vae.figures import Figure
 
 COLUMNS = 16
 
@@ -30,7 +25,7 @@ def contact_sheet(
 
     Example:
         ```python
-        draw_contact_sheet(contact_sheet(vae, x_test)).savefig("sheet.png")
+        draw_images(contact_sheet(vae, x_test)).savefig("sheet.png")
         ```
     """
     rows = {
@@ -46,40 +41,3 @@ def contact_sheet(
         rows[f"stage 2, plain ({i + 1})"] = plain[i * columns : (i + 1) * columns]
         rows[f"stage 2, normalised ({i + 1})"] = normalized[i * columns : (i + 1) * columns]
     return rows
-
-
-def draw_contact_sheet(rows: dict[str, np.ndarray]) -> "Figure":
-    """Draw rows of images.
-
-    Args:
-        rows: What `contact_sheet` returned, or other images [N, D, D, C] by the title of
-            their row; a row may be shorter than others.
-
-    Returns:
-        The figure.
-    """
-    from balancing_vae.figures import Figure
-    from balancing_vae.figures import style
-
-    columns = max(len(images) for images in rows.values())
-    with style():
-        figure = Figure(figsize=(1.9 + 0.55 * columns, 0.6 * len(rows) + 0.2))
-        axes = figure.subplots(len(rows), 1)
-        for axis, (title, images) in zip(np.atleast_1d(axes), rows.items(), strict=True):
-            axis.imshow(_side_by_side(images, columns), cmap="gray", vmin=0, vmax=1, aspect="equal")
-            axis.set_ylabel(title, rotation=0, ha="right", va="center")
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.spines[:].set_visible(False)
-            axis.grid(False)
-    return figure
-
-
-def _side_by_side(images: np.ndarray, columns: int) -> np.ndarray:
-    """Put images [N, D, D, C] into one strip, with a gap of white between and after them."""
-    missing = ((0, columns - len(images)), (0, 0), (0, 0), (0, 0))
-    images = np.pad(images, missing, constant_values=1.0)
-    gap = max(1, images.shape[1] // 16)
-    framed = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=1.0)
-    strip = np.concatenate(list(framed), axis=1)[:, :-gap]
-    return strip[..., 0] if strip.shape[-1] == 1 else strip

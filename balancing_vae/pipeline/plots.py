@@ -66,7 +66,7 @@ def interpolations(
 
     Example:
         ```python
-        draw_contact_sheet(interpolations(vae, x_test[:4], x_test[4:8])).savefig("ways.png")
+        draw_images(interpolations(vae, x_test[:4], x_test[4:8])).savefig("ways.png")
         ```
     """
     if len(starts) != len(ends):

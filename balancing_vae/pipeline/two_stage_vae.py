@@ -34,7 +34,6 @@ from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.pipeline import plots
-from balancing_vae.pipeline.contact_sheet import draw_contact_sheet
 from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
@@ -729,7 +728,9 @@ class TwoStageVAE:
             vae.plot_samples(stage=2, normalize=False, seed=0)
             ```
         """
-        return draw_contact_sheet(plots.samples(self, n, **drawn_from))
+        from balancing_vae.figures import draw_images
+
+        return draw_images(plots.samples(self, n, **drawn_from))
 
     def plot_reconstructions(
         self, x: np.ndarray | Iterable, n: int = 16, seed: int = 0
@@ -749,7 +750,9 @@ class TwoStageVAE:
             vae.plot_reconstructions(x_test)
             ```
         """
-        return draw_contact_sheet(plots.reconstructions(self, self._array(x, n), seed))
+        from balancing_vae.figures import draw_images
+
+        return draw_images(plots.reconstructions(self, self._array(x, n), seed))
 
     def plot_interpolation(self, a: np.ndarray, b: np.ndarray, steps: int = 9) -> "Figure":
         """Draw the way from one image to another, straight through the latents.
@@ -769,7 +772,9 @@ class TwoStageVAE:
         """
         a, b = (np.asarray(image) for image in (a, b))
         starts, ends = (image[None] if image.ndim == 3 else image for image in (a, b))
-        return draw_contact_sheet(plots.interpolations(self, starts, ends, steps))
+        from balancing_vae.figures import draw_images
+
+        return draw_images(plots.interpolations(self, starts, ends, steps))
 
     def plot_history(self) -> "Figure":
         """Draw the training's loss, kl, mse and gamma, a row of panels for each stage.
