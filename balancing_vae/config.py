@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Annotated
 
+from balancing_vae.defaults import default_epochs
 from balancing_vae.defaults import default_network
-from balancing_vae.defaults import default_recipe
+from balancing_vae.defaults import default_sizes
 from balancing_vae.errors import InputError
 from balancing_vae.schema import check_fields
 from balancing_vae.schema import fields_of
@@ -182,7 +183,14 @@ class Config:
         if count < 1:
             raise InputError(f"There must be at least one image to train on, got {count}.")
         shape = tuple(image_shape)
-        return cls(shape, **default_recipe(shape, count)).replace(**changes)
+        config = cls(shape, **default_sizes(shape, count)).replace(**changes)
+        epochs = default_epochs(count, config.batch_size)
+        config = config.replace(**{n: e for n, e in epochs.items() if n not in changes})
+        # The rate is halved three times, unless another rule or other epochs are given.
+        quarters = {"lr_epochs2": -(-config.epochs2 // 4)}
+        if not config.lr_patience:
+            quarters["lr_epochs"] = -(-config.epochs // 4)
+        return config.replace(**{n: e for n, e in quarters.items() if n not in changes})
 
     def replace(self, **changes) -> "Config":
         """Return a copy with some fields changed.

@@ -29,8 +29,8 @@ def default_network(image_shape: tuple[int, int, int]) -> dict:
     return {"name": "conv", "base_dim": min(32, 2**9 // 2**num_scale), "num_scale": num_scale}
 
 
-def default_recipe(image_shape: tuple[int, int, int], count: int) -> dict:
-    """Return latents, batch size, epochs and learning rates for images of one's own.
+def default_sizes(image_shape: tuple[int, int, int], count: int) -> dict:
+    """Return the sizes for images of one's own that do not depend on one another.
 
     Args:
         image_shape: Side, side, channels of the images.
@@ -41,17 +41,30 @@ def default_recipe(image_shape: tuple[int, int, int], count: int) -> dict:
 
     Example:
         ```python
-        default_recipe((32, 32, 3), 2000)["epochs"]  # 400, of 20 steps each
+        default_sizes((32, 32, 3), 1200)  # 64 latents, batches of 60
         ```
     """
-    batch_size = min(LARGEST_BATCH_SIZE, max(1, count // 20))
-    epochs, epochs2 = (max(1, round(steps * batch_size / count)) for steps in (STEPS, STEPS2))
     return {
         "latent_dim": min(LARGEST_LATENT_DIM, 2 * image_shape[0]),
-        "batch_size": batch_size,
-        "epochs": epochs,
-        "lr_epochs": -(-epochs // 4),
-        "epochs2": epochs2,
-        "lr_epochs2": -(-epochs2 // 4),
+        "batch_size": min(LARGEST_BATCH_SIZE, max(1, count // 20)),
         "second_dim": 512,
     }
+
+
+def default_epochs(count: int, batch_size: int) -> dict[str, int]:
+    """Return as many epochs of both stages as make the usual number of steps.
+
+    Args:
+        count: How many images there are to train on, at least 1.
+        batch_size: Images per step.
+
+    Returns:
+        `epochs` and `epochs2`, at least 1.
+
+    Example:
+        ```python
+        default_epochs(2000, 100)  # {"epochs": 400, "epochs2": 600}, of 20 steps each
+        ```
+    """
+    steps = {"epochs": STEPS, "epochs2": STEPS2}
+    return {name: max(1, round(n * batch_size / count)) for name, n in steps.items()}

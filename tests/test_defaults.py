@@ -60,8 +60,13 @@ def test_the_recipe_gives_as_many_steps_however_many_images(count):
 
 
 def test_the_recipe_can_be_changed_and_no_images_are_refused():
-    config = Config.for_images((8, 8, 1), 100, epochs=3, latent_dim=5, seed=7)
-    assert (config.epochs, config.latent_dim, config.seed) == (3, 5, 7)
+    config = Config.for_images((8, 8, 1), 100, epochs=40, latent_dim=5, seed=7)
+    assert (config.epochs, config.latent_dim, config.seed) == (40, 5, 7)
+    # What follows from a field follows from the changed one.
+    assert config.lr_epochs == 10
+    assert Config.for_images((8, 8, 1), 2_000, batch_size=50).epochs == 200
+    assert Config.for_images((8, 8, 1), 100, epochs=40, lr_epochs=7).lr_epochs == 7
+    assert Config.for_images((8, 8, 1), 100, lr_patience=5, held_out=9).lr_epochs == 0
     with pytest.raises(ValueError, match="at least one image to train on, got 0"):
         Config.for_images((8, 8, 1), 0)
     with pytest.raises(ValueError, match="Unknown hyperparameters.*epoch_count"):
