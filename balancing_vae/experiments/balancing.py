@@ -5,7 +5,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
 
 from balancing_vae.balancing import build_strategy
 from balancing_vae.batches import EpochBatches
@@ -13,6 +12,7 @@ from balancing_vae.batches import FileOrderBatches
 from balancing_vae.config import original_kl_weight
 from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.figures import Figure
 from balancing_vae.figures import style
 from balancing_vae.networks import build_networks
 from balancing_vae.objectives import HALF_LOG_TWO_PI

@@ -1,8 +1,8 @@
 """Two families of reconstructions whose variance loss is known beside their mse."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from balancing_vae.figures import Figure
 from balancing_vae.figures import style
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss

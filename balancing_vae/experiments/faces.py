@@ -1,9 +1,9 @@
 """Sheets of generated images, the same draws without and with latent normalisation."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from balancing_vae.errors import InputError
+from balancing_vae.figures import Figure
 from balancing_vae.figures import style
 
 COLUMNS = 8

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
 
 from balancing_vae.batches import EpochBatches
 from balancing_vae.batches import map_batches
@@ -15,6 +14,7 @@ from balancing_vae.experiments.fig4_networks import KINDS
 from balancing_vae.experiments.fig4_networks import build
 from balancing_vae.experiments.fig4_networks import fig4_networks
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.figures import Figure
 from balancing_vae.figures import colors
 from balancing_vae.figures import style
 from balancing_vae.moments import mse

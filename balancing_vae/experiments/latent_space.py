@@ -4,11 +4,11 @@ Each function returns images by the title of their row; `draw_images` draws them
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.neighbors import NearestNeighbors
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
+from balancing_vae.figures import Figure
 from balancing_vae.figures import style
 from balancing_vae.moments import inactive_latents
 

@@ -1,9 +1,9 @@
 """A random curve and its moving average: smoothing keeps the mean and loses variance."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from balancing_vae.errors import InputError
+from balancing_vae.figures import Figure
 from balancing_vae.figures import colors
 from balancing_vae.figures import style
 from balancing_vae.moments import mse

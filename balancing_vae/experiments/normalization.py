@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from keras import ops
-from matplotlib.figure import Figure
 
 from balancing_vae.batches import map_batches
 from balancing_vae.experiments.rescaling import PosteriorMoments
@@ -19,6 +18,7 @@ from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.figures import Figure
 from balancing_vae.figures import style
 from balancing_vae.normalization import LatentNormalization
 

@@ -1,9 +1,9 @@
 """PCA, the shallow linear autoencoder, whose variance loss is exactly its error."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+from balancing_vae.figures import Figure
 from balancing_vae.figures import style
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
 
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
+from balancing_vae.figures import Figure
 from balancing_vae.figures import colors
 from balancing_vae.figures import style
 from balancing_vae.moments import inactive_latents
