@@ -1,6 +1,7 @@
 """Decode many image files with all cores, in order, and take note of the broken ones."""
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,8 +26,10 @@ from balancing_vae.errors import InputError
 TRANSPARENT = "transparency dropped"
 TURNED = "turned upright (EXIF)"
 
-# Images a task: few enough for a lively progress bar, enough to hide the cost of the pipe.
+# Images a task: few enough for a lively progress bar, enough to hide the cost of the pipe; and
+# fewer of large ones, since many tasks are under way at once.
 _TASK = 64
+_TASK_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def _chunks(
     workers: int | None,
 ) -> Iterator[Chunk]:
     """Yield the images task by task; add to `broken` and `changed` on the way."""
-    tasks = _tasks(entries)
+    size = max(1, min(_TASK, _TASK_BYTES // math.prod(cut.shape)))
+    tasks = _tasks(entries, size)
     results = map_ordered(
         functools.partial(_decode_entries, cut=cut), tasks, workers, _open_source, (source,)
     )
@@ -140,11 +144,11 @@ def _chunks(
         yield Chunk(task[0].split, result.images, labels, read=len(task))
 
 
-def _tasks(entries: list[Entry]) -> list[list[Entry]]:
-    """Cut the entries into short lists, each of one split."""
+def _tasks(entries: list[Entry], size: int) -> list[list[Entry]]:
+    """Cut the entries into lists of at most `size`, each of one split."""
     splits = dict.fromkeys(entry.split for entry in entries)
     tasks = []
     for split in splits:
         of_split = [entry for entry in entries if entry.split == split]
-        tasks += [of_split[start : start + _TASK] for start in range(0, len(of_split), _TASK)]
+        tasks += [of_split[start : start + size] for start in range(0, len(of_split), size)]
     return tasks

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from balancing_vae.config import LARGEST_SIDE
 from balancing_vae.datasets.decoding import Entry
 from balancing_vae.datasets.decoding import decode_files
 from balancing_vae.datasets.description import SPLITS
@@ -67,10 +68,10 @@ def read(
         ValueError: There is no image in it, some images belong to a split and others to
             none, or the side or crop makes no sense.
     """
-    if side is None or side < 1:
+    if side is None or not 1 <= side <= LARGEST_SIDE:
         raise InputError(
-            f"The side is {side}; give the images' side in pixels (side=64, on the command line "
-            "--side 64)."
+            f"The side is {side}; give the images' side in pixels, 1 to {LARGEST_SIDE:,} (side=64, "
+            "on the command line --side 64)."
         )
     box_is_empty = isinstance(crop, tuple) and (crop[0] >= crop[2] or crop[1] >= crop[3])
     if box_is_empty or (isinstance(crop, int) and crop < 1):

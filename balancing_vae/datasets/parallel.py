@@ -14,6 +14,8 @@ from typing import Any
 
 from balancing_vae.errors import InputError
 
+_MOST_WORKERS = 256
+
 
 def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
     """Prepare a worker process: the parent alone answers Ctrl-C, and nobody outlives it."""
@@ -52,7 +54,7 @@ def map_ordered(
         The results in the items' order, whatever the number of workers.
 
     Raises:
-        ValueError: `workers` is below 1.
+        ValueError: `workers` is below 1 or above 256.
         ChildProcessError: A worker died.
 
     Example:
@@ -64,6 +66,8 @@ def map_ordered(
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
         raise InputError(f"workers is {workers}; give 1 or more.")
+    if workers > _MOST_WORKERS:
+        raise InputError(f"workers is {workers}; give {_MOST_WORKERS} or fewer.")
     if workers == 1:
         if initializer:
             initializer(*arguments)

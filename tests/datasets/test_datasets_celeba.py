@@ -138,6 +138,7 @@ def test_same_bytes_whatever_the_number_of_workers(tmp_path):
 
 def test_workers_below_one(folder, tmp_path):
     refuses(folder, tmp_path, ValueError, "workers is 0; give 1 or more", workers=0)
+    refuses(folder, tmp_path, ValueError, "workers is 1000000; give 256 or fewer", workers=10**6)
 
 
 def test_wrong_count(folder, tmp_path):

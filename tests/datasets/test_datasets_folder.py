@@ -9,6 +9,7 @@ from layouts import jpeg
 from PIL import Image
 
 from balancing_vae import datasets
+from balancing_vae.datasets.folder import read
 from balancing_vae.datasets.images import Cut
 
 
@@ -108,6 +109,15 @@ def test_a_centred_square_lies_inside_or_is_refused(width, height, square):
         assert abs(left - (width - right)) <= 1 and abs(top - (height - bottom)) <= 1
 
 
+def test_large_images_are_decoded_in_short_tasks(tmp_path):
+    """Many tasks are under way at once: 64 images of 1024x1024 each would fill the memory."""
+    source = draw(tmp_path / "source", [f"{n}.png" for n in range(7)])
+    chunks = read(source, side=1024, workers=1).chunks
+    assert [len(chunk.images) for chunk in chunks] == [5, 2]
+    small = read(source, side=8, workers=1).chunks
+    assert [len(chunk.images) for chunk in small] == [7]
+
+
 def refuses(source, tmp_path, match, **options):
     with pytest.raises(ValueError, match=match):
         prepare(source, tmp_path, **options)
@@ -118,6 +128,7 @@ def test_what_makes_no_sense_is_refused(tmp_path):
     source = draw(tmp_path / "source", ["a.png"])
     refuses(source, tmp_path, "--side 64", side=None)
     refuses(source, tmp_path, "side is 0", side=0)
+    refuses(source, tmp_path, "side is 1000000000; .* 1 to 8,192", side=10**9)
     refuses(source, tmp_path, "crop 0 is empty", crop=0)
     refuses(source, tmp_path, r"crop \(4, 4, 4, 8\) is empty", crop=(4, 4, 4, 8))
     refuses(source, tmp_path, r"a\.png \(it is 12x10, too small for the crop 11\)", crop=11)
