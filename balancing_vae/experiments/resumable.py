@@ -5,9 +5,12 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
-from balancing_vae.errors import InputError
 from balancing_vae.progress import progress_bar
 from balancing_vae.progress import write_line
+from balancing_vae.schema import anything
+from balancing_vae.schema import mapping
+from balancing_vae.schema import read_json
+from balancing_vae.schema import sequence
 from balancing_vae.storage.atomic import atomic_file
 
 
@@ -57,13 +60,8 @@ def measure_each(
 def _read(path: Path) -> list[dict]:
     if not path.exists():
         return []
-    try:
-        rows = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}); move it away to start anew.") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path} does not hold measured rows; move it away to start anew.")
-    return rows
+    is_rows = sequence(mapping(anything), of="a list of measured rows")
+    return read_json(path, is_rows, "move it away to start again")
 
 
 def _write(path: Path, rows: list[dict]) -> None:

@@ -12,6 +12,10 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.pipeline import TwoStageVAE
+from balancing_vae.schema import anything
+from balancing_vae.schema import mapping
+from balancing_vae.schema import read_json
+from balancing_vae.schema import record
 from balancing_vae.storage.atomic import atomic_file
 
 PLAN = "plan.json"
@@ -178,11 +182,12 @@ def read_plan(folder: Path, about: dict) -> dict[str, Config]:
     path = folder / PLAN
     if not path.is_file():
         raise MissingFileError(f"{folder} holds no comparison to resume; leave --resume out.")
+    is_plan = record({"systems": mapping(mapping(anything))}, others=anything)
+    begun = read_json(path, is_plan, "begin again in another folder")
     try:
-        begun = json.loads(path.read_text("utf-8"))
         plan = {name: Config.from_dict(fields) for name, fields in begun.pop("systems").items()}
-    except (KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}); begin anew in another folder.") from error
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {error} Begin again in another folder.") from error
     changed = [f"{k}: {begun.get(k)} -> {about[k]}" for k in about if begun.get(k) != about[k]]
     if changed:
         raise InputError(
