@@ -1,8 +1,7 @@
-"""Refuse bad input before any work starts, in one sentence that says how to fix it."""
+"""Refuse bad input before any work starts, in one sentence that says how to mend it."""
 
 import importlib.util
 import os
-import warnings
 
 import numpy as np
 
@@ -46,8 +45,7 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
         name: What the caller calls the images, for the message.
 
     Raises:
-        ValueError: Another rank, shape or dtype; a masked array; no image; values outside
-            [0, 1] or NaN.
+        ValueError: Another rank, shape or dtype; no image; values outside [0, 1] or NaN.
 
     Example:
         ```python
@@ -56,37 +54,31 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
     """
     if not isinstance(x, np.ndarray):
         raise InputError(f"{name} must be a NumPy array, got {type(x).__name__}.")
-    if isinstance(x, np.ma.MaskedArray):
-        raise InputError(
-            f"{name} is a masked array, whose mask would be ignored; leave the masked images out, "
-            f"or fill them with {name}.filled(0)."
-        )
     expected = "[N, {}, {}, {}]".format(*image_shape)
     if x.ndim != 4:
         raise InputError(
-            f"{name} must have the shape {expected}, got {x.ndim} axes {x.shape}; "
-            "add the missing axis, for grey images x[..., None]."
+            f"{name} must have the shape {expected}, got {x.ndim} axes {x.shape}",
+            "add the missing axis, for grey images x[..., None]",
+            "store the array with four axes, grey images with one channel",
         )
     if len(x) == 0:
         raise InputError(f"{name} holds no image; give at least one of shape {image_shape}.")
     if x.shape[3] != image_shape[2]:
         raise InputError(
-            f"{name} has {x.shape[3]} channels, the model was made for {image_shape[2]}; "
-            f"convert the images, or make a model with image_shape={x.shape[1:]}."
+            f"{name} has {x.shape[3]} channels, the model was made for {image_shape[2]}",
+            f"convert the images, or make a model with image_shape={x.shape[1:]}",
+            f"convert the images, or train a model with --set 'image_shape={list(x.shape[1:])}'",
         )
     if x.shape[1:] != tuple(image_shape):
         raise InputError(
             f"{name} has images of {x.shape[1]}x{x.shape[2]}, the model was made for "
-            f"{image_shape[0]}x{image_shape[1]}; resize or pad the images, or make a model with "
-            f"image_shape={x.shape[1:]}."
+            f"{image_shape[0]}x{image_shape[1]}",
+            f"resize or pad the images, or make a model with image_shape={x.shape[1:]}",
+            "prepare the images in that size (`datasets prepare` has --pad for mnist and "
+            "fashion_mnist, --side for folder), or train a model with "
+            f"--set 'image_shape={list(x.shape[1:])}'",
         )
     if x.dtype == np.uint8:
-        if x[:ROWS_PER_SCAN].max() <= 1:
-            warnings.warn(
-                f"{name} is uint8 with no value above 1: as good as black. Were the images divided "
-                "by 255 twice, or are they floats in [0, 1] turned into integers?",
-                stacklevel=2,
-            )
         return
     if not np.issubdtype(x.dtype, np.floating):
         raise InputError(f"{name} has dtype {x.dtype}; give uint8 in 0..255 or floats in [0, 1].")
@@ -102,24 +94,6 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
             )
 
 
-def check_finite(x: np.ndarray, name: str) -> None:
-    """Refuse numbers that a model computed, where some are NaN or infinite.
-
-    Args:
-        x: Numbers, float [N, ...].
-        name: What they are, for the message, such as "The latents".
-
-    Raises:
-        ValueError: Some are NaN or infinite; the first row is named.
-    """
-    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
-    if not finite.all():
-        raise InputError(
-            f"{name} have NaN or infinite values, first in row {int(np.argmin(finite))}; look "
-            "whether the training diverged."
-        )
-
-
 def check_batch_size(count: int, batch_size: int, name: str = "x") -> None:
     """Refuse a training set that has not even one batch.
 
@@ -133,8 +107,9 @@ def check_batch_size(count: int, batch_size: int, name: str = "x") -> None:
     """
     if count < batch_size:
         raise InputError(
-            f"{name} has {count} images, fewer than one batch of {batch_size}; give more "
-            "images or a smaller batch_size."
+            f"{name} has {count} images, fewer than one batch of {batch_size}",
+            "give more images or a smaller batch_size",
+            "give more images or a smaller --batch-size",
         )
 
 
@@ -158,9 +133,5 @@ def as_uint8(x: np.ndarray) -> np.ndarray:
 
     Returns:
         Uint8 of the same shape.
-
-    Raises:
-        ValueError: Some values are NaN or infinite.
     """
-    check_finite(x, "The images")
     return np.clip(np.rint(x * 255), 0, 255).astype(np.uint8)

@@ -19,6 +19,7 @@ from balancing_vae import GammaBalancing
 from balancing_vae import TwoStageVAE
 from balancing_vae.checks import as_float
 from balancing_vae.config import original_kl_weight
+from balancing_vae.errors import InputError
 from balancing_vae.moments import mse
 from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.presets import preset_config
@@ -290,8 +291,9 @@ def test_requests_out_of_range_are_refused(trained):
     untrained.stage1.trained_epochs = 1
     with pytest.raises(ValueError, match="Stage 2 was never trained.*call fit"):
         untrained.generate(1, normalize=False)
-    with pytest.raises(ValueError, match="not fitted yet.*normalize=False"):
+    with pytest.raises(InputError, match="not fitted yet.*normalize=False") as caught:
         untrained.generate(1, stage=1)
+    assert "generate --plain" in caught.value.cli_message
 
 
 # Gamma.

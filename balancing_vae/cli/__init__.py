@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         One sentence on stderr says what was wrong.
 
     Raises:
-        SystemExit: The words are not understood (code 2), or help was asked for.
+        SystemExit: Help or the version was asked for.
     """
     options = argparse.Namespace(command=None, traceback=False)
     try:

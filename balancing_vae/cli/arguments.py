@@ -2,12 +2,22 @@
 
 import argparse
 import json
+import math
 import platform
+from collections.abc import Callable
 from pathlib import Path
+
+from balancing_vae.errors import InputError
+
+# Keras takes seeds of 32 bits, and the second stage has the next one.
+LARGEST_SEED = 2**32 - 2
+# More than any protocol asks for, few enough to count on.
+MOST_IMAGES = 10_000_000
+MOST_SEEDS = 1_000
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes `--traceback`, as do those of its subcommands."""
+    """A parser that takes `--traceback` and raises errors, as do those of its subcommands."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -18,6 +28,10 @@ class Parser(argparse.ArgumentParser):
             default=argparse.SUPPRESS,
             help="show where in the program an error arose, and TensorFlow's start-up lines",
         )
+
+    def error(self, message: str):
+        """Refuse the words in one line, as every other input is refused."""
+        raise InputError(f"{message}; see `{self.prog} --help`.")
 
 
 class Version(argparse.Action):
@@ -59,6 +73,39 @@ def add_command(
         epilog=f"example:\n{_indent(example)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def whole_number(least: int | None, most: int) -> Callable[[str], int]:
+    """Return a `type` of an argument: a whole number within bounds.
+
+    Args:
+        least: The smallest; None where another check refuses what is too small.
+        most: The largest.
+    """
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"invalid int value: {text[:40]!r}") from None
+        if least is not None and number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text[:40]}")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most}, got {text[:40]}")
+        return number
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """Parse a time of at least 0, the `type` of an argument."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be seconds, at least 0, got {text[:40]!r}")
+    return number
 
 
 def add_images_out(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,10 @@ import argparse
 import shlex
 from pathlib import Path
 
+from balancing_vae.cli.arguments import MOST_IMAGES
+from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
@@ -42,10 +45,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help=f"time of the whole comparison, shared equally: smoke is {SMOKE_MINUTES} minutes, "
         "full trains every recipe whole (smoke)",
     )
-    parser.add_argument("--seeds", type=int, default=2, help="trainings of each system (2)")
-    parser.add_argument("--train-images", type=int, help="train on the first N images only")
     parser.add_argument(
-        "--test-images", type=int, default=10_000, help="real images to measure against (10000)"
+        "--seeds", type=whole_number(1, MOST_SEEDS), default=2, help="trainings of each system (2)"
+    )
+    parser.add_argument(
+        "--train-images", type=whole_number(1, MOST_IMAGES), help="train on the first N images only"
+    )
+    parser.add_argument(
+        "--test-images",
+        type=whole_number(2, MOST_IMAGES),
+        default=10_000,
+        help="real images to measure against (10000)",
     )
     add_measuring_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
@@ -60,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.resume:
         output_folder(options.out, SAVED, overwrite=False, sources=[options.data])
+    presets = _presets(options)
+    x, x_val, x_test = (open_split(options.data, presets[0], s) for s in ("train", "val", "test"))
 
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
@@ -73,10 +85,6 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.storage.atomic import atomic_file
     from balancing_vae.versions import measurement_versions
 
-    if options.seeds < 1 or options.test_images < 2:
-        raise InputError("comparing takes at least one seed and two test images.")
-    presets = _presets(options)
-    x, x_val, x_test = (open_split(options.data, presets[0], s) for s in ("train", "val", "test"))
     x = x[: options.train_images]
     real = choose_images(x_test, options.test_images)
     # The features come first: a comparison that cannot be measured is not trained.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
@@ -52,6 +53,29 @@ def preparation_changes(data: Path | None, preset: str) -> dict:
     return {"padding": prepared.padding}
 
 
+def check_run(folder: Path) -> Config:
+    """Refuse what is not a finished run, before Keras is imported to load it.
+
+    Args:
+        folder: What a command names as RUN.
+
+    Returns:
+        The run's hyperparameters.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no run in it.
+        ValueError: Its description is damaged, or its training is not finished.
+
+    Example:
+        ```python
+        images = open_split(data, check_run(folder).preset, "test")
+        ```
+    """
+    from balancing_vae.storage.folder import read_finished
+
+    return Config.from_dict(read_finished(folder)["config"])
+
+
 def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
     """Open a split of the data that `--data` names, memory-mapped.
 
@@ -62,11 +86,11 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         split: "train", "val" or "test". A `.npy` serves as any but "val".
 
     Returns:
-        Images, or None where the source has no such split.
+        Images, or None where there is no "val".
 
     Raises:
-        ValueError: Nothing was given and the preset's dataset is not embedded; or the
-            file holds no array.
+        ValueError: Nothing was given and the preset's dataset is not embedded; the folder
+            has no such split; or the file holds no array.
         FileNotFoundError: There is no such file.
 
     Example:
@@ -74,26 +98,12 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         open_split(None, "digits", "train")
         ```
     """
-    from balancing_vae import datasets
-    from balancing_vae.datasets.npy import open_npy
-    from balancing_vae.presets import load_preset
-
-    if data is None:
-        dataset = None if preset is None else load_preset(preset)["dataset"]["name"]
-        if dataset is None or datasets.dataset(dataset).needs_source:
-            raise InputError(
-                "Give the images with --data: a folder that `balancing-vae datasets prepare` "
-                f"wrote{f' (here of {dataset})' if dataset else ''}, or a .npy file."
-            )
-        return datasets.load(dataset, split)
-    if data.is_dir():
-        prepared = datasets.open_prepared(data)
-        return prepared.images(split) if split in prepared.counts else None
-    if not data.exists():
-        raise MissingFileError(f"{data} does not exist; give a prepared folder or a .npy file.")
-    if split == "val":
-        return None
-    return open_npy(data)
+    images = _find_split(data, preset, split)
+    if images is None and split != "val":
+        raise InputError(
+            f"{data} has no {split} images; give another folder, or the .npy of the split to take."
+        )
+    return images
 
 
 def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> np.ndarray:
@@ -118,10 +128,33 @@ def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> 
     """
     from balancing_vae.pipeline.sources import images_to_fit
 
-    train, val = (open_split(data, preset, split) for split in ("train", "val"))
+    train, val = (_find_split(data, preset, split) for split in ("train", "val"))
     if train is None and val is None:
         raise InputError(
             f"{data} has neither training nor validation images to fit the normalisation on; give "
             "the data that the run was trained on with --data."
         )
     return images_to_fit(train, val, held_out)
+
+
+def _find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
+    from balancing_vae import datasets
+    from balancing_vae.datasets.npy import open_npy
+    from balancing_vae.presets import load_preset
+
+    if data is None:
+        dataset = None if preset is None else load_preset(preset)["dataset"]["name"]
+        if dataset is None or datasets.dataset(dataset).needs_source:
+            raise InputError(
+                "Give the images with --data: a folder that `balancing-vae datasets prepare` "
+                f"wrote{f' (here of {dataset})' if dataset else ''}, or a .npy file."
+            )
+        return datasets.load(dataset, split)
+    if data.is_dir():
+        prepared = datasets.open_prepared(data)
+        return prepared.images(split) if split in prepared.counts else None
+    if not data.exists():
+        raise MissingFileError(f"{data} does not exist; give a prepared folder or a .npy file.")
+    if split == "val":
+        return None
+    return open_npy(data)

@@ -5,12 +5,15 @@ import json
 import shlex
 from pathlib import Path
 
+from balancing_vae.cli.arguments import MOST_IMAGES
+from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
-from balancing_vae.errors import InputError
 
 _EXAMPLE = """
 balancing-vae evaluate runs/digits --features pixels
@@ -34,11 +37,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add_data_argument(parser)
     add_measuring_arguments(parser)
     parser.add_argument(
-        "--seeds", type=int, default=3, metavar="N", help="sampling seeds (default: %(default)s)"
+        "--seeds",
+        type=whole_number(1, MOST_SEEDS),
+        default=3,
+        metavar="N",
+        help="sampling seeds (default: %(default)s)",
     )
     parser.add_argument(
         "--images",
-        type=int,
+        type=whole_number(2, MOST_IMAGES),
         default=10_000,
         metavar="N",
         help="real images, and as many generated ones (default: %(default)s)",
@@ -65,11 +72,17 @@ def run(options: argparse.Namespace) -> int:
 
     The card and the checksums of a weights folder follow.
     """
+    from balancing_vae.fid.metrics_file import read_metrics
+
+    preset = check_run(options.run_folder).preset
+    # What cannot be added to is refused now, not after hours.
+    read_metrics(options.run_folder)
+    images = open_split(options.data, preset, "test")
+
     from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.evaluation import evaluate
     from balancing_vae.fid.evaluation import two_stage_columns
-    from balancing_vae.fid.metrics_file import read_metrics
     from balancing_vae.fid.metrics_file import write_metrics
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.packing.card import write_card
@@ -77,17 +90,9 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.storage.checksums import CHECKSUMS
     from balancing_vae.versions import measurement_versions
 
-    if options.seeds < 1 or options.images < 2:
-        raise InputError("evaluating takes at least one seed and two images.")
     vae = TwoStageVAE.load(options.run_folder)
-    # What cannot be added to is refused now, not after hours.
-    read_metrics(options.run_folder)
     for name in options.samplers:
         vae.check_sampler(name)
-    preset = vae.config.preset
-    images = open_split(options.data, preset, "test")
-    if images is None:
-        raise InputError(f"{options.data} has no test images: give the test.npy of others.")
     if options.normalization:
         fitted_on = open_images_to_fit(options.data, preset, vae.config.held_out)
         vae.fit_normalization(fitted_on, options.normalization)

@@ -3,8 +3,11 @@
 import argparse
 from pathlib import Path
 
+from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 
 EXAMPLE = """
@@ -22,26 +25,34 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
     parser.add_argument("sampler", metavar="SAMPLER", help="gaussian or mixture")
     add_data_argument(parser)
-    parser.add_argument("--components", type=int, help="Gaussians of the mixture (10)")
+    parser.add_argument(
+        "--components", type=whole_number(1, 10_000), help="Gaussians of the mixture (10)"
+    )
     parser.add_argument(
         "--bayesian", action="store_true", default=None, help="mixture: a prior over its weights"
     )
     parser.add_argument(
         "--zero-mean", action="store_true", default=None, help="gaussian: of mean 0 all the same"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the fit (0)")
+    parser.add_argument(
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="seed of the fit (0)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Fit and save."""
-    from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.pipeline.saving import write_sampler
+    from balancing_vae.samplers import check_options
 
     given = {name: getattr(options, name) for name in OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
+    check_options(options.sampler, **given)
+    x = open_split(options.data, check_run(options.run_folder).preset, "train")
+
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.pipeline.saving import write_sampler
+
     vae = TwoStageVAE.load(options.run_folder)
-    x = open_split(options.data, vae.config.preset, "train")
     vae.fit_sampler(options.sampler, x, options.seed, **given)
     write_sampler(vae, options.sampler, options.run_folder)
     print(f"{options.sampler} fitted to {len(x):,} images, saved in {options.run_folder}")

@@ -3,8 +3,12 @@
 import argparse
 from pathlib import Path
 
+from balancing_vae.cli.arguments import LARGEST_SEED
+from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_images_out
+from balancing_vae.cli.arguments import whole_number
+from balancing_vae.cli.data import check_run
 
 EXAMPLE = """
 balancing-vae generate runs/digits -n 10000 --seed 0 --out samples.npy
@@ -17,7 +21,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(subparsers, "generate", "generate images with a saved pipeline", EXAMPLE)
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
-    parser.add_argument("-n", type=int, default=100, help="how many images (100)")
+    parser.add_argument(
+        "-n", type=whole_number(1, MOST_IMAGES), default=100, help="how many images (100)"
+    )
     drawn_from = parser.add_mutually_exclusive_group()
     drawn_from.add_argument(
         "--stage", type=int, choices=(1, 2), default=2, help="the run's sampler of GEN-1 or 2 (2)"
@@ -26,7 +32,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--sampler", metavar="NAME", help="prior, second_stage, or what `fit-sampler` fitted"
     )
     parser.add_argument("--plain", action="store_true", help="without normalisation")
-    parser.add_argument("--seed", type=int, help="seed of the noise (fresh, and printed)")
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, LARGEST_SEED),
+        help="seed of the noise (fresh, and printed)",
+    )
     add_images_out(parser)
     parser.set_defaults(run=run)
 
@@ -37,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae.storage.images import write_images
 
     check_images_path(options.out, options.overwrite, sources=[options.run_folder])
+    check_run(options.run_folder)
 
     from balancing_vae.pipeline import TwoStageVAE
 

@@ -42,19 +42,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read sizes and weights, measure what the checkpoint lacks on images, save."""
+    from balancing_vae.storage.checkpoint import read_variables
     from balancing_vae.storage.formats import SAVED
     from balancing_vae.storage.targets import output_folder
 
     output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
+    if options.data is not None:
+        open_split(options.data, None, "train")
+    variables = read_variables(options.checkpoint)
 
     from balancing_vae.config import Config
     from balancing_vae.layers.singular_vector import vectors_kept
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.storage.checkpoint import read_variables
     from balancing_vae.storage.original import assign_variables
     from balancing_vae.storage.original import infer_sizes
 
-    variables = read_variables(options.checkpoint)
     changes = _without_untrained_stages(variables, options.checkpoint)
     vae = TwoStageVAE(Config(**infer_sizes(variables) | changes))
     report = assign_variables(variables, vae.stage1, vae.stage2)

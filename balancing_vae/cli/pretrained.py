@@ -6,6 +6,7 @@ from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 from balancing_vae.errors import InputError
 
@@ -149,12 +150,10 @@ def _pack(options: argparse.Namespace) -> None:
 
     sources = [options.run_folder, options.data]
     output_folder(options.out, WEIGHTS, options.overwrite, sources)
+    x = open_split(options.data, check_run(options.run_folder).preset, "test")
 
     from balancing_vae.packing.pack import pack
-    from balancing_vae.storage.folder import read_description
 
-    preset = read_description(options.run_folder)["config"]["preset"]
-    x = open_split(options.data, preset, "test")
     words = ["balancing-vae", "pretrained", "pack", str(options.run_folder)]
     words += [] if options.data is None else ["--data", str(options.data)]
     words += ["--out", str(options.out), *(["--float16"] if options.float16 else [])]

@@ -3,9 +3,12 @@
 import argparse
 from pathlib import Path
 
+from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_images_out
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 
 EXAMPLE = """
@@ -22,7 +25,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
     add_data_argument(parser)
     parser.add_argument("--normalize", action="store_true", help="with image normalisation")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the posterior's noise (0)")
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, LARGEST_SEED),
+        default=0,
+        help="seed of the posterior's noise (0)",
+    )
     add_images_out(parser)
     parser.set_defaults(run=run)
 
@@ -34,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
     sources = [options.run_folder, options.data]
     check_images_path(options.out, options.overwrite, sources)
+    x = open_split(options.data, check_run(options.run_folder).preset, "test")
 
     from balancing_vae.checks import as_float
     from balancing_vae.datasets import unpad
@@ -41,7 +50,6 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae.pipeline import TwoStageVAE
 
     vae = TwoStageVAE.load(options.run_folder)
-    x = open_split(options.data, vae.config.preset, "test")
     images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed, keep_padding=True)
     error = mse(as_float(x), images)
     write_images(options.out, unpad(images, vae.config.padding), options.overwrite)

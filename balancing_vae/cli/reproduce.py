@@ -3,7 +3,11 @@
 import argparse
 from pathlib import Path
 
+from balancing_vae.cli.arguments import LARGEST_SEED
+from balancing_vae.cli.arguments import MOST_IMAGES
+from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.fid import add_measuring_arguments
 from balancing_vae.errors import InputError
 
@@ -39,7 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="a prepared folder beside the digits; may be given several times",
     )
     fig4.add_argument("--smoke", action="store_true", help="8 networks for 1,000 steps (2 minutes)")
-    fig4.add_argument("--seed", type=int, default=0, help="of weights and noise (0)")
+    fig4.add_argument(
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of weights and noise (0)"
+    )
     fig4.set_defaults(run=_fig4)
 
     balancing = _add(
@@ -48,8 +54,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "computed, learned and fixed gamma on one network of the digits (5 minutes)",
         "balancing-vae reproduce balancing --seeds 5 --out runs/balancing",
     )
-    balancing.add_argument("--epochs", type=int, default=100, help="of each training (100)")
-    balancing.add_argument("--seeds", type=int, default=3, help="trainings of each (3)")
+    balancing.add_argument(
+        "--epochs", type=whole_number(1, 1_000_000), default=100, help="of each training (100)"
+    )
+    balancing.add_argument(
+        "--seeds", type=whole_number(1, MOST_SEEDS), default=3, help="trainings of each (3)"
+    )
     balancing.set_defaults(run=_balancing)
 
     normalization = _add(
@@ -69,10 +79,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     normalization.add_argument("--data", type=Path, help="as for `evaluate`")
     add_measuring_arguments(normalization)
-    normalization.add_argument("--seeds", type=int, default=3, help="sampling seeds (3)")
+    normalization.add_argument(
+        "--seeds", type=whole_number(1, MOST_SEEDS), default=3, help="sampling seeds (3)"
+    )
     normalization.add_argument(
         "--samples",
-        type=int,
+        type=whole_number(2, MOST_IMAGES),
         nargs="+",
         default=[128, 256, 1024, 4096],
         metavar="N",
@@ -99,7 +111,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     faces.add_argument(
         "--data", type=Path, help="as for `evaluate`; its test images fit the normalisation"
     )
-    faces.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    faces.add_argument(
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of the draws (0)"
+    )
     faces.set_defaults(run=_faces)
 
     for name, dataset in (("table1", "CIFAR-10"), ("table2", "CelebA")):
@@ -112,7 +126,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         )
         table.add_argument("--data", type=Path, required=True, help="a prepared folder")
         add_measuring_arguments(table)
-        table.add_argument("--seeds", type=int, default=10, help="trainings (10)")
+        table.add_argument(
+            "--seeds", type=whole_number(1, MOST_SEEDS), default=10, help="trainings (10)"
+        )
         table.add_argument(
             "--budget",
             choices=("full", "small"),
@@ -152,15 +168,17 @@ def _fig4(options: argparse.Namespace) -> None:
     out = _out(options)
 
     from balancing_vae import datasets
-    from balancing_vae.experiments.fig4 import draw_fig4
-    from balancing_vae.experiments.fig4 import fig4
-    from balancing_vae.experiments.fig4 import slope_and_correlation
-    from balancing_vae.tables import markdown_table
 
     images = {"digits": (datasets.load("digits", "train"), datasets.load("digits", "test"))}
     for folder in options.data:
         prepared = datasets.open_prepared(folder)
         images[prepared.name] = (prepared.images("train"), prepared.images("test"))
+
+    from balancing_vae.experiments.fig4 import draw_fig4
+    from balancing_vae.experiments.fig4 import fig4
+    from balancing_vae.experiments.fig4 import slope_and_correlation
+    from balancing_vae.tables import markdown_table
+
     rows = fig4(images, out / "rows.json", options.smoke, options.seed)
     print(markdown_table(rows))
     for name in images:
@@ -180,8 +198,6 @@ def _balancing(options: argparse.Namespace) -> None:
     from balancing_vae.experiments.balancing import draw_balancing
     from balancing_vae.tables import markdown_table
 
-    _check_positive(options.seeds, "seeds")
-    _check_positive(options.epochs, "epochs")
     x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
     path = out / "rows.json"
     rows = balancing(x_train, x_test, path, options.epochs, range(options.seeds))
@@ -190,9 +206,13 @@ def _balancing(options: argparse.Namespace) -> None:
 
 
 def _normalization(options: argparse.Namespace) -> None:
-    out = _out(options)
-
+    from balancing_vae.cli.data import check_run
     from balancing_vae.cli.data import open_split
+
+    out = _out(options)
+    if options.run_folder is not None:
+        open_split(options.data, check_run(options.run_folder).preset, "test")
+
     from balancing_vae.experiments.normalization import compare_normalizations
     from balancing_vae.experiments.normalization import draw_normalization
     from balancing_vae.experiments.normalization import normalization
@@ -202,9 +222,6 @@ def _normalization(options: argparse.Namespace) -> None:
     from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
     from balancing_vae.tables import markdown_table
 
-    _check_positive(options.seeds, "seeds")
-    if min(options.samples) < 2:
-        raise InputError("--samples takes numbers of at least 2 images.")
     if options.run_folder is None:
         options.run_folder, options.features = _train_digits(out)
     vae = TwoStageVAE.load(options.run_folder)
@@ -221,9 +238,13 @@ def _normalization(options: argparse.Namespace) -> None:
 
 def _faces(options: argparse.Namespace) -> None:
     figures = None if options.run_folder is None else options.run_folder / "figures"
-    out = _out(options, figures)
-
+    from balancing_vae.cli.data import check_run
     from balancing_vae.cli.data import open_images_to_fit
+
+    out = _out(options, figures)
+    if options.run_folder is not None:
+        check_run(options.run_folder)
+
     from balancing_vae.experiments.faces import draw_faces
     from balancing_vae.experiments.faces import faces
     from balancing_vae.pipeline import TwoStageVAE
@@ -260,11 +281,10 @@ def _table(options: argparse.Namespace) -> int:
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.presets import preset_config
 
-    _check_positive(options.seeds, "seeds")
+    prepared = datasets.open_prepared(options.data)
     # Features that are not at hand should not show only after days of training.
     features = load_network(options.features, options.inception, options.trusted_saved_model).name
     preset = PRESETS[options.experiment][options.budget]
-    prepared = datasets.open_prepared(options.data)
     runs = [out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
     measuring = ["--protocol", options.protocol, "--features", options.features]
     if options.inception:
@@ -302,11 +322,6 @@ def _train_digits(out: Path) -> tuple[Path, str]:
         vae.fit(datasets.load("digits", "train"), validation_data=datasets.load("digits", "val"))
         vae.save(run)
     return run, f"classifier:{data}"
-
-
-def _check_positive(number: int, name: str) -> None:
-    if number < 1:
-        raise InputError(f"--{name} must be at least 1, got {number}.")
 
 
 def _save(path: Path, figure) -> None:

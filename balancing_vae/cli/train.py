@@ -4,8 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_set_argument
+from balancing_vae.cli.arguments import seconds
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
@@ -29,14 +32,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--preset", required=True, help="cifar10, celeba, digits, ...")
     add_data_argument(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--epochs", type=int, help="epochs of stage 1 (the preset's)")
-    parser.add_argument("--epochs2", type=int, help="epochs of stage 2 (the preset's)")
-    parser.add_argument("--batch-size", type=int, help="images per step (the preset's)")
+    parser.add_argument(
+        "--epochs", type=whole_number(None, 10_000_000), help="epochs of stage 1 (the preset's)"
+    )
+    parser.add_argument(
+        "--epochs2", type=whole_number(None, 10_000_000), help="epochs of stage 2 (the preset's)"
+    )
+    parser.add_argument(
+        "--batch-size", type=whole_number(None, 1_000_000), help="images per step (the preset's)"
+    )
     parser.add_argument(
         "--precision", help="float32, mixed_bfloat16 or mixed_float16 (the preset's)"
     )
     parser.add_argument(
-        "--devices", type=int, default=1, help="GPUs of this machine that share each batch (1)"
+        "--devices",
+        type=whole_number(1, 1_024),
+        default=1,
+        help="GPUs of this machine that share each batch (1)",
     )
     parser.add_argument(
         "--synchronized-statistics",
@@ -51,12 +63,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--seconds-between-states",
-        type=float,
+        type=seconds,
         default=0.0,
         help="least time between two saved epochs (0: each epoch is saved)",
     )
     add_set_argument(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, LARGEST_SEED),
+        default=0,
+        help="seed of everything random (0)",
+    )
     parser.add_argument(
         "--deterministic",
         action="store_true",
@@ -75,21 +92,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, and save the pipeline into the run's folder."""
+    from balancing_vae.presets import preset_config
     from balancing_vae.storage.formats import SAVED
     from balancing_vae.storage.targets import output_folder
 
     if not options.resume:
         output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
-
-    from balancing_vae.backend import make_deterministic
-    from balancing_vae.callbacks import StopOnSignal
-    from balancing_vae.callbacks import TensorBoardLog
-    from balancing_vae.callbacks.stop_on_signal import StoppedBySignal
-    from balancing_vae.distribution import data_parallel
-    from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.presets import preset_config
-    from balancing_vae.storage.run import open_run
-
     changes = dict(options.set) | {
         name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
     }
@@ -97,6 +105,15 @@ def run(options: argparse.Namespace) -> int:
     config = preset_config(options.preset, **{"seed": options.seed, **changes})
     x = open_split(options.data, options.preset, "train")
     x_val = open_split(options.data, options.preset, "val")
+
+    from balancing_vae.backend import make_deterministic
+    from balancing_vae.callbacks import StopOnSignal
+    from balancing_vae.callbacks import TensorBoardLog
+    from balancing_vae.callbacks.stop_on_signal import StoppedBySignal
+    from balancing_vae.distribution import data_parallel
+    from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.run import open_run
+
     with StopOnSignal() as stop, data_parallel(options.devices):
         if options.deterministic:
             make_deterministic(options.seed)

@@ -52,7 +52,7 @@ def read(
         ValueError: The count is wrong, or the partition file does not fit the images.
     """
     files = open_files(source)
-    names, passed_over = files.listing()
+    names, passed_over = files.list()
     partitions = [name for name in names if PurePosixPath(name).name in _PARTITIONS]
     others = sorted(set(names) - set(partitions))
     images, passed_over = only_images(others, passed_over, (".jpg", ".jpeg"))
@@ -95,8 +95,9 @@ def _check_count(
         )
     if len(images) != COUNT and not allow_partial:
         raise InputError(
-            f"{source} has {len(images):,} images, CelebA has {COUNT:,}; fetch the whole of it, "
-            "or allow a part (allow_partial=True, on the command line --allow-partial)."
+            f"{source} has {len(images):,} images, CelebA has {COUNT:,}",
+            "fetch the whole of it, or allow a part with allow_partial=True",
+            "fetch the whole of it, or allow a part with --allow-partial",
         )
 
 
@@ -162,8 +163,9 @@ def _splits_by_partition(
     if absent and not allow_partial:
         raise InputError(
             f"{place} names {min(absent)}, which is absent from the images (and {len(absent) - 1} "
-            "more); fetch the images again, or allow a part (allow_partial=True, on the command "
-            "line --allow-partial)."
+            "more)",
+            "fetch the images again, or allow a part with allow_partial=True",
+            "fetch the images again, or allow a part with --allow-partial",
         )
     unlisted = by_name.keys() - splits.keys()
     if unlisted:

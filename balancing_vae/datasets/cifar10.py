@@ -179,7 +179,7 @@ def _check_counts(source: Path, arrays: Arrays, allow_partial: bool) -> None:
     for split, (images, _) in arrays.items():
         if len(images) != COUNTS[split] and not allow_partial:
             raise InputError(
-                f"{source} has {len(images):,} {split} images, CIFAR-10 has {COUNTS[split]:,}; "
-                "fetch the whole of it, or allow a part (allow_partial=True, on the command line "
-                "--allow-partial)."
+                f"{source} has {len(images):,} {split} images, CIFAR-10 has {COUNTS[split]:,}",
+                "fetch the whole of it, or allow a part with allow_partial=True",
+                "fetch the whole of it, or allow a part with --allow-partial",
             )

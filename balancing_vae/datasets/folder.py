@@ -70,8 +70,9 @@ def read(
     """
     if side is None or not 1 <= side <= LARGEST_SIDE:
         raise InputError(
-            f"The side is {side}; give the images' side in pixels, 1 to {LARGEST_SIDE:,} (side=64, "
-            "on the command line --side 64)."
+            f"The side is {side}",
+            f"give the images' side in pixels, 1 to {LARGEST_SIDE:,}, for example side=64",
+            f"give the images' side in pixels, 1 to {LARGEST_SIDE:,}, for example --side 64",
         )
     box_is_empty = isinstance(crop, tuple) and (crop[0] >= crop[2] or crop[1] >= crop[3])
     if box_is_empty or (isinstance(crop, int) and crop < 1):

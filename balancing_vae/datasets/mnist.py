@@ -174,9 +174,9 @@ def _check_split(
         )
     if len(images) != COUNTS[split] and not allow_partial:
         raise InputError(
-            f"{place} has {len(images):,} images, {TITLES[name]} has {COUNTS[split]:,}; fetch the "
-            "whole of it, or allow a part (allow_partial=True, on the command line "
-            "--allow-partial)."
+            f"{place} has {len(images):,} images, {TITLES[name]} has {COUNTS[split]:,}",
+            "fetch the whole of it, or allow a part with allow_partial=True",
+            "fetch the whole of it, or allow a part with --allow-partial",
         )
 
 

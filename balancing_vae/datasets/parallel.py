@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from balancing_vae.errors import InputError
@@ -24,6 +25,28 @@ def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer:
         initializer(*arguments)
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Let Ctrl-C wait: a worker that is started inside is started whole, and never gets it.
+
+    The worker inherits the mask, before it can ignore the signal. In this process the mask is
+    not enough: another thread may receive the signal for the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received = []
+    handler = signal.signal(signal.SIGINT, lambda *_: received.append(True))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if received:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:
@@ -82,7 +105,8 @@ def map_ordered(
     pending = deque()
     try:
         for item in items:
-            pending.append(pool.submit(function, item))
+            with _ctrl_c_waits():
+                pending.append(pool.submit(function, item))
             if len(pending) > 4 * workers:
                 yield pending.popleft().result()
         while pending:

@@ -165,15 +165,16 @@ def _judge_broken(contents: Contents, any_image: bool) -> None:
         return
     named = "; ".join(broken[:_NAMED_AT_MOST])
     more = f"; and {len(broken) - _NAMED_AT_MOST} more" if len(broken) > _NAMED_AT_MOST else ""
-    remedy = (
-        "no image is left to prepare; check the source."
-        if contents.skip_broken
-        else "replace or repair these files, or skip them (skip_broken=True, on the command line "
-        "--skip-broken)."
-    )
-    raise InputError(
+    problem = (
         f"{len(broken)} of {contents.total} images cannot be used: {named}{more}. "
-        f"Nothing was written; {remedy}"
+        "Nothing was written"
+    )
+    if contents.skip_broken:
+        raise InputError(f"{problem}; no image is left to prepare: check the source.")
+    raise InputError(
+        problem,
+        "replace or repair these files, or skip them with skip_broken=True",
+        "replace or repair these files, or skip them with --skip-broken",
     )
 
 

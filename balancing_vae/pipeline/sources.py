@@ -292,8 +292,7 @@ def _is_endless(batches) -> bool:
 def _numpy(tensor) -> np.ndarray:
     if hasattr(tensor, "detach"):  # PyTorch's, perhaps on a GPU
         tensor = tensor.detach().cpu()
-    # A masked array stays one, to be refused.
-    return np.asanyarray(tensor)
+    return np.asarray(tensor)
 
 
 def _is_channels_first(shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> bool:

@@ -18,7 +18,6 @@ from balancing_vae.balancing import ComputedGamma
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
-from balancing_vae.checks import check_finite
 from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
@@ -55,7 +54,7 @@ from balancing_vae.samplers import check_options
 from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.folder import read_description
+from balancing_vae.storage.folder import read_finished
 from balancing_vae.storage.formats import SAVED
 from balancing_vae.storage.lock import locked_run
 
@@ -378,19 +377,14 @@ class TwoStageVAE:
         Returns:
             Images, float32 [N, D, D, C] in [0, 1], without the config's `padding`.
 
-        Raises:
-            ValueError: The latents, or what becomes of them, are NaN or infinite.
-
         Example:
             ```python
             images = vae.decode(np.zeros((1, 64)))
             ```
         """
-        check_finite(z, "The latents")
         images = map_batches(
             self.stage1.decoder.predict_on_batch, self.config.batch_size, z.astype(np.float32)
         )
-        check_finite(images, "The decoder's images")
         return images if keep_padding else self._without_padding(images)
 
     def reconstruct_latents(
@@ -560,8 +554,9 @@ class TwoStageVAE:
                 [*self.samplers, *(["second_stage"] if self.stage2 is not None else [])]
             )
             raise InputError(
-                f"There is no fitted sampler {name!r}, only {there}; call fit_sampler({name!r}, "
-                "x) with training images (`balancing-vae fit-sampler`)."
+                f"There is no fitted sampler {name!r}, only {there}",
+                f"call fit_sampler({name!r}, x) with training images",
+                f"fit it with `balancing-vae fit-sampler RUN {name}`",
             )
 
     def fit_normalization(
@@ -703,12 +698,7 @@ class TwoStageVAE:
             ```
         """
         folder = Path(folder)
-        description = read_description(folder)
-        if description["trained_epochs"] is None:
-            raise InputError(
-                f"The training in {folder} is not finished; go on with `balancing-vae train "
-                f"... --out {folder} --resume`."
-            )
+        description = read_finished(folder)
         vae = cls(Config.from_dict(description["config"]))
         read_into(vae, folder, description)
         return vae
@@ -843,8 +833,9 @@ class TwoStageVAE:
         for name, stage in stages.items():
             if not stage.is_trained:
                 raise InputError(
-                    f"Stage {name[-1]} was never trained, and would give noise; call fit(x), or "
-                    "load a trained pipeline."
+                    f"Stage {name[-1]} was never trained, and would give noise",
+                    "call fit(x), or load a trained pipeline",
+                    "name a run that `balancing-vae train` finished",
                 )
 
     def _without_padding(self, images):
@@ -858,8 +849,10 @@ class TwoStageVAE:
     def _check_normalization(self):
         if self.latent_normalization is None:
             raise InputError(
-                "The normalisation is not fitted yet; call fit_normalization(x) with real "
-                "images, or pass normalize=False."
+                "The normalisation is not fitted yet",
+                "call fit_normalization(x) with real images, or pass normalize=False",
+                "leave it out (`generate --plain`, `reconstruct` without --normalize), or import "
+                "the checkpoint again with --data",
             )
 
 

@@ -81,6 +81,28 @@ def read_description(folder: Path) -> dict:
     return _upgraded(read_json(path, _is_description, DAMAGED))
 
 
+def read_finished(folder: Path) -> dict:
+    """Read `config.json` of a saved folder whose training is finished.
+
+    Args:
+        folder: A saved folder.
+
+    Returns:
+        The description in the present format.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no `config.json` in it.
+        ValueError: The file is damaged or of a newer format, or the training is not finished.
+    """
+    description = read_description(folder)
+    if description["trained_epochs"] is None:
+        raise InputError(
+            f"The training in {folder} is not finished; resume it with `balancing-vae train "
+            f"... --out {folder} --resume`."
+        )
+    return description
+
+
 def _is_description(description: dict, name: str) -> None:
     """Check a description of any format: what is in it, and that its parts fit each other."""
     version = description["format_version"]
