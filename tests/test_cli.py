@@ -92,7 +92,7 @@ def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
     assert command(*words) == 0
     printed = capsys.readouterr().out
     assert "none missing, none left over" in printed
-    deviations = [float(line.split()[-1]) for line in printed.splitlines() if "deviation" in line]
+    deviations = [float(line.split()[-1]) for line in printed.splitlines() if "difference" in line]
     assert len(deviations) == 3 and max(deviations) < 1e-4
     loaded = TwoStageVAE.load(tmp_path / "imported")
     assert loaded.config.image_shape == (16, 16, 3)
