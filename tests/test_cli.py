@@ -16,6 +16,8 @@ from balancing_vae.checks import as_float
 from balancing_vae.cli import COMMANDS
 from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_law
 from balancing_vae.presets import preset_config
@@ -148,6 +150,45 @@ def test_generate_prints_the_fresh_seed_that_gives_the_images_again(saved, tmp_p
     again, given = generate("c.npy", "--seed", seed)
     assert given == seed
     np.testing.assert_array_equal(first, again)
+
+
+def test_train_without_a_preset_says_what_it_chose(tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (40, 10, 10, 3), dtype=np.uint8)
+    contents = from_arrays({"train": (images, None), "val": (images[:8], None)}, {})
+    write_prepared(tmp_path / "photos", "folder", contents)
+    words = ("train", "--data", tmp_path / "photos", "--out", tmp_path / "run", "--epochs", 1)
+    words += ("--epochs2", 1, "--set", "latent_dim=3", "--set", "second_dim=4")
+    assert command(*words) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.startswith("no preset: for 40 images of 10x10x3, this takes network")
+    assert '{"name": "conv", "base_dim": 32, "num_scale": 1}' in said
+    assert "batch_size 2, lr 0.001, lr_epochs 1" in said and "--set changes any" in said
+    assert "latent_dim" not in said and ", epochs" not in said
+    run = TwoStageVAE.load(tmp_path / "run")
+    assert run.config.preset is None
+    assert (run.config.latent_dim, run.config.batch_size, run.config.epochs) == (3, 2, 1)
+    assert command("generate", tmp_path / "run", "-n", 2, "--out", tmp_path / "x.npy") == 0
+    assert np.load(tmp_path / "x.npy").shape == (2, 10, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((40, 9, 9, 3), "square images of an even side; got 9x9.*--side 8"),
+        ((40, 8, 10, 3), "square images of an even side; got 8x10.*--side 8"),
+        ((40, 8, 8), "image_shape must be three whole numbers"),
+    ],
+)
+def test_train_without_a_preset_refuses_what_it_has_no_network_for(
+    shape, message, tmp_path, capsys
+):
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
+    words = ("train", "--data", tmp_path / "x.npy", "--out", tmp_path / "run")
+    assert command(*words) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+    assert command("train", "--out", tmp_path / "run") == 2
+    assert "Give the images with --data" in capsys.readouterr().err
 
 
 def test_a_run_takes_over_how_its_data_were_prepared(tmp_path, capsys, monkeypatch):

@@ -21,14 +21,14 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def preparation_changes(data: Path | None, preset: str) -> dict:
+def preparation_changes(data: Path | None, preset: str | None) -> dict:
     """Return what the preparation of the data decides about a run's config.
 
     Warns on stderr where the preset's dataset is to go through JPEG and this one did not.
 
     Args:
         data: What `--data` names.
-        preset: Name of the preset.
+        preset: Name of the preset, or None.
 
     Returns:
         Fields of `Config` to set.
@@ -44,7 +44,8 @@ def preparation_changes(data: Path | None, preset: str) -> dict:
     if data is None or not data.is_dir():
         return {}
     prepared = datasets.open_prepared(data)
-    if load_preset(preset)["dataset"].get("jpeg") and not prepared.description.get("jpeg"):
+    wants_jpeg = preset is not None and load_preset(preset)["dataset"].get("jpeg")
+    if wants_jpeg and not prepared.description.get("jpeg"):
         print(
             f"warning: the preset {preset} follows numbers measured on images after a JPEG "
             f"round trip, and those in {data} had none; `datasets prepare --jpeg` makes one",

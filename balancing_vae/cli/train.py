@@ -1,6 +1,7 @@
 """Train both stages, resumable at any moment."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -12,14 +13,19 @@ from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
+from balancing_vae.errors import InputError
 
 # Options that stand for fields of the config.
 CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics")
+# What is chosen where there is no preset.
+CHOSEN = ("network", "latent_dim", "kl_weight", "second_dim", "batch_size", "epochs", "epochs2")
+CHOSEN += ("lr", "lr_epochs", "lr2", "lr_epochs2")
 # Their posterior goes into TensorBoard.
 WATCHED_IMAGES = 1_000
 EXAMPLE = """
 balancing-vae train --preset digits --out runs/digits
 balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10
+balancing-vae train --data data/photos --out runs/photos
 balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10 --resume
 balancing-vae train --preset digits --set balancing='{"name": "beta", "beta": 4}' --out runs/beta
 balancing-vae train --preset digits --set likelihood=bernoulli --out runs/cross-entropy
@@ -28,8 +34,14 @@ balancing-vae train --preset digits --set likelihood=bernoulli --out runs/cross-
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    parser = add_command(subparsers, "train", "train both stages of a preset", EXAMPLE)
-    parser.add_argument("--preset", required=True, help="cifar10, celeba, digits, ...")
+    parser = add_command(
+        subparsers, "train", "train both stages, of a preset or for images of one's own", EXAMPLE
+    )
+    parser.add_argument(
+        "--preset",
+        help="cifar10, celeba, digits, ... (`balancing-vae presets list`); without one, sizes are "
+        "chosen from the images' shape and number",
+    )
     add_data_argument(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
@@ -102,7 +114,11 @@ def run(options: argparse.Namespace) -> int:
         name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
     }
     changes |= preparation_changes(options.data, options.preset)
-    config = preset_config(options.preset, **{"seed": options.seed, **changes})
+    changes = {"seed": options.seed, **changes}
+    if options.preset is None:
+        config = _own_config(options.data, changes)
+    else:
+        config = preset_config(options.preset, **changes)
     x = open_split(options.data, options.preset, "train")
     x_val = open_split(options.data, options.preset, "val")
 
@@ -145,3 +161,20 @@ def run(options: argparse.Namespace) -> int:
     print(vae)
     print(f"saved in {options.out}")
     return 0
+
+
+def _own_config(data: Path | None, changes: dict):
+    """Return a config for images of one's own; print what was chosen."""
+    from balancing_vae.config import Config
+
+    x = open_split(data, None, "train")
+    if x is None:
+        raise InputError(f"{data} has no training images; prepare a folder with some.")
+    config = Config.for_images(x.shape[1:], len(x), **changes)
+    chosen = [f"{n} {json.dumps(getattr(config, n))}" for n in CHOSEN if n not in changes]
+    shape = "x".join(str(size) for size in config.image_shape)
+    print(
+        f"no preset: for {len(x):,} images of {shape}, this takes {', '.join(chosen)}; --set "
+        "changes any of them"
+    )
+    return config
