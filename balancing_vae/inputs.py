@@ -67,7 +67,7 @@ def look_at(data):
         batch = next(data, None)
         data = (each for each in itertools.chain([] if batch is None else [batch], data))
     elif isinstance(data, keras.utils.PyDataset):
-        batch = data[0] if len(data) else None
+        batch = None if data.num_batches == 0 else data[0]
     else:
         batch = next(iter(data), None)
     seen = keras.utils.unpack_x_y_sample_weight(batch)
