@@ -1,7 +1,8 @@
-"""Refuse bad input before any work starts, in one sentence that says how to mend it."""
+"""Refuse bad input before any work starts, in one sentence that says how to fix it."""
 
 import importlib.util
 import os
+import warnings
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
         name: What the caller calls the images, for the message.
 
     Raises:
-        ValueError: Another rank, shape or dtype; no image; values outside [0, 1] or NaN.
+        ValueError: Another rank, shape or dtype; a masked array; no image; values outside
+            [0, 1] or NaN.
 
     Example:
         ```python
@@ -54,6 +56,11 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
     """
     if not isinstance(x, np.ndarray):
         raise InputError(f"{name} must be a NumPy array, got {type(x).__name__}.")
+    if isinstance(x, np.ma.MaskedArray):
+        raise InputError(
+            f"{name} is a masked array, whose mask would be ignored; leave the masked images out, "
+            f"or fill them with {name}.filled(0)."
+        )
     expected = "[N, {}, {}, {}]".format(*image_shape)
     if x.ndim != 4:
         raise InputError(
@@ -79,6 +86,12 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
             f"--set 'image_shape={list(x.shape[1:])}'",
         )
     if x.dtype == np.uint8:
+        if x[:ROWS_PER_SCAN].max() <= 1:
+            warnings.warn(
+                f"{name} is uint8 with no value above 1: as good as black. Were the images divided "
+                "by 255 twice, or are they floats in [0, 1] turned into integers?",
+                stacklevel=2,
+            )
         return
     if not np.issubdtype(x.dtype, np.floating):
         raise InputError(f"{name} has dtype {x.dtype}; give uint8 in 0..255 or floats in [0, 1].")
@@ -92,6 +105,24 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
                 f"{name} has float values from {part.min():.4g} to {part.max():.4g}, expected "
                 "[0, 1]; divide by 255, or give uint8."
             )
+
+
+def check_finite(x: np.ndarray, name: str) -> None:
+    """Refuse numbers that a model computed, where some are NaN or infinite.
+
+    Args:
+        x: Numbers, float [N, ...].
+        name: What they are, for the message, such as "The latents".
+
+    Raises:
+        ValueError: Some are NaN or infinite; the first row is named.
+    """
+    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{name} have NaN or infinite values, first in row {int(np.argmin(finite))}; look "
+            "whether the training diverged."
+        )
 
 
 def check_batch_size(count: int, batch_size: int, name: str = "x") -> None:
@@ -133,5 +164,9 @@ def as_uint8(x: np.ndarray) -> np.ndarray:
 
     Returns:
         Uint8 of the same shape.
+
+    Raises:
+        ValueError: Some values are NaN or infinite.
     """
+    check_finite(x, "The images")
     return np.clip(np.rint(x * 255), 0, 255).astype(np.uint8)

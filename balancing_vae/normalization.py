@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 
+from balancing_vae.checks import check_finite
 from balancing_vae.errors import InputError
 from balancing_vae.moments import mean_std
 from balancing_vae.moments import mse
@@ -78,7 +79,7 @@ class LatentNormalization:
             The fitted normalisation.
 
         Raises:
-            ValueError: There is no such mode, or the shapes differ.
+            ValueError: There is no such mode, the shapes differ, or there is NaN among them.
 
         Example:
             ```python
@@ -86,6 +87,8 @@ class LatentNormalization:
             ```
         """
         _check_mode(mode)
+        for latents in (mu, sigma) if z_hat is None else (mu, sigma, z_hat):
+            check_finite(latents, "The latents")
         target = float(np.sqrt(variance_law(mu, sigma, mode).mean()))
         if mode == "paper" or z_hat is None:
             return cls(mode, target, gate_open=True)

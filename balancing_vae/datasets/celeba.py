@@ -52,7 +52,7 @@ def read(
         ValueError: The count is wrong, or the partition file does not fit the images.
     """
     files = open_files(source)
-    names, passed_over = files.list()
+    names, passed_over = files.listing()
     partitions = [name for name in names if PurePosixPath(name).name in _PARTITIONS]
     others = sorted(set(names) - set(partitions))
     images, passed_over = only_images(others, passed_over, (".jpg", ".jpeg"))

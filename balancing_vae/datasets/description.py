@@ -77,7 +77,7 @@ _fields = record(
         "crop": _crop,
         "filter": text,
         "grey": truth,
-        "jpeg": optional(record({"quality": whole(above=0), "subsampling": text})),
+        "jpeg": optional(record({"quality": whole(above=0)}, {"subsampling": text})),
         "padding": whole(least=0),
         "passed_over": _counts,
         "changed": _counts,

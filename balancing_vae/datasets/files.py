@@ -1,5 +1,6 @@
 """Files under a folder or inside a zip archive, named and read alike."""
 
+import errno
 import os
 import stat
 import zipfile
@@ -43,7 +44,7 @@ class Folder:
     def __init__(self, path: Path):
         self.path = path
 
-    def list(self) -> tuple[list[str], Counter]:
+    def listing(self) -> tuple[list[str], Counter]:
         """Return the files' names relative to the folder, and how many were passed over.
 
         Returns:
@@ -51,7 +52,7 @@ class Folder:
             a regular file, are left out. Then the number of these by what they are.
 
         Raises:
-            OSError: A folder cannot be read.
+            OSError: A folder, or where a link leads, cannot be read.
         """
         names: list[str] = []
         passed_over: Counter = Counter()
@@ -69,10 +70,7 @@ class Folder:
                 with os.scandir(self.path / name) as entries:
                     inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
             except OSError as error:
-                raise ResourceError(
-                    f"The folder {self.path / name} cannot be read ({error.strerror or error}); "
-                    "allow it, or take the folder away."
-                ) from error
+                raise _unreadable(self.path / name, error) from error
             for entry in inside:
                 below = f"{name}/{entry.name}" if name else entry.name
                 mode = _mode(entry)
@@ -99,8 +97,16 @@ def _mode(entry: os.DirEntry) -> int:
     """Return what an entry is, behind its links; 0 where they lead to nothing or in a circle."""
     try:
         return entry.stat().st_mode
-    except OSError:
-        return 0
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return 0
+        raise _unreadable(entry.path, error) from error
+
+
+def _unreadable(path: str | os.PathLike, error: OSError) -> ResourceError:
+    return ResourceError(
+        f"{path} cannot be read ({error.strerror or error}); allow it, or take it away."
+    )
 
 
 class Zip:
@@ -150,7 +156,7 @@ class Zip:
             self._passed_over[REPLACED] += str(path) in self._entries
             self._entries[str(path)] = entry
 
-    def list(self) -> tuple[list[str], Counter]:
+    def listing(self) -> tuple[list[str], Counter]:
         """Return the entries' names, and how many were passed over.
 
         Returns:
@@ -180,7 +186,7 @@ def open_files(path: Path) -> Folder | Zip:
     Example:
         ```python
         files = open_files(Path("img_align_celeba.zip"))
-        names, passed_over = files.list()
+        names, passed_over = files.listing()
         data = files.read(names[0], limit=1_000_000)
         ```
     """
@@ -209,7 +215,7 @@ def find_images(files: Folder | Zip) -> tuple[list[str], dict[str, int]]:
         names, passed_over = find_images(open_files(Path("photos")))
         ```
     """
-    return only_images(*files.list(), readable_endings())
+    return only_images(*files.listing(), readable_endings())
 
 
 def only_images(

@@ -292,7 +292,8 @@ def _is_endless(batches) -> bool:
 def _numpy(tensor) -> np.ndarray:
     if hasattr(tensor, "detach"):  # PyTorch's, perhaps on a GPU
         tensor = tensor.detach().cpu()
-    return np.asarray(tensor)
+    # A masked array stays one, to be refused.
+    return np.asanyarray(tensor)
 
 
 def _is_channels_first(shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> bool:

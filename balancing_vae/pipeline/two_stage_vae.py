@@ -18,6 +18,7 @@ from balancing_vae.balancing import ComputedGamma
 from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
+from balancing_vae.checks import check_finite
 from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
@@ -377,14 +378,19 @@ class TwoStageVAE:
         Returns:
             Images, float32 [N, D, D, C] in [0, 1], without the config's `padding`.
 
+        Raises:
+            ValueError: The latents, or what becomes of them, are NaN or infinite.
+
         Example:
             ```python
             images = vae.decode(np.zeros((1, 64)))
             ```
         """
+        check_finite(z, "The latents")
         images = map_batches(
             self.stage1.decoder.predict_on_batch, self.config.batch_size, z.astype(np.float32)
         )
+        check_finite(images, "The decoder's images")
         return images if keep_padding else self._without_padding(images)
 
     def reconstruct_latents(

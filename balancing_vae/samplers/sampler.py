@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from balancing_vae.checks import check_finite
 from balancing_vae.errors import InputError
 
 # Latents are float32: draws of what is larger could overflow.
@@ -93,12 +94,7 @@ def check_latents(z: np.ndarray) -> np.ndarray:
     z = np.asarray(z, np.float64)
     if z.ndim != 2 or z.shape[1] == 0:
         raise InputError(f"Latents must have the shape [N, L], got {z.ndim} axes {z.shape}.")
-    bad = ~np.isfinite(z).all(axis=1)
-    if bad.any():
-        raise InputError(
-            f"The latents have NaN or infinite values, first in row {int(np.argmax(bad))}; "
-            "look whether the training diverged."
-        )
+    check_finite(z, "The latents")
     check_count(*z.shape)
     return z
 

@@ -88,7 +88,7 @@ WRONG = [
     *[(("crop",), value) for value in ([1, 2], 0, -1, {"a": 1}, ["a"] * 4)],
     *[
         (("jpeg",), value)
-        for value in (True, 75, {"quality": 75}, {"quality": "x", "subsampling": ""})
+        for value in (True, 75, {"subsampling": "4:2:0"}, {"quality": "x", "subsampling": ""})
     ],
     *[(("skipped",), value) for value in ("a.png", [1], {"a": 1})],
     *[(("passed_over",), value) for value in ([1], {".heic": -1}, {".heic": "2"}, 3)],
