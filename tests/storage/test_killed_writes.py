@@ -209,3 +209,17 @@ def test_what_came_into_the_folder_during_the_work_is_kept(old):
         (folder / "b").write_text("new")
         (old / "love.txt").write_text("dear")
     assert read(old) == {"a": "old", "love.txt": "dear"}
+
+
+def test_a_system_without_locks_writes_and_sweeps_nothing(tmp_path, monkeypatch):
+    from balancing_vae.storage import lock
+
+    monkeypatch.setattr(lock, "fcntl", None)
+    path = tmp_path / "letters"
+    with lock.locked_run(path), atomic_folder(path, LETTERS) as folder:
+        (folder / "a").write_text("new")
+    assert read(path) == {"a": "new"} and list(tmp_path.iterdir()) == [path]
+    (tmp_path / ".0123abcd.letters").mkdir()
+    with pytest.warns(UserWarning, match="remove it if no other process is writing there"):
+        sweep_leftovers(tmp_path)
+    assert (tmp_path / ".0123abcd.letters").is_dir()
