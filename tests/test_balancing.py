@@ -21,6 +21,8 @@ from balancing_vae import update_running_mse
 from balancing_vae.balancing import build_strategy
 
 BATCH = 4
+# The original program's (2 D / L)^2.
+KL_WEIGHT = (2 * 4 / 3) ** 2
 BACKEND = keras.backend.backend()
 several_steps = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs one step at a time")
 positive = st.floats(1e-6, 10)
@@ -33,9 +35,9 @@ def data():
     return x, rng.standard_normal((40, 3), dtype=np.float32)
 
 
-def make_vae(balancing=None, **compile_arguments) -> VAE:
+def make_vae(balancing=None, kl_weight=None, **compile_arguments) -> VAE:
     keras.utils.set_random_seed(0)
-    vae = VAE(*dense_networks(), balancing, seed=0)
+    vae = VAE(*dense_networks(), balancing, kl_weight, seed=0)
     arguments = {"jit_compile": False, **compile_arguments}
     vae.compile(keras.optimizers.Adam(0.01, epsilon=1e-8), **arguments)
     return vae
@@ -43,7 +45,7 @@ def make_vae(balancing=None, **compile_arguments) -> VAE:
 
 @pytest.fixture(scope="module")
 def compiled() -> VAE:
-    return make_vae()
+    return make_vae(kl_weight=KL_WEIGHT)
 
 
 @pytest.fixture
@@ -154,10 +156,10 @@ def test_loss_and_gamma_follow_the_formula_step_by_step(vae, data):
         logs = vae.train_on_batch((batch, eps), return_dict=True)
         assert float(logs["mse"]) == pytest.approx(np.mean(errors**2), rel=1e-5)
         assert float(logs["kl"]) == pytest.approx(kl, rel=1e-4)
-        assert float(logs["loss"]) == pytest.approx((2 * 4 / 3) ** 2 * kl + nll, rel=1e-4)
+        assert float(logs["loss"]) == pytest.approx(KL_WEIGHT * kl + nll, rel=1e-4)
         m = min(m, 0.99 * m + 0.01 * np.mean(errors**2))
         assert float(logs["gamma"]) == pytest.approx(m**0.5, rel=1e-6)
-        assert float(logs["beta"]) == pytest.approx((2 * 4 / 3) ** 2 * m, rel=1e-6)
+        assert float(logs["beta"]) == pytest.approx(KL_WEIGHT * m, rel=1e-6)
 
 
 def trajectory(data, **compile_arguments):

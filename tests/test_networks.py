@@ -161,7 +161,7 @@ def test_latent_networks_concatenate_their_input():
 @pytest.mark.parametrize("shape", [(28, 28, 1), (2, 2, 1), (8, 16, 1), (48, 48, 3)])
 def test_bad_sides_are_refused(shape):
     for build in (resnet.encoder, resnet.decoder):
-        with pytest.raises(ValueError, match="power of two, at least 4.*infogan"):
+        with pytest.raises(ValueError, match="power of two, at least 4.*conv"):
             build(shape, 4)
 
 
