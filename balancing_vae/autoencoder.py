@@ -3,6 +3,7 @@
 import copy
 import inspect
 import os
+import time
 import warnings
 from collections.abc import Iterable
 
@@ -57,6 +58,7 @@ class Autoencoder(keras.Model):
             sampled from it.
         has_images: Whether inputs and reconstructions are images.
         trained_epochs: How many epochs it was trained for.
+        last_trained: When it was trained last in this process, by `time.monotonic_ns`.
 
     Raises:
         ValueError: Encoder and decoder do not fit each other or the model.
@@ -92,6 +94,7 @@ class Autoencoder(keras.Model):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.trained_epochs = 0
         self.decoder_was_checked = False
+        self.last_trained = 0
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.term_names}
         self.built = True
 
@@ -290,7 +293,11 @@ class Autoencoder(keras.Model):
         self._look_at(given)
         self._look_at_validation(given)
         self._add_callbacks(given)
-        return super().fit(**given)
+        self.last_trained = time.monotonic_ns()
+        try:
+            return super().fit(**given)
+        finally:
+            self.last_trained = time.monotonic_ns()
 
     def evaluate(self, *args, **kwargs):
         """Measure the loss and its terms; takes and returns what `keras.Model.evaluate` does.
@@ -336,6 +343,7 @@ class Autoencoder(keras.Model):
         """
         given = _bind(keras.Model.train_on_batch, self, args, kwargs)
         self._look_at(given)
+        self.last_trained = time.monotonic_ns()
         return super().train_on_batch(**given)
 
     def test_on_batch(self, *args, **kwargs):
@@ -525,7 +533,8 @@ class Autoencoder(keras.Model):
         )
 
     def _add_callbacks(self, given: dict) -> None:
-        own = [keras.callbacks.LambdaCallback(on_epoch_end=self._count_epoch)]
+        count = keras.callbacks.LambdaCallback(on_epoch_end=self._count_epoch)
+        own = [count, *self._own_callbacks()]
         callbacks = given.get("callbacks")
         if isinstance(callbacks, keras.callbacks.CallbackList):
             for callback in own:
@@ -536,6 +545,10 @@ class Autoencoder(keras.Model):
             own.insert(0, StopOnNonFiniteLoss())
         # First: no other may save the weights of a bad epoch, and what it saves has the count.
         given["callbacks"] = [*own, *callbacks]
+
+    def _own_callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return what a subclass adds to each `fit`."""
+        return []
 
     def _count_epoch(self, epoch: int, logs: dict) -> None:
         self.trained_epochs += 1

@@ -81,6 +81,10 @@ class Config:
         lr_patience: Epochs without a fall of stage 1's validation loss by 1e-4 after which its
             rate is multiplied by `lr_fac`, in place of `lr_epochs`; 0 for no such rule.
         adam_epsilon: Adam's epsilon, in its "epsilon hat" form.
+        optimizer: Name and options of the optimizer of both stages, as Keras's has them:
+            `{"name": "adam", "global_clipnorm": 1.0}` clips gradients,
+            `{"name": "adam", "use_ema": True, "ema_momentum": 0.999}` ends with a moving
+            average of the weights; or another one, such as `{"name": "adamw"}`.
         keep_best: Whether stage 1 ends with the weights of its best epoch, by the validation
             loss (of a VAE: by the validation mse, which does not move with gamma).
         held_out: Images at the end of the training set that are for validation where `fit`
@@ -126,6 +130,7 @@ class Config:
     lr_fac: Rate = 0.5
     lr_patience: Count = 0
     adam_epsilon: Rate = 1e-8
+    optimizer: Named = field(default_factory=lambda: {"name": "adam"})
     keep_best: bool = False
     held_out: Count = 0
     shuffle: bool = True

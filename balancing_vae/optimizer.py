@@ -1,6 +1,14 @@
-"""The optimizer of both stages."""
+"""The optimizer of both stages: the original's Adam, or another of Keras's, with its options."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
+
+from balancing_vae.errors import InputError
+
+# What a config describes by itself, and what two stages cannot share.
+NOT_OPTIONS = ("name", "learning_rate")
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -50,3 +58,140 @@ class Adam(keras.optimizers.Adam):
             grad=tf.cast(gradient, variable.dtype),
         )
         return None
+
+
+def build_optimizer(
+    lr: float, adam_epsilon: float, name: str = "adam", **options
+) -> keras.optimizers.Optimizer:
+    """Build the optimizer that a config names.
+
+    Args:
+        lr: Learning rate, positive.
+        adam_epsilon: Epsilon hat, for "adam" without an `epsilon` of its own.
+        name: "adam", or any of Keras's optimizers such as "adamw" or "sgd", or one that is
+            registered with Keras.
+        **options: What it takes besides, such as `clipnorm=1.0` or `use_ema=True`: numbers,
+            truths and None.
+
+    Returns:
+        A new optimizer.
+
+    Raises:
+        ValueError: There is no such optimizer, or it does not take the options.
+
+    Example:
+        ```python
+        build_optimizer(1e-4, 1e-8, "adam", global_clipnorm=1.0, use_ema=True, ema_momentum=0.999)
+        ```
+    """
+    kind = _optimizer_class(name)
+    for option, value in options.items():
+        if option in NOT_OPTIONS or not isinstance(value, (bool, int, float, str, type(None))):
+            raise InputError(
+                f"The optimizer's {option} cannot be set to {value!r} here; the learning rate is "
+                "the config's lr and lr2, and other options are numbers, truths or null."
+            )
+    if kind is Adam:
+        options = {"epsilon": adam_epsilon, **options}
+    try:
+        return kind(learning_rate=float(lr), **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The optimizer {name!r} does not take {options}: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dict, float | None]:
+    """Describe an optimizer, so that `build_optimizer` makes others like it.
+
+    Args:
+        optimizer: A Keras optimizer that is not in use yet, or the name of one.
+
+    Returns:
+        What goes into `Config.optimizer`, and the learning rate; None for a name.
+
+    Raises:
+        ValueError: It was built for a model, is not known by its name, or has a learning rate
+            that is not a number.
+
+    Example:
+        ```python
+        description, lr = describe_optimizer(keras.optimizers.AdamW(3e-4, clipnorm=1.0))
+        ```
+    """
+    if isinstance(optimizer, str):
+        _optimizer_class(optimizer)
+        return {"name": optimizer}, None
+    kind = type(optimizer).__name__
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise InputError(f"optimizer must be a Keras optimizer or the name of one, got {kind}.")
+    if optimizer.built:
+        raise InputError(
+            f"The {kind} was built for another model already; make a new one, "
+            f"{kind}.from_config(optimizer.get_config())."
+        )
+    name = keras.saving.get_registered_name(type(optimizer))
+    options = optimizer.get_config()
+    rate = options.get("learning_rate")
+    if not isinstance(rate, (int, float)):
+        raise InputError(
+            f"The learning rate of the {kind} is a schedule or not its own; give it a number, and "
+            "let the config's lr_epochs or lr_patience, or a callback, change it."
+        )
+    if type(optimizer) not in (_optimizer_class(name), keras.optimizers.Adam):
+        raise InputError(f"{kind} has the name of another optimizer; rename the class.")
+    options = {key: value for key, value in options.items() if key not in NOT_OPTIONS}
+    # As it was given, not as float32 has it.
+    return {"name": name, **options}, float(f"{rate:.7g}")
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Give a model the moving average of its weights meanwhile, if its optimizer keeps one.
+
+    Args:
+        model: A compiled model.
+
+    Example:
+        ```python
+        with averaged_weights(model):
+            model.save_weights("average.weights.h5")
+        ```
+    """
+    if not keeps_average(model):
+        yield
+        return
+    variables = model.trainable_variables
+    own = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    finish_with_average(model)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, own, strict=True):
+            variable.assign(value)
+
+
+def finish_with_average(model: keras.Model) -> None:
+    """Give a model the moving average of its weights, if there is one, as `fit` does at its end."""
+    if keeps_average(model):
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def keeps_average(model: keras.Model) -> bool:
+    """Tell whether a model's optimizer keeps a moving average of the weights (`use_ema`)."""
+    optimizer = model.optimizer
+    return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
+
+
+def _optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
+    if name.lower() == "adam":
+        return Adam
+    found = keras.saving.get_registered_object(name)
+    kinds = {key.lower(): kind for key, kind in vars(keras.optimizers).items()}
+    found = kinds.get(name.lower()) if found is None else found
+    if not isinstance(found, type) or not issubclass(found, keras.optimizers.Optimizer):
+        raise InputError(
+            f"There is no optimizer {name!r}; take one of Keras's, such as 'adam', 'adamw' or "
+            "'sgd', or register yours with keras.saving.register_keras_serializable."
+        )
+    return found

@@ -8,6 +8,7 @@ from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.balancing import BalancingStrategy
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.balancing import build_strategy
+from balancing_vae.balancing.low_gamma import WarnOfLowGamma
 from balancing_vae.config import LIKELIHOODS
 from balancing_vae.config import Config
 from balancing_vae.distribution import mean_over_replicas
@@ -191,6 +192,9 @@ class VAE(Autoencoder):
             # Keras calls no `on_train_end` then, and a frozen gamma would stay frozen.
             self.balancing.restore_rate()
             raise
+
+    def _own_callbacks(self) -> list[keras.callbacks.Callback]:
+        return [WarnOfLowGamma()]
 
     def check_inputs(self, inputs, name: str = "x") -> None:
         """Refuse what are no images, alone or with noise."""

@@ -251,6 +251,9 @@ def test_the_command_line_says_what_was_wrong(capsys, tmp_path, saved):
         ((*train, "--set", "latent_dim"), "not NAME=VALUE"),
         ((*train, "--set", "latent_dim=small"), "latent_dim must be a whole number, got 'small'"),
         ((*train, "--resume"), "holds no run to resume"),
+        (("train", "--resume", tmp_path / "absent"), "absent holds no run to resume"),
+        ((*train, "--resume", saved), "--resume names"),
+        (("train", "--preset", "digits"), "Name the run's folder: --out RUN"),
         (("train", "--preset", "cifar10", "--out", out), "--data"),
         (("train", "--preset", "digits", "--out", saved), "not empty"),
         (("train", "--preset", "digits", "--out", saved), "--overwrite"),
@@ -273,8 +276,13 @@ def test_resuming_with_another_config_shows_the_difference(capsys, tmp_path):
     with open_run(tmp_path / "run", preset_config("digits"), resume=False, overwrite=False):
         pass
     words = ("train", "--preset", "digits", "--out", tmp_path / "run", "--resume")
+    # Epochs may be others: a run can be made longer.
     error = failing_command(capsys, *words, "--epochs", "7", "--seed", "3")
-    assert re.search(r"epochs: \d+ -> 7; seed: 0 -> 3", error)
+    assert "config (seed: 0 -> 3); resume" in error
+    error = failing_command(
+        capsys, "train", "--resume", tmp_path / "run", "--batch-size", "7", "--set", "lr=1"
+    )
+    assert re.search(r"config \(batch_size: \d+ -> 7; lr: 0.001 -> 1", error)
 
 
 def test_a_run_that_is_not_finished_says_so(capsys, tmp_path):

@@ -12,6 +12,7 @@ class HistoryLog(keras.callbacks.Callback):
     Args:
         rows: The list; rows are dicts with `stage`, `epoch` (from 1) and the logs.
         stage: 1 or 2.
+        before: Epochs of earlier trainings, which the rows have already.
 
     Example:
         ```python
@@ -21,12 +22,13 @@ class HistoryLog(keras.callbacks.Callback):
         ```
     """
 
-    def __init__(self, rows: list[dict], stage: int):
+    def __init__(self, rows: list[dict], stage: int, before: int = 0):
         super().__init__()
         self.rows = rows
         self.stage = stage
+        self.before = before
 
     def on_epoch_end(self, epoch, logs=None):
         """Append the epoch's row."""
         logs = {k: float(v) for k, v in (logs or {}).items() if k not in REPEATED}
-        self.rows.append({"stage": self.stage, "epoch": epoch + 1, **logs})
+        self.rows.append({"stage": self.stage, "epoch": self.before + epoch + 1, **logs})

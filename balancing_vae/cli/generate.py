@@ -14,6 +14,7 @@ EXAMPLE = """
 balancing-vae generate runs/digits -n 10000 --seed 0 --out samples.npy
 balancing-vae generate runs/digits -n 100 --plain --out samples/
 balancing-vae generate runs/digits -n 100 --sampler mixture --out samples/
+balancing-vae generate runs/digits --unfinished --stage 1 --out samples/
 """
 
 
@@ -33,6 +34,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--plain", action="store_true", help="without normalisation")
     parser.add_argument(
+        "--unfinished",
+        action="store_true",
+        help="of a run that is not finished, after its last completed epoch; without normalisation",
+    )
+    parser.add_argument(
         "--seed",
         type=whole_number(0, LARGEST_SEED),
         help="seed of the noise (fresh, and printed)",
@@ -47,15 +53,16 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae.storage.images import write_images
 
     check_images_path(options.out, options.overwrite, sources=[options.run_folder])
-    check_run(options.run_folder)
+    if not options.unfinished:
+        check_run(options.run_folder)
 
     from balancing_vae.pipeline import TwoStageVAE
 
-    vae = TwoStageVAE.load(options.run_folder)
+    vae = TwoStageVAE.load(options.run_folder, options.unfinished)
     images = vae.generate(
         options.n,
         stage=options.stage,
-        normalize=not options.plain,
+        normalize=not (options.plain or options.unfinished),
         seed=options.seed,
         sampler=options.sampler,
     )

@@ -14,9 +14,10 @@ from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
 
 # Options that stand for fields of the config.
-CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics")
+CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics", "seed")
 # What is chosen where there is no preset.
 CHOSEN = ("network", "latent_dim", "kl_weight", "second_dim", "batch_size", "epochs", "epochs2")
 CHOSEN += ("lr", "lr_epochs", "lr2", "lr_epochs2")
@@ -26,7 +27,8 @@ EXAMPLE = """
 balancing-vae train --preset digits --out runs/digits
 balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10
 balancing-vae train --data data/photos --out runs/photos
-balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10 --resume
+balancing-vae train --resume runs/cifar10 --data data/cifar10
+balancing-vae train --resume runs/digits --epochs 300
 balancing-vae train --preset digits --set balancing='{"name": "beta", "beta": 4}' --out runs/beta
 balancing-vae train --preset digits --set likelihood=bernoulli --out runs/cross-entropy
 """
@@ -43,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "chosen from the images' shape and number",
     )
     add_data_argument(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--out", type=Path, help="folder of the run")
     parser.add_argument(
         "--epochs", type=whole_number(None, 10_000_000), help="epochs of stage 1 (the preset's)"
     )
@@ -83,7 +85,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--seed",
         type=whole_number(0, LARGEST_SEED),
-        default=0,
         help="seed of everything random (0)",
     )
     parser.add_argument(
@@ -92,7 +93,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="ask the backend for deterministic kernels: slower, the same weights every time",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the last completed epoch in --out"
+        "--resume",
+        nargs="?",
+        type=Path,
+        const=True,
+        metavar="RUN",
+        help="resume RUN, or the run in --out, after its last completed epoch; its config.json "
+        "says how, --epochs and --epochs2 may be more than before",
     )
     parser.add_argument(
         "--overwrite",
@@ -104,23 +111,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, and save the pipeline into the run's folder."""
-    from balancing_vae.presets import preset_config
     from balancing_vae.storage.formats import SAVED
     from balancing_vae.storage.targets import output_folder
 
+    _settle_folder(options)
     if not options.resume:
         output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
-    changes = dict(options.set) | {
-        name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
-    }
-    changes |= preparation_changes(options.data, options.preset)
-    changes = {"seed": options.seed, **changes}
-    if options.preset is None:
-        config = _own_config(options.data, changes)
-    else:
-        config = preset_config(options.preset, **changes)
-    x = open_split(options.data, options.preset, "train")
-    x_val = open_split(options.data, options.preset, "val")
+    config = _config(options)
+    x = open_split(options.data, config.preset, "train")
+    x_val = open_split(options.data, config.preset, "val")
 
     from balancing_vae.backend import make_deterministic
     from balancing_vae.callbacks import StopOnSignal
@@ -132,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
 
     with StopOnSignal() as stop, data_parallel(options.devices):
         if options.deterministic:
-            make_deterministic(options.seed)
+            make_deterministic(config.seed)
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
         callbacks = [stop]
@@ -178,3 +177,43 @@ def _own_config(data: Path | None, changes: dict):
         "changes any of them"
     )
     return config
+
+
+def _settle_folder(options: argparse.Namespace) -> None:
+    """Let `--resume RUN` name the run's folder in place of `--out`."""
+    if isinstance(options.resume, Path):
+        if options.out not in (None, options.resume):
+            raise InputError(
+                f"--resume names {options.resume} and --out {options.out}; leave one of them out."
+            )
+        options.out = options.resume
+    if options.out is None:
+        raise InputError("Name the run's folder: --out RUN for a new one, else --resume RUN.")
+
+
+def _config(options: argparse.Namespace):
+    """Return the config that the options describe; of a run to be resumed, what it says itself."""
+    from balancing_vae.config import Config
+    from balancing_vae.presets import preset_config
+    from balancing_vae.storage.folder import read_description
+    from balancing_vae.storage.formats import DESCRIPTION
+
+    asked = dict(options.set) | {
+        name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
+    }
+    if options.resume:
+        if not (options.out / DESCRIPTION).is_file():
+            raise MissingFileError(
+                f"{options.out} holds no run to resume; leave --resume out, or name a run's folder."
+            )
+        started = Config.from_dict(read_description(options.out)["config"])
+        asked |= preparation_changes(options.data, options.preset or started.preset)
+        if options.preset is None:
+            return started.replace(**asked)
+        # The preset's own epochs say nothing of this run's.
+        epochs = {name: getattr(started, name) for name in ("epochs", "epochs2")}
+        return preset_config(options.preset, **{"seed": started.seed, **epochs, **asked})
+    asked |= preparation_changes(options.data, options.preset)
+    if options.preset is None:
+        return _own_config(options.data, {"seed": 0, **asked})
+    return preset_config(options.preset, **{"seed": 0, **asked})

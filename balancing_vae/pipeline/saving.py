@@ -6,6 +6,8 @@ from pathlib import Path
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.pipeline.history import History
+from balancing_vae.pipeline.stale import mark_stale
+from balancing_vae.pipeline.stale import stale_parts
 from balancing_vae.storage.checksums import update_checksums
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
@@ -38,6 +40,7 @@ def write_pipeline(vae, folder: Path) -> None:
             "config": vae.config.to_dict(),
             "trained_epochs": {name: stage.trained_epochs for name, stage in vae.stages.items()},
             "samplers": samplers,
+            "stale": stale_parts(vae),
             "latent_normalization": _as_dict(vae.latent_normalization),
             "image_normalization": _as_dict(vae.image_normalization),
         },
@@ -61,7 +64,8 @@ def write_sampler(vae, name: str, folder: Path) -> None:
     description = read_description(folder)
     written = save_samplers(folder, {name: vae.samplers[name]})
     names = dict.fromkeys([*description["samplers"], *written])
-    write_description(folder, description | {"samplers": list(names)})
+    stale = [part for part in description.get("stale", []) if part not in written]
+    write_description(folder, description | {"samplers": list(names), "stale": stale})
     update_checksums(folder, [DESCRIPTION, *(f"samplers/{name}.npz" for name in written)])
 
 
@@ -85,6 +89,7 @@ def read_into(vae, folder: Path, description: dict) -> None:
         vae.latent_normalization = LatentNormalization(**description["latent_normalization"])
         vae.image_normalization = ImageNormalization(**description["image_normalization"])
     vae.history = History(read_history(folder))
+    mark_stale(vae, description.get("stale", []))
 
 
 def _as_dict(fitted) -> dict | None:

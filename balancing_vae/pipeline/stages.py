@@ -16,7 +16,7 @@ from balancing_vae.models import build_model
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
 from balancing_vae.networks.registry import build_own_networks
-from balancing_vae.optimizer import Adam
+from balancing_vae.optimizer import build_optimizer
 from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.seeding import seeded_initializers
@@ -82,6 +82,24 @@ def build_stages(
     return stage1, stage2
 
 
+def change_optimizer(stages: dict[str, Autoencoder], config: Config) -> None:
+    """Give trained or untrained stages a new optimizer, that of a config.
+
+    Args:
+        stages: The stages, compiled, "stage1" and perhaps "stage2".
+        config: The hyperparameters.
+    """
+    for name, lr in (("stage1", config.lr), ("stage2", config.lr2)):
+        if name in stages:
+            stage = stages[name]
+            stage.compile(
+                build_optimizer(lr, config.adam_epsilon, **config.optimizer),
+                jit_compile=stage.jit_compile,
+                steps_per_execution=stage.steps_per_execution,
+            )
+            stage.optimizer.build(stage.trainable_variables)
+
+
 def _second_networks(config: Config) -> tuple[keras.Model, keras.Model]:
     if config.second_network is not None:
         return build_own_networks(config.second_network)
@@ -137,7 +155,8 @@ def _compile(stage: Autoencoder, config: Config, lr: float, convolutional: bool)
     jit_compile = jit_compile_pays(convolutional, config.precision)
     steps = steps_per_execution(convolutional)
     # The optimizer is built at once: one that is not would lose its slots in a saved state.
-    stage.compile(Adam(lr, config.adam_epsilon), jit_compile=jit_compile, steps_per_execution=steps)
+    optimizer = build_optimizer(lr, config.adam_epsilon, **config.optimizer)
+    stage.compile(optimizer, jit_compile=jit_compile, steps_per_execution=steps)
     stage.optimizer.build(stage.trainable_variables)
     for network in (stage.encoder, stage.decoder):
         network.jit_compile = jit_compile

@@ -1,6 +1,7 @@
 """The training of one stage: batches, learning rate, logs, and a state after each epoch."""
 
 import tempfile
+import warnings
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,12 +20,21 @@ from balancing_vae.callbacks import StopOnNonFiniteLoss
 from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.config import Config
 from balancing_vae.distribution import device_count
+from balancing_vae.optimizer import finish_with_average
+from balancing_vae.optimizer import keeps_average
+from balancing_vae.pipeline.posterior import computes_gamma
+from balancing_vae.pipeline.posterior import measure_gamma
+from balancing_vae.pipeline.resuming import states_of
 from balancing_vae.pipeline.sources import ImageBatches
+from balancing_vae.pipeline.sources import first_images
 from balancing_vae.schedules import PlateauSchedule
 from balancing_vae.schedules import learning_rate_schedule
 from balancing_vae.storage.save_states import SaveBest
 from balancing_vae.storage.save_states import SaveStates
 from balancing_vae.storage.states import TrainingStates
+
+# What the original program measures gamma on.
+MEASURED_IMAGES = 10_000
 
 
 def fit_stage(
@@ -40,6 +50,9 @@ def fit_stage(
     seconds_between_states: float = 0.0,
 ) -> None:
     """Train a stage for the config's epochs, or for those that are left of them.
+
+    Where its weights are trained already and no state is resumed, gamma is measured first:
+    the data may be others, and computed gamma never rises. So does the original program.
 
     Args:
         stage: The stage, compiled.
@@ -66,9 +79,15 @@ def fit_stage(
     with ExitStack() as stack:
         done, last = 0, []
         if run_dir is not None:
-            states = TrainingStates(run_dir / "states" / f"stage{number}")
+            states = states_of(run_dir, f"stage{number}")
             done, rows = states.load_latest(stage)
             history[:] = rows or history
+            if 0 < done < epochs and isinstance(data, ImageBatches):
+                warnings.warn(
+                    f"Stage {number} is resumed on a dataset, whose order of images is not that "
+                    "of an uninterrupted training; only with an array the result is the same.",
+                    stacklevel=3,
+                )
             # What is to be kept as the best must be the best of all epochs.
             gap = 0.0 if keep_best else seconds_between_states
             last = [
@@ -78,16 +97,23 @@ def fit_stage(
         elif keep_best:
             states = TrainingStates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             last = [SaveBest(states)]
-        past = [row for row in history if row["stage"] == number][:done]
+        rows = [row for row in history if row["stage"] == number]
+        past = rows[len(rows) - done :]
+        before = max((row["epoch"] for row in rows), default=0) - done
         own = [
             batches.follow_epochs(),
             _learning_rate(config, number, stage.monitor, past),
             StopOnNonFiniteLoss(number),
-            HistoryLog(history, number),
+            HistoryLog(history, number, before),
         ]
+        if keeps_average(stage):
+            own.append(keras.callbacks.SwapEMAWeights())
         if verbose:
             own.append(TrainingProgress(f"stage {number}"))
         if done < epochs:
+            if done == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
+                few = data[0] if number == 2 else first_images(data, MEASURED_IMAGES)
+                measure_gamma(stage, few[:MEASURED_IMAGES], config.batch_size, config.seed)
             with _own_errors(batches):
                 stage.fit(
                     batches,
@@ -102,6 +128,9 @@ def fit_stage(
                     ),
                     callbacks=[*own, *callbacks, *last],
                 )
+        elif done:
+            # A state has the weights that training goes on from, not their average.
+            finish_with_average(stage)
         if keep_best and epochs > 0:
             states.load_best(stage)
 

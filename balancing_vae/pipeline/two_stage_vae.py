@@ -27,14 +27,21 @@ from balancing_vae.distribution import is_first_process
 from balancing_vae.errors import InputError
 from balancing_vae.evaluation import Evaluation
 from balancing_vae.evaluation import evaluate
-from balancing_vae.moments import mse
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import NOTHING_RESCALED
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
+from balancing_vae.optimizer import describe_optimizer
 from balancing_vae.pipeline import plots
 from balancing_vae.pipeline.history import History
+from balancing_vae.pipeline.posterior import draw
+from balancing_vae.pipeline.posterior import encode
+from balancing_vae.pipeline.posterior import measure_gamma
+from balancing_vae.pipeline.resuming import begin_second_stage_again
+from balancing_vae.pipeline.resuming import check_epochs
+from balancing_vae.pipeline.resuming import is_behind
+from balancing_vae.pipeline.resuming import read_states_into
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
 from balancing_vae.pipeline.sources import ImageBatches
@@ -44,8 +51,13 @@ from balancing_vae.pipeline.sources import first_images
 from balancing_vae.pipeline.sources import held_out_count
 from balancing_vae.pipeline.sources import images_to_fit
 from balancing_vae.pipeline.stages import build_stages
+from balancing_vae.pipeline.stages import change_optimizer
+from balancing_vae.pipeline.stale import NORMALIZATION
+from balancing_vae.pipeline.stale import check_fresh
+from balancing_vae.pipeline.stale import now
 from balancing_vae.pipeline.summary import html_summary
 from balancing_vae.pipeline.summary import summary
+from balancing_vae.pipeline.training import MEASURED_IMAGES
 from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained import find
@@ -55,15 +67,13 @@ from balancing_vae.samplers import check_options
 from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
 from balancing_vae.storage.atomic import atomic_folder
+from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_finished
 from balancing_vae.storage.formats import SAVED
 from balancing_vae.storage.lock import locked_run
 
 if TYPE_CHECKING:
     from balancing_vae.figures import Figure
-
-# What the original program measures gamma on.
-MEASURED_IMAGES = 10_000
 
 
 class TwoStageVAE:
@@ -89,6 +99,7 @@ class TwoStageVAE:
         stage2: The second stage, likewise; None where the config's samplers do without.
         samplers: The prior, and what was fitted afterwards, by name.
         history: One row for each epoch trained: stage, epoch, losses, gamma.
+        fitted_at: When samplers and normalisation were fitted in this process, by name.
         latent_normalization: Fitted normalisation of latents, None before.
         image_normalization: Fitted normalisation of images, None before.
         last_seed: The seed of the last `generate`, given or drawn; None before.
@@ -124,6 +135,7 @@ class TwoStageVAE:
         self.stage1, self.stage2 = build_stages(config, networks, second_networks)
         self.samplers: dict[str, Sampler] = {"prior": Prior(config.latent_dim)}
         self.history = History()
+        self.fitted_at: dict[str, int] = {}
         self.latent_normalization: LatentNormalization | None = None
         self.image_normalization: ImageNormalization | None = None
         self.last_seed: int | None = None
@@ -216,10 +228,16 @@ class TwoStageVAE:
         epochs: int | None = None,
         epochs2: int | None = None,
         validation_split: float = 0.0,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
     ) -> History:
         """Train both stages, then fit the config's samplers and the normalisation.
 
         Samplers fitted before are forgotten: the latents have moved.
+
+        Where the weights are trained already, by pretrained weights or an earlier `fit`, it
+        trains them for further `epochs`, after it has measured gamma; with a `run_dir` that
+        has states, `epochs` counts those that are done. If stage 1 of such a run is made
+        longer, stage 2 begins again.
 
         A dataset (`tf.data.Dataset`, `keras.utils.PyDataset`, PyTorch `DataLoader`) is read
         once before the training, to check it, and once an epoch; it shuffles and augments
@@ -245,6 +263,8 @@ class TwoStageVAE:
             epochs2: Epochs of stage 2, likewise.
             validation_split: Fraction of `x`, an array, to hold out at its end, in place of
                 the config's `held_out`; in [0, 1).
+            optimizer: A Keras optimizer or its name; each stage gets one like it. It takes the
+                place of the config's `optimizer`, its learning rate that of `lr` and `lr2`.
 
         Returns:
             The history: a row for each epoch. Its `history` has columns, `to_dataframe()` a
@@ -252,8 +272,9 @@ class TwoStageVAE:
 
         Raises:
             ValueError: The images do not fit the model, or are fewer than a batch, or than
-                a sampler needs; a dataset can be iterated once only; or the config's rules
-                need images held out.
+                a sampler needs; a dataset can be iterated once only; the config's rules need
+                images held out; `run_dir` was trained for more epochs already; or the
+                optimizer was built for another model.
             FloatingPointError: The loss became NaN or infinite; the weights are those
                 after the epoch before.
             OSError: Another process trains in `run_dir`.
@@ -269,19 +290,29 @@ class TwoStageVAE:
             "epochs2": epochs2,
             "held_out": held_out_count(x, validation_split, validation_data),
         }
+        if optimizer is not None:
+            changes["optimizer"], lr = describe_optimizer(optimizer)
+            changes |= {"lr": lr, "lr2": lr}
         config = self.config.replace(**{k: v for k, v in changes.items() if v is not None})
+        run_dir = None if run_dir is None else Path(run_dir)
+        if run_dir is not None:
+            check_epochs(run_dir, config)
         source, held_out = self._training_images(config, x, validation_data)
         self.config = config
-        run_dir = None if run_dir is None else Path(run_dir)
+        if optimizer is not None:
+            change_optimizer(self.stages, config)
         run = (self.history, callbacks, verbose, run_dir, seconds_between_states)
         with ExitStack() as stack:
             if run_dir is not None and is_first_process():
                 stack.enter_context(locked_run(run_dir))
+            if run_dir is not None:
+                begin_second_stage_again(self, run_dir)
             fit_stage(self.stage1, 1, config, source, held_out, *run)
             mu, sigma = self.encode(source)
             if self.stage2 is not None:
                 posterior = None if held_out is None else self.encode(held_out)
                 fit_stage(self.stage2, 2, config, (mu, sigma), posterior, *run)
+                self.stage2.last_trained = now()
         self.samplers = {"prior": self.samplers["prior"]}
         for name in self._samplers_to_fit():
             self._fit_sampler(name, mu, sigma, config.seed)
@@ -322,14 +353,8 @@ class TwoStageVAE:
             mu, sigma = vae.encode(x_test)
             ```
         """
-        size = self.config.batch_size
         source = as_source(x, self.config.image_shape)
-        batches = source.of_size(size) if isinstance(source, ImageBatches) else [source]
-        parts = [
-            map_batches(lambda batch: self.stage1.posterior(as_float(batch)), size, images)
-            for images in batches
-        ]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        return encode(self.stage1, source, self.config.batch_size)
 
     def reconstruct(
         self,
@@ -363,7 +388,7 @@ class TwoStageVAE:
         if normalize:
             self._check_normalization()
         mu, sigma = self.encode(x)
-        images = self.decode(_draw(mu, sigma, seed, noise), keep_padding=True)
+        images = self.decode(draw(mu, sigma, seed, noise), keep_padding=True)
         if normalize:
             images = self.image_normalization.apply(images, generated=False)
         return images if keep_padding else self._without_padding(images)
@@ -417,7 +442,7 @@ class TwoStageVAE:
         self.check_sampler("second_stage")
         size = self.config.batch_size
         mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
-        u = _draw(mu_u, np.exp(log_sigma_u), seed, noise)
+        u = draw(mu_u, np.exp(log_sigma_u), seed, noise)
         return map_batches(self.stage2.decoder.predict_on_batch, size, u)
 
     def generate(
@@ -489,6 +514,7 @@ class TwoStageVAE:
         self._check_trained(sampler)
         if normalize:
             self._check_normalization()
+            check_fresh(self, NORMALIZATION)
             if sampler in ("prior", "second_stage"):
                 self._warn_if_nothing_is_rescaled()
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
@@ -548,7 +574,8 @@ class TwoStageVAE:
             name: "prior", "second_stage" or a fitted sampler's name.
 
         Raises:
-            ValueError: There is no second stage, or no such fitted sampler.
+            ValueError: There is no second stage, or no such fitted sampler; or stage 1 was
+                trained after it.
         """
         if name == "second_stage" and self.stage2 is None:
             raise InputError(
@@ -564,6 +591,7 @@ class TwoStageVAE:
                 f"call fit_sampler({name!r}, x) with training images",
                 f"fit it with `balancing-vae fit-sampler RUN {name}`",
             )
+        check_fresh(self, name)
 
     def fit_normalization(
         self, x: np.ndarray | Iterable, mode: str = "reference", seed: int = 0
@@ -592,6 +620,7 @@ class TwoStageVAE:
         z_hat = None if self.stage2 is None else self.reconstruct_latents(mu, seed)
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
+        self.fitted_at[NORMALIZATION] = now()
         self._warn_if_nothing_is_rescaled()
 
     def evaluate(self, x: np.ndarray | Iterable, seed: int = 0) -> Evaluation:
@@ -618,6 +647,7 @@ class TwoStageVAE:
             ```
         """
         self._check_normalization()
+        check_fresh(self, NORMALIZATION)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NothingRescaledWarning)
             evaluation = evaluate(self, self._array(x), seed)
@@ -648,13 +678,11 @@ class TwoStageVAE:
         if not isinstance(getattr(self.stage1, "balancing", None), ComputedGamma):
             raise InputError("Only a computed gamma can be measured; this one is not computed.")
         x = self._array(x, MEASURED_IMAGES)
-        mu, sigma = self.encode(x)
-        errors = [mse(as_float(x), self.decode(_draw(mu, sigma, seed), keep_padding=True))]
+        size = self.config.batch_size
+        gammas = [measure_gamma(self.stage1, x, size, seed)]
         if self.stage2 is not None:
-            errors.append(mse(mu, self.reconstruct_latents(mu, seed)))
-        for stage, error in zip(self.stages.values(), errors, strict=True):
-            stage.balancing.running_mse.assign(error)
-        return tuple(error**0.5 for error in errors)
+            gammas.append(measure_gamma(self.stage2, self.encode(x)[0], size, seed))
+        return tuple(gammas)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
         """Write the pipeline into a folder: config, weights, samplers, normalisation, history.
@@ -684,11 +712,14 @@ class TwoStageVAE:
         write_pipeline(self, folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "TwoStageVAE":
+    def load(cls, folder: str | Path, unfinished: bool = False) -> "TwoStageVAE":
         """Read a saved folder, whatever backend wrote it.
 
         Args:
             folder: What `save` or `balancing-vae train` wrote.
+            unfinished: Whether a run that is not finished, or is being made longer, is read
+                as it is after its last completed epoch. Samplers and normalisation are not
+                fitted then.
 
         Returns:
             The pipeline, with the weights, gamma, normalisation and history it was saved
@@ -696,17 +727,22 @@ class TwoStageVAE:
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            ValueError: A file is damaged, of a newer format, or does not fit the others.
+            ValueError: A file is damaged, of a newer format, or does not fit the others; or
+                the training is not finished.
 
         Example:
             ```python
             vae = TwoStageVAE.load("runs/a")
+            TwoStageVAE.load("runs/b", unfinished=True).generate(16, stage=1, normalize=False)
             ```
         """
         folder = Path(folder)
-        description = read_finished(folder)
+        description = (read_description if unfinished else read_finished)(folder)
         vae = cls(Config.from_dict(description["config"]))
-        read_into(vae, folder, description)
+        if unfinished and is_behind(description, folder):
+            read_states_into(vae, folder)
+        else:
+            read_into(vae, folder, description)
         return vae
 
     def plot_samples(self, n: int = 48, **drawn_from) -> "Figure":
@@ -832,7 +868,8 @@ class TwoStageVAE:
         return [name for name in self.config.samplers if name not in ("prior", "second_stage")]
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
-        self.samplers[name] = fit_sampler(name, _draw(mu, sigma, seed), seed, **options)
+        self.samplers[name] = fit_sampler(name, draw(mu, sigma, seed), seed, **options)
+        self.fitted_at[name] = now()
 
     def _check_trained(self, sampler):
         stages = self.stages if sampler == "second_stage" else {"stage1": self.stage1}
@@ -866,9 +903,3 @@ def _pair(encoder, decoder) -> tuple[keras.Model, keras.Model] | None:
     if (encoder is None) != (decoder is None):
         raise InputError("Give an encoder and a decoder of your own, or neither.")
     return None if encoder is None else (encoder, decoder)
-
-
-def _draw(
-    mu: np.ndarray, sigma: np.ndarray, seed: int, noise: np.ndarray | None = None
-) -> np.ndarray:
-    return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)

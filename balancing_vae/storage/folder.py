@@ -98,7 +98,7 @@ def read_finished(folder: Path) -> dict:
     if description["trained_epochs"] is None:
         raise InputError(
             f"The training in {folder} is not finished; resume it with `balancing-vae train "
-            f"... --out {folder} --resume`."
+            f"--resume {folder}`, or look at it with unfinished=True (`generate --unfinished`)."
         )
     return description
 
@@ -123,6 +123,8 @@ def _is_description(description: dict, name: str) -> None:
     if description["trained_epochs"] is None:
         return
     record(finished, others=anything)(description, name)
+    # What was fitted before stage 1 was trained last; older folders do not say.
+    sequence(text)(description.get("stale", []), "stale")
     if version >= 2:
         stages = {"stage1", "stage2"} if "second_stage" in config.samplers else {"stage1"}
         record(dict.fromkeys(stages, EPOCHS), others=EPOCHS)(

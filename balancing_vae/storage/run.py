@@ -40,7 +40,8 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Ite
         FileExistsError: The folder is not empty, without `resume` or `overwrite`; or it
             holds other files than a run's.
         FileNotFoundError: `resume`, and no run is there.
-        ValueError: `resume` with another config; the differences are listed.
+        ValueError: `resume` with a config that differs in more than its epochs; the
+            differences are listed.
         OSError: Another process trains there.
 
     Example:
@@ -81,12 +82,18 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Ite
 
 
 def _check_same_config(folder: Path, config: Config) -> None:
-    found = differences(Config.from_dict(read_description(folder)["config"]), config)
-    if found:
+    """Refuse another config than the run was started with; it may have more epochs."""
+    description = read_description(folder)
+    started = Config.from_dict(description["config"])
+    longer = started.replace(epochs=config.epochs, epochs2=config.epochs2)
+    if found := differences(longer, config):
         raise InputError(
             f"{folder} was started with another config ({'; '.join(found)}); resume with "
             "the same options, or choose another folder."
         )
+    if description["trained_epochs"] is None and longer != started:
+        # A finished run keeps its description until what replaces it is whole.
+        write_description(folder, description | {"config": config.to_dict()})
 
 
 def _put_aside(run: Path) -> None:

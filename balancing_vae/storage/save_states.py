@@ -8,6 +8,7 @@ import keras
 
 from balancing_vae.distribution import is_first_process
 from balancing_vae.errors import InputError
+from balancing_vae.optimizer import averaged_weights
 from balancing_vae.storage.folder import write_history
 from balancing_vae.storage.states import TrainingStates
 
@@ -66,7 +67,9 @@ class SaveBest(_Saver):
         monitor = self.model.monitor
         if f"val_{monitor}" in logs:
             monitor = f"val_{monitor}"
-        self.states.save_best(self.model, epoch, monitor, float(logs[monitor]))
+        # The validation, too, measured the moving average of the weights, if there is one.
+        with averaged_weights(self.model):
+            self.states.save_best(self.model, epoch, monitor, float(logs[monitor]))
 
 
 class SaveStates(_Saver):

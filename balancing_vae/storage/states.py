@@ -166,6 +166,13 @@ class TrainingStates:
         """
         load_weights(self.folder / "best.weights.h5", model)
 
+    def discard(self) -> None:
+        """Remove all states and the best weights; the folder stays."""
+        for epoch in self.epochs():
+            self._remove(epoch)
+        for name in ("best.json", "best.weights.h5"):
+            (self.folder / name).unlink(missing_ok=True)
+
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:05d}"
 

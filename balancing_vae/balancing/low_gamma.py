@@ -1,0 +1,55 @@
+"""A warning where training starts from a gamma that is far too low for its data."""
+
+import warnings
+
+import keras
+
+from balancing_vae.balancing.computed import ComputedGamma
+
+# Between two batches of the same data the error differs by much less.
+FAR = 4.0
+
+
+class WarnOfLowGamma(keras.callbacks.Callback):
+    """Warns where the first error of a training is far above what gamma stands for.
+
+    Computed gamma never rises: weights that were trained on other data keep the gamma of
+    those, and the loss stays out of balance. Only the first step's value is read.
+
+    Example:
+        ```python
+        vae.fit(x, callbacks=[WarnOfLowGamma()])
+        ```
+    """
+
+    # It only reads: Keras may call it while the next step runs.
+    async_safe = True
+
+    def on_train_begin(self, logs=None):
+        """Look at the first batch of this training."""
+        self.looked = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Compare the first batch's error with gamma."""
+        if self.looked:
+            return
+        self.looked = True
+        balancing = self.model.balancing
+        if not isinstance(balancing, ComputedGamma) or not balancing.trainable:
+            return
+        running, rate = (
+            float(keras.ops.convert_to_numpy(value))
+            for value in (balancing.running_mse, balancing.rate)
+        )
+        mse = float((logs or {}).get("mse", 0.0))
+        # Computed gamma starts from 1: where even that is too low, the data are not others.
+        # With rate 0 gamma is frozen on purpose.
+        if rate == 0 or min(mse, 1.0) <= FAR * running:
+            return
+        warnings.warn(
+            f"The first error, {mse**0.5:.3g}, is far above gamma, {running**0.5:.3g}, which "
+            "never rises: the weights were trained on other data. Call "
+            f"TwoStageVAE.measure_gamma(x) first, or fit with GammaBalancing(gamma="
+            f"{mse**0.5:.3g}).",
+            stacklevel=2,
+        )

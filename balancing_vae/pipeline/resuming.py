@@ -1,0 +1,110 @@
+"""A run's states: resumed, trained for more epochs than before, looked at before the end."""
+
+import warnings
+from pathlib import Path
+
+from balancing_vae.config import Config
+from balancing_vae.errors import InputError
+from balancing_vae.optimizer import finish_with_average
+from balancing_vae.pipeline.history import History
+from balancing_vae.pipeline.stages import build_stages
+from balancing_vae.storage.states import TrainingStates
+
+
+def states_of(run_dir: Path, stage: str) -> TrainingStates:
+    """Return the states of "stage1" or "stage2" in a run's folder."""
+    return TrainingStates(run_dir / "states" / stage)
+
+
+def check_epochs(run_dir: Path, config: Config) -> None:
+    """Refuse to train for fewer epochs than a run has behind it.
+
+    Args:
+        run_dir: The run's folder.
+        config: The hyperparameters.
+
+    Raises:
+        ValueError: A stage was trained for more epochs than the config says.
+    """
+    for name, stage in (("epochs", "stage1"), ("epochs2", "stage2")):
+        done = max(states_of(run_dir, stage).epochs(), default=0)
+        asked = getattr(config, name)
+        if asked < done:
+            raise InputError(
+                f"{name}={asked}, but stage {stage[-1]} in {run_dir} was trained for {done} epochs "
+                f"already; give {name}={done} or more, or another folder."
+            )
+
+
+def begin_second_stage_again(vae, run_dir: Path) -> None:
+    """Discard the states of stage 2 where stage 1 is to be trained further.
+
+    Stage 2 then begins from new weights, so that a run that was made longer ends as one that
+    was as long from the start. Its empty folder of states remembers that, should the
+    training be stopped before stage 2.
+
+    Args:
+        vae: The `TwoStageVAE`, its config with the epochs to come.
+        run_dir: The run's folder.
+    """
+    if vae.stage2 is None:
+        return
+    done = max(states_of(run_dir, "stage1").epochs(), default=0)
+    states = states_of(run_dir, "stage2")
+    if 0 < done < vae.config.epochs and states.epochs():
+        warnings.warn(
+            f"Stage 1 goes on from epoch {done} to {vae.config.epochs}, and its latents move: "
+            "stage 2, samplers and normalisation are trained and fitted again.",
+            stacklevel=3,
+        )
+        states.discard()
+    if states.folder.is_dir() and not states.epochs() and vae.stage2.trained_epochs > 0:
+        _, fresh = build_stages(vae.config)
+        vae.stage2.set_weights(fresh.get_weights())
+        for variable, value in zip(
+            vae.stage2.optimizer.variables, fresh.optimizer.variables, strict=True
+        ):
+            variable.assign(value)
+        vae.stage2.seed_generator.state.assign(fresh.seed_generator.state)
+        vae.stage2.trained_epochs = 0
+
+
+def is_behind(description: dict, run_dir: Path) -> bool:
+    """Tell whether a run's states are ahead of the pipeline that was saved in its folder.
+
+    Args:
+        description: The folder's `config.json`.
+        run_dir: The run's folder.
+
+    Returns:
+        True for a run that was never finished, or is being made longer.
+    """
+    trained = description["trained_epochs"]
+    return trained is None or any(
+        max(states_of(run_dir, stage).epochs(), default=0) > epochs
+        for stage, epochs in trained.items()
+    )
+
+
+def read_states_into(vae, run_dir: Path) -> None:
+    """Give an untrained pipeline the last state of each stage of an unfinished run.
+
+    Args:
+        vae: A `TwoStageVAE` of the run's config.
+        run_dir: The run's folder.
+
+    Raises:
+        ValueError: No epoch was completed yet, or a state is damaged.
+    """
+    done = 0
+    for name, stage in vae.stages.items():
+        epochs, rows = states_of(run_dir, name).load_latest(stage)
+        if epochs:
+            finish_with_average(stage)
+        done += epochs
+        vae.history = History(rows or vae.history)
+    if done == 0:
+        raise InputError(
+            f"{run_dir} has no completed epoch yet; wait for the first, or look whether the "
+            "training runs."
+        )
