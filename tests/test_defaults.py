@@ -73,6 +73,11 @@ def test_the_recipe_can_be_changed_and_no_images_are_refused():
         Config.for_images((8, 8, 1), 100, epoch_count=3)
 
 
+def test_for_images_wants_an_array():
+    with pytest.raises(ValueError, match=r"an array of images, got a generator; .*for_images\("):
+        TwoStageVAE.for_images(x for x in ())
+
+
 def test_for_images_trains(digits):
     sizes = {"network": {"base_dim": 2}, "second_dim": 4}
     vae = without_jit(TwoStageVAE.for_images(digits, epochs=1, epochs2=1, **sizes))

@@ -180,14 +180,20 @@ class TwoStageVAE:
             The untrained pipeline.
 
         Raises:
-            ValueError: The images are not square or their side is odd; or there is no such
-                field.
+            ValueError: `x` is not an array, its images are not square, their side is odd; or there
+                is no such field.
 
         Example:
             ```python
             vae = TwoStageVAE.for_images(x_train, epochs=50)
             ```
         """
+        if not hasattr(x, "shape"):
+            raise InputError(
+                f"for_images takes an array of images, got a {type(x).__name__}; of a dataset, say "
+                "the images' shape and number: "
+                "TwoStageVAE(Config.for_images((64, 64, 3), 2000))."
+            )
         return cls(Config.for_images(x.shape[1:], len(x), **changes))
 
     @classmethod
