@@ -47,7 +47,7 @@ def running_mse(model) -> float:
 
 def test_the_newest_state_is_loaded_without_a_word(vae, states):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         epoch, history = states.load_latest(vae.stage1)
     assert (epoch, len(history), running_mse(vae.stage1)) == (2, 2, 2.0)
 
