@@ -21,7 +21,6 @@ from balancing_vae.experiments.fig4_networks import KINDS
 from balancing_vae.experiments.fig4_networks import build
 from balancing_vae.experiments.fig4_networks import fig4_networks
 from balancing_vae.experiments.latent_space import draw_nearest_distances
-from balancing_vae.experiments.latent_space import interpolations
 from balancing_vae.experiments.latent_space import nearest_training_images
 from balancing_vae.experiments.latent_space import traversals
 from balancing_vae.experiments.normalization import compare_normalizations
@@ -33,6 +32,7 @@ from balancing_vae.experiments.variance_law import draw_variance_law
 from balancing_vae.fid.pixels import Pixels
 from balancing_vae.moments import variance_law
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.pipeline.plots import interpolations
 
 
 def test_figure_4_has_enough_networks_and_each_can_be_built():
