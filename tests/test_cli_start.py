@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from tests.conftest import ROOT
 # A TensorFlow that logs as the real one does, and then does what the environment says.
 FAKE_TENSORFLOW = """
 import os
+import resource
 os.write(2, b"I0000 start-up line\\n")
 how = os.environ.get("FAKE")
 if how == "fails":
@@ -154,3 +156,16 @@ def test_the_real_tensorflow_starts_without_a_word(tmp_path):
         "import sys; from balancing_vae.cli import main; sys.exit(main())", *words, folder=tmp_path
     )
     assert (process.returncode, process.stderr) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *LIGHT], ids=" ".join)
+def test_what_computes_nothing_is_quick(words, tmp_path):
+    words = [str(ROOT / "balancing_vae/pretrained/digits") if w == "RUN" else w for w in words]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run_python(
+        "import sys; from balancing_vae.cli import main; sys.exit(main())", *words, folder=tmp_path
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Half a second on the machine where it was written, where Keras alone takes four.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.5
