@@ -34,7 +34,7 @@ OWN = "own"
 def build_networks(
     network: dict, image_shape: tuple[int, int, int], latent_dim: int
 ) -> tuple[keras.Model, keras.Model]:
-    """Build an encoder and a decoder by name, or anew from their own description.
+    """Build an encoder and a decoder by name, or from their own description.
 
     Args:
         network: `name` and the sizes that the named network takes; or `name` "own" with
