@@ -29,27 +29,29 @@ class WarnOfLowGamma(keras.callbacks.Callback):
         """Look at the first batch of this training."""
         self.looked = False
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Read the rate, which another callback may have set to 0, while it can be read.
+
+        Within an epoch JAX has the weights' values elsewhere.
+        """
+        balancing = self.model.balancing
+        if not isinstance(balancing, ComputedGamma) or not balancing.trainable:
+            self.looked = True
+        elif not self.looked:
+            # With rate 0 gamma is frozen on purpose.
+            self.looked = float(keras.ops.convert_to_numpy(balancing.rate)) == 0
+
     def on_train_batch_end(self, batch, logs=None):
         """Compare the first batch's error with gamma."""
         if self.looked:
             return
         self.looked = True
-        balancing = self.model.balancing
-        if not isinstance(balancing, ComputedGamma) or not balancing.trainable:
-            return
-        running, rate = (
-            float(keras.ops.convert_to_numpy(value))
-            for value in (balancing.running_mse, balancing.rate)
-        )
-        mse = float((logs or {}).get("mse", 0.0))
+        mse, gamma = float(logs["mse"]), float(logs["gamma"])
         # Computed gamma starts from 1: where even that is too low, the data are not others.
-        # With rate 0 gamma is frozen on purpose.
-        if rate == 0 or min(mse, 1.0) <= FAR * running:
-            return
-        warnings.warn(
-            f"The first error, {mse**0.5:.3g}, is far above gamma, {running**0.5:.3g}, which "
-            "never rises: the weights were trained on other data. Call "
-            f"TwoStageVAE.measure_gamma(x) first, or fit with GammaBalancing(gamma="
-            f"{mse**0.5:.3g}).",
-            stacklevel=2,
-        )
+        if min(mse, 1.0) > FAR * gamma**2:
+            warnings.warn(
+                f"The first error, {mse**0.5:.3g}, is far above gamma, {gamma:.3g}, which never "
+                "rises: the weights were trained on other data. Call TwoStageVAE.measure_gamma(x) "
+                f"first, or fit with GammaBalancing(gamma={mse**0.5:.3g}).",
+                stacklevel=2,
+            )
