@@ -269,7 +269,9 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
             row["protocol"] = words[words.index("--protocol") + 1]
             metrics_file.write_metrics(words[1], [row])
         else:
-            Path(words[words.index("--out") + 1]).mkdir(parents=True, exist_ok=True)
+            run = Path(words[words.index("--out") + 1])
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "config.json").write_text("{}")
         return 0
 
     class Prepared:
@@ -296,10 +298,14 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
     # Another protocol is another measurement of the same trainings.
     assert command(*words, "--protocol", "ttur", "--out", tmp_path) == 0
     assert [w[0] for w in called[6:]] == ["train", "evaluate", "train", "evaluate"]
+    # A training that was killed before it had a description is begun again.
+    (tmp_path / "small" / "seed1" / "config.json").unlink()
+    assert command(*words, "--out", tmp_path) == 0
+    assert ["--resume" in w for w in called[10:]] == [True, False]
     # Features that are not there show before anything is trained.
     words = words[:-1] + ("classifier:absent",)
     assert command(*words, "--out", tmp_path) == 2
-    assert len(called) == 10
+    assert len(called) == 12
 
 
 def test_presets_are_listed_and_described(capsys):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,8 +11,8 @@ import pytest
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
+from balancing_vae.packing import pack
 from balancing_vae.packing.deviation import deviations
-from balancing_vae.packing.pack import pack
 from balancing_vae.storage.checksums import check_checksums
 from balancing_vae.storage.half import round_kernels
 from tests.conftest import tiny_pipeline
@@ -169,3 +171,13 @@ def test_kernels_beyond_float16_are_refused(packed, tmp_path):
     with pytest.raises(ValueError, match=r"decoder/large has values up to 1e\+05"):
         round_kernels(path)
     assert path.read_bytes() == before
+
+
+def test_pack_is_a_function_however_it_is_imported_and_needs_no_keras():
+    code = (
+        "import sys, balancing_vae.packing.pack, balancing_vae.packing.card\n"
+        "from balancing_vae.packing import pack, write_card\n"
+        "assert callable(pack) and callable(write_card)\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

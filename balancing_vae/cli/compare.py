@@ -27,6 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--plot", metavar="FILE", help="also draw bars into FILE (.png, .pdf, .svg)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
     parser.set_defaults(run=run)
 
 
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.storage.targets import output_file
 
     if options.plot:
-        output_file(options.plot, endings=PICTURE_ENDINGS)
+        output_file(options.plot, options.overwrite, PICTURE_ENDINGS)
 
     from balancing_vae.fid import comparison
     from balancing_vae.fid.comparison_plot import plot

@@ -88,8 +88,10 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.checksums import CHECKSUMS
+    from balancing_vae.storage.fingerprint import fingerprint
     from balancing_vae.versions import measurement_versions
 
+    state = fingerprint(options.run_folder)
     vae = TwoStageVAE.load(options.run_folder)
     for name in options.samplers:
         vae.check_sampler(name)
@@ -114,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
         "command": _command(options),
         "versions": measurement_versions(),
     }
-    rows = [about | row for row in rows]
+    rows = [row | state.of(row) for row in (about | row for row in rows)]
     # Printed first: a full disk then costs the file, not the numbers.
     if options.json:
         print(json.dumps(rows), flush=True)

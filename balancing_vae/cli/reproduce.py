@@ -280,6 +280,7 @@ def _table(options: argparse.Namespace) -> int:
     from balancing_vae.fid.metrics_file import read_metrics
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.presets import preset_config
+    from balancing_vae.storage.formats import DESCRIPTION
 
     prepared = datasets.open_prepared(options.data)
     # Features that are not at hand should not show only after days of training.
@@ -294,7 +295,7 @@ def _table(options: argparse.Namespace) -> int:
     for seed, run in enumerate(runs):
         data = ["--data", str(options.data)]
         train = ["train", "--preset", preset, *data, "--seed", str(seed), "--out", str(run)]
-        if run.exists():
+        if (run / DESCRIPTION).is_file():  # else it was stopped before it began
             train.append("--resume")
         code = main(train)
         measured = {(row["protocol"], row["features"]) for row in read_metrics(run)}

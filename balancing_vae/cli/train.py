@@ -167,8 +167,6 @@ def _own_config(data: Path | None, changes: dict):
     from balancing_vae.config import Config
 
     x = open_split(data, None, "train")
-    if x is None:
-        raise InputError(f"{data} has no training images; prepare a folder with some.")
     config = Config.for_images(x.shape[1:], len(x), **changes)
     chosen = [f"{n} {json.dumps(getattr(config, n))}" for n in CHOSEN if n not in changes]
     shape = "x".join(str(size) for size in config.image_shape)

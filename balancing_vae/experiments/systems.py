@@ -15,6 +15,7 @@ from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.metrics_file import read_metrics
 from balancing_vae.fid.metrics_file import write_metrics
 from balancing_vae.pipeline import TwoStageVAE
+from balancing_vae.storage.fingerprint import fingerprint
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.storage.run import open_run
@@ -99,9 +100,10 @@ def measure_systems(
         for seed, run in enumerate(folders):
             found = _distances(read_metrics(run), network, protocol, about)
             if not found:
+                state = fingerprint(run)
                 columns = two_stage_columns(TwoStageVAE.load(run), real)
                 measured = evaluate(columns, real, network, protocol, [seed], progress=True)
-                measured = [about | row for row in measured]
+                measured = [about | row | state.of(row) for row in measured]
                 write_metrics(run, measured)
                 found = _distances(measured, network, protocol, about)
             rows += [{"system": name, "training": seed, **row} for row in found]

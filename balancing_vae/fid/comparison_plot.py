@@ -13,7 +13,8 @@ def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
 
     Args:
         rows: As `compare` gives.
-        path: Where to write the picture; its suffix decides the format.
+        path: Where to write the picture; its suffix decides the format. A file
+            that is there is replaced.
 
     Raises:
         OSError: The file cannot be written.

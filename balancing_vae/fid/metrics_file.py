@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,9 @@ _ROW = record(
         "data_sha256": text,
         "command": text,
         "versions": mapping(text),
+        # What the run was: its weights; the sampler and the normalisation that took part.
+        "weights_sha256": text,
+        "fitted_sha256": text,
     },
 )
 # What was measured. A row with the same replaces one that was measured before.
@@ -65,12 +69,15 @@ def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
     """Write rows into a run's `metrics.json`; whatever else was measured stays.
 
     A row replaces one of the same column, normalisation and its mode, sampling seed,
-    distance, protocol, features and data, both with their hashes.
+    distance, protocol, features and data, both with their hashes. Rows that say what the run
+    was also replace those of what it no longer is: of other weights, and of another sampler
+    or normalisation in the same column. A row that does not say it is replaced by one that
+    differs from it in the seed alone.
 
     Args:
         run: The run's folder.
         rows: As `evaluate` gives, each with `dataset`, and with data, command and versions
-            where they are known.
+            where they are known; with what `Fingerprint.of` gives, where that is known.
 
     Returns:
         The file's path.
@@ -87,7 +94,8 @@ def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
     path = Path(run) / METRICS_FILE
     sequence(_ROW)(rows, "rows")
     replaced = {_key(row) for row in rows}
-    kept = [row for row in read_metrics(run) if _key(row) not in replaced]
+    is_outdated = _outdated_by(rows)
+    kept = [r for r in read_metrics(run) if _key(r) not in replaced and not is_outdated(r)]
     # A row a line: indented, hundreds of them take a fifth more space.
     lines = ",\n".join(json.dumps(row) for row in kept + rows)
     contents = f'{{"format_version": {_FORMAT_VERSION}, "measurements": [\n{lines}\n]}}\n'
@@ -167,3 +175,25 @@ def _contents(value: object, name: str) -> None:
 def _key(row: dict) -> tuple:
     # Before there were modes, there was only that of the original program.
     return tuple({"normalization": "reference", **row}.get(name) for name in _KEY)
+
+
+def _outdated_by(rows: list[dict]) -> Callable[[dict], bool]:
+    """Return what tells whether a row describes a state of the run that is gone."""
+    told = [row for row in rows if "weights_sha256" in row]
+    weights = {row["weights_sha256"] for row in told}
+    fitted = {_place(row): row.get("fitted_sha256") for row in told}
+    measured = {_key(row | {"seed": None}) for row in told}
+
+    def is_outdated(row: dict) -> bool:
+        if "weights_sha256" not in row:
+            return row["seed"] is not None and _key(row | {"seed": None}) in measured
+        now = row.get("fitted_sha256")
+        of_others = bool(weights) and row["weights_sha256"] not in weights
+        return of_others or fitted.get(_place(row), now) != now
+
+    return is_outdated
+
+
+def _place(row: dict) -> tuple:
+    mode = row.get("normalization") if row["normalized"] else None
+    return row["column"], row["normalized"], mode

@@ -268,6 +268,50 @@ def test_a_second_evaluation_without_samplers_keeps_theirs(tmp_path):
     assert "| GEN (gaussian) |" in to_markdown(compare([tmp_path]))
 
 
+def told(rows, weights="a", **fitted):
+    """Rows that say what the run was when they were measured."""
+    return [
+        row
+        | ({} if row["seed"] is None else {"weights_sha256": weights})
+        | ({"fitted_sha256": fitted[row["column"]]} if row["column"] in fitted else {})
+        for row in rows
+    ]
+
+
+def test_numbers_of_former_weights_go_and_the_datas_own_stay(tmp_path):
+    rows, floor = metrics(), metrics()[-1:]
+    others = told([*metrics(distance="FD(pixels)"), rows[0] | {"column": "GEN (mixture)"}])
+    write_metrics(tmp_path, told(rows) + others)
+    write_metrics(tmp_path, told(rows))
+    assert read_metrics(tmp_path) == others + told(rows)
+    # The run was trained further, and evaluated with one seed of two.
+    new = told([row | {"value": 9.0} for row in rows if row["seed"] == 0], "b")
+    write_metrics(tmp_path, new)
+    assert read_metrics(tmp_path) == [floor[0] | {"distance": "FD(pixels)"}, *floor, *new]
+    assert {row["value"] for row in summarise(read_metrics(tmp_path))} == {9.0, 5.0}
+
+
+def test_numbers_of_a_former_sampler_go_and_other_columns_stay(tmp_path):
+    rows = metrics()[:-1]
+    column = {"column": "GEN (mixture)"}
+    sampled = [row | column for row in rows[:4]]
+    write_metrics(tmp_path, told(rows + sampled, **{"GEN (mixture)": "m"}))
+    again = told(sampled[:1], **{"GEN (mixture)": "n"})
+    write_metrics(tmp_path, again)
+    kept = [row | column for row in rows[:4] if row["normalized"]]
+    assert read_metrics(tmp_path) == told(rows + kept, **{"GEN (mixture)": "m"}) + again
+
+
+def test_numbers_that_do_not_say_of_which_weights_give_way_to_their_repetition(tmp_path):
+    rows = metrics()
+    old = rows + metrics("ttur")
+    write_metrics(tmp_path, old)
+    new = told([row for row in rows if row["seed"] == 0])
+    write_metrics(tmp_path, new)
+    floor = rows[-1:]
+    assert read_metrics(tmp_path) == floor + metrics("ttur") + new
+
+
 def test_data_and_networks_are_told_apart_in_tables(tmp_path):
     first = [row | {"data_sha256": "a" * 64, "features_sha256": "1" * 64} for row in metrics()]
     other_data = [row | {"data_sha256": "b" * 64, "value": row["value"] + 100} for row in first]
@@ -382,8 +426,12 @@ def test_what_cannot_be_compared(run_folder, tmp_path):
 @pytest.mark.parametrize("form", ["markdown", "csv", "json"])
 def test_command_compare(run_folder, tmp_path, capsys, form):
     picture = tmp_path / "plot.png"
+    picture.write_bytes(b"somebody's")
     words = ["compare", str(run_folder), "--format", form, "--plot", str(picture)]
-    assert main(words) == 0
+    assert main(words) == 2
+    assert "plot.png is there already" in capsys.readouterr().err
+    assert picture.read_bytes() == b"somebody's"
+    assert main([*words, "--overwrite"]) == 0
     assert "asperti2020" in capsys.readouterr().out
     with Image.open(picture) as image:
         assert image.size[0] > 1000
@@ -391,6 +439,7 @@ def test_command_compare(run_folder, tmp_path, capsys, form):
 
 def metrics_without_place(rows):
     place = ("dataset", "data", "data_sha256", "normalization", "command", "versions")
+    place += ("weights_sha256", "fitted_sha256")
     return [{name: row[name] for name in row if name not in place} for row in rows]
 
 
@@ -434,6 +483,9 @@ def test_command_evaluate(tmp_path, monkeypatch, capsys, form):
         "--seeds 2 --images 10000 --samplers gaussian"
     )
     assert "| GEN (gaussian) |" in to_markdown(compare([folder]))
+    hashed = {row["column"]: row.get("fitted_sha256") for row in rows if not row["normalized"]}
+    assert [name for name, sha256 in hashed.items() if sha256] == ["GEN (gaussian)"]
+    assert len({r["weights_sha256"] for r in rows if r["seed"] is not None}) == 1
     assert main([*words, "mixture"]) == 2
     assert "no fitted sampler 'mixture', only" in capsys.readouterr().err
     # A disk that is full in the end costs the file, not the numbers.

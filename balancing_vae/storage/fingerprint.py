@@ -1,0 +1,84 @@
+"""What a saved folder holds at a moment, as hashes: so that its numbers can say what they are of."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from balancing_vae.config import Config
+from balancing_vae.storage.checksums import sha256
+from balancing_vae.storage.folder import read_finished
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Hashes of what images of a pipeline come from.
+
+    Attributes:
+        weights: Of the weights of all stages.
+        samplers: Of the file of each fitted sampler, by the column of images drawn from it.
+        mode: The mode of the normalisation that is saved; None: none is.
+        normalization: Of that normalisation.
+    """
+
+    weights: str
+    samplers: dict[str, str]
+    mode: str | None
+    normalization: str
+
+    def of(self, row: dict) -> dict:
+        """Return the fields of a number in `metrics.json` that say what it was measured on.
+
+        Args:
+            row: A row as `evaluate` gives, with the mode of its normalisation.
+
+        Returns:
+            `weights_sha256`; `fitted_sha256`, where a fitted sampler or the saved
+            normalisation took part. Nothing for what the data alone decide.
+        """
+        if row["seed"] is None:
+            return {}
+        fitted = [self.samplers.get(row["column"])]
+        if row["normalized"] and row.get("normalization", self.mode) == self.mode:
+            fitted.append(self.normalization)
+        fields = {"weights_sha256": self.weights}
+        if any(fitted):
+            fields["fitted_sha256"] = _sha256_of(fitted)
+        return fields
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """Read the hashes of a saved folder, before it may change.
+
+    Args:
+        folder: A finished run, or any saved folder.
+
+    Returns:
+        Its fingerprint.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no `config.json` in it.
+        ValueError: `config.json` is damaged, or the training is not finished.
+        OSError: A file cannot be read.
+
+    Example:
+        ```python
+        state = fingerprint(Path("runs/a"))
+        rows = [row | state.of(row) for row in rows]
+        ```
+    """
+    description = read_finished(folder)
+    files = {path.stem: sha256(path) for path in sorted(folder.glob("samplers/*.npz"))}
+    first, second = Config.from_dict(description["config"]).samplers
+    columns = {"GEN-1": first, "GEN-2": second, **{f"GEN ({name})": name for name in files}}
+    image, latent = description["image_normalization"], description["latent_normalization"]
+    return Fingerprint(
+        _sha256_of([sha256(path) for path in sorted(folder.glob("stage[12].weights.h5"))]),
+        {column: files[name] for column, name in columns.items() if name in files},
+        latent and latent["mode"],
+        _sha256_of([image, latent]),
+    )
+
+
+def _sha256_of(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,62 @@
+"""What a saved folder holds at a moment."""
+
+import numpy as np
+import pytest
+
+from balancing_vae.storage.fingerprint import fingerprint
+from tests.tiny import as_if_trained
+from tests.tiny import tiny_images
+from tests.tiny import tiny_pipeline
+
+REC = {"column": "REC", "normalized": False, "seed": 0}
+ROWS = {
+    "plain": REC,
+    "normalised": REC | {"normalized": True, "normalization": "paper"},
+    "sampled": REC | {"column": "GEN (gaussian)"},
+    "mixture": REC | {"column": "GEN-1"},
+}
+
+
+@pytest.fixture
+def vae():
+    vae = as_if_trained(tiny_pipeline(samplers=("mixture", "second_stage")))
+    vae.fit_normalization(tiny_images(), mode="paper")
+    vae.fit_sampler("gaussian", tiny_images())
+    vae.fit_sampler("mixture", tiny_images(), components=1)
+    return vae
+
+
+def state(vae, folder):
+    vae.save(folder, overwrite=True)
+    found = fingerprint(folder)
+    return {name: found.of(row) for name, row in ROWS.items()}
+
+
+def changed(before, after):
+    return {name for name in ROWS if before[name] != after[name]}
+
+
+def test_a_fingerprint_tells_what_has_changed(vae, tmp_path):
+    first = state(vae, tmp_path / "a")
+    assert changed(first, state(vae, tmp_path / "b")) == set()
+    assert [name for name in ROWS if "fitted_sha256" in first[name]] == list(ROWS)[1:]
+    vae.fit_sampler("gaussian", tiny_images(seed=1))
+    second = state(vae, tmp_path / "a")
+    assert changed(first, second) == {"sampled"}
+    vae.fit_normalization(np.full((8, 4, 4, 1), 99, np.uint8) + tiny_images(8) // 9, mode="paper")
+    third = state(vae, tmp_path / "a")
+    assert changed(second, third) == {"normalised"}
+    (weight, *_) = vae.stage1.trainable_weights
+    weight.assign(weight + 1)
+    fourth = state(vae, tmp_path / "a")
+    assert changed(third, fourth) == set(ROWS)
+    found = {name: (third[name]["weights_sha256"], fourth[name]["weights_sha256"]) for name in ROWS}
+    assert len(set(found.values())) == 1
+
+
+def test_another_mode_than_the_saved_one_and_what_the_data_decide(vae, tmp_path):
+    vae.save(tmp_path / "a")
+    found = fingerprint(tmp_path / "a")
+    other = ROWS["normalised"] | {"normalization": "reference"}
+    assert found.of(other) == found.of(REC)
+    assert found.of({"column": "noise floor", "normalized": False, "seed": None}) == {}
