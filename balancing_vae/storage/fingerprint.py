@@ -1,4 +1,4 @@
-"""What a saved folder holds at a moment, as hashes: so that its numbers can say what they are of."""
+"""Hashes of what a saved folder holds, so that its numbers can say what they are of."""
 
 import hashlib
 import json
