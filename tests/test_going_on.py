@@ -70,6 +70,7 @@ def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_pa
     assert (vae.config.epochs, vae.stage1.trained_epochs, vae.stage2.trained_epochs) == (3, 3, 2)
 
 
+@pytest.mark.slow
 def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
     with pytest.warns(UserWarning, match="latents move"), pytest.raises(Stop):
@@ -84,6 +85,7 @@ def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
     assert_same(fit(without_jit(TwoStageVAE.load(tmp_path)), epochs=3, run_dir=tmp_path), long)
 
 
+@pytest.mark.slow
 def test_only_stage_2_made_longer_keeps_its_states(tmp_path):
     saved_run(tmp_path, epochs=1, epochs2=1)
     vae = fit(without_jit(TwoStageVAE.load(tmp_path)), epochs2=2, run_dir=tmp_path)
@@ -189,6 +191,7 @@ def words(tmp_path):
     return ["train", "--preset", "digits", *data, *changes], ["train", *data]
 
 
+@pytest.mark.slow
 def test_the_command_line_makes_a_run_longer_by_its_name(tmp_path, words, capsys):
     begin, resume = words
     run = str(tmp_path / "run")

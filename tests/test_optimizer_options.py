@@ -122,6 +122,7 @@ def test_options_that_no_optimizer_takes_are_refused(optimizer, message):
 # The moving average of the weights.
 
 
+@pytest.mark.slow
 def test_training_ends_with_the_average_and_resumes_from_the_weights(tmp_path):
     plain = fit(tiny_pipeline(epochs=2, epochs2=1))
     average = fit(tiny_pipeline(epochs=2, epochs2=1, optimizer=AVERAGE))
@@ -145,6 +146,7 @@ def test_training_ends_with_the_average_and_resumes_from_the_weights(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_the_best_epochs_average_is_kept():
     kept = fit(tiny_pipeline(epochs=1, epochs2=0, optimizer=AVERAGE, keep_best=True))
     last = fit(tiny_pipeline(epochs=1, epochs2=0, optimizer=AVERAGE))

@@ -142,6 +142,7 @@ def test_batches_are_cut_into_the_configs_batch_size():
     np.testing.assert_array_equal(source.array(9), IMAGES[:9])
 
 
+@pytest.mark.slow
 def test_validation_images_may_be_a_dataset():
     vae = tiny_pipeline(keep_best=True)
     rows = vae.fit(IMAGES, validation_data=batches_of(5), verbose=False)
@@ -234,6 +235,7 @@ def test_images_are_held_out_of_arrays_only():
         tiny_pipeline(held_out=4).fit(batches_of(5), verbose=False)
 
 
+@pytest.mark.slow
 def test_validation_split_holds_out_the_last_images():
     split, given = tiny_pipeline(), tiny_pipeline()
     split.fit(IMAGES, validation_split=0.2, verbose=False)
