@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from conftest import needs_tensorflow
 from conftest import python_prints
+from tiny import tiny_config
 from tiny import tiny_images
 from tiny import tiny_pipeline
 
+from balancing_vae import TwoStageVAE
 from balancing_vae.callbacks import TensorBoardLog
 from balancing_vae.callbacks.tensorboard_log import sheet
 
@@ -70,6 +72,22 @@ def test_tensorboard_gets_logs_kl_per_latent_and_samples(tmp_path):
         ((step, picture),) = events["samples"]
         assert step == 2
         assert tf.io.decode_png(picture.image.encoded_image_string).shape == (32, 32, 1)
+
+
+@needs_tensorflow
+def test_tensorboard_leaves_out_what_a_deterministic_autoencoder_lacks(tmp_path):
+    config = tiny_config(epochs=1).replace(
+        image_shape=(8, 8, 1),
+        network={"name": "rae", "base_dim": 2, "num_scale": 1},
+        model={"name": "rae", "latent_weight": 1e-3, "decoder_weight": 1e-6},
+        samplers=("gaussian", "mixture"),
+    )
+    vae = TwoStageVAE(config)
+    x = np.pad(tiny_images(), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    log = TensorBoardLog(tmp_path, vae, x[:8], every=1)
+    vae.fit(x, verbose=False, callbacks=[log])
+    tags = set(tensorboard_events(tmp_path / "stage1"))
+    assert "loss" in tags and not {"samples", "kl per latent"} & tags
 
 
 @needs_tensorflow

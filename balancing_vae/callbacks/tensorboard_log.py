@@ -22,7 +22,8 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     The logs (gamma among them) are scalars, the KL per latent is a histogram, the samples
     of the stage in training are an image, not normalised and from the same draws each
-    time. Each stage has a folder of its own. For figures in CSV, `history.csv` in a run's
+    time. A deterministic autoencoder has no KL, and no samples before its sampler is fitted.
+    Each stage has a folder of its own. For figures in CSV, `history.csv` in a run's
     folder or `keras.callbacks.CSVLogger` will do.
 
     Args:
@@ -68,12 +69,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         """Write the epoch's logs; every few epochs the rest."""
         values = [{"tag": name, "simple_value": float(value)} for name, value in logs.items()]
         if (epoch + 1) % self.every == 0:
-            stage = 1 if self.model is self.vae.stage1 else 2
-            samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False, seed=0)
-            values += [
-                {"tag": "kl per latent", "histo": self._histogram(self._kl_per_latent(stage))},
-                {"tag": "samples", "image": self._image(sheet(as_uint8(samples)))},
-            ]
+            values += self._kl_and_samples(1 if self.model is self.vae.stage1 else 2)
         # The protocol's own messages: `tf.summary.scalar` needs TensorBoard installed here.
         summary = self._tf.compat.v1.Summary
         message = summary(value=[summary.Value(**value) for value in values])
@@ -85,6 +81,18 @@ class TensorBoardLog(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Close the file."""
         self._writer.close()
+
+    def _kl_and_samples(self, stage: int) -> list[dict]:
+        """Return what a deterministic model has neither of while it is trained."""
+        values = []
+        if self.model.has_prior:
+            kl = self._histogram(self._kl_per_latent(stage))
+            values.append({"tag": "kl per latent", "histo": kl})
+        sampler = self.vae.config.samplers[stage - 1]
+        if sampler == "second_stage" or sampler in self.vae.samplers:
+            samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False, seed=0)
+            values.append({"tag": "samples", "image": self._image(sheet(as_uint8(samples)))})
+        return values
 
     def _kl_per_latent(self, stage: int) -> np.ndarray:
         mu, sigma = self.vae.encode(self.images)
