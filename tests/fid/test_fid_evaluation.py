@@ -506,7 +506,7 @@ def test_command_evaluate(tmp_path, monkeypatch, capsys, form):
     ("words", "message"),
     [
         (["--data", "x.npy"], "config.json is missing"),
-        (["--data", "x.npy", "--seeds", "0"], "at least one seed"),
+        (["--data", "x.npy", "--seeds", "0"], "argument --seeds: must be at least 1, got 0"),
     ],
 )
 def test_command_evaluate_complains(tmp_path, monkeypatch, capsys, words, message):

@@ -12,6 +12,8 @@ from parity.dai_wipf import starting_value
 from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.networks import NETWORKS
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.original import assign_variables
@@ -228,3 +230,24 @@ def test_the_command_keeps_the_checkpoint_and_fits_what_it_lacks(tmp_path, capsy
         u = numbers(vae.stage1.encoder.get_layer(layer).u)
         np.testing.assert_array_equal(u, filled[f"{scope}/{scope}/{name}/u_var"])
     assert float(vae.stage1.balancing.gamma) == pytest.approx(np.exp(-0.25))
+
+
+def test_data_without_training_images_are_refused_before_any_work(tmp_path, capsys):
+    images = np.zeros((3, 28, 28, 1), np.uint8)
+    write_prepared(tmp_path / "data", "mnist", from_arrays({"test": (images, None)}, {}))
+    words = ["import-checkpoint", tmp_path / "absent", "--out", tmp_path / "run"]
+    assert main([str(word) for word in [*words, "--data", tmp_path / "data"]]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "data has no train images; give another folder" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_do_not_fit_are_refused_and_nothing_is_left(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
+    prefix = write_checkpoint(tmp_path / "stage2", variables("infogan28"))
+    np.save(tmp_path / "images.npy", np.zeros((12, 32, 32, 1), np.uint8))
+    words = ["import-checkpoint", prefix, "--out", tmp_path / "run"]
+    assert main([str(word) for word in [*words, "--data", tmp_path / "images.npy"]]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "28" in line and "32" in line
+    assert not (tmp_path / "run").exists()
