@@ -11,7 +11,7 @@ from balancing_vae.serialization import register_with_keras
 _HOMES = {
     "TwoStageVAE": "pipeline",
     "VAE": "vae",
-    "LatentVAE": "vae",
+    "LatentVAE": "latent_vae",
     "Config": "config",
     "GammaBalancing": "callbacks",
     "ComputedGamma": "balancing",

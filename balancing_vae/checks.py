@@ -40,14 +40,17 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
     """Refuse what is not a set of images of the expected shape.
 
     Args:
-        x: Images, uint8 or float in [0, 1], [N, D, D, C]; memory-mapped ones are read in
-            parts.
+        x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; memory-mapped ones
+            are read in parts.
         image_shape: Side, side, channels that the networks take.
         name: What the caller calls the images, for the message.
 
     Raises:
-        ValueError: Another rank, shape or dtype; a masked array; no image; values outside
-            [0, 1] or NaN.
+        ValueError: Another rank, shape or dtype; a masked array; no image; values out of
+            range or NaN.
+
+    Warns:
+        UserWarning: Integers with no value above 1 among the first.
 
     Example:
         ```python
@@ -85,16 +88,35 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
             "fashion_mnist, --side for folder), or train a model with "
             f"--set 'image_shape={list(x.shape[1:])}'",
         )
-    if x.dtype == np.uint8:
-        if x[:ROWS_PER_SCAN].max() <= 1:
-            warnings.warn(
-                f"{name} is uint8 with no value above 1: as good as black. Were the images divided "
-                "by 255 twice, or are they floats in [0, 1] turned into integers?",
-                stacklevel=2,
-            )
+    if np.issubdtype(x.dtype, np.integer):
+        _check_integers(x, name)
+    elif np.issubdtype(x.dtype, np.floating):
+        _check_floats(x, name)
+    else:
+        raise InputError(
+            f"{name} has dtype {x.dtype}; give integers in 0..255 or floats in [0, 1]."
+        )
+
+
+def _check_integers(x: np.ndarray, name: str) -> None:
+    if x[:ROWS_PER_SCAN].max() <= 1 and x[:ROWS_PER_SCAN].min() >= 0:
+        warnings.warn(
+            f"{name} is {x.dtype} with no value above 1: as good as black. Were the images divided "
+            "by 255 twice, or are they floats in [0, 1] turned into integers?",
+            stacklevel=3,
+        )
+    if x.dtype == np.uint8:  # all its values are intensities
         return
-    if not np.issubdtype(x.dtype, np.floating):
-        raise InputError(f"{name} has dtype {x.dtype}; give uint8 in 0..255 or floats in [0, 1].")
+    for start in range(0, len(x), ROWS_PER_SCAN):
+        part = x[start : start + ROWS_PER_SCAN]
+        if part.min() < 0 or part.max() > 255:
+            raise InputError(
+                f"{name} has integers from {part.min()} to {part.max()}, expected 0..255; scale "
+                "them to floats in [0, 1]."
+            )
+
+
+def _check_floats(x: np.ndarray, name: str) -> None:
     for start in range(0, len(x), ROWS_PER_SCAN):
         part = x[start : start + ROWS_PER_SCAN]
         if not np.isfinite(part).all():
@@ -148,12 +170,13 @@ def as_float(x: np.ndarray) -> np.ndarray:
     """Return images as float32 in [0, 1].
 
     Args:
-        x: Images, uint8 or float in [0, 1].
+        x: Images, integers in 0..255 or floats in [0, 1].
 
     Returns:
-        Float32 of the same shape; uint8 divided by 255.
+        Float32 of the same shape; integers divided by 255.
     """
-    return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+    floats = x.astype(np.float32)
+    return floats / np.float32(255) if np.issubdtype(x.dtype, np.integer) else floats
 
 
 def as_uint8(x: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def evaluate(vae, x: np.ndarray, seed: int = 0) -> Evaluation:
 
     Args:
         vae: A `TwoStageVAE` whose normalisation is fitted.
-        x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+        x: Real images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
         seed: Seed of the posterior's and the prior's noise.
 
     Returns:

@@ -1,14 +1,15 @@
 """What goes into a model: scaled in the compiled step, looked at before it."""
 
+import inspect
 import itertools
 import types
+from collections.abc import Callable
 
 import keras
 import numpy as np
 from keras import ops
 from keras import tree
 
-from balancing_vae.checks import ROWS_PER_SCAN
 from balancing_vae.checks import check_images
 from balancing_vae.errors import InputError
 
@@ -31,6 +32,26 @@ def as_intensities(images):
     if keras.backend.is_int_dtype(dtype):
         return ops.cast(images, "float32") / 255.0
     return images
+
+
+def arguments_by_name(method: Callable, model: keras.Model, args: tuple, kwargs: dict) -> dict:
+    """Return the arguments of a call of one of Keras's methods by name, without the model.
+
+    Args:
+        method: The method, as a function of the class.
+        model: What it is called on.
+        args: The other arguments by position.
+        kwargs: The other arguments by name.
+
+    Returns:
+        The arguments that are given.
+
+    Raises:
+        TypeError: The method does not take them.
+    """
+    given = dict(inspect.signature(method).bind(model, *args, **kwargs).arguments)
+    del given["self"]
+    return given
 
 
 def is_arrays(data) -> bool:
@@ -92,21 +113,12 @@ def check_intensities(x, image_shape: tuple[int, ...], name: str = "x") -> None:
     """
     if len(image_shape) != 3:  # a network of one's own for something else
         return
-    if _is_plain(x) and x.ndim == 4:
+    if isinstance(x, np.ndarray) and x.ndim == 4:
         image_shape = tuple(
             given if wanted is None else wanted
             for wanted, given in zip(image_shape, x.shape[1:], strict=True)
         )
-    wide = _is_plain(x) and np.issubdtype(x.dtype, np.integer) and x.dtype != np.uint8
-    # The shape of wider integers has the rules of uint8's.
-    check_images(np.broadcast_to(np.uint8(255), x.shape) if wide else x, image_shape, name)
-    for start in range(0, len(x), ROWS_PER_SCAN) if wide else ():
-        part = x[start : start + ROWS_PER_SCAN]
-        if part.min() < 0 or part.max() > 255:
-            raise InputError(
-                f"{name} has integers from {part.min()} to {part.max()}, expected 0..255; scale "
-                "them to floats in [0, 1]."
-            )
+    check_images(x, image_shape, name)
 
 
 def check_vectors(x, size: int, name: str) -> None:
@@ -149,10 +161,6 @@ def check_sample_weight(weights) -> None:
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("sample_weight must be finite and not negative.")
-
-
-def _is_plain(x) -> bool:
-    return isinstance(x, np.ndarray) and not isinstance(x, np.ma.MaskedArray)
 
 
 def _as_numpy(tensor):

@@ -19,7 +19,7 @@ CLASSES = {
     "FixedBeta": "balancing.beta",
     "FixedGamma": "balancing.fixed",
     "ImageEncoder": "networks.image_encoder",
-    "LatentVAE": "vae",
+    "LatentVAE": "latent_vae",
     "Latest": "metrics",
     "LearnedGamma": "balancing.learned",
     "RegularizedAutoencoder": "rae",

@@ -1,6 +1,7 @@
 """Every kind of stage, as small as can be, for the checks that all of them must pass."""
 
 import inspect
+import itertools
 
 import keras
 import numpy as np
@@ -92,6 +93,14 @@ def cases() -> dict:
         *iterative_networks((4, 4, 1), latent_dim=4, steps=2, width=4), seed=5
     )
     return found
+
+
+def fast_cases() -> set[str]:
+    """Return the cases that the fast run trains: each model, strategy and likelihood once."""
+    models = {f"model {name}" for name in registered_models()}
+    # Backwards, so that the learned gamma meets the likelihood that it is learned by.
+    likelihoods = itertools.cycle(reversed(LIKELIHOODS))
+    return models | {f"{name} {next(likelihoods)}" for name in STRATEGIES}
 
 
 def data_for(stage: Autoencoder, count: int = 8, noisy: bool = False):

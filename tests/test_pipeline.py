@@ -117,6 +117,45 @@ def test_uint8_and_float_images_are_the_same(trained, digits):
         np.testing.assert_array_equal(found, expected)
 
 
+class Watched(np.memmap):
+    """A memory map that knows how many rows were converted at once."""
+
+    converted = 0
+
+    def astype(self, *args, **kwargs):
+        Watched.converted = max(Watched.converted, len(self))
+        return super().astype(*args, **kwargs)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int64"])
+def test_wider_integers_are_those_of_uint8_and_converted_by_batches(
+    trained, digits, dtype, tmp_path
+):
+    x = Watched(tmp_path / "x", dtype, "w+", shape=digits.shape)
+    x[:] = digits
+    Watched.converted = 0
+    for found, expected in zip(trained.encode(x), trained.encode(digits), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert 0 < Watched.converted <= trained.config.batch_size
+    dataset = [x[:30], x[30:]]
+
+    class Batches:
+        def __iter__(self):
+            return iter(dataset)
+
+    for found, expected in zip(trained.encode(Batches()), trained.encode(digits), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_training_on_wider_integers_is_that_on_uint8(digits):
+    vaes = [tiny_pipeline(epochs=1, epochs2=1, seed=0) for _ in range(2)]
+    vaes[1].stage1.set_weights(vaes[0].stage1.get_weights())
+    losses = []
+    for vae, x in zip(vaes, (digits, digits.astype("int64")), strict=True):
+        losses.append(vae.fit(x[:16], verbose=False)[0]["loss"])
+    assert losses[0] == losses[1]
+
+
 # Encoding, reconstruction, generation.
 
 

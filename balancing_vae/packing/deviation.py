@@ -13,7 +13,7 @@ def deviations(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
     Args:
         before: A `TwoStageVAE`.
         after: The same one after its weights were rounded or its precision was changed.
-        x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+        x: Real images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
         seed: Seed of the draws.
 
     Returns:

@@ -39,8 +39,8 @@ def pack(
         run: A finished run, or any saved folder whose config started from a preset and
             whose normalisation is fitted.
         out: Where to write; its name becomes the set's.
-        x: Test images, uint8 or float in [0, 1], [N, D, D, C], for the samples' sheet and
-            for the deviations, which the first 1,000 are enough for.
+        x: Test images, integers in 0..255 or floats in [0, 1], [N, D, D, C], for the
+            samples' sheet and for the deviations, which the first 1,000 are enough for.
         float16: Whether the kernels are stored in float16, at half the size.
         overwrite: Whether a weights folder that is there is replaced.
         command: The command line that this call comes from, for the card.

@@ -34,7 +34,7 @@ def reconstructions(vae, x: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
 
     Args:
         vae: A trained `TwoStageVAE`.
-        x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+        x: Real images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
         seed: Seed of the posterior's noise.
 
     Returns:
@@ -53,7 +53,7 @@ def interpolations(
 
     Args:
         vae: A trained `TwoStageVAE`.
-        starts: Images, uint8 or float in [0, 1], [N, D, D, C].
+        starts: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
         ends: As many others.
         steps: Images decoded on each way, at least 2.
 

@@ -48,7 +48,7 @@ def measure_gamma(stage: Autoencoder, x: np.ndarray, batch_size: int, seed: int)
 
     Args:
         stage: A stage whose gamma is computed.
-        x: Images, uint8 or float in [0, 1], or latents for stage 2, [N, ...].
+        x: Images, integers in 0..255 or floats in [0, 1], or latents for stage 2, [N, ...].
         batch_size: Rows per batch.
         seed: Seed of the posterior's noise.
 

@@ -155,7 +155,9 @@ class ImageBatches:
         check_images(images, self.image_shape, name)
         for labels in targets:
             self._ignore(labels, len(images), name)
-        return images if images.dtype == np.uint8 else images.astype(np.float32)
+        # Wider integers have the same values in a byte each.
+        is_integer = np.issubdtype(images.dtype, np.integer)
+        return images.astype(np.uint8 if is_integer else np.float32, copy=False)
 
     def _ignore(self, labels, count: int, name: str) -> None:
         shape = np.shape(_numpy(labels))

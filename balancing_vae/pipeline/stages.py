@@ -11,6 +11,7 @@ from balancing_vae.balancing import build_strategy
 from balancing_vae.balancing import check_strategy
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
+from balancing_vae.latent_vae import LatentVAE
 from balancing_vae.layers.batch_normalization import synchronize_statistics
 from balancing_vae.models import build_model
 from balancing_vae.networks import build_networks
@@ -20,7 +21,6 @@ from balancing_vae.optimizer import build_optimizer
 from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.seeding import seeded_initializers
-from balancing_vae.vae import LatentVAE
 
 # The largest published here has 88 million. So many take 4 GB, in training 12.
 MOST_PARAMETERS = 10**9

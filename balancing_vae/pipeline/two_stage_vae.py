@@ -172,8 +172,8 @@ class TwoStageVAE:
         """Make an untrained two-stage VAE for images of your own, its sizes chosen from theirs.
 
         Args:
-            x: The training images, uint8 or float in [0, 1], [N, D, D, C], D even; only their
-                shape counts.
+            x: The training images, integers in 0..255 or floats in [0, 1], [N, D, D, C],
+                D even; only their shape counts.
             **changes: Fields of `Config` to set differently.
 
         Returns:
@@ -253,7 +253,7 @@ class TwoStageVAE:
         images comes from the config's seed, that of a dataset is its own.
 
         Args:
-            x: Training images, uint8 [N, D, D, C] (or float in [0, 1]); may be
+            x: Training images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; may be
                 memory-mapped. Or a dataset of batches of such images.
             validation_data: Images held out, of the same form; a dataset is read into memory.
                 By default the last `held_out` of `x`, if the config names a number. They
@@ -345,8 +345,8 @@ class TwoStageVAE:
         """Return the posterior of images.
 
         Args:
-            x: Images, uint8 or float in [0, 1], [N, D, D, C]; or a dataset of batches of
-                such images, of which one pass is read.
+            x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; or a
+                dataset of batches of such images, of which one pass is read.
 
         Returns:
             `mu` and `sigma`, float32 [N, L] each; of a deterministic model the latents and 0.
@@ -796,7 +796,8 @@ class TwoStageVAE:
         """Draw the way from one image to another, straight through the latents.
 
         Args:
-            a: An image, uint8 or float in [0, 1], [D, D, C]; or several, [N, D, D, C].
+            a: An image, integers in 0..255 or floats in [0, 1], [D, D, C]; or
+                several, [N, D, D, C].
             b: As many others.
             steps: Images on each way, at least 2; the data themselves are added at its ends.
 
