@@ -65,17 +65,18 @@ def test_a_config_makes_the_same_model_again_and_a_file_the_same_weights(name, t
     random = np.random.default_rng(0)
     # Also those that every new model starts from, such as the averages of normalisation.
     stage.set_weights([w + random.random(w.shape).astype(w.dtype) for w in stage.get_weights()])
-    expected = outputs(stage)
+    if hasattr(stage, "balancing"):
+        stage.balancing.restore_rate()  # the one that no file keeps
     clone = keras.models.clone_model(stage)
     for other in (again, clone):
         assert other.count_params() == stage.count_params()
         other.set_weights(stage.get_weights())
-        assert_equal(expected, outputs(other))
+        assert_equal(outputs(stage), outputs(other))  # a call may move the state
     stage.save(tmp_path / "stage.keras")
     loaded = keras.models.load_model(tmp_path / "stage.keras")
     assert type(loaded) is type(stage) and not loaded.compiled
     assert_equal(state(stage), state(loaded))
-    assert_equal(expected, outputs(loaded))
+    assert_equal(outputs(stage), outputs(loaded))
     assert loaded.describe() == stage.describe()
 
 
@@ -206,7 +207,7 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize(
     ("backend", "imports", "names"),
     [
-        (keras.backend.backend(), "import balancing_vae\nimport keras", FRESH_CASES[:3]),
+        (keras.backend.backend(), "import balancing_vae\nimport keras", FRESH_CASES[:2]),
         pytest.param(
             "tensorflow", "import keras\nimport balancing_vae", FRESH_CASES, marks=pytest.mark.slow
         ),
