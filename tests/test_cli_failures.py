@@ -193,6 +193,25 @@ def test_closed_streams_do_no_harm(closed):
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_stream_that_is_open_for_reading_does_no_harm(stream):
+    """Stderr of a shell script that was started with it closed is the script's own file."""
+    code = """
+        import sys
+        from balancing_vae.cli import main
+        code = main(["datasets", "list"])
+        print("to nobody", file=sys.stderr, flush=True)
+        sys.exit(code)
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines())],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: os.dup2(os.open(__file__, os.O_RDONLY), stream),
+        timeout=60,
+    )
+    assert process.returncode == 0
+
+
 def test_version_names_what_decides_numbers(capsys):
     with pytest.raises(SystemExit) as exit:
         main(["--version"])

@@ -1,5 +1,6 @@
 """Standard streams that can always be written to."""
 
+import errno
 import io
 import os
 import sys
@@ -9,13 +10,17 @@ def make_streams_usable() -> None:
     """Open the standard streams that are closed, and let no character be refused.
 
     The next file that is opened gets the number of a closed stream. What a library logs to
-    stderr would then be written into that file.
+    stderr would then be written into that file. Where a shell script is started with stderr
+    closed, that file is the script itself, open for reading.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            if descriptor > 0:
+                os.write(descriptor, b"")
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                _open_to_nobody(descriptor)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -23,6 +28,15 @@ def make_streams_usable() -> None:
         elif isinstance(stream, io.TextIOWrapper):
             # "±" in an ASCII terminal, or a file name that is not UTF-8.
             stream.reconfigure(errors="backslashreplace")
+
+
+def _open_to_nobody(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null == descriptor:
+        os.set_inheritable(descriptor, True)
+    else:
+        os.dup2(null, descriptor)
+        os.close(null)
 
 
 def drop_unwritable_output() -> None:
