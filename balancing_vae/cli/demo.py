@@ -42,8 +42,6 @@ def run(options: argparse.Namespace) -> None:
     print(f"{len(x_train)} digits to train on, {len(x_val)} held out, {len(x_test)} to test")
     print(vae)
     vae.fit(x_train, validation_data=x_val)
-    # As the original program does, the normalisation is fitted on the test images.
-    vae.fit_normalization(x_test)
     print(f"\n{len(x_test)} test images, as many samples:\n{vae.evaluate(x_test)}\n")
     with atomic_folder(options.out, SAVED, overwrite=True) as folder:
         vae.write_into(folder)
