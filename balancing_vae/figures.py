@@ -11,6 +11,7 @@ import matplotlib.figure
 import numpy as np
 
 from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.storage.formats import SOFTWARE
 from balancing_vae.storage.targets import PICTURE_ENDINGS
 from balancing_vae.storage.targets import output_file
 
@@ -94,9 +95,11 @@ def save_figure(path: str | Path, figure: matplotlib.figure.Figure) -> None:
         ValueError: The name has another ending.
         OSError: The file cannot be written.
     """
-    output_file(path, endings=PICTURE_ENDINGS)
+    target = output_file(path, endings=PICTURE_ENDINGS)
+    # So that it is known again, and may be replaced by the next of its name.
+    metadata = {"Software": SOFTWARE} if target.suffix.lower() == ".png" else None
     with style(), atomic_file(path) as temporary:
-        figure.savefig(temporary)
+        figure.savefig(temporary, metadata=metadata)
 
 
 def _side_by_side(images: np.ndarray, columns: int) -> np.ndarray:

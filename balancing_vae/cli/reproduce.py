@@ -9,8 +9,10 @@ from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.fid import add_measuring_arguments
+from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
 
+DIGITS = "digits"
 _EXAMPLE = """
 balancing-vae reproduce fig4 --smoke
 balancing-vae reproduce fig4 --data data/mnist --data data/cifar10
@@ -109,7 +111,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="a saved folder; left out, the pretrained digits",
     )
     faces.add_argument(
-        "--data", type=Path, help="as for `evaluate`; its test images fit the normalisation"
+        "--data",
+        type=Path,
+        help="as for `evaluate`; the normalisation is fitted on its validation or training images",
     )
     faces.add_argument(
         "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of the draws (0)"
@@ -151,21 +155,32 @@ def _add(
     return parser
 
 
-def _out(options: argparse.Namespace, default: Path | None = None) -> Path:
-    """Return the folder to write into, which must not be a run: a run holds its own files."""
+def _out(options: argparse.Namespace, *pictures: str, default: Path | None = None) -> Path:
+    """Return the folder to write into.
+
+    It must not be a run, which holds its own files, nor have other people's pictures of the
+    names that are written.
+    """
     from balancing_vae.storage.formats import SAVED
+    from balancing_vae.storage.formats import is_own_figure
     from balancing_vae.storage.targets import output_file
 
     out = options.out or default or Path("runs") / options.experiment
-    # What is written are files in it, each replaced only by a newer one of its name.
-    output_file(out / "figure.png")
     if SAVED.describes(out):
         raise InputError(f"{out} is a run; give --out another folder, such as {out / 'figures'}.")
+    # Where no picture is written, any name shows whether the folder can be written to.
+    for path in (out / name for name in pictures or ("any.png",)):
+        output_file(path)
+        if path.exists() and not is_own_figure(path):
+            raise ExistingFileError(
+                f"{path} is there already, and this program did not write it; rename it, or give "
+                "--out another folder."
+            )
     return out
 
 
 def _fig4(options: argparse.Namespace) -> None:
-    out = _out(options)
+    out = _out(options, "fig4.png")
 
     from balancing_vae import datasets
 
@@ -190,7 +205,7 @@ def _fig4(options: argparse.Namespace) -> None:
 
 
 def _balancing(options: argparse.Namespace) -> None:
-    out = _out(options)
+    out = _out(options, "balancing.png")
 
     from balancing_vae import datasets
     from balancing_vae.experiments.balancing import balancing
@@ -209,7 +224,8 @@ def _normalization(options: argparse.Namespace) -> None:
     from balancing_vae.cli.data import check_run
     from balancing_vae.cli.data import open_split
 
-    out = _out(options)
+    name = DIGITS if options.run_folder is None else options.run_folder.name
+    out = _out(options, f"{name}.png")
     if options.run_folder is not None:
         open_split(options.data, check_run(options.run_folder).preset, "test")
 
@@ -228,12 +244,12 @@ def _normalization(options: argparse.Namespace) -> None:
     x = open_split(options.data, vae.config.preset, "train")[:MEASURED_IMAGES]
     real = choose_images(open_split(options.data, vae.config.preset, "test"))
     network = load_network(options.features, options.inception, options.trusted_saved_model)
-    path = out / f"{options.run_folder.name}.json"
+    path = out / f"{name}.json"
     seeds = range(options.seeds)
     rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
     print(markdown_table(compare_normalizations(rows)))
-    _save(out / f"{options.run_folder.name}.png", draw_normalization(rows))
+    _save(out / f"{name}.png", draw_normalization(rows))
 
 
 def _faces(options: argparse.Namespace) -> None:
@@ -241,7 +257,7 @@ def _faces(options: argparse.Namespace) -> None:
     from balancing_vae.cli.data import check_run
     from balancing_vae.cli.data import open_images_to_fit
 
-    out = _out(options, figures)
+    out = _out(options, "fig5.png", "fig6.png", default=figures)
     if options.run_folder is not None:
         check_run(options.run_folder)
 
@@ -315,7 +331,7 @@ def _train_digits(out: Path) -> tuple[Path, str]:
     from balancing_vae import datasets
     from balancing_vae.pipeline import TwoStageVAE
 
-    run, data = out / "digits", out / "data" / "digits"
+    run, data = out / DIGITS, out / "data" / DIGITS
     if not data.exists():
         datasets.prepare("digits", None, data)
     if not run.exists():

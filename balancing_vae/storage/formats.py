@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from balancing_vae.storage.lock import LOCK
 
 DESCRIPTION = "config.json"
+# What a figure's PNG says of the program that wrote it.
+SOFTWARE = "balancing_vae"
 # The name of a hidden folder that a write is at work in, beside its target.
 WORKSPACE = re.compile(r"\.[0-9a-f]{8}\.(.+)")
 # Where `train --overwrite` keeps a run until the new one is whole, and while it is moved.
@@ -69,6 +73,15 @@ class FolderFormat:
             if part not in (REPLACED, REPLACING) and not WORKSPACE.fullmatch(part)
         ]
         return self.files.fullmatch("/".join(parts)) is not None
+
+
+def is_own_figure(path: Path) -> bool:
+    """Tell whether a file is a PNG that `figures.save_figure` wrote."""
+    try:
+        with Image.open(path) as image:
+            return image.format == "PNG" and image.info.get("Software") == SOFTWARE
+    except Exception:  # Pillow raises many kinds on a file that is no picture
+        return False
 
 
 def _entries(folder: Path) -> Iterator[Path]:

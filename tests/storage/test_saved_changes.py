@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
@@ -88,6 +89,20 @@ def test_faces_go_into_the_run(weights, data, tmp_path, monkeypatch):
         assert found == {"figures/fig5.png", "figures/fig6.png"}
     assert "figures/fig5.png" in check_checksums(weights)
     assert not (tmp_path / "runs").exists()
+
+
+def test_only_pictures_of_our_own_are_replaced(weights, data, tmp_path, capsys):
+    words = ["reproduce", "faces", str(weights), "--data", str(data), "--out"]
+    words.append(str(tmp_path / "pictures"))
+    assert main(words) == 0
+    first = contents(tmp_path / "pictures")
+    assert main([*words, "--seed", "1"]) == 0
+    assert changed(first, contents(tmp_path / "pictures")) == {"fig5.png", "fig6.png"}
+    Image.new("RGB", (9, 9)).save(tmp_path / "pictures" / "fig6.png")
+    before = contents(tmp_path)
+    assert main(words) == 2
+    assert "fig6.png is there already, and this program did not write it" in capsys.readouterr().err
+    assert contents(tmp_path) == before
 
 
 def test_pictures_are_not_put_among_a_runs_own_files(weights, data, tmp_path, capsys):
