@@ -1,5 +1,7 @@
 """Any folder of images: formats, crops, splits and classes."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,8 +121,9 @@ def test_large_images_are_decoded_in_short_tasks(tmp_path):
 
 
 def refuses(source, tmp_path, match, **options):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError) as refusal:
         prepare(source, tmp_path, **options)
+    assert re.search(match, refusal.value.cli_message)
     assert not (tmp_path / "out").exists()
 
 
