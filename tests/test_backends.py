@@ -65,7 +65,8 @@ def test_everything_works_without_tensorflow(backend, tmp_path):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_core_tests_pass(backend):
     files = [f"tests/test_{name}.py" for name in CORE]
-    done = run(backend, "-m", "pytest", "-q", "-m", "not slow", *files)
+    both_cores = ("-n", "2", "--dist", "loadfile")
+    done = run(backend, "-m", "pytest", "-q", "-m", "not slow", *both_cores, *files)
     assert done.returncode == 0, done.stdout
 
 
