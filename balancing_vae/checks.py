@@ -66,9 +66,12 @@ def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "
         )
     expected = "[N, {}, {}, {}]".format(*image_shape)
     if x.ndim != 4:
+        single = x.shape == tuple(image_shape)
         raise InputError(
             f"{name} must have the shape {expected}, got {x.ndim} axes {x.shape}",
-            "add the missing axis, for grey images x[..., None]",
+            "put the single image into a batch, x[None], or batch the dataset"
+            if single
+            else "add the missing axis, for grey images x[..., None]",
             "store the array with four axes, grey images with one channel",
         )
     if len(x) == 0:
@@ -125,8 +128,16 @@ def _check_floats(x: np.ndarray, name: str) -> None:
         if part.min() < 0 or part.max() > 1:
             raise InputError(
                 f"{name} has float values from {part.min():.4g} to {part.max():.4g}, expected "
-                "[0, 1]; divide by 255, or give uint8."
+                f"[0, 1]; {_way_to_intensities(part.min(), part.max())}, or give uint8."
             )
+
+
+def _way_to_intensities(low: float, high: float) -> str:
+    if low >= 0:
+        return "divide by 255"
+    if low >= -1 and high <= 1:
+        return "rescale them by (x + 1) / 2"
+    return "undo their standardisation"
 
 
 def check_finite(x: np.ndarray, name: str) -> None:

@@ -31,7 +31,7 @@ class Row:
     data_std: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What `TwoStageVAE.evaluate` measures.
 
@@ -61,6 +61,9 @@ class Evaluation:
                 f"{name:18}{error:>10}{row.variance_loss:16.5f}{row.std:11.4f}{row.data_std:13.4f}"
             )
         return "\n".join([*lines, *self._remarks()])
+
+    def __repr__(self) -> str:  # what a console shows
+        return str(self)
 
     def _repr_html_(self) -> str:
         rows = [

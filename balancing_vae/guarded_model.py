@@ -177,6 +177,12 @@ class GuardedModel(keras.Model):
         for weight in (weights, given.get("sample_weight")):
             if weight is not None:
                 check_sample_weight(weight)
+        count = len(keras.tree.flatten(inputs)[0])
+        if is_arrays(x) and np.shape(given.get("sample_weight")) not in ((), (count,), (count, 1)):
+            raise InputError(
+                f"{name} has {count} images and {len(given['sample_weight'])} weights; give one "
+                "sample_weight per image."
+            )
         # Keras drops weights that come without labels: they stand in for those, unused.
         return given | {"x": x, "y": given.get("sample_weight")}
 

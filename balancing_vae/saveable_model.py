@@ -29,6 +29,7 @@ class SaveableModel(keras.Model):
         a former file stays as it was.
 
         Raises:
+            ValueError: The file is to be HDF5, from which Keras cannot load it.
             OSError: The disk is full or the place is not writable.
 
         Example:
@@ -38,6 +39,13 @@ class SaveableModel(keras.Model):
             ```
         """
         local = isinstance(filepath, (str, os.PathLike)) and "://" not in os.fspath(filepath)
+        if local and os.fspath(filepath).endswith((".h5", ".hdf5")):
+            # Keras would write it, find no class in it, and forget the optimizer of the model.
+            raise InputError(
+                f"{os.fspath(filepath)!r} would be in Keras's older format HDF5, which holds no "
+                f"{type(self).__name__}; save into a file of the form x.keras, or save_weights "
+                "into x.weights.h5."
+            )
         named = local and os.fspath(filepath).endswith(".keras")
         asks = not overwrite and named and os.path.exists(filepath)
         if not named or asks or zipped is False:

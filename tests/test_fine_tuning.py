@@ -47,6 +47,14 @@ def test_fit_measures_gamma_where_weights_are_trained_already(trained_on_grey):
     assert vae.stage1.trained_epochs == 2
 
 
+def test_the_second_stages_gamma_is_measured_on_draws_from_the_posterior(trained_on_grey):
+    vae = trained_on_grey
+    vae.fit(NOISY, verbose=False)
+    row = next(row for row in vae.history if row["stage"] == 2)
+    # Of the means alone it would be far lower, and never rise.
+    assert row["gamma"] == pytest.approx(row["mse"] ** 0.5, rel=0.2)
+
+
 def test_the_history_counts_on(trained_on_grey):
     vae = trained_on_grey
     vae.history += [{"stage": 1, "epoch": epoch} for epoch in (1, 2)]

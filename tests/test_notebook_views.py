@@ -55,6 +55,7 @@ def test_histories_evaluations_and_comparisons_are_tables(trained):
     shown = texts(evaluation._repr_html_())
     assert ["GEN-2 normalised", "-", "0.5", "0.25", "0.125"] == shown[5:10]
     assert shown[-1].startswith("Generated images are not rescaled")
+    assert repr(evaluation) == str(evaluation)
     table = compare([], "cifar10")
     assert "RAE-L2" in " ".join(texts(table._repr_html_()))
     assert "**" not in table._repr_html_()

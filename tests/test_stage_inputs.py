@@ -13,7 +13,9 @@ from stage_cases import stage_of
 from stage_cases import train
 
 from balancing_vae import VAE
+from balancing_vae import Config
 from balancing_vae import LatentVAE
+from balancing_vae import TwoStageVAE
 from balancing_vae.autoencoder import Autoencoder
 from balancing_vae.networks.image_encoder import ImageEncoder
 from balancing_vae.rae import RegularizedAutoencoder
@@ -75,7 +77,9 @@ def test_integers_of_any_width_are_divided_by_255(autoencoder, dtype):
 
 BAD = [
     (FLOATS * 255, r"float values from 0 to 255, expected \[0, 1\]; divide by 255"),
-    (FLOATS * 2 - 1, r"values from -1 to 1, expected \[0, 1\]; divide by 255"),
+    (FLOATS * 2 - 1, r"from -1 to 1, expected \[0, 1\]; rescale them by \(x \+ 1\) / 2"),
+    (FLOATS * 4 - 2, r"from -2 to 2, expected \[0, 1\]; undo their standardisation"),
+    (FLOATS[0], r"3 axes \(4, 4, 1\); put the single image into a batch"),
     (X.astype("int64") * 257, r"integers from 0 to 65535, expected 0\.\.255; scale them to floats"),
     (X.astype("int16") - 128, r"integers from -128 to 127, expected 0\.\.255"),
     (np.where(FLOATS == FLOATS[3, 0, 0, 0], np.nan, FLOATS), "NaN or infinite values"),
@@ -217,6 +221,8 @@ def test_a_network_whose_shapes_are_unknown_is_named(network):
     for networks, part in (((network(), decoder), "encoder"), ((encoder, network()), "decoder")):
         with pytest.raises(ValueError, match=f"The {part} must be a functional model.*keras.Input"):
             Autoencoder(*networks)
+        with pytest.raises(ValueError, match=f"The {part} must be a functional model"):
+            TwoStageVAE(Config((4, 4, 1), 3), *networks)
 
 
 @pytest.mark.parametrize("activation", [None, "tanh"])
@@ -289,6 +295,11 @@ def test_sample_weights_are_looked_at(vae, weights, message):
     batches = Batches(np.arange(8), lambda rows: (X[rows], X[rows], weights[rows]))
     with pytest.raises(ValueError, match=message.replace("8, ", "4, ", 1)):
         vae.fit(batches, verbose=0)
+
+
+def test_there_are_as_many_weights_as_images(vae):
+    with pytest.raises(ValueError, match="x has 8 images and 5 weights; give one"):
+        vae.fit(X, sample_weight=np.ones(5), verbose=0)
 
 
 def test_a_model_that_cannot_weigh_says_so():

@@ -316,6 +316,15 @@ def test_a_failed_save_leaves_the_former_file_as_it_was(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["stage.keras"]
 
 
+@pytest.mark.parametrize("name", ["stage.h5", "stage.hdf5"])
+def test_a_format_that_could_not_be_loaded_is_refused(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(b"a good file")
+    with pytest.raises(ValueError, match=r"older format HDF5.*x\.keras"):
+        stage_of(VAE).save(path)
+    assert path.read_bytes() == b"a good file"
+
+
 def test_an_argument_that_would_be_lost_is_named():
     class Forgetful(Autoencoder):
         def __init__(self, encoder, decoder, sparsity=0.1, **kwargs):

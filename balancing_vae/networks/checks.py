@@ -7,6 +7,25 @@ from keras import ops
 from balancing_vae.errors import InputError
 
 
+def check_functional(encoder: keras.Model, decoder: keras.Model) -> None:
+    """Refuse networks whose shapes are unknown before they are called.
+
+    Args:
+        encoder: A network from what is reconstructed to the latents.
+        decoder: A network from the latents to the reconstruction.
+
+    Raises:
+        ValueError: One is neither a functional nor a Sequential model with its input.
+    """
+    for part, network in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
+            raise InputError(
+                f"The {part} must be a functional model, keras.Model(inputs, outputs), or a "
+                f"Sequential one that starts with keras.Input; got {type(network).__name__}, "
+                "whose shapes cannot be known beforehand."
+            )
+
+
 def check_networks(
     encoder: keras.Model, decoder: keras.Model, heads: tuple[str, ...], model: str
 ) -> None:
@@ -22,13 +41,7 @@ def check_networks(
         ValueError: A network's shapes are unknown before it is called, the encoder has
             other outputs, or the shapes do not fit each other.
     """
-    for part, network in (("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
-            raise InputError(
-                f"The {part} must be a functional model, keras.Model(inputs, outputs), or a "
-                f"Sequential one that starts with keras.Input; got {type(network).__name__}, "
-                "whose shapes cannot be known beforehand."
-            )
+    check_functional(encoder, decoder)
     outputs = encoder.output_shape
     shapes = list(outputs) if isinstance(outputs, list) else [outputs]
     if len(shapes) != len(heads) or len(set(shapes)) != 1:

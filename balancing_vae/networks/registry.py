@@ -11,6 +11,7 @@ from balancing_vae.networks import infogan
 from balancing_vae.networks import rae
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
+from balancing_vae.networks.checks import check_functional
 from balancing_vae.schema import anything
 from balancing_vae.schema import arguments_of
 from balancing_vae.schema import check_arguments
@@ -120,11 +121,15 @@ def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
     Returns:
         What goes into `Config.network`: JSON can hold it.
 
+    Raises:
+        ValueError: One is no functional model.
+
     Example:
         ```python
         Config((32, 32, 3), 64, network=describe_networks(encoder, decoder))
         ```
     """
+    check_functional(encoder, decoder)
     return {
         "name": OWN,
         "encoder": keras.saving.serialize_keras_object(encoder),

@@ -23,6 +23,7 @@ from balancing_vae.distribution import device_count
 from balancing_vae.optimizer import finish_with_average
 from balancing_vae.optimizer import keeps_average
 from balancing_vae.pipeline.posterior import computes_gamma
+from balancing_vae.pipeline.posterior import draw
 from balancing_vae.pipeline.posterior import measure_gamma
 from balancing_vae.pipeline.resuming import states_of
 from balancing_vae.pipeline.sources import ImageBatches
@@ -112,8 +113,7 @@ def fit_stage(
             own.append(TrainingProgress(f"stage {number}"))
         if done < epochs:
             if done == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
-                few = data[0] if number == 2 else first_images(data, MEASURED_IMAGES)
-                measure_gamma(stage, few[:MEASURED_IMAGES], config.batch_size, config.seed)
+                measure_gamma(stage, _measured(data, config.seed), config.batch_size, config.seed)
             with _own_errors(batches):
                 stage.fit(
                     batches,
@@ -133,6 +133,15 @@ def fit_stage(
             finish_with_average(stage)
         if keep_best and epochs > 0:
             states.load_best(stage)
+
+
+def _measured(data, seed: int) -> np.ndarray:
+    """Return what gamma is measured on: images, or draws from their posterior."""
+    if not isinstance(data, tuple):
+        return first_images(data, MEASURED_IMAGES)
+    mu, sigma = data
+    # Other noise than that of the measured stage's own posterior.
+    return draw(mu[:MEASURED_IMAGES], sigma[:MEASURED_IMAGES], seed ^ 1)
 
 
 def _training_batches(data, config: Config) -> EpochBatches | PassBatches:
