@@ -113,7 +113,9 @@ def fit_stage(
             own.append(TrainingProgress(f"stage {number}"))
         if done < epochs:
             if done == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
-                measure_gamma(stage, _measured(data, config.seed), config.batch_size, config.seed)
+                measure_gamma(
+                    stage, measured_data(data, config.seed), config.batch_size, config.seed
+                )
             with _own_errors(batches):
                 stage.fit(
                     batches,
@@ -135,7 +137,7 @@ def fit_stage(
             states.load_best(stage)
 
 
-def _measured(data, seed: int) -> np.ndarray:
+def measured_data(data, seed: int) -> np.ndarray:
     """Return what gamma is measured on: images, or draws from their posterior."""
     if not isinstance(data, tuple):
         return first_images(data, MEASURED_IMAGES)
