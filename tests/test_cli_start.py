@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+from balancing_vae import datasets
 from tests.conftest import ROOT
 
 # A TensorFlow that logs as the real one does, and then does what the environment says.
@@ -161,6 +162,8 @@ def test_the_real_tensorflow_starts_without_a_word(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["--version"], *LIGHT], ids=" ".join)
 def test_what_computes_nothing_is_quick(words, tmp_path):
+    if words[:2] != ["datasets", "prepare"]:
+        datasets.prepare("digits", None, tmp_path / "digits")
     words = [str(ROOT / "balancing_vae/pretrained/digits") if w == "RUN" else w for w in words]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run_python(

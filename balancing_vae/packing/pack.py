@@ -70,6 +70,10 @@ def pack(
     from balancing_vae.storage.half import round_kernels
 
     run, out = Path(run), output_folder(out, WEIGHTS, overwrite, sources=[run])
+    if not out.name.isprintable():
+        raise InputError(
+            f"{out.name!r} is to be the set's name, and cannot be printed; choose another."
+        )
     description = read_description(run)
     if description["config"].get("preset") is None:
         raise InputError(
