@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import damage
 from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
@@ -60,15 +61,6 @@ values = st.recursive(
     ),
     max_leaves=6,
 )
-
-
-def damage(content: bytes, data) -> bytes:
-    """Cut a file short, or overwrite some of its bytes."""
-    if data.draw(st.booleans(), label="truncate"):
-        return content[: data.draw(st.integers(0, len(content) - 1), label="length")]
-    place = data.draw(st.integers(0, len(content) - 1), label="place")
-    garbage = data.draw(st.binary(min_size=1, max_size=64), label="garbage")
-    return content[:place] + garbage + content[place + len(garbage) :]
 
 
 def change(tree: dict, data) -> None:

@@ -77,7 +77,7 @@ def test_the_copy_gives_the_same(name):
     copied = outputs(plain_copy(network), x)
     for ours, theirs in zip(copied, outputs(network, x), strict=True):
         # Rounding differs between processors: 2e-5 was seen in one of Wae's 20,480 pixels.
-        np.testing.assert_allclose(ours, theirs, atol=1e-4 if name == "wae" else 1e-5, rtol=1e-5)
+        np.testing.assert_allclose(ours, theirs, atol=3e-5 if name == "wae" else 1e-5, rtol=1e-5)
 
 
 def own_names(network: keras.Model, folder: Path) -> bool:

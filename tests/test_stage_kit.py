@@ -84,11 +84,10 @@ def test_a_config_makes_the_same_model_again_and_a_file_the_same_weights(name, t
 @pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("name", all_cases(TRAINED))
 def test_a_saved_model_and_a_copy_go_on_with_the_same_numbers(name, tmp_path):
-    if name == "network wae":
-        # Its unclipped log_sigma makes the first steps on noise infinite, as the original's
-        # does; the recorded run of Dai and Wipf's program trains it.
-        pytest.skip("diverges on random images")
     stage = compiled(CASES[name]())
+    if name == "network wae":
+        # At the others' rate its log_sigma reaches 115 in three steps, and exp is infinite.
+        stage.optimizer.learning_rate.assign(1e-5)
     stage.save(tmp_path / "untrained.keras")
     keras.models.load_model(tmp_path / "untrained.keras")
     train(stage)

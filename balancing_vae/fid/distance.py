@@ -38,7 +38,7 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
 
     Raises:
         ValueError: One side has fewer than two images, the two cannot be compared, or the
-            distance is below zero by more than rounding: a covariance is none.
+            distance is below zero by more than rounding: a covariance is wrong.
 
     Example:
         ```python

@@ -78,12 +78,12 @@ def read_checksums(folder: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is damaged ({error}); copy the folder anew.") from error
+        raise InputError(f"{path} is damaged ({error}); copy the folder again.") from error
     sums = {}
     for number, line in enumerate(lines, start=1):
         match = LINE.fullmatch(line)
         if match is None:
-            raise InputError(f"Line {number} of {path} is damaged; copy the folder anew.")
+            raise InputError(f"Line {number} of {path} is damaged; copy the folder again.")
         name = PurePosixPath(match[2])
         if name.is_absolute() or ".." in name.parts or ":" in match[2]:
             raise InputError(f"{path} names {match[2]}, which leads out of the folder.")

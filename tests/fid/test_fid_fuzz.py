@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from damage import damage
 from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
@@ -58,15 +59,6 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
-
-
-def damage(content: bytes, data) -> bytes:
-    """Cut a file short, or overwrite some of its bytes."""
-    if data.draw(st.booleans(), label="truncate"):
-        return content[: data.draw(st.integers(0, len(content) - 1), label="length")]
-    place = data.draw(st.integers(0, len(content) - 1), label="place")
-    garbage = data.draw(st.binary(min_size=1, max_size=64), label="garbage")
-    return content[:place] + garbage + content[place + len(garbage) :]
 
 
 @pytest.fixture(scope="module", params=["whole", "factor"])
