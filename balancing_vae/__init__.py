@@ -6,14 +6,14 @@ Keras nor a backend.
 
 import importlib
 
-from balancing_vae.serialization import register_with_keras
+from balancing_vae.backend.serialization import register_with_keras
 
 _HOMES = {
     "TwoStageVAE": "pipeline",
-    "VAE": "vae",
-    "LatentVAE": "latent_vae",
+    "VAE": "models.vae",
+    "LatentVAE": "models.latent_vae",
     "Config": "config",
-    "GammaBalancing": "callbacks",
+    "GammaBalancing": "training.callbacks",
     "ComputedGamma": "balancing",
     "FixedBeta": "balancing",
     "FixedGamma": "balancing",

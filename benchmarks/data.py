@@ -97,7 +97,7 @@ def measure_preparation(folder: Path) -> None:
 def measure_reading(folder: Path) -> None:
     """Print images a second of shuffled training batches, from the map and from memory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from balancing_vae.batches import EpochBatches
+    from balancing_vae.training.batches import EpochBatches
 
     path = write_images(folder / "read.npy", READ_IMAGES)
     sources = {"memory map": np.load(path, mmap_mode="r"), "memory": np.load(path)}

@@ -25,9 +25,9 @@ from inception_stand_in import torch_network
 
 from balancing_vae.fid.distance import trace_sqrt_product
 from balancing_vae.fid.features import extract
-from balancing_vae.fid.inception import FrozenInception
 from balancing_vae.fid.measuring import measure
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.inception import FrozenInception
+from balancing_vae.fid.networks.pixels import Pixels
 
 REPETITIONS = 3
 # One batch of pytorch-fid, so that all sides do the same.

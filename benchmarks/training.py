@@ -23,9 +23,9 @@ from keras import layers
 from keras import ops
 
 from balancing_vae import TwoStageVAE
-from balancing_vae.backend import uses_accelerator
-from balancing_vae.batches import EpochBatches
-from balancing_vae.optimizer import Adam
+from balancing_vae.backend.compilation import uses_accelerator
+from balancing_vae.training.batches import EpochBatches
+from balancing_vae.training.optimizer import Adam
 from balancing_vae.versions import installed_version
 
 TURNS = 5

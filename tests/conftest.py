@@ -1,41 +1,19 @@
-"""What the tests share: tiny images, tiny networks, recorded numbers, other backends."""
+"""What the tests share: real images, recorded numbers, a trained pipeline."""
 
-import json
+import hashlib
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from balancing_vae import Config
 from balancing_vae import TwoStageVAE
-
-ROOT = Path(__file__).parent.parent
-GOLDEN = ROOT / "tests" / "golden" / "balancing"
-NETWORK = {"name": "resnet", "base_dim": 4, "num_scale": 2, "fc_dim": 8, "depth_per_block": 1}
-CONFIG = Config(
-    image_shape=(8, 8, 1),
-    latent_dim=4,
-    network=NETWORK,
-    second_dim=16,
-    second_depth=2,
-    batch_size=8,
-    epochs=2,
-    lr=1e-3,
-    epochs2=3,
-    lr2=1e-3,
-    kl_weight=16,
-)
-
-needs_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="TensorFlow is the point of this test"
-)
+from balancing_vae.fid.networks import inception_files
+from tests.helpers import stand_ins
+from tests.helpers.digits_pipeline import tiny_pipeline
+from tests.helpers.paths import GOLDEN
 
 
 @pytest.fixture(scope="session")
@@ -59,51 +37,15 @@ def trained(digits) -> TwoStageVAE:
     return vae
 
 
-def tiny_pipeline(encoder=None, decoder=None, **changes) -> TwoStageVAE:
-    """Return an untrained pipeline that compiles fast."""
-    return without_jit(TwoStageVAE(CONFIG.replace(**changes), encoder, decoder))
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Keep the user's cache, and what it may hold, out of the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
 
 
-def without_jit(vae: TwoStageVAE) -> TwoStageVAE:
-    """Return the pipeline with XLA off: on so small a model compiling takes longest."""
-    for stage in vae.stages.values():
-        for model in (stage, stage.encoder, stage.decoder):
-            model.jit_compile = False
-    return vae
-
-
-def dense_networks(image_shape=(4, 4, 1), latent_dim=3) -> tuple[keras.Model, keras.Model]:
-    """Return an encoder and a decoder of one's own, as small as can be."""
-    images = keras.Input(image_shape)
-    y = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(images))
-    heads = [keras.layers.Dense(latent_dim, name=name)(y) for name in ("mu", "log_sigma")]
-    latents = keras.Input((latent_dim,))
-    y = keras.layers.Dense(int(np.prod(image_shape)), activation="sigmoid")(latents)
-    return (
-        keras.Model(images, heads, name="own_encoder"),
-        keras.Model(latents, keras.layers.Reshape(image_shape)(y), name="own_decoder"),
-    )
-
-
-def numbers(tensor) -> np.ndarray:
-    """Return a tensor or variable of any backend as NumPy."""
-    return np.asarray(keras.ops.convert_to_numpy(getattr(tensor, "value", tensor)))
-
-
-def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a fresh Python process in the project's root."""
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-
-
-def python_prints(code: str, *arguments: str, **environment: str):
-    """Run code in a fresh process; return what its last line of output says, as JSON."""
-    process = run_python("-c", code, *arguments, **environment)
-    assert process.returncode == 0, process.stderr[-3000:]
-    return json.loads(process.stdout.splitlines()[-1])
+@pytest.fixture
+def accepted(monkeypatch):
+    """Let the stand-in pass for the real graph."""
+    sha256 = hashlib.sha256(stand_ins.graph()).hexdigest()
+    monkeypatch.setattr(inception_files, "GRAPH_SHA256", sha256)

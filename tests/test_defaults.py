@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import numbers
-from conftest import without_jit
 
 from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.defaults import default_network
 from balancing_vae.networks import build_networks
+from tests.helpers.digits_pipeline import numbers
+from tests.helpers.digits_pipeline import without_jit
 
 
 @pytest.mark.parametrize("side", [8, 10, 14, 28, 30, 32, 62, 98, 128, 254, 256])

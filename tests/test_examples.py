@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from conftest import ROOT
-from conftest import run_python
+
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import run_python
 
 
 @pytest.mark.slow

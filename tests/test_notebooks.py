@@ -2,11 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+from tests.helpers.paths import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What belongs to the machine that a notebook was executed on, and not to the reader.
 OF_THE_MACHINE = re.compile(r"/(tmp|home|root|opt|Users)/|it/s\b|s/it\b")
 

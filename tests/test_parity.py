@@ -7,10 +7,6 @@ import check_parity
 import numpy as np
 import pytest
 from check_parity import check
-from conftest import GOLDEN
-from conftest import needs_tensorflow
-from conftest import run_python
-from conftest import without_jit
 from keras import ops
 from parity import balancing as program
 from parity.balancing import check_posterior
@@ -21,9 +17,13 @@ from parity.rows import deviation
 
 from balancing_vae import ComputedGamma
 from balancing_vae import balancing
-from balancing_vae import vae
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
+from balancing_vae.models import vae
 from balancing_vae.storage.checkpoint import read_variables
+from tests.helpers.digits_pipeline import needs_tensorflow
+from tests.helpers.digits_pipeline import without_jit
+from tests.helpers.paths import GOLDEN
+from tests.helpers.processes import run_python
 
 # What a run started with, rather than what came of it.
 GIVEN = {

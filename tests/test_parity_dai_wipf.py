@@ -11,7 +11,8 @@ import pytest
 from parity.rows import Row
 from parity.rows import deviation
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
+
 GOLDEN = ROOT / "tests" / "golden" / "dai_wipf"
 ALL = ("infogan28", "infogan28_cross_entropy", "resnet32", "wae64")
 

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from balancing_vae.callbacks import TrainingProgress
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.progress import progress_bar
 from balancing_vae.progress import shows_bars
 from balancing_vae.progress import write_line
+from balancing_vae.training.callbacks import TrainingProgress
 
 
 class Terminal(io.StringIO):

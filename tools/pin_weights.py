@@ -10,9 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
-from balancing_vae.storage.checksums import CHECKSUMS
-from balancing_vae.storage.checksums import check_checksums
-from balancing_vae.storage.checksums import sha256
+from balancing_vae.files.checksums import CHECKSUMS
+from balancing_vae.files.checksums import check_checksums
+from balancing_vae.files.checksums import sha256
 
 ROOT = Path(__file__).parent.parent
 SETS = ROOT / "balancing_vae" / "pretrained" / "sets.json"

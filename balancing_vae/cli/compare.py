@@ -33,14 +33,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table, and draw it where a file is named."""
-    from balancing_vae.storage.targets import PICTURE_ENDINGS
-    from balancing_vae.storage.targets import output_file
+    from balancing_vae.files.targets import PICTURE_ENDINGS
+    from balancing_vae.files.targets import output_file
 
     if options.plot:
         output_file(options.plot, options.overwrite, PICTURE_ENDINGS)
 
-    from balancing_vae.fid import comparison
-    from balancing_vae.fid.comparison_plot import plot
+    from balancing_vae.evaluation import comparison
+    from balancing_vae.evaluation.comparison_plot import plot
 
     rows = comparison.compare(options.runs, options.dataset)
     print(getattr(comparison, f"to_{options.format}")(rows))

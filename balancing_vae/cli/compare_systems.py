@@ -65,24 +65,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, train, measure; print the table and write it beside the sheet."""
-    from balancing_vae.storage.formats import SAVED
-    from balancing_vae.storage.targets import output_folder
+    from balancing_vae.files.formats import SAVED
+    from balancing_vae.files.targets import output_folder
 
     if not options.resume:
         output_folder(options.out, SAVED, overwrite=False, sources=[options.data])
     presets = _presets(options)
     x, x_val, x_test = (open_split(options.data, presets[0], s) for s in ("train", "val", "test"))
 
+    from balancing_vae.evaluation.distances import choose_images
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
     from balancing_vae.experiments.systems import systems_table
     from balancing_vae.experiments.systems import train_systems
     from balancing_vae.fid.cache import content_sha256
-    from balancing_vae.fid.evaluation import choose_images
     from balancing_vae.fid.scoring import load_network
-    from balancing_vae.figures import draw_images
-    from balancing_vae.figures import save_figure
-    from balancing_vae.storage.atomic import atomic_file
+    from balancing_vae.figures.images import draw_images
+    from balancing_vae.figures.style import save_figure
+    from balancing_vae.files.atomic import atomic_file
     from balancing_vae.versions import measurement_versions
 
     x = x[: options.train_images]

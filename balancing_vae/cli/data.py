@@ -127,7 +127,7 @@ def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> 
         vae.fit_normalization(open_images_to_fit(data, vae.config.preset, vae.config.held_out))
         ```
     """
-    from balancing_vae.pipeline.sources import images_to_fit
+    from balancing_vae.training.sources import images_to_fit
 
     train, val = (_find_split(data, preset, split) for split in ("train", "val"))
     if train is None and val is None:

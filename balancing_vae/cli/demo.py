@@ -25,17 +25,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, measure, draw, save, and say where."""
-    from balancing_vae.storage.formats import SAVED
-    from balancing_vae.storage.targets import output_folder
+    from balancing_vae.files.formats import SAVED
+    from balancing_vae.files.targets import output_folder
 
     output_folder(options.out, SAVED, overwrite=True)
 
     from balancing_vae import datasets
-    from balancing_vae.figures import draw_images
-    from balancing_vae.figures import save_figure
+    from balancing_vae.figures.contact_sheet import contact_sheet
+    from balancing_vae.figures.images import draw_images
+    from balancing_vae.figures.style import save_figure
+    from balancing_vae.files.atomic import atomic_folder
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.pipeline.contact_sheet import contact_sheet
-    from balancing_vae.storage.atomic import atomic_folder
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
     vae = TwoStageVAE.from_preset("digits")

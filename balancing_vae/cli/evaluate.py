@@ -72,22 +72,22 @@ def run(options: argparse.Namespace) -> int:
 
     The card and the checksums of a weights folder follow.
     """
-    from balancing_vae.fid.metrics_file import read_metrics
+    from balancing_vae.evaluation.metrics_file import read_metrics
 
     preset = check_run(options.run_folder).preset
     # What cannot be added to is refused now, not after hours.
     read_metrics(options.run_folder)
     images = open_split(options.data, preset, "test")
 
+    from balancing_vae.evaluation.distances import choose_images
+    from balancing_vae.evaluation.distances import evaluate
+    from balancing_vae.evaluation.distances import two_stage_columns
+    from balancing_vae.evaluation.metrics_file import write_metrics
     from balancing_vae.fid.cache import content_sha256
-    from balancing_vae.fid.evaluation import choose_images
-    from balancing_vae.fid.evaluation import evaluate
-    from balancing_vae.fid.evaluation import two_stage_columns
-    from balancing_vae.fid.metrics_file import write_metrics
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.files.checksums import CHECKSUMS
     from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.storage.checksums import CHECKSUMS
     from balancing_vae.storage.fingerprint import fingerprint
     from balancing_vae.versions import measurement_versions
 
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_summary(rows: list[dict]) -> None:
-    from balancing_vae.fid.evaluation import summarise
+    from balancing_vae.evaluation.distances import summarise
 
     for row in summarise(rows):
         deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"

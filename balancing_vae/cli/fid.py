@@ -109,7 +109,7 @@ def _count(count: int | None) -> str:
 
 
 def _self_test(options: argparse.Namespace) -> int:
-    from balancing_vae.fid.inception_files import load_inception
+    from balancing_vae.fid.networks.inception_files import load_inception
     from balancing_vae.fid.self_test import EXPECTED
     from balancing_vae.fid.self_test import cifar10
     from balancing_vae.fid.self_test import self_test

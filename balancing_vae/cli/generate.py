@@ -49,8 +49,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Generate and write."""
-    from balancing_vae.storage.images import check_images_path
-    from balancing_vae.storage.images import write_images
+    from balancing_vae.files.images import check_images_path
+    from balancing_vae.files.images import write_images
 
     check_images_path(options.out, options.overwrite, sources=[options.run_folder])
     if not options.unfinished:

@@ -42,9 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read sizes and weights, measure what the checkpoint lacks on images, save."""
+    from balancing_vae.files.formats import SAVED
+    from balancing_vae.files.targets import output_folder
     from balancing_vae.storage.checkpoint import read_variables
-    from balancing_vae.storage.formats import SAVED
-    from balancing_vae.storage.targets import output_folder
 
     output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
     if options.data is not None:

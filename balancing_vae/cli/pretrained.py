@@ -119,9 +119,9 @@ def _download(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     from balancing_vae import pretrained
-    from balancing_vae.storage.checksums import CHECKSUMS
-    from balancing_vae.storage.checksums import check_checksums
-    from balancing_vae.storage.checksums import sha256
+    from balancing_vae.files.checksums import CHECKSUMS
+    from balancing_vae.files.checksums import check_checksums
+    from balancing_vae.files.checksums import sha256
 
     entries = pretrained.pretrained_sets()
     problems = []
@@ -145,8 +145,8 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _pack(options: argparse.Namespace) -> None:
-    from balancing_vae.storage.formats import WEIGHTS
-    from balancing_vae.storage.targets import output_folder
+    from balancing_vae.files.formats import WEIGHTS
+    from balancing_vae.files.targets import output_folder
 
     sources = [options.run_folder, options.data]
     output_folder(options.out, WEIGHTS, options.overwrite, sources)

@@ -37,8 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reconstruct, write and print the error."""
-    from balancing_vae.storage.images import check_images_path
-    from balancing_vae.storage.images import write_images
+    from balancing_vae.files.images import check_images_path
+    from balancing_vae.files.images import write_images
 
     sources = [options.run_folder, options.data]
     check_images_path(options.out, options.overwrite, sources)

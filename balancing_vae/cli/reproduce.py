@@ -161,9 +161,9 @@ def _out(options: argparse.Namespace, *pictures: str, default: Path | None = Non
     It must not be a run, which holds its own files, nor have other people's pictures of the
     names that are written.
     """
-    from balancing_vae.storage.formats import SAVED
-    from balancing_vae.storage.formats import is_own_figure
-    from balancing_vae.storage.targets import output_file
+    from balancing_vae.files.formats import SAVED
+    from balancing_vae.files.formats import is_own_figure
+    from balancing_vae.files.targets import output_file
 
     out = options.out or default or Path("runs") / options.experiment
     if SAVED.describes(out):
@@ -189,10 +189,10 @@ def _fig4(options: argparse.Namespace) -> None:
         prepared = datasets.open_prepared(folder)
         images[prepared.name] = (prepared.images("train"), prepared.images("test"))
 
-    from balancing_vae.experiments.fig4 import draw_fig4
-    from balancing_vae.experiments.fig4 import fig4
-    from balancing_vae.experiments.fig4 import slope_and_correlation
-    from balancing_vae.tables import markdown_table
+    from balancing_vae.experiments.figure4 import draw_fig4
+    from balancing_vae.experiments.figure4 import fig4
+    from balancing_vae.experiments.figure4 import slope_and_correlation
+    from balancing_vae.figures.tables import markdown_table
 
     rows = fig4(images, out / "rows.json", options.smoke, options.seed)
     print(markdown_table(rows))
@@ -208,10 +208,10 @@ def _balancing(options: argparse.Namespace) -> None:
     out = _out(options, "balancing.png")
 
     from balancing_vae import datasets
-    from balancing_vae.experiments.balancing import balancing
-    from balancing_vae.experiments.balancing import compare_balancings
-    from balancing_vae.experiments.balancing import draw_balancing
-    from balancing_vae.tables import markdown_table
+    from balancing_vae.experiments.balancing_strategies import balancing
+    from balancing_vae.experiments.balancing_strategies import compare_balancings
+    from balancing_vae.experiments.balancing_strategies import draw_balancing
+    from balancing_vae.figures.tables import markdown_table
 
     x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
     path = out / "rows.json"
@@ -229,14 +229,14 @@ def _normalization(options: argparse.Namespace) -> None:
     if options.run_folder is not None:
         open_split(options.data, check_run(options.run_folder).preset, "test")
 
-    from balancing_vae.experiments.normalization import compare_normalizations
-    from balancing_vae.experiments.normalization import draw_normalization
-    from balancing_vae.experiments.normalization import normalization
-    from balancing_vae.fid.evaluation import choose_images
+    from balancing_vae.evaluation.distances import choose_images
+    from balancing_vae.experiments.normalization_study import compare_normalizations
+    from balancing_vae.experiments.normalization_study import draw_normalization
+    from balancing_vae.experiments.normalization_study import normalization
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.figures.tables import markdown_table
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
-    from balancing_vae.tables import markdown_table
 
     if options.run_folder is None:
         options.run_folder, options.features = _train_digits(out)
@@ -261,10 +261,10 @@ def _faces(options: argparse.Namespace) -> None:
     if options.run_folder is not None:
         check_run(options.run_folder)
 
-    from balancing_vae.experiments.faces import draw_faces
-    from balancing_vae.experiments.faces import faces
+    from balancing_vae.experiments.average_faces import draw_faces
+    from balancing_vae.experiments.average_faces import faces
+    from balancing_vae.files.checksums import update_checksums
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.storage.checksums import update_checksums
 
     if options.run_folder is None:
         vae = TwoStageVAE.from_pretrained("digits")
@@ -288,15 +288,15 @@ def _table(options: argparse.Namespace) -> int:
 
     from balancing_vae import datasets
     from balancing_vae.cli import main
+    from balancing_vae.evaluation.comparison import to_markdown
+    from balancing_vae.evaluation.metrics_file import read_metrics
     from balancing_vae.experiments.paper_tables import NOTE
     from balancing_vae.experiments.paper_tables import PRESETS
     from balancing_vae.experiments.paper_tables import describe_budget
     from balancing_vae.experiments.paper_tables import over_trainings
-    from balancing_vae.fid.comparison import to_markdown
-    from balancing_vae.fid.metrics_file import read_metrics
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.files.formats import DESCRIPTION
     from balancing_vae.presets import preset_config
-    from balancing_vae.storage.formats import DESCRIPTION
 
     prepared = datasets.open_prepared(options.data)
     # Features that are not at hand should not show only after days of training.
@@ -342,7 +342,7 @@ def _train_digits(out: Path) -> tuple[Path, str]:
 
 
 def _save(path: Path, figure) -> None:
-    from balancing_vae.figures import save_figure
+    from balancing_vae.figures.style import save_figure
 
     save_figure(path, figure)
     print(f"wrote {path}")

@@ -111,8 +111,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, and save the pipeline into the run's folder."""
-    from balancing_vae.storage.formats import SAVED
-    from balancing_vae.storage.targets import output_folder
+    from balancing_vae.files.formats import SAVED
+    from balancing_vae.files.targets import output_folder
 
     _settle_folder(options)
     if not options.resume:
@@ -121,13 +121,13 @@ def run(options: argparse.Namespace) -> int:
     x = open_split(options.data, config.preset, "train")
     x_val = open_split(options.data, config.preset, "val")
 
-    from balancing_vae.backend import make_deterministic
-    from balancing_vae.callbacks import StopOnSignal
-    from balancing_vae.callbacks import TensorBoardLog
-    from balancing_vae.callbacks.stop_on_signal import StoppedBySignal
-    from balancing_vae.distribution import data_parallel
+    from balancing_vae.backend.compilation import make_deterministic
+    from balancing_vae.backend.distribution import data_parallel
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.run import open_run
+    from balancing_vae.training.callbacks import StopOnSignal
+    from balancing_vae.training.callbacks import TensorBoardLog
+    from balancing_vae.training.callbacks.stop_on_signal import StoppedBySignal
 
     with StopOnSignal() as stop, data_parallel(options.devices):
         if options.deterministic:
@@ -192,9 +192,9 @@ def _settle_folder(options: argparse.Namespace) -> None:
 def _config(options: argparse.Namespace):
     """Return the config that the options describe; of a run to be resumed, what it says itself."""
     from balancing_vae.config import Config
+    from balancing_vae.files.formats import DESCRIPTION
     from balancing_vae.presets import preset_config
     from balancing_vae.storage.folder import read_description
-    from balancing_vae.storage.formats import DESCRIPTION
 
     asked = dict(options.set) | {
         name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None

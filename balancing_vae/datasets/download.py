@@ -6,8 +6,8 @@ from pathlib import Path
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import ResourceError
-from balancing_vae.storage.download import WrongContentError
-from balancing_vae.storage.download import download
+from balancing_vae.files.download import WrongContentError
+from balancing_vae.files.download import download
 
 
 def fetch(name: str, published: dict | None = None) -> Path:

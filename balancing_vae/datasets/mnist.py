@@ -17,7 +17,7 @@ from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.files.arrays import load_arrays
 
 CLASSES = {
     "mnist": [str(digit) for digit in range(10)],

@@ -23,10 +23,10 @@ from balancing_vae.datasets.npy import open_npy
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
+from balancing_vae.files.arrays import save_array
+from balancing_vae.files.atomic import atomic_folder
+from balancing_vae.files.formats import PREPARED
 from balancing_vae.progress import progress_bar
-from balancing_vae.storage.arrays import save_array
-from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.formats import PREPARED
 from balancing_vae.versions import installed_version
 
 _NAMED_AT_MOST = 20

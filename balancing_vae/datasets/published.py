@@ -8,5 +8,5 @@ import json
 @functools.cache
 def sources() -> dict[str, dict]:
     """Return each dataset's home page, and its files' addresses, sha256 sums and sizes."""
-    path = importlib.resources.files("balancing_vae") / "presets" / "sources.json"
+    path = importlib.resources.files("balancing_vae.datasets") / "sources.json"
     return json.loads(path.read_text(encoding="utf-8"))

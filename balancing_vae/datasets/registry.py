@@ -21,8 +21,8 @@ from balancing_vae.datasets.prepared import open_prepared
 from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
-from balancing_vae.storage.formats import PREPARED
-from balancing_vae.storage.targets import output_folder
+from balancing_vae.files.formats import PREPARED
+from balancing_vae.files.targets import output_folder
 
 
 @dataclass(frozen=True)

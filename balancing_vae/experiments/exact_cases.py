@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from balancing_vae.figures import Figure
-from balancing_vae.figures import style
+from balancing_vae.figures.style import Figure
+from balancing_vae.figures.style import style
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 

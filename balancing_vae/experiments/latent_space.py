@@ -8,8 +8,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets import unpad
-from balancing_vae.figures import Figure
-from balancing_vae.figures import style
+from balancing_vae.figures.style import Figure
+from balancing_vae.figures.style import style
 from balancing_vae.moments import inactive_latents
 
 

@@ -7,7 +7,7 @@ from statistics import mean
 from statistics import stdev
 
 from balancing_vae.config import Config
-from balancing_vae.fid.comparison import compare
+from balancing_vae.evaluation.comparison import compare
 
 # By table and budget the preset that is trained.
 PRESETS = {
@@ -53,7 +53,7 @@ def over_trainings(runs: Sequence[str | os.PathLike], dataset: str, name: str) -
         name: What the table calls them.
 
     Returns:
-        Rows as `fid.compare` gives. Of those measured here `value` is the mean over
+        Rows as `evaluation.compare` gives. Of those measured here `value` is the mean over
         trainings of their means over sampling seeds, `deviation` (n - 1) and `repetitions`
         are over trainings.
 
@@ -62,7 +62,8 @@ def over_trainings(runs: Sequence[str | os.PathLike], dataset: str, name: str) -
 
     Example:
         ```python
-        print(fid.to_markdown(over_trainings(["runs/0", "runs/1"], "cifar10", "computed gamma")))
+        rows = over_trainings(["runs/0", "runs/1"], "cifar10", "computed gamma")
+        print(evaluation.to_markdown(rows))
         ```
     """
     groups: dict[tuple, list[dict]] = {}

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
+from balancing_vae.files.atomic import atomic_file
 from balancing_vae.progress import progress_bar
 from balancing_vae.progress import write_line
 from balancing_vae.schema import anything
 from balancing_vae.schema import mapping
 from balancing_vae.schema import read_json
 from balancing_vae.schema import sequence
-from balancing_vae.storage.atomic import atomic_file
 
 
 def measure_each(

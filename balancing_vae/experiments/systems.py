@@ -9,15 +9,15 @@ import numpy as np
 
 from balancing_vae.config import Config
 from balancing_vae.datasets import unpad
-from balancing_vae.fid.evaluation import evaluate
-from balancing_vae.fid.evaluation import two_stage_columns
+from balancing_vae.evaluation.distances import evaluate
+from balancing_vae.evaluation.distances import two_stage_columns
+from balancing_vae.evaluation.metrics_file import read_metrics
+from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.metrics_file import read_metrics
-from balancing_vae.fid.metrics_file import write_metrics
+from balancing_vae.files.formats import DESCRIPTION
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.fingerprint import fingerprint
 from balancing_vae.storage.folder import read_description
-from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.storage.run import open_run
 
 COLUMNS = ("REC", "GEN-1", "GEN-2")

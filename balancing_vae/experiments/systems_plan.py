@@ -11,12 +11,12 @@ from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.experiments.epoch_timer import EpochTimer
+from balancing_vae.files.atomic import atomic_file
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.schema import anything
 from balancing_vae.schema import mapping
 from balancing_vae.schema import read_json
 from balancing_vae.schema import record
-from balancing_vae.storage.atomic import atomic_file
 
 PLAN = "plan.json"
 # The rest of the budget is for evaluating.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.errors import InputError
-from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.files.arrays import load_arrays
 
 # Our own name, and NumPy's for an array that was given none.
 _NAMES = ("images", "arr_0")

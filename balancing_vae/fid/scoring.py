@@ -10,8 +10,6 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.fid.cache import cached_statistics
-from balancing_vae.fid.classifier import Classifier
-from balancing_vae.fid.classifier import dataset_classifier
 from balancing_vae.fid.distance import check_count
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
@@ -20,11 +18,13 @@ from balancing_vae.fid.features import extract
 from balancing_vae.fid.files import ImageFolder
 from balancing_vae.fid.files import open_images
 from balancing_vae.fid.image_archive import read_image_archive
-from balancing_vae.fid.inception_files import load_inception
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.classifier import Classifier
+from balancing_vae.fid.networks.classifier import dataset_classifier
+from balancing_vae.fid.networks.inception_files import load_inception
+from balancing_vae.fid.networks.pixels import Pixels
+from balancing_vae.fid.networks.saved_model import TrustedSavedModel
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
-from balancing_vae.fid.saved_model import TrustedSavedModel
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.fid.tfgan import frechet_distance_tfgan
 

@@ -11,8 +11,8 @@ from balancing_vae.errors import MissingFileError
 from balancing_vae.fid.covariance import Factor
 from balancing_vae.fid.covariance import fault
 from balancing_vae.fid.covariance import trace
-from balancing_vae.storage.arrays import load_arrays
-from balancing_vae.storage.arrays import save_arrays
+from balancing_vae.files.arrays import load_arrays
+from balancing_vae.files.arrays import save_arrays
 
 
 def write_fields(path: str | os.PathLike, **fields) -> None:

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from balancing_vae.distribution import mean_over_replicas
-from balancing_vae.distribution import replica_count
+from balancing_vae.backend.distribution import mean_over_replicas
+from balancing_vae.backend.distribution import replica_count
 
 
 class BatchNormalization(keras.layers.Layer):

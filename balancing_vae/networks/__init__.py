@@ -7,7 +7,6 @@ from balancing_vae.networks import latent
 from balancing_vae.networks import rae
 from balancing_vae.networks import resnet
 from balancing_vae.networks import wae
-from balancing_vae.networks.iterative import iterative_networks
 from balancing_vae.networks.registry import NETWORKS
 from balancing_vae.networks.registry import build_networks
 
@@ -17,7 +16,6 @@ __all__ = [
     "conv",
     "dense",
     "infogan",
-    "iterative_networks",
     "latent",
     "rae",
     "resnet",

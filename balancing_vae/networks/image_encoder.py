@@ -3,9 +3,9 @@
 import keras
 from keras import tree
 
-from balancing_vae.inputs import as_intensities
-from balancing_vae.inputs import check_intensities
-from balancing_vae.inputs import look_at
+from balancing_vae.networks.inputs import as_intensities
+from balancing_vae.networks.inputs import check_intensities
+from balancing_vae.networks.inputs import look_at
 
 
 @keras.saving.register_keras_serializable("balancing_vae")

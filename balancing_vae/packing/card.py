@@ -5,16 +5,16 @@ from pathlib import Path
 from balancing_vae.config import Config
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
-from balancing_vae.fid.metrics_file import METRICS_FILE
-from balancing_vae.fid.metrics_file import read_metrics
+from balancing_vae.evaluation.metrics_file import METRICS_FILE
+from balancing_vae.evaluation.metrics_file import read_metrics
+from balancing_vae.files.atomic import atomic_file
+from balancing_vae.files.checksums import CHECKSUMS
+from balancing_vae.files.checksums import write_checksums
 from balancing_vae.packing import sections
 from balancing_vae.packing.facts import CARD
 from balancing_vae.packing.facts import SAMPLES
 from balancing_vae.packing.facts import read_facts
 from balancing_vae.presets import load_preset
-from balancing_vae.storage.atomic import atomic_file
-from balancing_vae.storage.checksums import CHECKSUMS
-from balancing_vae.storage.checksums import write_checksums
 from balancing_vae.storage.folder import read_description
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.errors import InputError
+from balancing_vae.files.atomic import atomic_folder
+from balancing_vae.files.formats import WEIGHTS
+from balancing_vae.files.targets import output_folder
 from balancing_vae.packing.card import write_card
 from balancing_vae.packing.facts import DECODER
 from balancing_vae.packing.facts import FACTS
 from balancing_vae.packing.facts import SAMPLES
-from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import DESCRIPTION
 from balancing_vae.storage.folder import read_description
-from balancing_vae.storage.formats import WEIGHTS
-from balancing_vae.storage.targets import output_folder
 
 MEASURED_IMAGES = 1000
 
@@ -61,12 +61,12 @@ def pack(
         ```
     """
     # Here, so that whoever only reads a card needs neither Keras nor Matplotlib.
-    from balancing_vae.figures import draw_images
-    from balancing_vae.figures import save_figure
-    from balancing_vae.networks.plain import plain_copy
+    from balancing_vae.figures.contact_sheet import contact_sheet
+    from balancing_vae.figures.images import draw_images
+    from balancing_vae.figures.style import save_figure
     from balancing_vae.packing.deviation import deviations
+    from balancing_vae.packing.plain import plain_copy
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.pipeline.contact_sheet import contact_sheet
     from balancing_vae.storage.half import round_kernels
 
     run, out = Path(run), output_folder(out, WEIGHTS, overwrite, sources=[run])

@@ -6,15 +6,15 @@ from balancing_vae.config import Config
 from balancing_vae.config import differences
 from balancing_vae.datasets import dataset
 from balancing_vae.datasets.published import sources
-from balancing_vae.fid.renormalization import answer
-from balancing_vae.fid.renormalization import effects
-from balancing_vae.fid.renormalization import effects_table
+from balancing_vae.evaluation.renormalization import answer
+from balancing_vae.evaluation.renormalization import effects
+from balancing_vae.evaluation.renormalization import effects_table
+from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.packing.facts import DECODER
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained.registry import data_words
 from balancing_vae.pretrained.registry import training_commands
-from balancing_vae.storage.checksums import CHECKSUMS
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 

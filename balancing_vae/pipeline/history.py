@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingPackageError
-from balancing_vae.pipeline.training_curves import CURVES
-from balancing_vae.pipeline.training_curves import draw_training_curves
-from balancing_vae.pipeline.training_curves import training_curves
-from balancing_vae.tables import html_table
+from balancing_vae.figures.tables import html_table
+from balancing_vae.figures.training_curves import CURVES
+from balancing_vae.figures.training_curves import draw_training_curves
+from balancing_vae.figures.training_curves import training_curves
 
 if TYPE_CHECKING:
-    from balancing_vae.figures import Figure
+    from balancing_vae.figures.style import Figure
 
 
 class History(list):

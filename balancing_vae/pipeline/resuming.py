@@ -5,15 +5,10 @@ from pathlib import Path
 
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
-from balancing_vae.optimizer import finish_with_average
 from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.stages import build_stages
-from balancing_vae.storage.states import TrainingStates
-
-
-def states_of(run_dir: Path, stage: str) -> TrainingStates:
-    """Return the states of "stage1" or "stage2" in a run's folder."""
-    return TrainingStates(run_dir / "states" / stage)
+from balancing_vae.storage.states import states_of
+from balancing_vae.training.optimizer import finish_with_average
 
 
 def check_epochs(run_dir: Path, config: Config) -> None:

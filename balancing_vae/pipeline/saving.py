@@ -3,17 +3,17 @@
 import dataclasses
 from pathlib import Path
 
+from balancing_vae.files.checksums import update_checksums
+from balancing_vae.files.formats import DESCRIPTION
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.stale import mark_stale
 from balancing_vae.pipeline.stale import stale_parts
-from balancing_vae.storage.checksums import update_checksums
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 from balancing_vae.storage.folder import write_description
 from balancing_vae.storage.folder import write_history
-from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.storage.samplers import load_samplers
 from balancing_vae.storage.samplers import save_samplers
 from balancing_vae.storage.weights import load_weights

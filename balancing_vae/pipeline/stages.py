@@ -4,23 +4,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 
-from balancing_vae.autoencoder import Autoencoder
-from balancing_vae.backend import jit_compile_pays
-from balancing_vae.backend import steps_per_execution
+from balancing_vae.backend.compilation import jit_compile_pays
+from balancing_vae.backend.compilation import steps_per_execution
+from balancing_vae.backend.precision import layer_precision
+from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.balancing import build_strategy
 from balancing_vae.balancing import check_strategy
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
-from balancing_vae.latent_vae import LatentVAE
 from balancing_vae.layers.batch_normalization import synchronize_statistics
-from balancing_vae.models import build_model
+from balancing_vae.models.autoencoder import Autoencoder
+from balancing_vae.models.latent_vae import LatentVAE
+from balancing_vae.models.registry import build_model
 from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent
 from balancing_vae.networks.registry import build_own_networks
-from balancing_vae.optimizer import build_optimizer
-from balancing_vae.precision import layer_precision
 from balancing_vae.samplers import SAMPLERS
-from balancing_vae.seeding import seeded_initializers
+from balancing_vae.training.optimizer import build_optimizer
 
 # The largest published here has 88 million. So many take 4 GB, in training 12.
 MOST_PARAMETERS = 10**9

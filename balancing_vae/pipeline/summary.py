@@ -1,7 +1,7 @@
 """A pipeline in a few lines: no weight, gamma or sampler is hidden."""
 
+from balancing_vae.figures.tables import html_table
 from balancing_vae.pipeline.stale import stale_parts
-from balancing_vae.tables import html_table
 
 
 def summary(vae) -> str:

@@ -12,44 +12,36 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from balancing_vae.autoencoder import Autoencoder
-from balancing_vae.backend import silence_false_retracing_alarm
+from balancing_vae.backend.compilation import silence_false_retracing_alarm
+from balancing_vae.backend.distribution import check_divisible
+from balancing_vae.backend.distribution import is_first_process
 from balancing_vae.balancing import ComputedGamma
-from balancing_vae.batches import map_batches
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_finite
 from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
-from balancing_vae.distribution import check_divisible
-from balancing_vae.distribution import is_first_process
 from balancing_vae.errors import InputError
-from balancing_vae.evaluation import Evaluation
-from balancing_vae.evaluation import evaluate
+from balancing_vae.evaluation.evaluation import Evaluation
+from balancing_vae.evaluation.evaluation import evaluate
+from balancing_vae.files.atomic import atomic_folder
+from balancing_vae.files.formats import SAVED
+from balancing_vae.files.lock import locked_run
+from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import NOTHING_RESCALED
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
-from balancing_vae.optimizer import describe_optimizer
 from balancing_vae.pipeline import plots
 from balancing_vae.pipeline.history import History
-from balancing_vae.pipeline.posterior import draw
-from balancing_vae.pipeline.posterior import encode
-from balancing_vae.pipeline.posterior import measure_gamma
 from balancing_vae.pipeline.resuming import begin_second_stage_again
 from balancing_vae.pipeline.resuming import check_epochs
 from balancing_vae.pipeline.resuming import is_behind
 from balancing_vae.pipeline.resuming import read_states_into
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
-from balancing_vae.pipeline.sources import ImageBatches
-from balancing_vae.pipeline.sources import Source
-from balancing_vae.pipeline.sources import as_source
-from balancing_vae.pipeline.sources import first_images
-from balancing_vae.pipeline.sources import held_out_count
-from balancing_vae.pipeline.sources import images_to_fit
 from balancing_vae.pipeline.stages import build_stages
 from balancing_vae.pipeline.stages import change_optimizer
 from balancing_vae.pipeline.stale import NORMALIZATION
@@ -57,8 +49,6 @@ from balancing_vae.pipeline.stale import check_fresh
 from balancing_vae.pipeline.stale import now
 from balancing_vae.pipeline.summary import html_summary
 from balancing_vae.pipeline.summary import summary
-from balancing_vae.pipeline.training import MEASURED_IMAGES
-from balancing_vae.pipeline.training import fit_stage
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained import find
 from balancing_vae.samplers import Prior
@@ -66,14 +56,24 @@ from balancing_vae.samplers import Sampler
 from balancing_vae.samplers import check_options
 from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
-from balancing_vae.storage.atomic import atomic_folder
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_finished
-from balancing_vae.storage.formats import SAVED
-from balancing_vae.storage.lock import locked_run
+from balancing_vae.training.batches import map_batches
+from balancing_vae.training.loop import MEASURED_IMAGES
+from balancing_vae.training.loop import fit_stage
+from balancing_vae.training.optimizer import describe_optimizer
+from balancing_vae.training.posterior import draw
+from balancing_vae.training.posterior import encode
+from balancing_vae.training.posterior import measure_gamma
+from balancing_vae.training.sources import ImageBatches
+from balancing_vae.training.sources import Source
+from balancing_vae.training.sources import as_source
+from balancing_vae.training.sources import first_images
+from balancing_vae.training.sources import held_out_count
+from balancing_vae.training.sources import images_to_fit
 
 if TYPE_CHECKING:
-    from balancing_vae.figures import Figure
+    from balancing_vae.figures.style import Figure
 
 
 class TwoStageVAE:
@@ -766,7 +766,7 @@ class TwoStageVAE:
             vae.plot_samples(stage=2, normalize=False, seed=0)
             ```
         """
-        from balancing_vae.figures import draw_images
+        from balancing_vae.figures.images import draw_images
 
         return draw_images(plots.samples(self, n, **drawn_from))
 
@@ -788,7 +788,7 @@ class TwoStageVAE:
             vae.plot_reconstructions(x_test)
             ```
         """
-        from balancing_vae.figures import draw_images
+        from balancing_vae.figures.images import draw_images
 
         return draw_images(plots.reconstructions(self, self._array(x, n), seed))
 
@@ -811,7 +811,7 @@ class TwoStageVAE:
         """
         a, b = (np.asarray(image) for image in (a, b))
         starts, ends = (image[None] if image.ndim == 3 else image for image in (a, b))
-        from balancing_vae.figures import draw_images
+        from balancing_vae.figures.images import draw_images
 
         return draw_images(plots.interpolations(self, starts, ends, steps))
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
+from balancing_vae.files.atomic import atomic_folder
+from balancing_vae.files.checksums import CHECKSUMS
+from balancing_vae.files.checksums import check_checksums
+from balancing_vae.files.checksums import read_checksums
+from balancing_vae.files.checksums import sha256
+from balancing_vae.files.download import WrongContentError
+from balancing_vae.files.download import download as fetch_file
+from balancing_vae.files.formats import CACHED_WEIGHTS
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
-from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.checksums import CHECKSUMS
-from balancing_vae.storage.checksums import check_checksums
-from balancing_vae.storage.checksums import read_checksums
-from balancing_vae.storage.checksums import sha256
-from balancing_vae.storage.download import WrongContentError
-from balancing_vae.storage.download import download as fetch_file
-from balancing_vae.storage.formats import CACHED_WEIGHTS
 
 BASE_URL = "BALANCING_VAE_WEIGHTS_URL"
 

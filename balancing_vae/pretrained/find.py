@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
+from balancing_vae.files.checksums import CHECKSUMS
+from balancing_vae.files.checksums import check_checksums
 from balancing_vae.pretrained.download import cached_folder
 from balancing_vae.pretrained.download import download
 from balancing_vae.pretrained.registry import pretrained_set
-from balancing_vae.storage.checksums import CHECKSUMS
-from balancing_vae.storage.checksums import check_checksums
 from balancing_vae.storage.folder import DESCRIPTION
 
 PACKAGE = Path(__file__).parent

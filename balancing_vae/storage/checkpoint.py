@@ -8,7 +8,7 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.files.arrays import load_arrays
 from balancing_vae.storage.tensorflow_files import is_table
 from balancing_vae.storage.tensorflow_files import read_bundle
 from balancing_vae.storage.tensorflow_files import read_slices

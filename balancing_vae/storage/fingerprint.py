@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balancing_vae.config import Config
-from balancing_vae.storage.checksums import sha256
+from balancing_vae.files.checksums import sha256
 from balancing_vae.storage.folder import read_finished
 
 

@@ -11,6 +11,8 @@ from balancing_vae.config import decides_kl_weight
 from balancing_vae.config import original_kl_weight
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.files.atomic import atomic_file
+from balancing_vae.files.formats import DESCRIPTION
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.schema import anything
@@ -22,8 +24,6 @@ from balancing_vae.schema import record
 from balancing_vae.schema import sequence
 from balancing_vae.schema import text
 from balancing_vae.schema import whole
-from balancing_vae.storage.atomic import atomic_file
-from balancing_vae.storage.formats import DESCRIPTION
 from balancing_vae.versions import installed_version
 
 FORMAT_VERSION = 4

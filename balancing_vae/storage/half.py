@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.errors import InputError
-from balancing_vae.storage.atomic import atomic_file
+from balancing_vae.files.atomic import atomic_file
 
 
 def round_kernels(path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from balancing_vae.checks import as_float
 from balancing_vae.errors import InputError
-from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.files.arrays import load_arrays
 
 ARRAYS = ("images", "x", "mu", "sigma")
 

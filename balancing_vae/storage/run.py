@@ -11,15 +11,15 @@ from balancing_vae.config import Config
 from balancing_vae.config import differences
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.files.formats import DESCRIPTION
+from balancing_vae.files.formats import REPLACED
+from balancing_vae.files.formats import REPLACING
+from balancing_vae.files.formats import SAVED
+from balancing_vae.files.lock import LOCK
+from balancing_vae.files.lock import locked_run
+from balancing_vae.files.targets import output_folder
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import write_description
-from balancing_vae.storage.formats import DESCRIPTION
-from balancing_vae.storage.formats import REPLACED
-from balancing_vae.storage.formats import REPLACING
-from balancing_vae.storage.formats import SAVED
-from balancing_vae.storage.lock import LOCK
-from balancing_vae.storage.lock import locked_run
-from balancing_vae.storage.targets import output_folder
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.files.arrays import load_arrays
+from balancing_vae.files.arrays import save_arrays
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.samplers import Sampler
-from balancing_vae.storage.arrays import load_arrays
-from balancing_vae.storage.arrays import save_arrays
 
 
 def save_samplers(folder: Path, samplers: dict[str, Sampler]) -> list[str]:

@@ -14,6 +14,12 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.errors import InputError
+from balancing_vae.files.arrays import load_arrays
+from balancing_vae.files.arrays import save_arrays
+from balancing_vae.files.atomic import atomic_file
+from balancing_vae.files.atomic import atomic_folder
+from balancing_vae.files.atomic import sweep_leftovers
+from balancing_vae.files.formats import STATE
 from balancing_vae.schema import anything
 from balancing_vae.schema import one_of
 from balancing_vae.schema import read_json
@@ -21,12 +27,6 @@ from balancing_vae.schema import real
 from balancing_vae.schema import record
 from balancing_vae.schema import sequence
 from balancing_vae.schema import whole
-from balancing_vae.storage.arrays import load_arrays
-from balancing_vae.storage.arrays import save_arrays
-from balancing_vae.storage.atomic import atomic_file
-from balancing_vae.storage.atomic import atomic_folder
-from balancing_vae.storage.atomic import sweep_leftovers
-from balancing_vae.storage.formats import STATE
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
 
@@ -44,6 +44,11 @@ def _log(value: object, name: str) -> None:
 _NOISE = whole(least=0, most=2**32 - 1)
 _ROW = record({"stage": whole(least=1), "epoch": whole(least=1)}, others=_log)
 _BEST = record({"value": _log}, others=anything)
+
+
+def states_of(run_dir: Path, stage: str) -> "TrainingStates":
+    """Return the states of "stage1" or "stage2" in a run's folder."""
+    return TrainingStates(run_dir / "states" / stage)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import keras
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.storage.atomic import atomic_file
-from balancing_vae.storage.hdf5 import check_weights
+from balancing_vae.files.atomic import atomic_file
+from balancing_vae.files.hdf5 import check_weights
 
 
 def save_weights(path: Path, model: keras.Model) -> None:

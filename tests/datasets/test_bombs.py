@@ -15,12 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import cifar_arrays
-from layouts import cifar_binary
-from layouts import face
-from layouts import jpeg
-from layouts import mnist_arrays
-from layouts import mnist_idx
 
 from balancing_vae import datasets
 from balancing_vae.cli.data import open_split
@@ -32,8 +26,14 @@ from balancing_vae.datasets.files import open_files
 from balancing_vae.datasets.npy import open_npy
 from balancing_vae.errors import InputError
 from balancing_vae.fid.files import open_images
-from balancing_vae.fid.inception_files import load_inception
-from balancing_vae.storage.arrays import load_arrays
+from balancing_vae.fid.networks.inception_files import load_inception
+from balancing_vae.files.arrays import load_arrays
+from tests.helpers.layouts import cifar_arrays
+from tests.helpers.layouts import cifar_binary
+from tests.helpers.layouts import face
+from tests.helpers.layouts import jpeg
+from tests.helpers.layouts import mnist_arrays
+from tests.helpers.layouts import mnist_idx
 
 ZEROS = bytes(2**20)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import compact_archives
 import numpy as np
 import pytest
-from layouts import face
-from layouts import jpeg
 
 from balancing_vae import datasets
+from tests.helpers.layouts import face
+from tests.helpers.layouts import jpeg
 
 DATA = os.environ.get("BALANCING_VAE_DATA")
 needs_data = pytest.mark.skipif(

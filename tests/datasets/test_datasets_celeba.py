@@ -6,17 +6,17 @@ import zipfile
 
 import numpy as np
 import pytest
-from layouts import celeba_folder
-from layouts import face
-from layouts import jpeg
-from layouts import partition_lines
-from layouts import random_images
-from layouts import zip_of
 from PIL import Image
 
 from balancing_vae import datasets
 from balancing_vae.datasets import celeba
 from balancing_vae.datasets.celeba import split_by_position
+from tests.helpers.layouts import celeba_folder
+from tests.helpers.layouts import face
+from tests.helpers.layouts import jpeg
+from tests.helpers.layouts import partition_lines
+from tests.helpers.layouts import random_images
+from tests.helpers.layouts import zip_of
 
 SPLITS = [0] * 8 + [1] * 2 + [2] * 2
 

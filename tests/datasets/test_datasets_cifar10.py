@@ -8,17 +8,17 @@ import tarfile
 
 import numpy as np
 import pytest
-from layouts import CIFAR_BATCHES
-from layouts import cifar_arrays
-from layouts import cifar_binary
-from layouts import cifar_python
-from layouts import python2_pickle
-from layouts import tar_gz
 from PIL import Image
 
 from balancing_vae import datasets
 from balancing_vae.datasets import cifar10
 from balancing_vae.datasets.published import sources
+from tests.helpers.layouts import CIFAR_BATCHES
+from tests.helpers.layouts import cifar_arrays
+from tests.helpers.layouts import cifar_binary
+from tests.helpers.layouts import cifar_python
+from tests.helpers.layouts import python2_pickle
+from tests.helpers.layouts import tar_gz
 
 
 @pytest.fixture

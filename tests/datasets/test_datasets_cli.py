@@ -1,18 +1,18 @@
 """`balancing-vae datasets`: every layout by command, and errors in one sentence."""
 
 import numpy as np
-from layouts import celeba_folder
-from layouts import cifar_arrays
-from layouts import cifar_binary
-from layouts import cifar_python
-from layouts import mnist_arrays
-from layouts import mnist_idx
-from layouts import tar_gz
-from layouts import zip_of
 
 from balancing_vae import datasets
 from balancing_vae.cli import main
 from balancing_vae.datasets.published import sources
+from tests.helpers.layouts import celeba_folder
+from tests.helpers.layouts import cifar_arrays
+from tests.helpers.layouts import cifar_binary
+from tests.helpers.layouts import cifar_python
+from tests.helpers.layouts import mnist_arrays
+from tests.helpers.layouts import mnist_idx
+from tests.helpers.layouts import tar_gz
+from tests.helpers.layouts import zip_of
 
 
 def prepare(name, source, out, *options):

@@ -5,12 +5,12 @@ import http.server
 import threading
 
 import pytest
-from layouts import mnist_arrays
-from layouts import mnist_idx
 
 from balancing_vae import datasets
 from balancing_vae.datasets.download import fetch
 from balancing_vae.datasets.published import sources
+from tests.helpers.layouts import mnist_arrays
+from tests.helpers.layouts import mnist_idx
 
 
 @pytest.fixture

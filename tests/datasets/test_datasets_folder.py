@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layouts import face
-from layouts import jpeg
 from PIL import Image
 
 from balancing_vae import datasets
 from balancing_vae.datasets.folder import read
 from balancing_vae.datasets.images import Cut
+from tests.helpers.layouts import face
+from tests.helpers.layouts import jpeg
 
 
 def prepare(source, tmp_path, **options):
@@ -40,7 +40,7 @@ def test_formats_that_pillow_reads(tmp_path):
 
 
 def test_a_zip_of_a_folder(tmp_path):
-    from layouts import zip_of
+    from tests.helpers.layouts import zip_of
 
     source = draw(tmp_path / "photos", ["a.png", "b.png"])
     expected = prepare(source, tmp_path).images("train")[:]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from layouts import idx
-from layouts import mnist_arrays
-from layouts import mnist_idx
-from layouts import random_images
 
 from balancing_vae import datasets
 from balancing_vae.datasets import mnist
 from balancing_vae.datasets.mnist import read_idx
+from tests.helpers.layouts import idx
+from tests.helpers.layouts import mnist_arrays
+from tests.helpers.layouts import mnist_idx
+from tests.helpers.layouts import random_images
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from layouts import celeba_folder
-from layouts import random_images
 
 from balancing_vae import datasets
 from balancing_vae.datasets.array_writer import ArrayWriter
@@ -24,6 +22,8 @@ from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.parallel import map_ordered
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.prepared import write_prepared
+from tests.helpers.layouts import celeba_folder
+from tests.helpers.layouts import random_images
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from layouts import face
-from layouts import jpeg
 
 from balancing_vae import datasets
 from balancing_vae.cli import main
+from tests.helpers.layouts import face
+from tests.helpers.layouts import jpeg
 
 PICTURE = jpeg(face(1, 8, 8))
 

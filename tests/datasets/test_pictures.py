@@ -11,12 +11,12 @@ from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from layouts import face
 from PIL import Image
 
 from balancing_vae import datasets
 from balancing_vae.datasets.images import read_picture
 from balancing_vae.fid.files import ImageFolder
+from tests.helpers.layouts import face
 
 RGB = face(1, 8, 6)
 RGBA = np.concatenate([RGB, np.full((6, 8, 1), 255, np.uint8)], axis=-1)

@@ -6,8 +6,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from layouts import face
-from layouts import jpeg
 from PIL import Image
 
 from balancing_vae import datasets
@@ -16,6 +14,8 @@ from balancing_vae.datasets.files import find_images
 from balancing_vae.datasets.files import in_words
 from balancing_vae.datasets.files import open_files
 from balancing_vae.fid.files import ImageFolder
+from tests.helpers.layouts import face
+from tests.helpers.layouts import jpeg
 
 PICTURES = [jpeg(face(n, 8, 8)) for n in range(4)]
 

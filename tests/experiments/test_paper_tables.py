@@ -2,10 +2,10 @@
 
 import pytest
 
+from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.experiments.paper_tables import PRESETS
 from balancing_vae.experiments.paper_tables import describe_budget
 from balancing_vae.experiments.paper_tables import over_trainings
-from balancing_vae.fid.metrics_file import write_metrics
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from balancing_vae.experiments.resumable import measure_each
-from balancing_vae.tables import markdown_table
+from balancing_vae.figures.tables import markdown_table
 
 CASES = [{"a": 1, "sizes": {"width": 2}}, {"a": 2, "sizes": {"width": 2}}, {"a": 3, "sizes": {}}]
 

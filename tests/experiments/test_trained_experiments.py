@@ -4,35 +4,35 @@ import json
 
 import numpy as np
 import pytest
-from conftest import tiny_pipeline
-from tiny import as_if_trained
 
-from balancing_vae.experiments import balancing as balancing_module
-from balancing_vae.experiments import fig4 as fig4_module
-from balancing_vae.experiments.balancing import balancing
-from balancing_vae.experiments.balancing import compare_balancings
-from balancing_vae.experiments.balancing import draw_balancing
-from balancing_vae.experiments.faces import draw_faces
-from balancing_vae.experiments.faces import faces
-from balancing_vae.experiments.fig4 import draw_fig4
-from balancing_vae.experiments.fig4 import fig4
-from balancing_vae.experiments.fig4 import slope_and_correlation
-from balancing_vae.experiments.fig4_networks import KINDS
-from balancing_vae.experiments.fig4_networks import build
-from balancing_vae.experiments.fig4_networks import fig4_networks
+from balancing_vae.experiments import balancing_strategies as balancing_module
+from balancing_vae.experiments import figure4 as fig4_module
+from balancing_vae.experiments.average_faces import draw_faces
+from balancing_vae.experiments.average_faces import faces
+from balancing_vae.experiments.balancing_strategies import balancing
+from balancing_vae.experiments.balancing_strategies import compare_balancings
+from balancing_vae.experiments.balancing_strategies import draw_balancing
+from balancing_vae.experiments.figure4 import draw_fig4
+from balancing_vae.experiments.figure4 import fig4
+from balancing_vae.experiments.figure4 import slope_and_correlation
+from balancing_vae.experiments.figure4_networks import KINDS
+from balancing_vae.experiments.figure4_networks import build
+from balancing_vae.experiments.figure4_networks import fig4_networks
 from balancing_vae.experiments.latent_space import draw_nearest_distances
 from balancing_vae.experiments.latent_space import nearest_training_images
 from balancing_vae.experiments.latent_space import traversals
-from balancing_vae.experiments.normalization import compare_normalizations
-from balancing_vae.experiments.normalization import draw_normalization
-from balancing_vae.experiments.normalization import normalization
-from balancing_vae.experiments.normalization import rescalings
+from balancing_vae.experiments.normalization_study import compare_normalizations
+from balancing_vae.experiments.normalization_study import draw_normalization
+from balancing_vae.experiments.normalization_study import normalization
+from balancing_vae.experiments.normalization_study import rescalings
 from balancing_vae.experiments.variance_law import VarianceLawHistory
 from balancing_vae.experiments.variance_law import draw_variance_law
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.moments import variance_law
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.pipeline.plots import interpolations
+from tests.helpers.digits_pipeline import tiny_pipeline
+from tests.helpers.tiny import as_if_trained
 
 
 def test_figure_4_has_enough_networks_and_each_can_be_built():

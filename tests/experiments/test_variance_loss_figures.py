@@ -8,12 +8,12 @@ from sklearn.datasets import load_digits
 
 from balancing_vae.experiments.exact_cases import draw_exact_cases
 from balancing_vae.experiments.exact_cases import exact_cases
-from balancing_vae.experiments.moving_average import draw_smoothing
-from balancing_vae.experiments.moving_average import moving_average
-from balancing_vae.experiments.moving_average import random_curves
-from balancing_vae.experiments.moving_average import smoothing
 from balancing_vae.experiments.pca import draw_pca_variance_loss
 from balancing_vae.experiments.pca import pca_variance_loss
+from balancing_vae.experiments.running_averages import draw_smoothing
+from balancing_vae.experiments.running_averages import moving_average
+from balancing_vae.experiments.running_averages import random_curves
+from balancing_vae.experiments.running_averages import smoothing
 
 
 def test_pca_loses_exactly_its_error_at_every_number_of_components():

@@ -11,7 +11,7 @@ from balancing_vae.fid import cache
 from balancing_vae.fid.cache import cache_folder
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.cache import content_sha256
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.statistics import Statistics
 

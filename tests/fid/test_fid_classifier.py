@@ -9,10 +9,10 @@ from sklearn.datasets import load_digits
 
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
-from balancing_vae.fid import classifier
-from balancing_vae.fid.classifier import Classifier
-from balancing_vae.fid.classifier import train_classifier
 from balancing_vae.fid.features import extract
+from balancing_vae.fid.networks import classifier
+from balancing_vae.fid.networks.classifier import Classifier
+from balancing_vae.fid.networks.classifier import train_classifier
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.scoring import load_network
 

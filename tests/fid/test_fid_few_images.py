@@ -10,7 +10,7 @@ import pytest
 
 from balancing_vae.fid.covariance import Factor
 from balancing_vae.fid.distance import frechet_distance
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.scoring import score
 from balancing_vae.fid.statistics import Statistics
 

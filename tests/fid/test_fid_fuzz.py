@@ -5,20 +5,20 @@ import math
 
 import numpy as np
 import pytest
-from damage import damage
 from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from balancing_vae.errors import BalancingVAEError
-from balancing_vae.fid.comparison import compare
-from balancing_vae.fid.comparison import to_markdown
-from balancing_vae.fid.metrics_file import read_metrics
-from balancing_vae.fid.metrics_file import write_metrics
-from balancing_vae.fid.renormalization import effects
+from balancing_vae.evaluation.comparison import compare
+from balancing_vae.evaluation.comparison import to_markdown
+from balancing_vae.evaluation.metrics_file import read_metrics
+from balancing_vae.evaluation.metrics_file import write_metrics
+from balancing_vae.evaluation.renormalization import effects
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.normalization import MODES
+from tests.helpers.damage import damage
 
 fuzzing = settings(
     max_examples=60,

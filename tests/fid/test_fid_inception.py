@@ -12,18 +12,18 @@ import pytest
 import tensorflow as tf
 
 from balancing_vae.cli import main
-from balancing_vae.fid import inception_files
 from balancing_vae.fid.features import extract
-from balancing_vae.fid.inception import FrozenInception
-from balancing_vae.fid.inception_files import download_graph
-from balancing_vae.fid.inception_files import load_inception
-from balancing_vae.fid.inception_files import read_graph
+from balancing_vae.fid.networks import inception_files
+from balancing_vae.fid.networks.inception import FrozenInception
+from balancing_vae.fid.networks.inception_files import download_graph
+from balancing_vae.fid.networks.inception_files import load_inception
+from balancing_vae.fid.networks.inception_files import read_graph
+from balancing_vae.fid.networks.saved_model import TrustedSavedModel
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.preprocessing import prepare
 from balancing_vae.fid.protocols import PROTOCOLS
-from balancing_vae.fid.saved_model import TrustedSavedModel
 from balancing_vae.fid.scoring import load_network
-from fid import stand_ins
+from tests.helpers import stand_ins
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 32, 32, 3), dtype="uint8")

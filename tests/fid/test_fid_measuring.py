@@ -7,7 +7,7 @@ import pytest
 
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.measuring import measure_part
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.statistics import Statistics
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 4, 4, 1), dtype=np.uint8)

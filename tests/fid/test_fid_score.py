@@ -7,13 +7,13 @@ import pytest
 
 from balancing_vae.cli import main
 from balancing_vae.fid.distance import frechet_distance
-from balancing_vae.fid.inception import FrozenInception
 from balancing_vae.fid.measuring import measure
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks.inception import FrozenInception
+from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.scoring import load_network
 from balancing_vae.fid.scoring import score
 from balancing_vae.fid.statistics import Statistics
-from fid import stand_ins
+from tests.helpers import stand_ins
 
 RNG = np.random.default_rng(0)
 REAL = RNG.integers(0, 256, (2200, 4, 4, 3), dtype="uint8")

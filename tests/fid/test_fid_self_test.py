@@ -6,14 +6,14 @@ import pytest
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
-from balancing_vae.fid import inception_files
 from balancing_vae.fid import self_test as module
 from balancing_vae.fid.distance import frechet_distance
-from balancing_vae.fid.pixels import Pixels
+from balancing_vae.fid.networks import inception_files
+from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.self_test import cifar10
 from balancing_vae.fid.self_test import self_test
 from balancing_vae.fid.statistics import Statistics
-from fid import stand_ins
+from tests.helpers import stand_ins
 
 
 class Averages(Pixels):

@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from conftest import numbers
 
 from balancing_vae import VAE
 from balancing_vae import FixedGamma
+from balancing_vae.experiments.iterative import iterative_networks
 from balancing_vae.layers.sampling import reparameterize
+from balancing_vae.models.objectives import kl_divergence
 from balancing_vae.networks import build_networks
-from balancing_vae.networks import iterative_networks
-from balancing_vae.objectives import kl_divergence
+from tests.helpers.digits_pipeline import numbers
 
 
 @pytest.mark.parametrize(

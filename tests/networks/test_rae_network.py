@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from conftest import numbers
 
 from balancing_vae.networks import rae
+from tests.helpers.digits_pipeline import numbers
 
 
 def layer_sizes(model) -> dict[str, int]:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import NETWORK
-from tiny import tiny_config
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.pipeline import stages
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
+from tests.helpers.paths import SAVED_FOLDERS
+from tests.helpers.tiny import NETWORK
+from tests.helpers.tiny import tiny_config
 
-DATA = Path(__file__).parent.parent / "data" / "format-2"
+DATA = SAVED_FOLDERS / "format-2"
 NAN = float("nan")
 OWN = {"name": "own", "encoder": {"class_name": "Lambda"}, "decoder": {}}
 

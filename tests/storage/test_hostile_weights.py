@@ -8,12 +8,12 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tiny import tiny_pipeline
 
-from balancing_vae.storage.arrays import load_arrays
-from balancing_vae.storage.hdf5 import check_model_archive
+from balancing_vae.files.arrays import load_arrays
+from balancing_vae.files.hdf5 import check_model_archive
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
+from tests.helpers.tiny import tiny_pipeline
 
 KERNEL = "encoder/layers/dense/vars/0"
 

@@ -18,8 +18,9 @@ from balancing_vae.networks import NETWORKS
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.original import assign_variables
 from balancing_vae.storage.original import infer_sizes
+from tests.helpers.paths import GOLDEN_DAI_WIPF
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "dai_wipf"
+GOLDEN = GOLDEN_DAI_WIPF
 SIZES = {
     "infogan28": {"image_shape": (28, 28, 1), "network": {"name": "infogan"}},
     "resnet32": {

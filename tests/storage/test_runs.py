@@ -6,27 +6,27 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.config import Config
+from balancing_vae.files.formats import SAVED
+from balancing_vae.files.lock import locked_run
+from balancing_vae.files.targets import output_folder
 from balancing_vae.storage.folder import read_description
-from balancing_vae.storage.formats import SAVED
-from balancing_vae.storage.lock import locked_run
 from balancing_vae.storage.run import open_run
-from balancing_vae.storage.targets import output_folder
-from tests.storage.command_lines import contents
-from tests.storage.command_lines import environment
-from tests.tiny import tiny_config
-from tests.tiny import tiny_images
-from tests.tiny import tiny_pipeline
+from tests.helpers.command_lines import contents
+from tests.helpers.command_lines import environment
+from tests.helpers.paths import SAVED_FOLDERS
+from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
 
-FORMAT_2 = Path(__file__).parents[1] / "data" / "format-2"
+FORMAT_2 = SAVED_FOLDERS / "format-2"
 HOLD = """
 import sys
-from balancing_vae.storage.lock import locked_run
+from balancing_vae.files.lock import locked_run
 with locked_run(sys.argv[1]):
     print("held", flush=True)
     input()

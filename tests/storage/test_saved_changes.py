@@ -12,14 +12,14 @@ from balancing_vae.cli import main
 from balancing_vae.errors import BalancingVAEError
 from balancing_vae.fid.scoring import open_side
 from balancing_vae.fid.statistics import Statistics
+from balancing_vae.files.checksums import check_checksums
+from balancing_vae.files.formats import WEIGHTS
+from balancing_vae.files.targets import output_folder
 from balancing_vae.packing.pack import pack
-from balancing_vae.storage.checksums import check_checksums
-from balancing_vae.storage.formats import WEIGHTS
-from balancing_vae.storage.targets import output_folder
-from tests.pretrained_sets import tiny_digits
-from tests.pretrained_sets import tiny_run
-from tests.pretrained_sets import without_xla
-from tests.storage.command_lines import contents
+from tests.helpers.command_lines import contents
+from tests.helpers.pretrained_sets import tiny_digits
+from tests.helpers.pretrained_sets import tiny_run
+from tests.helpers.pretrained_sets import without_xla
 
 
 @pytest.fixture(autouse=True, scope="module")

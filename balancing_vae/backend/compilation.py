@@ -1,0 +1,131 @@
+"""What the backends differ in: compilation, determinism, what they refuse."""
+
+import logging
+
+import keras
+
+from balancing_vae.backend.distribution import replica_count
+from balancing_vae.errors import InputError
+
+# Not measured on an accelerator yet; `python benchmarks/training.py overhead` does.
+DENSE_STEPS = 10
+
+
+def uses_accelerator() -> bool:
+    """Tell whether the chosen backend computes on a GPU or TPU."""
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if name == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
+    """Tell whether just-in-time compilation makes a network faster here.
+
+    JAX is slow without it, PyTorch does without. TensorFlow's XLA pays on accelerators
+    and for dense networks in float32; on a CPU it makes convolutions several times
+    slower, and dense networks in half width, too. Keras runs several replicas without it.
+
+    Args:
+        convolutional: Whether the network consists mostly of convolutions.
+        precision: What its layers compute in, one of `PRECISIONS`.
+
+    Returns:
+        What to give to `jit_compile`.
+    """
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        pays_on_cpu = not convolutional and precision == "float32"
+        return replica_count() == 1 and (uses_accelerator() or pays_on_cpu)
+    return name == "jax"
+
+
+def steps_per_execution(convolutional: bool) -> int:
+    """Return how many steps of a network to run without going back to Python.
+
+    Going back takes under a millisecond. On a CPU that is nothing beside either stage's
+    step; on an accelerator a dense network's step is as short. See `docs/performance.md`.
+
+    Args:
+        convolutional: Whether the network consists mostly of convolutions.
+
+    Returns:
+        What to give to `steps_per_execution`: 1 where the backend allows no more.
+    """
+    if convolutional or keras.backend.backend() == "torch" or not uses_accelerator():
+        return 1
+    return DENSE_STEPS if replica_count() == 1 else 1
+
+
+def check_compile_arguments(
+    jit_compile: bool | str = "auto", steps_per_execution: int = 1, **_
+) -> None:
+    """Refuse settings that the backend cannot run, before Keras fails in the middle.
+
+    Args:
+        jit_compile: As in `keras.Model.compile`.
+        steps_per_execution: As in `keras.Model.compile`.
+
+    Raises:
+        ValueError: PyTorch with several steps per execution; several replicas under
+            tf.distribute with several steps per execution or with jit.
+    """
+    name = keras.backend.backend()
+    if steps_per_execution < 1:
+        raise InputError(f"steps_per_execution must be at least 1, got {steps_per_execution}.")
+    if name == "torch" and steps_per_execution > 1:
+        raise InputError(
+            f"The PyTorch backend runs one step per execution, got steps_per_execution="
+            f"{steps_per_execution}; use 1, or the TensorFlow or JAX backend."
+        )
+    if replica_count() > 1 and (steps_per_execution > 1 or jit_compile is True):
+        raise InputError(
+            "On several replicas Keras runs TensorFlow at steps_per_execution=1 and "
+            "jit_compile=False only; use those."
+        )
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every global generator and ask the backend for deterministic kernels.
+
+    Args:
+        seed: Seed of Python's, NumPy's and the backend's generators, and so of the
+            weights' initial values.
+
+    Example:
+        ```python
+        make_deterministic(0)
+        vae = TwoStageVAE.from_preset("digits", seed=0)
+        ```
+    """
+    keras.utils.set_random_seed(seed)
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif name == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True)
+
+
+def silence_false_retracing_alarm() -> None:
+    """Keep TensorFlow from warning of retracing where each network is traced once.
+
+    It counts traces by the code of the traced function, which all Keras models share: a
+    pipeline's four networks and two stages look like one function traced again and again.
+    """
+    logging.getLogger("tensorflow").addFilter(_no_retracing_alarm)
+
+
+def _no_retracing_alarm(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()

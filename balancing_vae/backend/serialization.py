@@ -1,0 +1,83 @@
+"""Let Keras find this package's classes in a saved model.
+
+A saved model names its classes, and Keras looks the names up among those that were
+registered. A class registers when its module is imported. `import balancing_vae` imports no
+module that needs Keras, so it registers the names alone: what is looked up is imported then.
+"""
+
+import importlib
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+PACKAGE = "balancing_vae"
+# A test holds this complete.
+CLASSES = {
+    "Adam": "training.optimizer",
+    "Autoencoder": "models.autoencoder",
+    "ComputedGamma": "balancing.computed",
+    "FixedBeta": "balancing.beta",
+    "FixedGamma": "balancing.fixed",
+    "ImageEncoder": "networks.image_encoder",
+    "LatentVAE": "models.latent_vae",
+    "Latest": "models.metrics",
+    "LearnedGamma": "balancing.learned",
+    "RegularizedAutoencoder": "models.rae",
+    "RightSpectralNormConv2D": "layers.right_spectral_norm",
+    "RightSpectralNormConv2DTranspose": "layers.right_spectral_norm",
+    "RightSpectralNormDense": "layers.right_spectral_norm",
+    "SpectralNormConv2D": "layers.spectral_norm",
+    "SpectralNormDense": "layers.spectral_norm",
+    "UnbiasedBatchNormalization": "layers.unbiased_batch_normalization",
+    "VAE": "models.vae",
+    "WarmUpBeta": "balancing.warm_up",
+    "ZeroDebiasedBatchNormalization": "layers.batch_normalization",
+}
+
+
+def register_with_keras() -> None:
+    """Register the names with Keras: now if it is imported already, or else as soon as it is."""
+    if sys.modules.get("keras") is not None:
+        _register(sys.modules["keras"])
+    elif not any(isinstance(finder, _KerasFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _KerasFinder())
+
+
+class _Unimported:
+    """Stands in Keras's registry for a class whose module is not imported yet."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def from_config(self, config: dict):
+        """Import the class and make an instance of it; its module registers it."""
+        module = importlib.import_module(f"{PACKAGE}.{CLASSES[self.name]}")
+        return getattr(module, self.name).from_config(config)
+
+
+class _KerasFinder(MetaPathFinder):
+    """Finds Keras like the other finders, and registers the names once it is imported."""
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        """Return Keras's spec; None for every other module."""
+        if fullname != "keras":
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next(filter(None, specs), None)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def execute_and_register(module):
+            execute(module)
+            _register(module)
+
+        spec.loader.exec_module = execute_and_register
+        return spec
+
+
+def _register(keras) -> None:
+    registered = keras.saving.get_custom_objects()
+    for name in CLASSES:
+        registered.setdefault(f"{PACKAGE}>{name}", _Unimported(name))

@@ -1,0 +1,17 @@
+"""Measure a pipeline: moments and distances, their tables, published rows beside them.
+
+Example:
+    ```python
+    from balancing_vae import evaluation, fid
+
+    network = fid.load_inception("inception-2015-12-05.tgz")
+    real = evaluation.choose_images(x_test)
+    columns = evaluation.two_stage_columns(vae, real)
+    rows = evaluation.evaluate(columns, real, network, "asperti2020")
+    evaluation.summarise(rows)
+    ```
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

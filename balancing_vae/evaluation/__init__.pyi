@@ -1,0 +1,15 @@
+from .comparison import compare as compare
+from .comparison import to_csv as to_csv
+from .comparison import to_json as to_json
+from .comparison import to_markdown as to_markdown
+from .comparison_plot import plot as plot
+from .distances import Column as Column
+from .distances import choose_images as choose_images
+from .distances import evaluate as evaluate
+from .distances import noise_floor as noise_floor
+from .distances import summarise as summarise
+from .distances import two_stage_columns as two_stage_columns
+from .metrics_file import read_metrics as read_metrics
+from .publications import published as published
+from .renormalization import effects as effects
+from .renormalization import effects_table as effects_table

@@ -1,0 +1,68 @@
+"""A bar plot of numbers measured here beside the published ones."""
+
+import os
+from collections.abc import Sequence
+
+from balancing_vae.evaluation.comparison import by_system
+
+
+def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
+    """Draw one panel a column and kind of distance, one bar a system.
+
+    Error bars stand where deviations are known.
+
+    Args:
+        rows: As `compare` gives.
+        path: Where to write the picture; its suffix decides the format. A file
+            that is there is replaced.
+
+    Raises:
+        OSError: The file cannot be written.
+
+    Example:
+        ```python
+        plot(compare(["runs/a"]), "comparison.png")
+        ```
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    from balancing_vae.figures.style import colors
+    from balancing_vae.figures.style import save_figure
+    from balancing_vae.figures.style import style
+
+    systems, titles = by_system(rows)
+    # FID and FD(...) have nothing in common but the formula: never on one axis.
+    kinds = [
+        (title, distance)
+        for title in titles
+        for distance in dict.fromkeys(s.distance for s, cells in systems.items() if title in cells)
+    ]
+    protocols = dict.fromkeys(system.protocol or "not stated" for system in systems)
+    color = dict(zip(protocols, colors(), strict=False))
+    with style():
+        figure = Figure(figsize=(3 + 3.2 * len(kinds), 1.2 + 0.32 * len(systems)))
+        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+        for (title, distance), panel in zip(kinds, panels, strict=True):
+            for place, (system, cells) in enumerate(systems.items()):
+                if title in cells and system.distance == distance:
+                    panel.barh(
+                        place,
+                        cells[title]["value"],
+                        xerr=cells[title]["deviation"],
+                        color=color[system.protocol or "not stated"],
+                        edgecolor="black" if system.measured_here else "none",
+                        hatch="//" if system.measured_here else None,
+                        capsize=3,
+                    )
+            panel.set(title=title, xlabel=distance)
+            panel.grid(visible=False, axis="y")
+        labels = [f"{system.system} ({system.dataset})" for system in systems]
+        panels[0].set_yticks(range(len(systems)), labels)
+        panels[0].invert_yaxis()
+        handles = [Patch(color=color[protocol], label=protocol) for protocol in protocols]
+        handles.append(
+            Patch(facecolor="white", edgecolor="black", hatch="//", label="measured here")
+        )
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    save_figure(path, figure)

@@ -1,0 +1,22 @@
+"""The published distances, read from the package's data."""
+
+import functools
+import importlib.resources
+import json
+
+
+@functools.cache
+def published() -> dict:
+    """Return all published numbers and where they stand.
+
+    Returns:
+        A dict with `rows` (dataset, system, column, value, deviation, protocol, source;
+        where there is one: network, quoted_from), `columns` and `sources`.
+
+    Example:
+        ```python
+        [row for row in published()["rows"] if row["dataset"] == "cifar10"]
+        ```
+    """
+    path = importlib.resources.files("balancing_vae.evaluation") / "published.json"
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,173 @@
+"""Figure 4: mse against variance loss for many trained networks."""
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.seeding import seeded_initializers
+from balancing_vae.checks import as_float
+from balancing_vae.config import original_kl_weight
+from balancing_vae.experiments.figure4_networks import KINDS
+from balancing_vae.experiments.figure4_networks import build
+from balancing_vae.experiments.figure4_networks import fig4_networks
+from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.figures.style import Figure
+from balancing_vae.figures.style import colors
+from balancing_vae.figures.style import style
+from balancing_vae.models.vae import VAE
+from balancing_vae.moments import mse
+from balancing_vae.moments import variance_loss
+from balancing_vae.training.batches import EpochBatches
+from balancing_vae.training.batches import map_batches
+from balancing_vae.training.optimizer import Adam
+
+BATCH_SIZE = 50
+LEARNING_RATE = 1e-3
+# Images used of each split: what two cores can do in a minute a network.
+TRAINING_IMAGES = 10_000
+TEST_IMAGES = 2_000
+STEPS = {"full": 2000, "smoke": 1000}
+MARKERS = dict(zip(KINDS, "osD^", strict=True))
+
+
+def fig4(
+    images: dict[str, tuple[np.ndarray, np.ndarray]],
+    path: str | Path,
+    smoke: bool = False,
+    seed: int = 0,
+) -> list[dict]:
+    """Train networks of four kinds and measure what their reconstructions lose.
+
+    Each is a first stage with computed gamma, trained by Adam at 1e-3 on at most 10,000
+    images in batches of 50. Reconstructions are of test images and decode a draw from the
+    posterior, as the original program has it.
+
+    Args:
+        images: Training and test images, uint8 [N, D, D, C], by the name of their dataset.
+        path: A `.json` file that keeps each finished network's row: what is there is not
+            trained again.
+        smoke: Whether to train one or two networks of each kind for 1,000 steps, instead of
+            all of them for 2,000.
+        seed: Seed of the weights, the order of the images and the noise.
+
+    Returns:
+        A row a network: dataset, kind, sizes, latent_dim, steps, seed; mse, variance_loss,
+        train_mse, train_variance_loss, parameters, seconds.
+
+    Example:
+        ```python
+        digits = tuple(datasets.load("digits", split) for split in ("train", "test"))
+        rows = fig4({"digits": digits}, "runs/fig4/rows.json")
+        ```
+    """
+    cases = []
+    for dataset, (x_train, _) in images.items():
+        networks = fig4_networks(x_train.shape[1:])
+        if smoke:
+            by_kind = [[n for n in networks if n["kind"] == kind] for kind in KINDS]
+            networks = [network for own in by_kind for network in own[1::3]]
+        budget = {"steps": STEPS["smoke" if smoke else "full"], "seed": seed}
+        cases += [{"dataset": dataset, **network, **budget} for network in networks]
+
+    def measure(case: dict) -> dict:
+        x_train, x_test = images[case["dataset"]]
+        return _train_and_measure(case, x_train[:TRAINING_IMAGES], x_test[:TEST_IMAGES])
+
+    return measure_each(path, cases, measure, "fig4")
+
+
+def slope_and_correlation(rows: list[dict]) -> tuple[float, float]:
+    """Return the least-squares slope of variance loss over mse, and their correlation.
+
+    Args:
+        rows: At least two rows of `fig4`.
+
+    Returns:
+        The slope, 1 on the diagonal, and Pearson's correlation.
+
+    Example:
+        ```python
+        slope, correlation = slope_and_correlation(rows)
+        ```
+    """
+    points = np.array([(row["mse"], row["variance_loss"]) for row in rows])
+    slope, _ = np.polyfit(*points.T, 1)
+    return float(slope), float(np.corrcoef(points.T)[0, 1])
+
+
+def draw_fig4(rows: list[dict]) -> Figure:
+    """Draw a point a network beside the diagonal; the title says slope and correlation.
+
+    Args:
+        rows: What `fig4` returned.
+
+    Returns:
+        The figure.
+    """
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    color = dict(zip(datasets, colors(), strict=False))
+    slope, correlation = slope_and_correlation(rows)
+    with style():
+        figure = Figure(figsize=(6.4, 5))
+        axis = figure.subplots()
+        for dataset in datasets:
+            for kind, marker in MARKERS.items():
+                points = [r for r in rows if (r["dataset"], r["kind"]) == (dataset, kind)]
+                axis.scatter(
+                    [row["mse"] for row in points],
+                    [row["variance_loss"] for row in points],
+                    marker=marker,
+                    s=28,
+                    color=color[dataset],
+                    alpha=0.8,
+                    label=f"{dataset}, {kind}" if points else None,
+                )
+        end = 1.05 * max(max(row["mse"], row["variance_loss"]) for row in rows)
+        axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
+        axis.set_xlabel("mse of test reconstructions (intensity squared)")
+        axis.set_ylabel("variance loss of test reconstructions (intensity squared)")
+        axis.set_title(f"{len(rows)} networks: slope {slope:.2f}, correlation {correlation:.3f}")
+        axis.legend()
+    return figure
+
+
+def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+    start = time.monotonic()
+    # A model's memory goes back before the next one is built.
+    keras.backend.clear_session(free_memory=True)
+    with seeded_initializers(case["seed"]):
+        vae = VAE(
+            *build(case["kind"], case["sizes"], case["latent_dim"], x_train.shape[1:]),
+            kl_weight=original_kl_weight(x_train.shape[1:], case["latent_dim"]),
+            seed=case["seed"],
+        )
+    # Compiling takes longer than so short a training.
+    vae.compile(Adam(LEARNING_RATE), jit_compile=False)
+    batches = EpochBatches(x_train, BATCH_SIZE, case["seed"])
+    epochs = -(-case["steps"] // len(batches))
+    vae.fit(
+        batches,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[batches.follow_epochs()],
+    )
+    errors = {}
+    for name, x in (("", x_test), ("train_", x_train[: len(x_test)])):
+        x_hat = _reconstruct(vae, x, case["seed"])
+        errors[f"{name}mse"] = mse(as_float(x), x_hat)
+        errors[f"{name}variance_loss"] = variance_loss(as_float(x), x_hat)
+    return {
+        **errors,
+        "parameters": vae.count_params(),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+
+
+def _reconstruct(vae: VAE, x: np.ndarray, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal((len(x), vae.latent_dim), np.float32)
+    return map_batches(
+        lambda *batch: vae.predict_on_batch(batch)["reconstruction"], BATCH_SIZE, x, noise
+    )

@@ -1,0 +1,203 @@
+"""Does latent normalisation help, and is more of it better? Distances against sample size."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from balancing_vae.experiments.rescaling import PosteriorMoments
+from balancing_vae.experiments.rescaling import factor_a_latent
+from balancing_vae.experiments.rescaling import full_covariance
+from balancing_vae.experiments.rescaling import one_factor
+from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.fid.cache import cached_statistics
+from balancing_vae.fid.distance import frechet_distance
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.figures.style import Figure
+from balancing_vae.figures.style import style
+from balancing_vae.normalization import LatentNormalization
+from balancing_vae.training.batches import map_batches
+
+# Multiples of the 64 that some protocols cut the samples to.
+SAMPLES = (128, 256, 1024, 4096)
+
+
+def rescalings(vae, x: np.ndarray, seed: int = 0) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return ways to rescale second-stage latents, fitted on real images.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        x: Real images, uint8 or float in [0, 1], [N, D, D, C].
+        seed: Seed of the second stage's noise, which decides the program's gate.
+
+    Returns:
+        By name a function of latents, float [M, L]: "none"; "program" (each batch, target
+        with E[sigma], behind its gate); and with the variance law's target "each batch"
+        and "whole sample" (one factor), "each latent" and "full covariance".
+
+    Example:
+        ```python
+        z = rescalings(vae, x_test)["each latent"](z)
+        ```
+    """
+    mu, sigma = vae.encode(x)
+    program = LatentNormalization.fit(mu, sigma, vae.reconstruct_latents(mu, seed), "reference")
+    moments = PosteriorMoments.measure(mu, sigma)
+    size = vae.config.batch_size
+
+    def each_batch(z: np.ndarray) -> np.ndarray:
+        batches = np.split(z, range(size, len(z), size))
+        return np.concatenate([one_factor(batch, moments) for batch in batches])
+
+    return {
+        "none": lambda z: z,
+        "program": lambda z: program.apply(z, "second_stage", size),
+        "each batch": each_batch,
+        "whole sample": lambda z: one_factor(z, moments),
+        "each latent": lambda z: factor_a_latent(z, moments),
+        "full covariance": lambda z: full_covariance(z, moments),
+    }
+
+
+def normalization(
+    vae,
+    x: np.ndarray,
+    real: np.ndarray,
+    network: FeatureNetwork,
+    protocol: str,
+    path: str | Path,
+    samples: Sequence[int] = SAMPLES,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> list[dict]:
+    """Measure samples of stage 2 after each rescaling, without and with decoder noise.
+
+    The noise is Dai and Wipf's, `z = z_hat + gamma_z * noise`, drawn before any rescaling.
+
+    Args:
+        vae: A trained `TwoStageVAE`.
+        x: Images that the rescalings are fitted on, uint8 [M, D, D, C]: training images.
+            The original program takes the test images; but a covariance matrix that has
+            seen them would have an advantage that one factor has not.
+        real: Test images, uint8 [N, D, D, C], that the distances are to.
+        network: Gives the features.
+        protocol: Name of the FID protocol.
+        path: A `.json` file that keeps each finished distance; one file a run.
+        samples: Numbers of generated images; a rescaling sees no more than these.
+        seeds: Sampling seeds.
+
+    Returns:
+        A row a distance: rescaling, noise, samples, seed, features, protocol, real_count;
+        distance (its name) and value.
+
+    Example:
+        ```python
+        network = dataset_classifier("data/digits")
+        rows = normalization(vae, x_train, x_test, network, "ttur", "runs/normalization.json")
+        ```
+    """
+    ways = rescalings(vae, x)
+    reference = cached_statistics(real, network, get_protocol(protocol))
+    size = vae.config.batch_size
+    gamma = float(ops.convert_to_numpy(vae.stage2.balancing.gamma))
+    cases = [
+        {
+            "rescaling": way,
+            "noise": noise,
+            "samples": count,
+            "seed": seed,
+            "features": network.name,
+            "protocol": protocol,
+            "real_count": len(real),
+        }
+        for count in samples
+        for seed in seeds
+        for noise in (False, True)
+        for way in ways
+    ]
+
+    def measure_case(case: dict) -> dict:
+        # Stage 2 decodes whole batches of noise; every way starts from the same draws.
+        rng = np.random.default_rng(case["seed"])
+        whole = -(-case["samples"] // size) * size
+        u, noise = rng.standard_normal((2, whole, vae.config.latent_dim), np.float32)
+        z = map_batches(vae.stage2.decoder.predict_on_batch, size, u)
+        if case["noise"]:
+            z = z + gamma * noise
+        images = vae.decode(ways[case["rescaling"]](z[: case["samples"]]), keep_padding=True)
+        statistics = measure(images, network, get_protocol(protocol), generated=True)
+        value = frechet_distance(reference, statistics)
+        return {"distance": network.distance_name, "value": value}
+
+    return measure_each(path, cases, measure_case, "normalization")
+
+
+def compare_normalizations(rows: list[dict]) -> list[dict]:
+    """Return one line a rescaling, the mean and deviation over seeds at each sample size.
+
+    Args:
+        rows: What `normalization` returned.
+
+    Returns:
+        Dicts of rescaling, noise, and "mean ± deviation" by number of samples.
+
+    Example:
+        ```python
+        print(markdown_table(compare_normalizations(rows)))
+        ```
+    """
+    lines = []
+    for noise in (False, True):
+        for way in dict.fromkeys(row["rescaling"] for row in rows):
+            line = {"rescaling": way, "noise": "gamma_z" if noise else "none"}
+            for count, values in _by_samples(rows, way, noise).items():
+                deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+                line[f"{count} samples"] = f"{np.mean(values):.3f}{deviation}"
+            lines.append(line)
+    return lines
+
+
+def draw_normalization(rows: list[dict]) -> Figure:
+    """Draw the distance over the number of samples, a line a rescaling.
+
+    Args:
+        rows: What `normalization` returned.
+
+    Returns:
+        The figure: without the decoder's noise on the left, with it on the right.
+    """
+    with style():
+        figure = Figure(figsize=(11, 4))
+        axes = figure.subplots(1, 2, sharey=True)
+        ways = list(dict.fromkeys(row["rescaling"] for row in rows))
+        for axis, noise in zip(axes, (False, True), strict=True):
+            for i, way in enumerate(ways):
+                values = _by_samples(rows, way, noise)
+                axis.errorbar(
+                    # Side by side, so that no bar hides another.
+                    np.array(list(values)) * 1.03 ** (i - (len(ways) - 1) / 2),
+                    [np.mean(v) for v in values.values()],
+                    [np.std(v, ddof=1) if len(v) > 1 else 0 for v in values.values()],
+                    marker=".",
+                    label=way,
+                )
+            axis.set_xscale("log")
+            axis.set_xticks(list(values), [f"{count:,}" for count in values])
+            axis.minorticks_off()
+            axis.set_xlabel("generated images (bars: deviation over seeds)")
+            axis.set_title("with gamma_z noise" if noise else "without noise")
+        axes[0].set_ylabel(f"{rows[0]['distance']}, {rows[0]['protocol']}")
+        names = axes[0].get_legend_handles_labels()
+        figure.legend(*names, loc="outside right upper", title="rescaling")
+    return figure
+
+
+def _by_samples(rows: list[dict], way: str, noise: bool) -> dict[int, list[float]]:
+    values: dict[int, list[float]] = {}
+    for row in rows:
+        if (row["rescaling"], row["noise"]) == (way, noise):
+            values.setdefault(row["samples"], []).append(row["value"])
+    return values

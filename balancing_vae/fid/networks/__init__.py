@@ -1,0 +1,1 @@
+"""Feature networks, one a file: Inception, a classifier, pixels, a SavedModel."""

@@ -1,0 +1,156 @@
+"""Where the Inception network comes from: a file, the cache, a download; always verified."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from balancing_vae.datasets.bounded import read_file
+from balancing_vae.datasets.bounded import read_tar
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.errors import ResourceError
+from balancing_vae.fid.cache import cache_folder
+from balancing_vae.fid.cache import keeping
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.networks.inception import FrozenInception
+from balancing_vae.files.atomic import atomic_file
+from balancing_vae.files.download import WrongContentError
+from balancing_vae.files.download import download
+
+GRAPH_NAME = "classify_image_graph_def.pb"
+GRAPH_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
+GRAPH_SIZE = 95_673_916
+ARCHIVE_SIZE = 88_931_400
+UNPACKED_SIZE = GRAPH_SIZE + 2_000_000  # beside the graph are label maps, a picture, a licence
+ARCHIVE_URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+OFFLINE_RECIPE = (
+    f"On a machine with a network, fetch {ARCHIVE_URL} and bring the file here; then pass "
+    f"`--inception inception-2015-12-05.tgz`, or unpack it and put {GRAPH_NAME} into "
+    "{folder}."
+)
+
+
+def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
+    """Return the Inception network from a file, from where it is kept, or by download.
+
+    Args:
+        path: `classify_image_graph_def.pb`, or the `.tgz` that holds it. None: the cache, else
+            a download into the cache.
+
+    Returns:
+        A network called `inception`.
+
+    Raises:
+        FileNotFoundError: There is nothing at `path`.
+        ValueError: The graph's sha256 is not the one of 2015-12-05.
+        OSError: It cannot be downloaded; the message says how to bring it offline.
+
+    Example:
+        ```python
+        network = load_inception("inception-2015-12-05.tgz")
+        ```
+    """
+    cached = graph_folder() / GRAPH_NAME
+    if path is None and not os.path.isfile(cached):
+        return FrozenInception(download_graph())
+    return FrozenInception(read_graph(cached if path is None else path))
+
+
+def read_graph(path: str | os.PathLike) -> bytes:
+    """Return the graph in a file, its sha256 verified.
+
+    Args:
+        path: `classify_image_graph_def.pb`, or `inception-2015-12-05.tgz`.
+
+    Returns:
+        The serialised GraphDef.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is a folder, or holds no graph, or one of another sha256.
+
+    Example:
+        ```python
+        len(read_graph("inception-2015-12-05.tgz"))  # 95673916
+        ```
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; expected {GRAPH_NAME} or inception-2015-12-05.tgz. A SavedModel "
+            "is a program, and no FID can be measured with it: one that you trust is run by "
+            "`--trusted-saved-model FOLDER`."
+        )
+    if not path.is_file():
+        raise MissingFileError(
+            f"There is no file {path}; expected {GRAPH_NAME} or inception-2015-12-05.tgz. "
+            + OFFLINE_RECIPE.format(folder=graph_folder())
+        )
+    archived = path.suffix in (".tgz", ".gz")
+    try:
+        graph = _from_archive(path) if archived else read_file(path, GRAPH_SIZE)
+    except InputError as error:
+        raise InputError(
+            f"{error} Expected {GRAPH_NAME} or inception-2015-12-05.tgz. "
+            + OFFLINE_RECIPE.format(folder=graph_folder())
+        ) from error
+    found = hashlib.sha256(graph).hexdigest()
+    if found != GRAPH_SHA256:
+        raise InputError(
+            f"{path} is not the Inception graph of 2015-12-05: its sha256 is {found}, expected "
+            f"{GRAPH_SHA256}. A FID with it would be comparable with nothing. "
+            + OFFLINE_RECIPE.format(folder=graph_folder())
+        )
+    return graph
+
+
+def download_graph() -> bytes:
+    """Download the graph and keep it in the cache, its sha256 verified.
+
+    A cache that cannot be written to costs a warning, and the download again next time.
+
+    Returns:
+        The serialised GraphDef.
+
+    Raises:
+        OSError: There is no network, it is too slow, or there is no such file any more; the
+            message says how to bring it offline.
+        ValueError: What came is not the graph, or larger than its archive.
+
+    Example:
+        ```python
+        FrozenInception(download_graph())
+        ```
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "inception-2015-12-05.tgz"
+        try:
+            download(ARCHIVE_URL, archive, ARCHIVE_SIZE)
+        except WrongContentError as error:
+            raise InputError(
+                f"{error}, so it is not the Inception graph. "
+                + OFFLINE_RECIPE.format(folder=graph_folder())
+            ) from error
+        except OSError as error:
+            raise ResourceError(
+                f"The Inception graph cannot be downloaded ({error}). "
+                + OFFLINE_RECIPE.format(folder=graph_folder())
+            ) from error
+        graph = read_graph(archive)
+    with keeping("Inception graph"), atomic_file(graph_folder() / GRAPH_NAME) as temporary:
+        temporary.write_bytes(graph)
+    return graph
+
+
+def graph_folder() -> Path:
+    """Return the folder in the cache that holds the graph."""
+    return cache_folder() / "inception-2015-12-05"
+
+
+def _from_archive(path: Path) -> bytes:
+    """Return the graph's bytes from the archive, without unpacking the archive."""
+    members = read_tar(path, (GRAPH_NAME,), UNPACKED_SIZE)
+    if GRAPH_NAME in members:
+        return members[GRAPH_NAME]
+    raise InputError(f"{path} holds no {GRAPH_NAME}.")

@@ -1,0 +1,133 @@
+"""The sha256 of every file of a folder, in the format of the command `sha256sum`."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from pathlib import PurePosixPath
+
+from balancing_vae.errors import InputError
+from balancing_vae.errors import MissingFileError
+from balancing_vae.files.atomic import atomic_file
+
+CHECKSUMS = "SHA256SUMS"
+LINE = re.compile(r"([0-9a-f]{64})  ([^\\]+)")
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_checksums(folder: Path, names: Sequence[str] | None = None) -> None:
+    """Write `SHA256SUMS`, which `sha256sum --check SHA256SUMS` understands.
+
+    Args:
+        folder: A folder.
+        names: The files that changed, relative to the folder; the sums of others stay as
+            they are. None: all files are summed, hidden ones and `SHA256SUMS` left out.
+
+    Raises:
+        ValueError: `names` is given and the `SHA256SUMS` that is there is damaged.
+        OSError: A file is missing, or the folder cannot be written to.
+
+    Example:
+        ```python
+        write_checksums(Path("weights/mnist"), ["README.md"])
+        ```
+    """
+    sums = {} if names is None else read_checksums(folder)
+    for name in _files(folder) if names is None else names:
+        sums[name] = sha256(folder / name)
+    with atomic_file(folder / CHECKSUMS) as temporary:
+        temporary.write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), "utf-8")
+
+
+def update_checksums(folder: Path, names: Sequence[str]) -> None:
+    """Write the sums of files that changed, where the folder has a `SHA256SUMS`.
+
+    Args:
+        folder: A folder.
+        names: The files, relative to it.
+
+    Raises:
+        ValueError: The `SHA256SUMS` is damaged.
+        OSError: A file is missing, or the folder cannot be written to.
+    """
+    if (folder / CHECKSUMS).is_file():
+        write_checksums(folder, names)
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Read `SHA256SUMS`.
+
+    Args:
+        folder: A folder that has one.
+
+    Returns:
+        The sha256 of each file by its name relative to the folder, with forward slashes.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It is damaged, or a name in it leads out of the folder.
+    """
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise MissingFileError(f"{path} is missing; nothing tells whether the folder is whole.")
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is damaged ({error}); copy the folder again.") from error
+    sums = {}
+    for number, line in enumerate(lines, start=1):
+        match = LINE.fullmatch(line)
+        if match is None:
+            raise InputError(f"Line {number} of {path} is damaged; copy the folder again.")
+        name = PurePosixPath(match[2])
+        if name.is_absolute() or ".." in name.parts or ":" in match[2]:
+            raise InputError(f"{path} names {match[2]}, which leads out of the folder.")
+        sums[match[2]] = match[1]
+    return sums
+
+
+def check_checksums(folder: Path) -> list[str]:
+    """Compute the sha256 of every file anew and compare.
+
+    Args:
+        folder: A folder with `SHA256SUMS`.
+
+    Returns:
+        The names of the files, all of which hold.
+
+    Raises:
+        FileNotFoundError: There is no `SHA256SUMS`.
+        ValueError: A file is missing, changed, or not listed; all such are named.
+
+    Example:
+        ```python
+        check_checksums(Path("weights/mnist"))
+        ```
+    """
+    sums = read_checksums(folder)
+    problems = [
+        f"{name} {'has another sha256' if (folder / name).is_file() else 'is missing'}"
+        for name, expected in sums.items()
+        if not (folder / name).is_file() or sha256(folder / name) != expected
+    ]
+    problems += [f"{name} is not listed" for name in _files(folder) if name not in sums]
+    if problems:
+        raise InputError(
+            f"{folder} is not what its {CHECKSUMS} says: {', '.join(problems)}; copy or download "
+            "it anew."
+        )
+    return list(sums)
+
+
+def _files(folder: Path) -> list[str]:
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        name.as_posix()
+        for name in names
+        if not any(part.startswith(".") for part in name.parts) and name.as_posix() != CHECKSUMS
+    )

@@ -1,0 +1,1 @@
+"""The Keras models of a stage, one a file; their objectives, metrics and registry."""

@@ -1,0 +1,251 @@
+"""A Keras model whose methods look at what they are given before they start."""
+
+import inspect
+import time
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.compilation import check_compile_arguments
+from balancing_vae.errors import InputError
+from balancing_vae.models.stop_on_non_finite_loss import StopOnNonFiniteLoss
+from balancing_vae.networks.inputs import arguments_by_name
+from balancing_vae.networks.inputs import check_sample_weight
+from balancing_vae.networks.inputs import is_arrays
+from balancing_vae.networks.inputs import look_at
+
+
+class GuardedModel(keras.Model):
+    """A model that reconstructs its inputs, and refuses what it would not use as it is meant.
+
+    A subclass says which inputs it takes (`check_inputs`), whether it is ready for them
+    (`check_ready`), and which callbacks each of its trainings has (`own_callbacks`).
+
+    Attributes:
+        trained_epochs: How many epochs it was trained for.
+        last_trained: When it was trained last in this process, by `time.monotonic_ns`.
+    """
+
+    trained_epochs = 0
+    last_trained = 0
+
+    def check_inputs(self, inputs, name: str = "x") -> None:
+        """Refuse inputs that the model does not take.
+
+        Args:
+            inputs: NumPy arrays, in the structure that `call` takes.
+            name: What the caller calls them, for the message.
+
+        Raises:
+            ValueError: The shape, dtype or values do not fit.
+        """
+
+    def check_ready(self) -> None:
+        """Refuse to be trained or measured with a network that does not work.
+
+        Raises:
+            ValueError: A network gives what the model cannot use.
+        """
+
+    def own_callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return what watches over each training beside the guard and the count."""
+        return []
+
+    def labels_refusal(self, name: str) -> str:
+        """Return why there are no labels, and what to do about those of `name`."""
+        return (
+            f"{name} comes with labels, and a {type(self).__name__} reconstructs its inputs "
+            "without any; leave them out (of a tf.data.Dataset by `.map(lambda x, y: x)`)."
+        )
+
+    def compile(self, *args, **kwargs):
+        """Configure training; takes what `keras.Model.compile` takes, the loss is fixed.
+
+        Raises:
+            ValueError: A loss is given; a metric has the name of a term; the optimizer was
+                built for another model; the backend does not support
+                `steps_per_execution` or `jit_compile` as given.
+        """
+        given = arguments_by_name(keras.Model.compile, self, args, kwargs)
+        check_compile_arguments(**given)
+        for name in ("loss", "loss_weights"):
+            if given.get(name) is not None:
+                raise InputError(
+                    f"A {type(self).__name__} has a loss of its own, so compile takes no {name}; "
+                    "leave it out, and give what is to be measured besides as metrics."
+                )
+        self._check_metrics(given.get("metrics"), given.get("weighted_metrics"))
+        self._check_optimizer(given.get("optimizer"))
+        super().compile(**given)
+        if self.optimizer is not None:
+            # One that is not built would lose its slots in a saved model.
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args, **kwargs):
+        """Train; takes and returns what `keras.Model.fit` does.
+
+        The data are looked at first: arrays as a whole, of batches the first. An epoch
+        whose loss is NaN or infinite ends the training (see `StopOnNonFiniteLoss`).
+
+        Raises:
+            ValueError: The inputs are not what the model takes, or there are labels; the
+                decoder leaves [0, 1]; a generator is to last for several epochs.
+            FloatingPointError: The loss of an epoch became NaN or infinite.
+        """
+        given = arguments_by_name(keras.Model.fit, self, args, kwargs)
+        _check_epochs(given)
+        self.check_ready()
+        given = self._checked(given)
+        if given.get("validation_data") is not None:
+            given["validation_data"] = self._checked_validation(given["validation_data"])
+        given["callbacks"] = self._with_own(given.get("callbacks"))
+        self.last_trained = time.monotonic_ns()
+        try:
+            return super().fit(**given)
+        finally:
+            self.last_trained = time.monotonic_ns()
+
+    def evaluate(self, *args, **kwargs):
+        """Measure the loss and its terms; takes and returns what `keras.Model.evaluate` does.
+
+        Raises:
+            ValueError: The inputs are not what the model takes, or there are labels; the
+                decoder leaves [0, 1].
+        """
+        if "_use_cached_eval_dataset" in kwargs:  # `fit` has looked at these data
+            return super().evaluate(*args, **kwargs)
+        given = arguments_by_name(keras.Model.evaluate, self, args, kwargs)
+        self.check_ready()
+        return super().evaluate(**self._checked(given))
+
+    def predict(self, *args, **kwargs):
+        """Encode, sample and decode a data set; takes what `keras.Model.predict` does.
+
+        Labels in a data set are passed over, as by every Keras model.
+
+        Returns:
+            What `call` returns, as a dict of NumPy arrays: among them "reconstruction", the
+            images in [0, 1].
+
+        Raises:
+            ValueError: The inputs are not what the model takes.
+
+        Example:
+            ```python
+            x_hat = stage.predict(images)["reconstruction"]
+            ```
+        """
+        given = arguments_by_name(keras.Model.predict, self, args, kwargs)
+        inputs, _, _, given["x"] = look_at(given["x"])
+        self.check_inputs(inputs)
+        return super().predict(**given)
+
+    def train_on_batch(self, *args, **kwargs):
+        """Train on one batch; takes and returns what `keras.Model.train_on_batch` does.
+
+        Raises:
+            ValueError: As `fit`.
+        """
+        given = arguments_by_name(keras.Model.train_on_batch, self, args, kwargs)
+        given = self._checked(given)
+        self.last_trained = time.monotonic_ns()
+        return super().train_on_batch(**given)
+
+    def test_on_batch(self, *args, **kwargs):
+        """Measure one batch; takes and returns what `keras.Model.test_on_batch` does.
+
+        Raises:
+            ValueError: As `evaluate`.
+        """
+        given = arguments_by_name(keras.Model.test_on_batch, self, args, kwargs)
+        return super().test_on_batch(**self._checked(given))
+
+    def _checked(self, given: dict, name: str = "x") -> dict:
+        """Return the arguments of a method whose data were looked at, without labels."""
+        if given.get("class_weight") is not None:
+            raise InputError(
+                f"A {type(self).__name__} has no labels, so there is no class_weight; weigh the "
+                "images by sample_weight."
+            )
+        inputs, labels, weights, x = look_at(given.get("x"))
+        if given.get("y") is not None:
+            labels = given["y"] if given["y"] is not given["x"] else inputs
+        # An autoencoder's usual `fit(x, x)` asks for what happens anyway.
+        if labels is not None and not _are_equal(labels, inputs):
+            raise InputError(self.labels_refusal(name))
+        self.check_inputs(inputs, name if is_arrays(x) else f"The first batch of {name}")
+        for weight in (weights, given.get("sample_weight")):
+            if weight is not None:
+                check_sample_weight(weight)
+        count = len(keras.tree.flatten(inputs)[0])
+        if is_arrays(x) and np.shape(given.get("sample_weight")) not in ((), (count,), (count, 1)):
+            raise InputError(
+                f"{name} has {count} images and {len(given['sample_weight'])} weights; give one "
+                "sample_weight per image."
+            )
+        # Keras drops weights that come without labels: they stand in for those, unused.
+        return given | {"x": x, "y": given.get("sample_weight")}
+
+    def _checked_validation(self, data):
+        names = ("x", "y", "sample_weight")
+        given = dict(zip(names, keras.utils.unpack_x_y_sample_weight(data), strict=True))
+        checked = self._checked(given, "validation_data")
+        is_tuple = isinstance(data, (tuple, list))
+        return tuple(checked[name] for name in names) if is_tuple else checked["x"]
+
+    def _with_own(self, callbacks):
+        """Return the callbacks of a training: the guard first, the count, the model's, these."""
+        count = keras.callbacks.LambdaCallback(on_epoch_end=self._count_epoch)
+        own = [count, *self.own_callbacks()]
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            for callback in own:
+                callbacks.append(callback)
+            return callbacks
+        callbacks = keras.tree.flatten(callbacks) if callbacks else []
+        if not any(isinstance(callback, StopOnNonFiniteLoss) for callback in callbacks):
+            own.insert(0, StopOnNonFiniteLoss())
+        # First: no other may save the weights of a bad epoch, and what it saves has the count.
+        return [*own, *callbacks]
+
+    def _count_epoch(self, epoch: int, logs: dict) -> None:
+        self.trained_epochs += 1
+
+    def _check_optimizer(self, optimizer) -> None:
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        known = {id(variable) for variable in getattr(inner, "_trainable_variables", ())}
+        if known and not known >= {id(variable) for variable in self.trainable_variables}:
+            raise InputError(
+                f"The optimizer {optimizer.name!r} was built for another model; make a new one."
+            )
+
+    def _check_metrics(self, *metrics) -> None:
+        taken = {"loss", *(metric.name for metric in self._metrics)}
+        for metric in filter(None, keras.tree.flatten(metrics)):
+            name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+            if name in taken:
+                raise InputError(
+                    f"The logs hold {name!r} already; leave that metric out, or give it another "
+                    "name."
+                )
+
+
+def _check_epochs(given: dict) -> None:
+    """Refuse arguments of `fit` that name no epoch to train, or more than a generator has."""
+    epochs, first = given.get("epochs", 1), given.get("initial_epoch", 0)
+    if epochs < first:
+        raise InputError(
+            f"epochs={epochs} is the number of the last epoch, and {first} are trained "
+            f"already (initial_epoch); give more than {first}."
+        )
+    for name, steps in (("x", "steps_per_epoch"), ("validation_data", "validation_steps")):
+        if inspect.isgenerator(given.get(name)) and epochs - first > 1 and steps not in given:
+            raise InputError(
+                f"{name} is a generator, which ends with the first epoch; give epochs=1, "
+                f"{steps}, or a keras.utils.PyDataset."
+            )
+
+
+def _are_equal(labels, inputs) -> bool:
+    if labels is inputs:
+        return True
+    return isinstance(inputs, np.ndarray) and np.array_equal(np.asarray(labels), inputs)

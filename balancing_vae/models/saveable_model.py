@@ -1,0 +1,151 @@
+"""What makes a stage saveable: a config of its arguments, a whole file, the backend it was for."""
+
+import copy
+import inspect
+import os
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+from balancing_vae.errors import InputError
+from balancing_vae.files.atomic import atomic_file
+from balancing_vae.networks.inputs import arguments_by_name
+
+
+class SaveableModel(keras.Model):
+    """An encoder and a decoder that Keras can save, load, clone, copy and export.
+
+    A subclass keeps each argument as an attribute of the same name: these are what a saved
+    model is made of again. Among them are `encoder` and `decoder`, functional models. It has
+    a `seed_generator` and counts its `trained_epochs`: both are saved with the optimizer.
+    """
+
+    def save(self, filepath, overwrite: bool = True, zipped: bool | None = None, **kwargs):
+        """Write the model into a file; takes what `keras.Model.save` does.
+
+        A `.keras` file is written under another name and then renamed: where saving fails,
+        a former file stays as it was.
+
+        Raises:
+            ValueError: The file is to be HDF5, from which Keras cannot load it.
+            OSError: The disk is full or the place is not writable.
+
+        Example:
+            ```python
+            stage.save("stage.keras")
+            stage = keras.models.load_model("stage.keras")    # after `import balancing_vae`
+            ```
+        """
+        local = isinstance(filepath, (str, os.PathLike)) and "://" not in os.fspath(filepath)
+        if local and os.fspath(filepath).endswith((".h5", ".hdf5")):
+            # Keras would write it, find no class in it, and forget the optimizer of the model.
+            raise InputError(
+                f"{os.fspath(filepath)!r} would be in Keras's older format HDF5, which holds no "
+                f"{type(self).__name__}; save into a file of the form x.keras, or save_weights "
+                "into x.weights.h5."
+            )
+        named = local and os.fspath(filepath).endswith(".keras")
+        asks = not overwrite and named and os.path.exists(filepath)
+        if not named or asks or zipped is False:
+            return super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+        with atomic_file(filepath) as temporary:
+            super().save(temporary, zipped=zipped, **kwargs)
+        return None
+
+    def export(self, filepath, *args, **kwargs):
+        """Export the model for inference; takes what `keras.Model.export` does.
+
+        The default `input_signature` is that of float32 inputs, as `call` takes them.
+        """
+        given = arguments_by_name(keras.Model.export, self, (filepath, *args), kwargs)
+        if given.get("input_signature") is None:
+            given["input_signature"] = [self.input_signature()]
+        given |= given.pop("kwargs", {})
+        return super().export(**given)
+
+    def input_signature(self):
+        """Return the shape and dtype of what `call` takes, in its structure."""
+        return keras.InputSpec(shape=self.encoder.inputs[0].shape, dtype="float32")
+
+    def get_config(self) -> dict:
+        """Return what makes the model again: every argument, from the attribute of its name.
+
+        Raises:
+            ValueError: A subclass does not keep an argument.
+        """
+        config = super().get_config()
+        for name in constructor_arguments(type(self)):
+            if not hasattr(self, name):
+                raise InputError(
+                    f"{type(self).__name__} takes {name!r} and has no attribute of that name, so "
+                    f"that it cannot be saved; write `self.{name} = {name}` in its __init__, or "
+                    "a get_config."
+                )
+            config[name] = keras.saving.serialize_keras_object(getattr(self, name))
+        layers = {id(layer) for layer in self.encoder.layers}
+        if shared := [layer.name for layer in self.decoder.layers if id(layer) in layers]:
+            config["shared_layers"] = shared
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "SaveableModel":
+        """Make a model of what `get_config` returned, with new weights."""
+        # Keras takes the configs of functional models apart.
+        config = copy.deepcopy(config)
+        shared = config.pop("shared_layers", [])
+        config = keras.saving.deserialize_keras_object(config, custom_objects)
+        if shared:
+            encoder = config["encoder"]
+            config["decoder"] = keras.models.clone_model(
+                config["decoder"],
+                clone_function=lambda layer: (
+                    encoder.get_layer(layer.name) if layer.name in shared else layer
+                ),
+            )
+        return cls(**config)
+
+    def get_compile_config(self) -> dict:
+        """Return the arguments of `compile`, and the backend that they were resolved for."""
+        config = super().get_compile_config()
+        return config and {**config, "backend": keras.backend.backend()}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile as the saved model was.
+
+        On another backend Keras's own choice decides about just-in-time compilation, and
+        PyTorch runs one step per execution.
+        """
+        config = keras.saving.deserialize_keras_object(config)
+        backend = keras.backend.backend()
+        if config.pop("backend", backend) != backend:
+            config["jit_compile"] = "auto"
+            if backend == "torch" and config["steps_per_execution"] > 1:
+                warnings.warn(
+                    f"The model was saved with steps_per_execution="
+                    f"{config['steps_per_execution']}; the PyTorch backend runs 1.",
+                    stacklevel=2,
+                )
+                config["steps_per_execution"] = 1
+        self.compile(**config)
+
+    def save_own_variables(self, store) -> None:
+        """Save the state of a training beside the optimizer's: noise and count of epochs."""
+        super().save_own_variables(store)
+        if getattr(self, "optimizer", None) is not None:
+            store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
+            store["trained_epochs"] = np.array(self.trained_epochs)
+
+    def load_own_variables(self, store) -> None:
+        """Load what `save_own_variables` saved; weights without an optimizer have none of it."""
+        if "noise" in store:
+            self.seed_generator.state.assign(np.array(store["noise"]))
+            self.trained_epochs = int(np.array(store["trained_epochs"]))
+
+
+def constructor_arguments(model: type[SaveableModel]) -> list[str]:
+    """Return the names of what a model's class takes, from all classes of its own kind."""
+    classes = [c for c in model.__mro__ if issubclass(c, SaveableModel) and "__init__" in vars(c)]
+    names = [name for c in classes for name in inspect.signature(c.__init__).parameters]
+    return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]

@@ -1,0 +1,263 @@
+"""The Keras model of one stage: encoder, decoder, objective and balancing strategy."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from balancing_vae.backend.distribution import mean_over_replicas
+from balancing_vae.backend.distribution import replica_count
+from balancing_vae.backend.distribution import standard_noise
+from balancing_vae.balancing import BalancingStrategy
+from balancing_vae.balancing import ComputedGamma
+from balancing_vae.balancing import build_strategy
+from balancing_vae.balancing.low_gamma import WarnOfLowGamma
+from balancing_vae.config import LIKELIHOODS
+from balancing_vae.config import Config
+from balancing_vae.errors import InputError
+from balancing_vae.layers.sampling import reparameterize
+from balancing_vae.models.autoencoder import Autoencoder
+from balancing_vae.models.metrics import Latest
+from balancing_vae.models.objectives import bernoulli_nll
+from balancing_vae.models.objectives import gaussian_nll
+from balancing_vae.models.objectives import kl_divergence
+from balancing_vae.models.objectives import mean_over_images
+from balancing_vae.models.objectives import mean_squared_error
+from balancing_vae.networks.inputs import as_intensities
+from balancing_vae.networks.inputs import check_vectors
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class VAE(Autoencoder):
+    """A variational autoencoder that balances reconstruction error against KL by itself.
+
+        loss = k KL + sum( ((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893 ),
+
+    both summed over an image and averaged over the batch. `gamma` comes from the
+    balancing strategy, inside the compiled step: `fit` balances whatever
+    `steps_per_execution` and jit setting it runs with; so does what a strategy makes of
+    `k` (see `WarmUpBeta`). The logs hold `loss`, `kl`, `reconstruction` (the second
+    term), `mse`, `gamma` and `beta` = k gamma^2, the effective weight of KL beside a sum
+    of squares / 2. Source: the original program.
+
+    With the likelihood "bernoulli", the second term is the cross-entropy instead (see
+    `bernoulli_nll`). Gamma has no part in it: it stands still, and beta is `k`.
+
+    Images go in as integers in 0..255 or as floats in [0, 1], alone or with the noise of the
+    sampling: `fit(x)` or `fit((x, noise))`.
+
+    Args:
+        encoder: From images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`,
+            float [B, L] each. One with two inputs gets the noise, float [B, L], as well:
+            in an iterative encoder what was drawn decides the posterior of later steps.
+        decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
+        balancing: The strategy that decides gamma; computed gamma by default.
+        kl_weight: `k`, positive; the strategy's by default, or else 1. The original program
+            has (2 D / L)^2.
+        seed: Seed of the sampling's noise where none is given.
+        likelihood: "gaussian" or "bernoulli": what the decoder's output is the mean of.
+        **kwargs: What every Keras model takes.
+
+    Raises:
+        ValueError: Encoder and decoder do not fit each other, there is no such
+            likelihood, or both `kl_weight` and the strategy decide KL's weight.
+
+    Example:
+        ```python
+        vae = VAE(encoder, decoder)
+        vae.compile(keras.optimizers.Adam(1e-4, epsilon=1e-8))
+        vae.fit(images, epochs=10)
+        ```
+    """
+
+    term_names = ("kl", "reconstruction", "mse")
+    # The loss moves with gamma, so that those of two epochs cannot be compared.
+    monitor = "mse"
+    heads = ("mu", "log_sigma")
+    has_prior = True
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        balancing: BalancingStrategy | None = None,
+        kl_weight: float | None = None,
+        seed: int | None = None,
+        likelihood: str = "gaussian",
+        **kwargs,
+    ):
+        super().__init__(encoder, decoder, seed, **kwargs)
+        if likelihood not in LIKELIHOODS:
+            raise InputError(f"likelihood must be one of {LIKELIHOODS}, got {likelihood!r}.")
+        self.balancing = ComputedGamma() if balancing is None else balancing
+        self.kl_weight = self._choose_kl_weight(kl_weight)
+        self.likelihood = likelihood
+        if likelihood == "bernoulli":
+            # A learned gamma would get no gradient, a computed one stands still.
+            self.balancing.trainable = False
+        self.gamma_tracker = Latest(name="gamma")
+        self.beta_tracker = Latest(name="beta")
+
+    @classmethod
+    def from_hyperparameters(
+        cls, config: Config, encoder: keras.Model, decoder: keras.Model, **arguments
+    ) -> "VAE":
+        """Make the first stage that a config describes, with its strategy and likelihood.
+
+        Args:
+            config: The hyperparameters.
+            encoder: The encoder.
+            decoder: The decoder.
+            **arguments: What a subclass takes besides.
+
+        Returns:
+            The model, not compiled.
+
+        Raises:
+            ValueError: There is no such strategy, or it does not fit the other settings.
+        """
+        return cls(
+            encoder,
+            decoder,
+            build_strategy(**config.balancing),
+            config.kl_weight,
+            config.seed,
+            config.likelihood,
+            name="stage1",
+            **arguments,
+        )
+
+    def describe(self) -> str:
+        """Return the likelihood, gamma with its strategy, and the weight of KL."""
+        gamma = float(ops.convert_to_numpy(self.balancing.gamma))
+        return (
+            f"kl_weight {self.kl_weight:g}; {self.likelihood}, "
+            f"gamma {gamma:.4g} ({self.balancing.name})"
+        )
+
+    def posterior(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Encode one batch.
+
+        Args:
+            images: Float32 [B, D, D, C] in [0, 1].
+
+        Returns:
+            `mu` and `sigma`, float32 [B, L] each.
+        """
+        mu, log_sigma = self.encoder.predict_on_batch(images)
+        return mu, np.exp(log_sigma)
+
+    def observe(self, inputs):
+        """Split `inputs` into what is to be reconstructed and the noise, if it is given.
+
+        Args:
+            inputs: Images, integers in 0..255 or floats in [0, 1], [B, D, D, C]; or a pair
+                of those and standard noise, float [B, L].
+
+        Returns:
+            Images as float [B, D, D, C] in [0, 1], and the noise or None.
+        """
+        images, noise = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        return as_intensities(images), noise
+
+    def call(self, inputs, training=None):
+        """Encode, sample and decode.
+
+        Args:
+            inputs: What `observe` takes.
+            training: Whether batch normalisation uses the batch's statistics.
+
+        Returns:
+            A dict of `target`, `mu`, `log_sigma`, `z` and `reconstruction`.
+        """
+        target, noise = self.observe(inputs)
+        if noise is None:
+            shape = (ops.shape(target)[0], self.latent_dim)
+            noise = standard_noise(shape, self.seed_generator)
+        given = [target, noise] if len(self.encoder.inputs) == 2 else target
+        mu, log_sigma = self.encoder(given, training=training)
+        z = reparameterize(mu, log_sigma, noise)
+        return {
+            "target": target,
+            "mu": mu,
+            "log_sigma": log_sigma,
+            "z": z,
+            "reconstruction": self.decoder(z, training=training),
+        }
+
+    def fit(self, *args, **kwargs):
+        """Train; takes and returns what `keras.Model.fit` does."""
+        try:
+            return super().fit(*args, **kwargs)
+        except BaseException:
+            # Keras calls no `on_train_end` then, and a frozen gamma would stay frozen.
+            self.balancing.restore_rate()
+            raise
+
+    def own_callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return the one that warns of a gamma far below the error."""
+        return [WarnOfLowGamma()]
+
+    def check_inputs(self, inputs, name: str = "x") -> None:
+        """Refuse what are no images, alone or with noise."""
+        images, *noise = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
+        super().check_inputs(images, name)
+        if len(noise) > 1:
+            raise InputError(
+                f"{name} must be images, or images and noise; got {len(inputs)} arrays."
+            )
+        for each in noise:
+            check_vectors(each, self.latent_dim, f"The noise of {name}")
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the loss of one batch and, in training, let the strategy update gamma.
+
+        The step's own loss uses gamma as it stood before the batch.
+        """
+        target, x_hat = y_pred["target"], y_pred["reconstruction"]
+        gaussian = self.likelihood == "gaussian"
+        gamma = self.balancing.gamma
+        kl = mean_over_images(kl_divergence(y_pred["mu"], y_pred["log_sigma"]), sample_weight)
+        reconstruction = mean_over_images(
+            gaussian_nll(target, x_hat, gamma) if gaussian else bernoulli_nll(target, x_hat),
+            sample_weight,
+        )
+        mse = mean_squared_error(target, ops.stop_gradient(x_hat), sample_weight)
+        kl_weight = self.kl_weight * self.balancing.kl_factor
+        if training:
+            self.balancing.update(self._mse_of_all(mse, gamma, sample_weight))
+        terms = (("kl", kl), ("reconstruction", reconstruction), ("mse", mse))
+        self.track(terms, target)
+        new_gamma = ops.stop_gradient(self.balancing.gamma)
+        self.gamma_tracker.update_state(new_gamma)
+        beta = self.kl_weight * self.balancing.kl_factor
+        self.beta_tracker.update_state(beta * ops.square(new_gamma) if gaussian else beta)
+        # Keras adds up the gradients of all replicas, and takes this back in the logs.
+        return (kl_weight * kl + reconstruction) / replica_count()
+
+    def _mse_of_all(self, mse, gamma, sample_weight):
+        """Return the mean squared error over all replicas, of a mean weight of 1."""
+        mse = mean_over_replicas(mse)
+        if sample_weight is None:
+            return mse
+        weight = mean_over_replicas(ops.mean(ops.cast(sample_weight, "float32")))
+        # A batch that weighs nothing leaves gamma where it is.
+        unchanged = ops.square(ops.stop_gradient(gamma))
+        return ops.where(weight > 0, mse / ops.maximum(weight, 1e-12), unchanged)
+
+    def get_config(self) -> dict:
+        """Return what makes the model again; a weight that the strategy decides is its own."""
+        config = super().get_config()
+        if self.balancing.kl_weight is not None:
+            config["kl_weight"] = None
+        return config
+
+    def _choose_kl_weight(self, given: float | None) -> float:
+        decided = self.balancing.kl_weight
+        if given is not None and decided is not None:
+            raise InputError(
+                f"{type(self.balancing).__name__} decides the weight of KL, {decided:g}, and "
+                f"kl_weight={given:g} would, too; leave kl_weight out (None)."
+            )
+        if given is None:
+            given = decided
+        return 1.0 if given is None else given

@@ -1,0 +1,1 @@
+"""The training of a stage: batches, schedules, optimizer, callbacks, the loop."""

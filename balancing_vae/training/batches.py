@@ -1,0 +1,175 @@
+"""Batches in an order that depends on nothing but a seed and the epoch's number."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.distribution import own_rows
+from balancing_vae.errors import InputError
+
+
+class FileOrderBatches(keras.utils.PyDataset):
+    """Batches of arrays, memory-mapped ones too, first row first, none left out.
+
+    Args:
+        arrays: One array [N, ...], or a tuple of several of one length.
+        batch_size: Rows per batch; the last may have fewer.
+        devices: How many share a batch; up to one row less at the end is left out, so that
+            the last one divides, too.
+
+    Example:
+        ```python
+        model.evaluate(FileOrderBatches(x_val, batch_size=100))
+        ```
+    """
+
+    def __init__(
+        self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, devices: int = 1
+    ):
+        super().__init__()
+        self.arrays = arrays
+        self.batch_size = batch_size
+        count = len(arrays[0] if isinstance(arrays, tuple) else arrays)
+        self.order = np.arange(count - count % devices)
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple:
+        rows = own_rows(self.order[index * self.batch_size : (index + 1) * self.batch_size])
+        if isinstance(self.arrays, tuple):
+            return (tuple(array[rows] for array in self.arrays),)
+        return (self.arrays[rows],)
+
+
+class EpochBatches(FileOrderBatches):
+    """Full training batches in an order drawn from a seed and the epoch's number.
+
+    So a resumed training goes on in the order of an uninterrupted one; Keras's own
+    shuffling comes from global state. The incomplete last batch is dropped, as in the
+    original program.
+
+    Args:
+        arrays: One array [N, ...], or a tuple of several that are shuffled together.
+        batch_size: Rows per batch, at most N.
+        seed: Seed of the order; None leaves the rows in the order of the arrays.
+
+    Example:
+        ```python
+        batches = EpochBatches((mu, sigma), batch_size=100, seed=0)
+        model.fit(batches, shuffle=False, callbacks=[batches.follow_epochs()], epochs=3)
+        ```
+    """
+
+    def __init__(
+        self, arrays: np.ndarray | tuple[np.ndarray, ...], batch_size: int, seed: int | None
+    ):
+        super().__init__(arrays, batch_size)
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Put the rows in the order of an epoch, counted from 0."""
+        if self.seed is not None:
+            self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.order))
+
+    def follow_epochs(self) -> keras.callbacks.Callback:
+        """Return a callback that calls `set_epoch` before each epoch.
+
+        Keras calls `PyDataset.on_epoch_end` once before the first epoch, so that counting
+        there would be one too many.
+        """
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: self.set_epoch(epoch)
+        )
+
+    def __len__(self) -> int:
+        return len(self.order) // self.batch_size
+
+
+class PassBatches(keras.utils.PyDataset):
+    """Full training batches, epoch by epoch from a new pass over a dataset.
+
+    Order and augmentation are the dataset's own. What is left after the last full batch of
+    an epoch is dropped, as `EpochBatches` does.
+
+    Args:
+        new_pass: Returns an iterator over the batches of one epoch, each an array [B, ...].
+        steps: Batches of an epoch.
+
+    Attributes:
+        error: What went wrong in the dataset, None before. Under TensorFlow, Keras raises
+            an error of its own in its place.
+
+    Example:
+        ```python
+        batches = PassBatches(lambda: iter(load_images()), steps=5)
+        model.fit(batches, shuffle=False)
+        ```
+    """
+
+    def __init__(self, new_pass: Callable[[], Iterator[np.ndarray]], steps: int):
+        super().__init__()
+        self.new_pass = new_pass
+        self.steps = steps
+        self.error: Exception | None = None
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple:
+        # Keras asks in order, and for the first two once more to see their shape.
+        if index == 0:
+            self._iterator = self.new_pass()
+        try:
+            batch = next(self._iterator, None)
+            if batch is None:
+                raise InputError(
+                    f"The dataset gave {index} full batches in a later pass and {self.steps} in "
+                    "the first; let each pass give the same number of images."
+                )
+        except Exception as error:
+            self.error = error
+            raise
+        return (batch[own_rows(np.arange(len(batch)))],)
+
+    def follow_epochs(self) -> keras.callbacks.Callback:
+        """Return a callback that does nothing: the dataset has an order of its own."""
+        return keras.callbacks.Callback()
+
+
+def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):
+    """Apply a function to full batches of arrays and put the results together.
+
+    The last batch is filled up with the first rows and the surplus dropped, as in the
+    original program; so a compiled function sees one shape only.
+
+    Args:
+        function: From one batch of each array to an array, or to several.
+        batch_size: Rows per batch.
+        *arrays: Arrays of one length N, at least 1.
+
+    Returns:
+        What `function` returns, N rows of it.
+
+    Example:
+        ```python
+        mu, log_sigma = map_batches(encoder.predict_on_batch, 100, images)
+        ```
+    """
+    count = len(arrays[0])
+    results = []
+    for start in range(0, count, batch_size):
+        rows = np.arange(start, start + batch_size) % count
+        results.append(function(*(array[rows] for array in arrays)))
+    if isinstance(results[0], (list, tuple)):
+        return tuple(_join(parts, batch_size, count) for parts in zip(*results, strict=True))
+    return _join(results, batch_size, count)
+
+
+def _join(parts: Sequence[np.ndarray], batch_size: int, count: int) -> np.ndarray:
+    # Each of TensorFlow's replicas predicts the whole batch: the first one's rows will do.
+    return np.concatenate([part[:batch_size] for part in parts])[:count]

@@ -1,0 +1,178 @@
+"""The training of one stage: batches, learning rate, logs, and a state after each epoch."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import ExitStack
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.distribution import device_count
+from balancing_vae.config import Config
+from balancing_vae.models.autoencoder import Autoencoder
+from balancing_vae.models.stop_on_non_finite_loss import StopOnNonFiniteLoss
+from balancing_vae.storage.states import TrainingStates
+from balancing_vae.storage.states import states_of
+from balancing_vae.training.batches import EpochBatches
+from balancing_vae.training.batches import FileOrderBatches
+from balancing_vae.training.batches import PassBatches
+from balancing_vae.training.callbacks import HistoryLog
+from balancing_vae.training.callbacks import TrainingProgress
+from balancing_vae.training.optimizer import finish_with_average
+from balancing_vae.training.optimizer import keeps_average
+from balancing_vae.training.posterior import computes_gamma
+from balancing_vae.training.posterior import draw
+from balancing_vae.training.posterior import measure_gamma
+from balancing_vae.training.save_states import SaveBest
+from balancing_vae.training.save_states import SaveStates
+from balancing_vae.training.schedules import PlateauSchedule
+from balancing_vae.training.schedules import learning_rate_schedule
+from balancing_vae.training.sources import ImageBatches
+from balancing_vae.training.sources import first_images
+
+# What the original program measures gamma on.
+MEASURED_IMAGES = 10_000
+
+
+def fit_stage(
+    stage: Autoencoder,
+    number: int,
+    config: Config,
+    data: np.ndarray | ImageBatches | tuple[np.ndarray, np.ndarray],
+    held_out: np.ndarray | tuple[np.ndarray, np.ndarray] | None,
+    history: list[dict],
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: bool = True,
+    run_dir: Path | None = None,
+    seconds_between_states: float = 0.0,
+) -> None:
+    """Train a stage for the config's epochs, or for those that are left of them.
+
+    Where its weights are trained already and no state is resumed, gamma is measured first:
+    the data may be others, and computed gamma never rises. So does the original program.
+
+    Args:
+        stage: The stage, compiled.
+        number: 1 or 2: which of the config's epochs and learning rates count; its rules for
+            `lr_patience` and `keep_best` are for stage 1.
+        config: The hyperparameters.
+        data: Images, uint8 [N, D, D, C] or a dataset's, for stage 1; `(mu, sigma)`, float32
+            [N, L] each, for stage 2.
+        held_out: Arrays to validate on, or None.
+        history: The list that gets a row for each epoch.
+        callbacks: Further Keras callbacks.
+        verbose: Whether a progress bar is shown.
+        run_dir: Folder for a state after each epoch; where states are there already,
+            training goes on from the last one.
+        seconds_between_states: The least time between two of them; the last epoch's is
+            written in any case.
+
+    Raises:
+        FloatingPointError: The loss became NaN or infinite.
+    """
+    epochs = config.epochs if number == 1 else config.epochs2
+    keep_best = number == 1 and config.keep_best
+    batches = _training_batches(data, config)
+    with ExitStack() as stack:
+        done, last = 0, []
+        if run_dir is not None:
+            states = states_of(run_dir, f"stage{number}")
+            done, rows = states.load_latest(stage)
+            history[:] = rows or history
+            if 0 < done < epochs and isinstance(data, ImageBatches):
+                warnings.warn(
+                    f"Stage {number} is resumed on a dataset, whose order of images is not that "
+                    "of an uninterrupted training; only with an array the result is the same.",
+                    stacklevel=3,
+                )
+            # What is to be kept as the best must be the best of all epochs.
+            gap = 0.0 if keep_best else seconds_between_states
+            last = [
+                SaveBest(states, gap),
+                SaveStates(run_dir, states, history, seconds_between_states),
+            ]
+        elif keep_best:
+            states = TrainingStates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            last = [SaveBest(states)]
+        rows = [row for row in history if row["stage"] == number]
+        past = rows[len(rows) - done :]
+        before = max((row["epoch"] for row in rows), default=0) - done
+        own = [
+            batches.follow_epochs(),
+            _learning_rate(config, number, stage.monitor, past),
+            StopOnNonFiniteLoss(number),
+            HistoryLog(history, number, before),
+        ]
+        if keeps_average(stage):
+            own.append(keras.callbacks.SwapEMAWeights())
+        if verbose:
+            own.append(TrainingProgress(f"stage {number}"))
+        if done < epochs:
+            if done == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
+                measure_gamma(
+                    stage, measured_data(data, config.seed), config.batch_size, config.seed
+                )
+            with _own_errors(batches):
+                stage.fit(
+                    batches,
+                    epochs=epochs,
+                    initial_epoch=done,
+                    shuffle=False,
+                    verbose=0,
+                    validation_data=(
+                        None
+                        if held_out is None
+                        else FileOrderBatches(held_out, config.batch_size, device_count(stage))
+                    ),
+                    callbacks=[*own, *callbacks, *last],
+                )
+        elif done:
+            # A state has the weights that training goes on from, not their average.
+            finish_with_average(stage)
+        if keep_best and epochs > 0:
+            states.load_best(stage)
+
+
+def measured_data(data, seed: int) -> np.ndarray:
+    """Return what gamma is measured on: images, or draws from their posterior."""
+    if not isinstance(data, tuple):
+        return first_images(data, MEASURED_IMAGES)
+    mu, sigma = data
+    # Other noise than that of the measured stage's own posterior.
+    return draw(mu[:MEASURED_IMAGES], sigma[:MEASURED_IMAGES], seed ^ 1)
+
+
+def _training_batches(data, config: Config) -> EpochBatches | PassBatches:
+    size = config.batch_size
+    if not isinstance(data, ImageBatches):
+        return EpochBatches(data, size, config.seed if config.shuffle else None)
+    return PassBatches(
+        lambda: (batch for batch in data.of_size(size) if len(batch) == size), data.count // size
+    )
+
+
+@contextmanager
+def _own_errors(batches: EpochBatches | PassBatches) -> Iterator[None]:
+    """Raise a dataset's own error where TensorFlow wraps it into a page of its own."""
+    try:
+        yield
+    except Exception as error:
+        found = getattr(batches, "error", None)
+        if found is None or found is error:
+            raise
+        raise found from error
+
+
+def _learning_rate(
+    config: Config, number: int, monitor: str, past: list[dict]
+) -> keras.callbacks.Callback:
+    if number == 2:
+        return learning_rate_schedule(config.lr2, config.lr_fac, config.lr_epochs2)
+    if config.lr_patience:
+        monitor = f"val_{monitor}"
+        return PlateauSchedule(config.lr, config.lr_fac, config.lr_patience, monitor, past)
+    return learning_rate_schedule(config.lr, config.lr_fac, config.lr_epochs)

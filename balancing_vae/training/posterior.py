@@ -1,0 +1,61 @@
+"""Latents of images: the posterior, draws from it, and how far a reconstruction is off."""
+
+import numpy as np
+
+from balancing_vae.balancing import ComputedGamma
+from balancing_vae.checks import as_float
+from balancing_vae.models.autoencoder import Autoencoder
+from balancing_vae.moments import mse
+from balancing_vae.samplers import Prior
+from balancing_vae.training.batches import map_batches
+from balancing_vae.training.sources import ImageBatches
+from balancing_vae.training.sources import Source
+
+
+def encode(stage: Autoencoder, source: Source, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the posterior of images, or of latents.
+
+    Args:
+        stage: A stage.
+        source: Images, or latents for stage 2, [N, ...]; or a dataset's images.
+        batch_size: Rows per batch.
+
+    Returns:
+        `mu` and `sigma`, float32 [N, L] each.
+    """
+    batches = source.of_size(batch_size) if isinstance(source, ImageBatches) else [source]
+    parts = [
+        map_batches(lambda batch: stage.posterior(as_float(batch)), batch_size, x) for x in batches
+    ]
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def draw(
+    mu: np.ndarray, sigma: np.ndarray, seed: int, noise: np.ndarray | None = None
+) -> np.ndarray:
+    """Return `mu + sigma * noise`, with standard normal noise of a seed where none is given."""
+    return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)
+
+
+def computes_gamma(stage: Autoencoder) -> bool:
+    """Tell whether a stage's gamma is computed, and has a part in its loss."""
+    balancing = getattr(stage, "balancing", None)
+    return isinstance(balancing, ComputedGamma) and balancing.trainable
+
+
+def measure_gamma(stage: Autoencoder, x: np.ndarray, batch_size: int, seed: int) -> float:
+    """Set a stage's computed gamma to the error of its reconstructions.
+
+    Args:
+        stage: A stage whose gamma is computed.
+        x: Images, integers in 0..255 or floats in [0, 1], or latents for stage 2, [N, ...].
+        batch_size: Rows per batch.
+        seed: Seed of the posterior's noise.
+
+    Returns:
+        The gamma, the root of the mean squared error.
+    """
+    z = draw(*encode(stage, x, batch_size), seed)
+    error = mse(as_float(x), map_batches(stage.decoder.predict_on_batch, batch_size, z))
+    stage.balancing.running_mse.assign(error)
+    return error**0.5

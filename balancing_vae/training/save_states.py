@@ -1,0 +1,109 @@
+"""Write the best weights and a training state after each epoch."""
+
+import math
+import time
+from pathlib import Path
+
+import keras
+
+from balancing_vae.backend.distribution import is_first_process
+from balancing_vae.errors import InputError
+from balancing_vae.storage.folder import write_history
+from balancing_vae.storage.states import TrainingStates
+from balancing_vae.training.optimizer import averaged_weights
+
+
+class _Saver(keras.callbacks.Callback):
+    """Saves after epochs, but not more often than every so many seconds.
+
+    Of several processes, which all hold the same, the first one saves.
+
+    Args:
+        seconds_between: The least time between two saves, for epochs so short that saving
+            takes longer; a stage's last epoch is saved in any case.
+    """
+
+    def __init__(self, seconds_between: float):
+        super().__init__()
+        if not seconds_between >= 0:
+            raise InputError(f"seconds_between must not be negative, got {seconds_between}.")
+        self.seconds_between = seconds_between
+        self.next_save = -math.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Save, if it is time."""
+        is_last = epoch + 1 == self.params["epochs"]
+        if is_first_process() and (is_last or time.monotonic() >= self.next_save):
+            self.save(epoch + 1, logs)
+            self.next_save = time.monotonic() + self.seconds_between
+
+    def save(self, epoch: int, logs: dict) -> None:
+        """Save after so many epochs."""
+        raise NotImplementedError("A subclass saves.")
+
+
+class SaveBest(_Saver):
+    """Saves the weights of the best epoch so far, by the model's own monitor.
+
+    It is the monitor of the validation (`val_mse`, `val_loss`) where there is one, or
+    else of the training.
+
+    Args:
+        states: Where to save.
+        seconds_between: The least time between two epochs that are looked at.
+
+    Example:
+        ```python
+        model.fit(x, callbacks=[SaveBest(TrainingStates(folder))])
+        ```
+    """
+
+    def __init__(self, states: TrainingStates, seconds_between: float = 0.0):
+        super().__init__(seconds_between)
+        self.states = states
+
+    def save(self, epoch: int, logs: dict) -> None:
+        """Save the weights if they are the best."""
+        monitor = self.model.monitor
+        if f"val_{monitor}" in logs:
+            monitor = f"val_{monitor}"
+        # The validation, too, measured the moving average of the weights, if there is one.
+        with averaged_weights(self.model):
+            self.states.save_best(self.model, epoch, monitor, float(logs[monitor]))
+
+
+class SaveStates(_Saver):
+    """Saves the state after each epoch.
+
+    It must be the last callback, so that what the others did in this epoch is in the
+    state. `history.csv` in the run's folder grows along, for whoever watches the run.
+
+    Args:
+        run_folder: The run's folder.
+        states: Where in it to save.
+        history: The list of rows that `HistoryLog` fills.
+        seconds_between: The least time between two saved epochs.
+
+    Example:
+        ```python
+        states = TrainingStates(folder / "states" / "stage1")
+        callbacks = [HistoryLog(rows, 1), SaveStates(folder, states, rows)]
+        ```
+    """
+
+    def __init__(
+        self,
+        run_folder: Path,
+        states: TrainingStates,
+        history: list[dict],
+        seconds_between: float = 0.0,
+    ):
+        super().__init__(seconds_between)
+        self.run_folder = run_folder
+        self.states = states
+        self.history = history
+
+    def save(self, epoch: int, logs: dict) -> None:
+        """Save."""
+        self.states.save(self.model, epoch, self.history)
+        write_history(self.run_folder, self.history)

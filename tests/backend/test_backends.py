@@ -1,0 +1,93 @@
+"""The three backends: the core tests on each, parity on each, and life without TensorFlow."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.paths import ROOT
+
+CORE = (
+    "objectives",
+    "layers",
+    "networks",
+    "balancing",
+    "batches",
+    "schedules",
+    "pipeline",
+    "original_checkpoints",
+    "resume",
+    "saved_folder",
+)
+
+WITHOUT_TENSORFLOW = """
+import sys
+
+# With None in its place every import of TensorFlow fails as if it were not installed.
+sys.modules["tensorflow"] = None
+sys.path.insert(0, "tests")
+
+import numpy as np
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+from balancing_vae import TwoStageVAE
+
+vae = tiny_pipeline()
+vae.fit(tiny_images(), validation_data=tiny_images(8, seed=1), verbose=False, run_dir=sys.argv[1])
+vae.save(sys.argv[1] + "/saved")
+loaded = TwoStageVAE.load(sys.argv[1] + "/saved")
+np.testing.assert_array_equal(loaded.generate(5, seed=1), vae.generate(5, seed=1))
+assert loaded.reconstruct(tiny_images()).shape == (24, 4, 4, 1)
+assert sys.modules["tensorflow"] is None
+print("done")
+"""
+
+
+def run(backend: str, *words: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # On networks so small PyTorch's threads only wait for each other.
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    return subprocess.run(
+        [sys.executable, *words], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_everything_works_without_tensorflow(backend, tmp_path):
+    done = run(backend, "-c", WITHOUT_TENSORFLOW, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("done")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_core_tests_pass(backend):
+    files = [f"tests/test_{name}.py" for name in CORE]
+    both_cores = ("-n", "2", "--dist", "loadfile")
+    done = run(backend, "-m", "pytest", "-q", "-m", "not slow", *both_cores, *files)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("backend", "hidden", "message"),
+    [
+        ("nonsense", "", "KERAS_BACKEND is 'nonsense'; set it to one of tensorflow, jax, torch"),
+        ("jax", "jax", "'jax' is not installed; run `pip install jax`"),
+        ("tensorflow", "tensorflow", "'tensorflow' is not installed"),
+    ],
+)
+def test_a_backend_that_is_not_there_is_named(backend, hidden, message):
+    hide = f"import sys; sys.modules[{hidden!r}] = None; " if hidden else "import sys; "
+    on_the_command_line = hide + "from balancing_vae.cli import main; sys.exit(main(['demo']))"
+    done = run(backend, "-c", on_the_command_line)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    in_python = run(backend, "-c", hide + "from balancing_vae import TwoStageVAE")
+    assert message in in_python.stderr
+
+
+def test_importing_the_package_imports_no_backend():
+    code = "import sys, balancing_vae; print({'keras', 'tensorflow', 'jax'} & set(sys.modules))"
+    assert run("tensorflow", "-c", code).stdout.strip() == "set()"

@@ -1,0 +1,126 @@
+"""Several devices train as one: the same losses, one gamma, the same samples."""
+
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from balancing_vae.backend import distribution
+from balancing_vae.backend.distribution import check_divisible
+from balancing_vae.backend.distribution import data_parallel
+from balancing_vae.training.batches import FileOrderBatches
+from balancing_vae.training.batches import map_batches
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+
+SCRIPT = ROOT / "tests" / "distributed_training.py"
+
+
+def start(backend: str, *words) -> subprocess.Popen:
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, *map(str, words)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(process: subprocess.Popen) -> dict:
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors[-3000:]
+    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+
+
+@functools.cache
+def one_device(backend: str) -> dict:
+    return result(start(backend, 1))
+
+
+def assert_same_training(found: dict, expected: dict) -> None:
+    """By SGD, too: Adam would hide a loss of another scale."""
+    for optimizer in ("sgd", "adam"):
+        one, other = found[optimizer], expected[optimizer]
+        assert len(one["losses"]) == 20
+        np.testing.assert_allclose(one["losses"], other["losses"], rtol=1e-4)
+        assert one["gamma"] == pytest.approx(other["gamma"], rel=1e-6)
+    for row, other in zip(found["history"], expected["history"], strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
+    for name in ("samples", "mu"):
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_have_the_losses_of_one(backend):
+    assert_same_training(result(start(backend, 2)), one_device(backend))
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one():
+    with socket.socket() as one, socket.socket() as other:
+        for free in (one, other):
+            free.bind(("127.0.0.1", 0))
+        addresses = ",".join(f"127.0.0.1:{free.getsockname()[1]}" for free in (one, other))
+    processes = [start("jax", 1, index, addresses) for index in range(2)]
+    for process in processes:
+        assert_same_training(result(process), one_device("jax"))
+
+
+def test_one_device_changes_nothing():
+    before = tiny_pipeline().stage1
+    with data_parallel(1):
+        assert distribution.device_count(tiny_pipeline().stage1) == 1
+    assert distribution.replica_count() == distribution.device_count(before) == 1
+
+
+@pytest.mark.parametrize("devices", [0, 64])
+def test_devices_that_are_not_there_are_refused(devices):
+    expected = {
+        0: "devices must be at least 1",
+        64: "trains on one device" if keras.backend.backend() == "torch" else "has 1 .*at most",
+    }
+    with pytest.raises(ValueError, match=expected[devices]), data_parallel(devices):
+        pass
+
+
+def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
+    vae = tiny_pipeline(batch_size=8)
+    monkeypatch.setattr(distribution, "device_count", lambda model: 3)
+    with pytest.raises(ValueError, match="8 does not divide by 3 devices.*batch_size of 6"):
+        vae.fit(tiny_images())
+    monkeypatch.setattr(distribution, "device_count", lambda model: 4)
+    check_divisible(8, vae.stage1)
+
+
+def test_a_validation_set_is_cut_so_that_its_last_batch_divides():
+    rows = np.arange(11)
+    batches = FileOrderBatches(rows, 4, devices=2)
+    assert [len(batches[i][0]) for i in range(len(batches))] == [4, 4, 2]
+
+
+def test_of_several_replicas_predictions_the_first_ones_rows_are_kept():
+    twice = map_batches(lambda rows: np.concatenate([rows, rows + 100]), 4, np.arange(6))
+    np.testing.assert_array_equal(twice, np.arange(6))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX's processes")
+def test_each_process_feeds_its_share(monkeypatch):
+    import jax
+
+    shares = []
+    with keras.distribution.DataParallel(devices=keras.distribution.list_devices()[:1]).scope():
+        for index in range(2):
+            monkeypatch.setattr(jax, "process_count", lambda: 2)
+            monkeypatch.setattr(jax, "process_index", lambda index=index: index)
+            shares.append(FileOrderBatches(np.arange(8), 4)[1][0].tolist())
+    assert shares == [[4, 5], [6, 7]]

@@ -1,0 +1,320 @@
+"""The command line, as a user calls it."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.checks import as_float
+from balancing_vae.cli import COMMANDS
+from balancing_vae.cli import build_parser
+from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.moments import mse
+from balancing_vae.moments import variance_law
+from balancing_vae.presets import preset_config
+from balancing_vae.presets import preset_names
+from tests.helpers.paths import GOLDEN
+from tests.helpers.tiny import as_if_trained
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    vae = as_if_trained(tiny_pipeline())
+    vae.fit_normalization(tiny_images())
+    folder = tmp_path_factory.mktemp("cli") / "saved"
+    vae.save(folder)
+    return folder
+
+
+def command(*words) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_shows_an_example(capsys, name):
+    with pytest.raises(SystemExit) as exit:
+        build_parser().parse_args([name.replace("_", "-"), "--help"])
+    assert exit.value.code == 0
+    assert f"example:\n  balancing-vae {name.replace('_', '-')}" in capsys.readouterr().out
+
+
+def test_generate_writes_the_same_samples_for_the_same_seed(saved, tmp_path):
+    for name in ("a", "b"):
+        assert (
+            command("generate", saved, "-n", 11, "--seed", 5, "--out", tmp_path / f"{name}.npy")
+            == 0
+        )
+    a, b = (np.load(tmp_path / f"{name}.npy", allow_pickle=False) for name in ("a", "b"))
+    assert a.dtype == np.uint8 and a.shape == (11, 4, 4, 1)
+    np.testing.assert_array_equal(a, b)
+    expected = TwoStageVAE.load(saved).generate(11, seed=5)
+    np.testing.assert_allclose(a / 255, expected, atol=0.5 / 255 + 1e-6)
+
+
+def test_generate_writes_a_folder_of_pngs(saved, tmp_path):
+    words = ("generate", saved, "-n", 3, "--stage", 1, "--plain", "--seed", 0, "--out")
+    assert command(*words, tmp_path / "samples") == 0
+    assert command(*words, tmp_path / "samples.npy") == 0
+    array = np.load(tmp_path / "samples.npy", allow_pickle=False)
+    files = sorted((tmp_path / "samples").iterdir())
+    assert [f.name for f in files] == ["00000.png", "00001.png", "00002.png"]
+    for file, image in zip(files, array, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), image[..., 0])
+
+
+def test_reconstruct_prints_the_error(saved, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ("reconstruct", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "y.npy")
+    assert command(*words) == 0
+    assert np.load(tmp_path / "y.npy").shape == (24, 4, 4, 1)
+    assert "24 images" in capsys.readouterr().out
+
+
+def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
+    with np.load(GOLDEN / "golden.npz", allow_pickle=False) as golden:
+        np.save(tmp_path / "x.npy", golden["x_train"])
+        np.savez(
+            tmp_path / "reference.npz",
+            images=golden["x_test"],
+            x=(golden["x_test"] / 255).astype("float32"),
+            mu=golden["eval/z_mean"],
+            sigma=np.exp(golden["eval/z_logsd"]),
+        )
+    words = ("import-checkpoint", GOLDEN / "stage2", "--out", tmp_path / "imported")
+    words += ("--data", tmp_path / "x.npy", "--reference", tmp_path / "reference.npz")
+    assert command(*words) == 0
+    printed = capsys.readouterr().out
+    assert "none missing, none left over" in printed
+    deviations = [float(line.split()[-1]) for line in printed.splitlines() if "difference" in line]
+    assert len(deviations) == 3 and max(deviations) < 1e-4
+    loaded = TwoStageVAE.load(tmp_path / "imported")
+    assert loaded.config.image_shape == (16, 16, 3)
+    gammas = [float(stage.balancing.gamma) for stage in (loaded.stage1, loaded.stage2)]
+    assert gammas == pytest.approx([0.29, 0.63], abs=0.03)
+
+
+def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
+    from balancing_vae.figures.contact_sheet import contact_sheet
+
+    vae = as_if_trained(tiny_pipeline(padding=1))
+    vae.fit_normalization(tiny_images())
+    vae.save(tmp_path / "saved")
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ("generate", tmp_path / "saved", "-n", 3, "--out", tmp_path / "samples.npy")
+    assert command(*words) == 0
+    words = ("reconstruct", tmp_path / "saved", "--data", tmp_path / "x.npy")
+    assert command(*words, "--out", tmp_path / "y.npy") == 0
+    assert np.load(tmp_path / "samples.npy").shape == (3, 2, 2, 1)
+    assert np.load(tmp_path / "y.npy").shape == (24, 2, 2, 1)
+    rows = contact_sheet(vae, tiny_images(), columns=4)
+    assert {images.shape for images in rows.values()} == {(4, 2, 2, 1)}
+
+
+def test_python_takes_the_frame_off_in_the_same_place():
+    vae = as_if_trained(tiny_pipeline(padding=1))
+    framed = vae.generate(3, seed=0, normalize=False, keep_padding=True)
+    assert framed.shape == (3, 4, 4, 1)
+    images, z = vae.generate(3, seed=0, normalize=False, return_latents=True)
+    np.testing.assert_array_equal(images, framed[:, 1:-1, 1:-1])
+    np.testing.assert_array_equal(images, vae.decode(z))
+    np.testing.assert_array_equal(framed, vae.decode(z, keep_padding=True))
+    x = tiny_images()
+    for normalize in (False, True):
+        vae.fit_normalization(x, mode="paper")
+        framed = vae.reconstruct(x, normalize, keep_padding=True)
+        assert framed.shape == x.shape
+        np.testing.assert_array_equal(vae.reconstruct(x, normalize), framed[:, 1:-1, 1:-1])
+    # What is measured is measured with the frame, as the data have it.
+    assert vae.evaluate(x).rows[0].mse == pytest.approx(
+        mse(as_float(x), vae.reconstruct(x, keep_padding=True))
+    )
+
+
+def test_generate_prints_the_fresh_seed_that_gives_the_images_again(saved, tmp_path, capsys):
+    def generate(name, *words):
+        assert command("generate", saved, "-n", 5, *words, "--out", tmp_path / name) == 0
+        return np.load(tmp_path / name), capsys.readouterr().out.split("seed ")[1].split(",")[0]
+
+    first, seed = generate("a.npy")
+    second, other = generate("b.npy")
+    assert seed != other and (first != second).any()
+    again, given = generate("c.npy", "--seed", seed)
+    assert given == seed
+    np.testing.assert_array_equal(first, again)
+
+
+def test_train_without_a_preset_says_what_it_chose(tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (40, 10, 10, 3), dtype=np.uint8)
+    contents = from_arrays({"train": (images, None), "val": (images[:8], None)}, {})
+    write_prepared(tmp_path / "photos", "folder", contents)
+    words = ("train", "--data", tmp_path / "photos", "--out", tmp_path / "run", "--epochs", 1)
+    words += ("--epochs2", 1, "--set", "latent_dim=3", "--set", "second_dim=4")
+    assert command(*words) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.startswith("no preset: for 40 images of 10x10x3, this takes network")
+    assert '{"name": "conv", "base_dim": 32, "num_scale": 1}' in said
+    assert "batch_size 2, lr 0.001, lr_epochs 1" in said and "--set changes any" in said
+    assert "latent_dim" not in said and ", epochs" not in said
+    run = TwoStageVAE.load(tmp_path / "run")
+    assert run.config.preset is None
+    assert (run.config.latent_dim, run.config.batch_size, run.config.epochs) == (3, 2, 1)
+    assert command("generate", tmp_path / "run", "-n", 2, "--out", tmp_path / "x.npy") == 0
+    assert np.load(tmp_path / "x.npy").shape == (2, 10, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((40, 9, 9, 3), "square images of an even side; got 9x9.*--side 8"),
+        ((40, 8, 10, 3), "square images of an even side; got 8x10.*--side 8"),
+        ((40, 8, 8), "image_shape must be three whole numbers"),
+    ],
+)
+def test_train_without_a_preset_refuses_what_it_has_no_network_for(
+    shape, message, tmp_path, capsys
+):
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
+    words = ("train", "--data", tmp_path / "x.npy", "--out", tmp_path / "run")
+    assert command(*words) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+    assert command("train", "--out", tmp_path / "run") == 2
+    assert "Give the images with --data" in capsys.readouterr().err
+
+
+def test_a_run_takes_over_how_its_data_were_prepared(tmp_path, capsys, monkeypatch):
+    from balancing_vae import datasets
+    from balancing_vae.cli.data import preparation_changes
+
+    class Prepared:
+        padding = 2
+        description = {"jpeg": None}
+
+    monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
+    assert preparation_changes(tmp_path, "cifar10") == {"padding": 2}
+    assert "JPEG round trip" in capsys.readouterr().err
+    Prepared.description = {"jpeg": {"quality": 75}}
+    assert preparation_changes(tmp_path, "cifar10") == {"padding": 2}
+    assert capsys.readouterr().err == ""
+    assert preparation_changes(None, "digits") == {}
+
+
+def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
+    from balancing_vae.experiments import figure4 as fig4
+
+    rows = [
+        {"dataset": "digits", "kind": kind, "mse": x, "variance_loss": x}
+        for kind, x in (("dense", 0.1), ("conv", 0.2))
+    ]
+    monkeypatch.setattr(fig4, "fig4", lambda images, path, smoke, seed: rows)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert command("reproduce", "fig4", "--smoke", "--out", tmp_path / "fig4") == 0
+    assert "all 2 networks: slope 1.000, correlation 1.0000" in capsys.readouterr().out
+    assert (tmp_path / "fig4/fig4.png").is_file()
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ("reproduce", "normalization", saved, "--data", tmp_path / "x.npy", "--seeds", 2)
+    words += ("--features", "pixels", "--protocol", "ttur", "--samples", 8, 16)
+    assert command(*words, "--out", tmp_path / "normalization") == 0
+    assert "FD(pixels), protocol ttur, 24 real images" in capsys.readouterr().out
+    assert (tmp_path / "normalization/saved.png").is_file()
+    words = ("reproduce", "faces", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "faces")
+    assert command(*words) == 0
+    moments = TwoStageVAE.load(saved).encode(tiny_images())
+    target = np.sqrt(variance_law(*moments, "paper").mean())
+    assert f"deviation of {target:.4f}, that of 24 images" in capsys.readouterr().out
+    plain, both = (Image.open(tmp_path / f"faces/fig{number}.png") for number in (5, 6))
+    # Two sheets side by side are wider than one.
+    assert both.size[0] > 1.5 * plain.size[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("balancing", "--seeds", 0),
+        ("balancing", "--epochs", 0),
+        ("normalization", "--seeds", 0),
+        ("normalization", "--samples", 1),
+        ("fig4", "--data", "absent"),
+        ("faces", "absent"),
+    ],
+)
+def test_reproduce_refuses_what_it_cannot_measure(words, tmp_path, capsys):
+    assert command("reproduce", *words, "--out", tmp_path / "out") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
+    from balancing_vae import cli
+    from balancing_vae import datasets
+    from balancing_vae.evaluation import metrics_file
+
+    called = []
+
+    def pretend(words):
+        called.append(words)
+        if words[0] == "evaluate":
+            row = {"dataset": "cifar10", "distance": "FID", "protocol": "asperti2020"}
+            row |= {"features": "pixels", "real_count": 10, "generated_count": 10}
+            row |= {"column": "GEN-2", "normalized": False, "seed": 0, "value": 80.0}
+            row["protocol"] = words[words.index("--protocol") + 1]
+            metrics_file.write_metrics(words[1], [row])
+        else:
+            run = Path(words[words.index("--out") + 1])
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "config.json").write_text("{}")
+        return 0
+
+    class Prepared:
+        name = "cifar10"
+
+        def images(self, split):
+            return np.zeros((30, 1, 1, 1), np.uint8)
+
+    monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
+    monkeypatch.setattr(cli, "main", pretend)
+    words = ("reproduce", "table1", "--data", "d", "--budget", "small", "--seeds", 2)
+    words += ("--features", "pixels")
+    assert command(*words, "--out", tmp_path) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if "computed gamma, small budget" in line]
+    assert "| 80 ± 0 | FID | asperti2020 | yes | 2 trainings |" in line
+    assert "Budget of the rows measured here: preset cifar10-small, 20 + 60 epochs of 30" in out
+    assert [w[0] for w in called] == ["train", "evaluate", "train", "evaluate"]
+    assert not any("--resume" in w for w in called)
+    # A second time nothing is evaluated again, and finished trainings are only looked at.
+    assert command(*words, "--out", tmp_path) == 0
+    assert [w[0] for w in called[4:]] == ["train", "train"]
+    assert all("--resume" in w for w in called[4:])
+    # Another protocol is another measurement of the same trainings.
+    assert command(*words, "--protocol", "ttur", "--out", tmp_path) == 0
+    assert [w[0] for w in called[6:]] == ["train", "evaluate", "train", "evaluate"]
+    # A training that was killed before it had a description is begun again.
+    (tmp_path / "small" / "seed1" / "config.json").unlink()
+    assert command(*words, "--out", tmp_path) == 0
+    assert ["--resume" in w for w in called[10:]] == [True, False]
+    # Features that are not there show before anything is trained.
+    words = words[:-1] + ("classifier:absent",)
+    assert command(*words, "--out", tmp_path) == 2
+    assert len(called) == 12
+
+
+def test_presets_are_listed_and_described(capsys):
+    assert command("presets", "list") == 0
+    listed = capsys.readouterr().out
+    assert [line.split()[0] for line in listed.splitlines()] == preset_names()
+    assert "CelebA as in the paper's Table 2" in listed
+    assert command("presets", "info", "celeba") == 0
+    shown = capsys.readouterr().out
+    for name, value in preset_config("celeba").to_dict().items():
+        assert re.search(rf"^  {name} +{re.escape(json.dumps(value))}$", shown, re.MULTILINE)
+    assert command("presets", "info", "celebra") == 2
+    assert "Did you mean 'celeba'?" in capsys.readouterr().err

@@ -1,0 +1,181 @@
+"""Every argument of every subcommand, with values that nobody should give."""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.cli import build_parser
+from balancing_vae.cli import main
+from balancing_vae.errors import InputError
+from balancing_vae.experiments import balancing_strategies as balancing
+from balancing_vae.experiments import figure4 as fig4
+from balancing_vae.experiments import normalization_study as normalization
+from balancing_vae.fid import scoring
+from tests.helpers.paths import ROOT
+
+SECONDS = 60
+VALUES = ("", "absent", "file.txt", "folder", "9" * 40)
+MORE_VALUES = (*VALUES, "file.txt/below", "empty.npy", "x" * 300, "-1", "0", "nan", "wörd \udcff")
+# What the other arguments are while one is walked.
+USUAL = {
+    "run_folder": "run",
+    "runs": "run",
+    "folder": "run",
+    "sampler": "gaussian",
+    "checkpoint": "run",
+    "real": "x.npy",
+    "generated": "x.npy",
+    "dataset": "digits",
+    "what": "digits",
+    "name": "digits",
+    "--preset": "digits",
+    "--out": "new",
+    "--data": "x.npy",
+}
+FURTHER = {
+    "datasets prepare": ["--source", "photos", "--side", "8", "--workers", "1"],
+    "evaluate": ["--features", "pixels", "--seeds", "1"],
+    "fid": ["--features", "pixels"],
+    "compare-systems": ["--features", "pixels"],
+    "reproduce normalization": ["--features", "pixels", "--seeds", "1", "--samples", "8"],
+    "reproduce table1": ["--features", "pixels"],
+    "reproduce table2": ["--features", "pixels"],
+}
+
+
+def leaves(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple]:
+    """Yield each subcommand's words and parser."""
+    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not inner:
+        yield words, parser
+    for action in inner:
+        for name, subparser in action.choices.items():
+            yield from leaves(subparser, (*words, name))
+
+
+LEAVES = {" ".join(words): parser for words, parser in leaves(build_parser())}
+
+
+def command_lines(name: str, values: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the words of each case: one argument has a bad value, the others their usual one."""
+    actions = [a for a in LEAVES[name]._actions if a.nargs != 0]
+    for walked in actions:
+        for value in values:
+            words = name.split() + FURTHER.get(name, [])
+            for action in actions:
+                flag = action.option_strings[-1:]
+                usual = USUAL.get(flag[0] if flag else action.dest)
+                if name == "datasets prepare" and action.dest == "name":
+                    usual = "folder"
+                if action is walked:
+                    words += [*flag, value]
+                elif action.required or not flag:
+                    words += [*flag, usual]
+            yield words
+
+
+@pytest.fixture
+def sandbox(tmp_path, monkeypatch) -> Path:
+    """A working folder with a run, images and files; no network; the home folder elsewhere."""
+    folder = tmp_path / "work"
+    (folder / "folder").mkdir(parents=True)
+    (folder / "photos").mkdir()
+    (folder / "file.txt").write_text("dear")
+    (folder / "empty.npy").touch()
+    np.save(folder / "x.npy", np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8))
+    Image.new("RGB", (9, 9)).save(folder / "photos" / "a.png")
+    shutil.copytree(ROOT / "balancing_vae/pretrained/digits", folder / "run")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))
+
+    def refuse(*_, **__):
+        raise OSError("there is no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    return folder
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    def end(*_):
+        raise TimeoutError(f"not done after {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def files_of(folder: Path) -> dict:
+    """Return sizes and times of the checkout's files."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith((".", "__")) and f != "build"]
+        for name in names:
+            about = os.lstat(os.path.join(place, name))
+            found[os.path.join(place, name)] = (about.st_size, about.st_mtime_ns)
+    return found
+
+
+def refuse_work(*_, **__):
+    raise InputError("Everything was accepted; the work would begin.")
+
+
+def train_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(TwoStageVAE, "fit", refuse_work)
+    for module in (balancing, fig4, normalization):
+        monkeypatch.setattr(module, "measure_each", refuse_work)
+
+
+def walk(name: str, values: tuple[str, ...], sandbox: Path, capsys) -> None:
+    before = files_of(ROOT)
+    beside = {path.name for path in sandbox.parent.iterdir()} | {"home"}
+    wrong = []
+    for words in command_lines(name, values):
+        started = time.monotonic()
+        with limited():
+            code = main(words)
+        shown = capsys.readouterr().err
+        lines = shown.splitlines()
+        refusal = lines[-1].startswith(f"balancing-vae {words[0]}: ") if lines else False
+        if code not in (0, 2) or (code == 2 and not refusal) or "Traceback" in shown:
+            wrong.append(f"{words}: {code}, {time.monotonic() - started:.1f} s, {shown[-500:]}")
+        if Path("new").is_dir():
+            shutil.rmtree("new")
+    assert not wrong, "\n".join(wrong)
+    assert files_of(ROOT) == before
+    assert {path.name for path in sandbox.parent.iterdir()} <= beside
+    assert (sandbox / "file.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_bad_values_are_refused_in_one_line(name, sandbox, capsys, monkeypatch):
+    """As far as the work: nothing is loaded, trained or measured."""
+    monkeypatch.setattr(TwoStageVAE, "__init__", refuse_work)
+    monkeypatch.setattr(TwoStageVAE, "load", refuse_work)
+    monkeypatch.setattr(scoring, "load_network", refuse_work)
+    train_nothing(monkeypatch)
+    walk(name, VALUES, sandbox, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEAVES)
+def test_bad_values_are_refused_whatever_is_loaded(name, sandbox, capsys, monkeypatch):
+    """With real runs and networks; only trainings are left out."""
+    train_nothing(monkeypatch)
+    walk(name, MORE_VALUES, sandbox, capsys)

@@ -1,0 +1,148 @@
+"""Systems trained alike and put into one table."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balancing_vae.cli import main
+from balancing_vae.experiments import systems_plan
+from balancing_vae.experiments.systems import measure_systems
+from balancing_vae.experiments.systems import systems_sheet
+from balancing_vae.experiments.systems import systems_table
+from balancing_vae.experiments.systems import train_systems
+from balancing_vae.experiments.systems_plan import RecipeTime
+from balancing_vae.fid.networks.pixels import Pixels
+from balancing_vae.storage.folder import read_history
+from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import tiny_images
+
+# So few images are all that a test needs.
+pytestmark = pytest.mark.filterwarnings("ignore:Only .* images")
+
+ABOUT = {"dataset": "noise", "data_sha256": "0" * 64}
+
+
+@pytest.fixture(autouse=True)
+def no_jit(monkeypatch):
+    """Compiling with XLA would take longer than these trainings."""
+    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
+
+
+@given(st.floats(0.001, 1), st.integers(0, 1000), st.integers(1, 1000), st.integers(0, 300))
+def test_a_shortened_recipe_keeps_its_proportions(fraction, epochs, epochs2, lr_epochs):
+    whole = tiny_config(epochs=epochs, epochs2=epochs2, lr_epochs=lr_epochs)
+    short = systems_plan.shorten(whole, fraction)
+    assert short.epochs2 == max(1, round(fraction * epochs2))
+    assert (short.epochs == 0) == (epochs == 0) and (short.lr_epochs == 0) == (lr_epochs == 0)
+    assert systems_plan.shorten(whole, 1) == whole
+
+
+def take(startup, epochs):
+    """Return a stand-in for `recipe_time`; `epochs` maps a recipe's epochs to seconds."""
+    return lambda config, x, x_val: RecipeTime(startup, epochs[config.epochs])
+
+
+def test_a_budget_is_shared_and_a_short_recipe_stays_whole(monkeypatch):
+    monkeypatch.setattr(systems_plan, "recipe_time", take(40.0, {100: 1000.0, 10: 10.0}))
+    configs = {"long": tiny_config(epochs=100, epochs2=0), "short": tiny_config(epochs=10)}
+    # 80 % of 1200 s for two systems of two trainings each: 240 s a training, 200 of them epochs.
+    plan = systems_plan.plan_trainings(configs, tiny_images(), None, seeds=2, minutes=20)
+    assert plan["long"].epochs == 20
+    assert plan["short"] == configs["short"]
+    assert systems_plan.plan_trainings(configs, tiny_images(), None, 2, None) == configs
+
+
+def test_a_budget_below_an_epoch_is_refused(monkeypatch):
+    config = tiny_config(epochs=100, epochs2=0)
+    for startup, seconds in ((0.0, 1e5), (1e3, 1.0)):
+        monkeypatch.setattr(systems_plan, "recipe_time", take(startup, {100: seconds}))
+        with pytest.raises(ValueError, match="larger --budget"):
+            systems_plan.plan_trainings({"a": config}, tiny_images(), None, 1, 1)
+
+
+def test_the_time_of_a_recipe_counts_steps_and_epochs(monkeypatch):
+    monkeypatch.setattr(systems_plan, "TRIAL_STEPS", 2)
+    few, many = tiny_images(), np.concatenate([tiny_images()] * 100)
+    short, long = tiny_config(epochs=10, epochs2=0), tiny_config(epochs=100, epochs2=100)
+    times = [systems_plan.recipe_time(config, few) for config in (short, long)]
+    assert all(0 < time.epochs < 600 and 0 < time.startup < 60 for time in times)
+    assert times[1].epochs > 2 * times[0].epochs
+    # A hundred times the steps, whose time the trial of two batches has to tell.
+    assert systems_plan.recipe_time(short, many).epochs > 2 * times[0].epochs
+
+
+@pytest.mark.slow
+def test_a_finished_training_is_left_and_a_lost_one_done_again(tmp_path):
+    plan = {"a": tiny_config(epochs=1, epochs2=1), "b": tiny_config(balancing={"name": "learned"})}
+    runs = train_systems(tmp_path, plan, 2, tiny_images())
+    assert [len(folders) for folders in runs.values()] == [2, 2]
+    assert len(read_history(runs["b"][1])) == 4
+    written = {run: (run / "stage1.weights.h5").stat().st_mtime_ns for run in runs["a"]}
+    shutil.rmtree(runs["b"][0])
+    train_systems(tmp_path, plan, 2, tiny_images())
+    assert written == {run: (run / "stage1.weights.h5").stat().st_mtime_ns for run in runs["a"]}
+    assert len(read_history(runs["b"][0])) == 4
+
+    real = tiny_images(40, seed=3)
+    rows = measure_systems(runs, real, Pixels(), "asperti2020", ABOUT)
+    assert measure_systems(runs, real, Pixels(), "asperti2020", ABOUT) == rows
+    assert len(rows) == 2 * 2 * 7
+    sheet = systems_sheet(runs, real, count=3)
+    assert list(sheet)[:3] == ["data", "a: REC", "a: GEN-1"]
+    assert all(images.shape == (3, 4, 4, 1) for images in sheet.values())
+
+
+def test_the_table_shows_mean_and_deviation_over_trainings():
+    common = {"distance": "FD(pixels)", "protocol": "asperti2020"}
+    common |= {"real_count": 40, "generated_count": 40}
+    rows = [
+        {"system": "a", "training": t, "column": c, "normalized": n, "value": v + t, **common}
+        for t in (0, 1)
+        for n in (False, True)
+        for c, v in (("REC", 1.0), ("GEN-1", 2.0), ("GEN-2", 3.0 - n))
+    ]
+    rows.append({**rows[0], "column": "noise floor", "value": 0.25, "real_count": 20})
+    lines = systems_table(rows).splitlines()
+    assert lines[2] == "| a | 1.5 ± 0.71 | 2.5 ± 0.71 | 3.5 ± 0.71 |"
+    assert lines[3] == "| a, normalised | 1.5 ± 0.71 | 2.5 ± 0.71 | 2.5 ± 0.71 |"
+    assert "2 trainings" in lines[5] and "Noise floor: 0.25 (20 " in lines[5]
+
+
+@pytest.mark.slow
+def test_the_command_resumes_with_the_same_options_only(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(systems_plan, "recipe_time", lambda config, x, x_val: RecipeTime(0, 1e5))
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "u1"))
+    words = ["compare-systems", "digits", "--data", str(tmp_path / "images.npy")]
+    words += ["--systems", "digits", "--seeds", "1", "--features", "pixels"]
+    words += ["--out", str(tmp_path / "out")]
+    assert main([*words, "--budget", "20"]) == 0
+    table = (tmp_path / "out/table.md").read_text()
+    assert "| digits |" in table and "--budget 20" in table
+    assert (tmp_path / "out/samples.png").stat().st_size > 1000
+    metrics = json.loads((tmp_path / "out/digits/seed-0/metrics.json").read_text())
+    assert metrics["measurements"][0]["command"].startswith("balancing-vae compare-systems digits")
+    capsys.readouterr()
+    assert main([*words, "--budget", "20", "--resume"]) == 0
+    assert main([*words, "--budget", "30", "--resume"]) == 2
+    assert "--budget 20" in capsys.readouterr().err
+
+
+def test_bad_input_is_named_before_anything_is_trained(tmp_path, capsys):
+    out = ["--features", "pixels", "--out", str(tmp_path / "out")]
+    for words, message in (
+        (["sounds", *out], "there are presets for celeba"),
+        (["digits", "--systems", "cifar10", *out], "is for cifar10, not for digits"),
+        (["digits", "--systems", "nothing", *out], "Unknown preset"),
+        (["digits", "--seeds", "0", *out], "--seeds: must be at least 1, got 0"),
+        (["digits", "--resume", *out], "holds no comparison to resume"),
+        (["mnist", *out], "--data"),
+    ):
+        assert main(["compare-systems", *words]) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+    assert main(["compare-systems", "digits", "--budget", "soon", *out]) == 2
+    assert "smoke, full or minutes" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""What tests share: tiny pipelines, images in real layouts, damage, other processes."""

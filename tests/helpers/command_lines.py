@@ -1,0 +1,72 @@
+"""Command lines, one after the other, in a fresh process that works in a folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.helpers.paths import ROOT
+
+_RUN_ALL = """
+import contextlib, io, json, sys
+from balancing_vae.cli import main
+
+results = []
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(words)
+        except SystemExit as exit:
+            code = exit.code
+    results.append((code, out.getvalue(), err.getvalue()))
+heavy = sorted({"tensorflow", "jax", "torch", "keras"} & set(sys.modules))
+print(json.dumps({"results": results, "heavy": heavy}))
+"""
+
+
+@dataclass
+class Result:
+    """What a command line left: exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_all(folder: Path, *commands: list) -> tuple[list[Result], list[str]]:
+    """Run command lines with `folder` as the working folder; a hang fails the test.
+
+    Returns their results, and which of the heavy packages were imported for them.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_ALL, json.dumps([list(map(str, words)) for words in commands])],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    return [Result(*result) for result in report["results"]], report["heavy"]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Return all that is below a folder: of files their bytes, of links their target."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = ("link", os.readlink(path))
+        elif path.is_file():
+            found[name] = path.read_bytes()
+        else:
+            found[name] = ("other", path.lstat().st_mode, path.lstat().st_rdev)
+    return found

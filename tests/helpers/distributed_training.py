@@ -1,0 +1,91 @@
+"""Train a tiny pipeline on some devices; print each step's loss, by SGD and by Adam.
+
+    python tests/helpers/distributed_training.py DEVICES [PROCESS ADDRESSES]
+
+One or two virtual CPU devices of this process; or, on JAX, one device in each of as many
+processes as there are addresses. The last line of output is JSON.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.distribution import data_parallel
+from balancing_vae.training.batches import EpochBatches
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+
+STEPS = 20
+
+
+def make_virtual_devices(count):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
+    else:
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", count)
+
+
+def join_processes(index, addresses):
+    import jax
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    keras.distribution.initialize(addresses, addresses.count(",") + 1, index)
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+
+
+class StepLosses(keras.callbacks.Callback):
+    """Undoes Keras's mean over the steps of the epoch so far."""
+
+    def __init__(self):
+        super().__init__()
+        self.sums = [0.0]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.sums.append(float(logs["loss"]) * (batch + 1))
+
+
+def train_stage(vae, optimizer):
+    """Return each step's loss and the last gamma, with seeded noise."""
+    # The stage's own optimizer is Adam.
+    made = keras.optimizers.SGD(1e-3) if optimizer == "sgd" else vae.stage1.optimizer
+    vae.stage1.compile(made, jit_compile=False)
+    losses = StepLosses()
+    batches = EpochBatches(tiny_images(8 * STEPS), 8, seed=0)
+    vae.stage1.fit(batches, shuffle=False, verbose=0, callbacks=[losses])
+    gamma = float(keras.ops.convert_to_numpy(vae.stage1.balancing.gamma))
+    return {"losses": np.diff(losses.sums).tolist(), "gamma": gamma}
+
+
+def train_pipeline(vae):
+    """Return the history of both stages with validation, and samples."""
+    x = tiny_images()
+    history = vae.fit(x, validation_data=tiny_images(11, seed=1), verbose=False)
+    return {
+        "history": [{name: row[name] for name in ("loss", "gamma")} for row in history],
+        "samples": vae.generate(3, seed=1).ravel().tolist(),
+        "mu": vae.encode(x)[0].ravel().tolist(),
+    }
+
+
+def main(devices, index="0", addresses=""):
+    make_virtual_devices(int(devices))
+    if addresses:
+        join_processes(int(index), addresses)
+    changes = {"synchronized_statistics": True}
+    with data_parallel(int(devices)):
+        found = {name: train_stage(tiny_pipeline(**changes), name) for name in ("sgd", "adam")}
+        found |= train_pipeline(tiny_pipeline(**changes))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,8 @@
+"""Where things are."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "balancing"
+GOLDEN_DAI_WIPF = ROOT / "tests" / "golden" / "dai_wipf"
+SAVED_FOLDERS = ROOT / "tests" / "data"

@@ -1,0 +1,27 @@
+"""Fresh Python processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.helpers.paths import ROOT
+
+
+def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a fresh Python process in the project's root."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+def python_prints(code: str, *arguments: str, **environment: str):
+    """Run code in a fresh process; return what its last line of output says, as JSON."""
+    process = run_python("-c", code, *arguments, **environment)
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])

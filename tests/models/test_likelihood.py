@@ -1,0 +1,174 @@
+"""Cross-entropy in stage 1, learned gamma, and the noise of stage 2's samples."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from balancing_vae import VAE
+from balancing_vae import Config
+from balancing_vae import LearnedGamma
+from balancing_vae import TwoStageVAE
+from balancing_vae.models.objectives import bernoulli_nll
+from balancing_vae.presets import load_preset
+from balancing_vae.presets import preset_config
+from balancing_vae.presets import preset_names
+from tests.helpers.tiny import as_if_trained
+
+CONFIG = Config(
+    image_shape=(4, 4, 1),
+    latent_dim=2,
+    network={"name": "resnet", "base_dim": 2, "num_scale": 1, "fc_dim": 4},
+    second_dim=8,
+    second_depth=1,
+    batch_size=4,
+    lr=1e-2,
+    balancing={"name": "learned"},
+    kl_weight=1,
+    second_stage_noise=True,
+)
+X = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), dtype=np.uint8)
+
+
+def make(**changes) -> TwoStageVAE:
+    vae = TwoStageVAE(CONFIG.replace(**changes))
+    for stage in (vae.stage1, vae.stage2):
+        for model in (stage, stage.encoder, stage.decoder):
+            model.jit_compile, model.run_eagerly = False, True  # compiling takes longest here
+    return vae
+
+
+def gamma(stage) -> float:
+    return float(ops.convert_to_numpy(stage.balancing.gamma))
+
+
+def test_cross_entropy_is_the_formula():
+    rng = np.random.default_rng(0)
+    x, p = rng.random((3, 2, 2, 1)), rng.uniform(0.01, 0.99, (3, 2, 2, 1))
+    expected = -np.sum(x * np.log(p) + (1 - x) * np.log(1 - p), axis=(1, 2, 3))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(bernoulli_nll(x, p)), expected.astype("float32"), rtol=1e-5
+    )
+
+
+def test_cross_entropy_is_finite_where_the_image_is_certain():
+    found = ops.convert_to_numpy(bernoulli_nll(np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])))
+    np.testing.assert_allclose(found, [-np.log(1e-8)] * 2, rtol=1e-5)
+
+
+def test_with_cross_entropy_gamma_stands_still_in_stage_1_only():
+    vae = make(likelihood="bernoulli")
+    logs = vae.stage1.train_on_batch(X, return_dict=True)
+    assert gamma(vae.stage1) == 1 and vae.stage1.balancing.trainable_variables == []
+    assert float(logs["beta"]) == 1
+    latents = np.zeros((4, 2), np.float32)
+    vae.stage2.train_on_batch((latents, latents), return_dict=True)
+    assert gamma(vae.stage2) != 1
+
+
+def test_cross_entropy_leaves_a_computed_gamma_alone():
+    vae = make(likelihood="bernoulli", balancing={"name": "computed"}, kl_weight=3)
+    logs = vae.stage1.train_on_batch(X, return_dict=True)
+    assert gamma(vae.stage1) == 1 and float(logs["beta"]) == 3
+
+
+def test_cross_entropy_is_the_loss():
+    vae = make(likelihood="bernoulli")
+    noise = np.zeros((8, 2), np.float32)
+    x = (X / 255).astype(np.float32)
+    x_hat = ops.convert_to_numpy(vae.stage1((x, noise))["reconstruction"])
+    logs = vae.stage1.test_on_batch((X, noise), return_dict=True)
+    expected = float(np.mean(ops.convert_to_numpy(bernoulli_nll(x, x_hat))))
+    assert float(logs["reconstruction"]) == pytest.approx(expected, rel=1e-5)
+    assert float(logs["loss"]) == pytest.approx(expected + float(logs["kl"]), rel=1e-5)
+
+
+def test_learned_gamma_has_a_gradient():
+    vae = make()
+    vae.stage1.train_on_batch(X, return_dict=True)
+    # Adam's first step has the length of the rate; gamma falls, since mse is below 1.
+    assert gamma(vae.stage1) == pytest.approx(np.exp(-1e-2), rel=1e-5)
+
+
+def test_unknown_likelihood():
+    vae = make()
+    with pytest.raises(ValueError, match="gaussian.*bernoulli.*'poisson'"):
+        VAE(vae.stage1.encoder, vae.stage1.decoder, LearnedGamma(), likelihood="poisson")
+    with pytest.raises(ValueError, match="'poisson'"):
+        make(likelihood="poisson")
+
+
+def test_second_stage_noise_is_gamma_times_standard_noise():
+    vae, plain = as_if_trained(make()), as_if_trained(make(second_stage_noise=False))
+    vae.stage2.balancing.log_gamma.assign(-0.5)
+    plain.stage2.set_weights(vae.stage2.get_weights())
+    draws = {"normalize": False, "return_latents": True, "seed": 3}
+    _, z_hat = plain.generate(6, **draws)
+    _, z = vae.generate(6, **draws)
+    _, again = vae.generate(6, **draws)
+    np.testing.assert_array_equal(z, again)
+    noise = (z - z_hat) / np.exp(-0.5)
+    assert 0.3 < noise.std() < 2
+    given = np.random.default_rng(5).standard_normal((8, 2), dtype=np.float32)
+    _, z = vae.generate(6, **draws, latent_noise=given)
+    np.testing.assert_allclose(z, z_hat + np.exp(-0.5) * given[:6], rtol=1e-5, atol=1e-6)
+    # Neither the prior's draws nor stage 1's samples change with it.
+    first = [model.generate(6, stage=1, **draws)[1] for model in (vae, plain)]
+    np.testing.assert_array_equal(*first)
+
+
+@pytest.mark.parametrize("stage, noisy", [(1, True), (2, False)])
+def test_latent_noise_that_would_be_ignored(stage, noisy):
+    vae = make(second_stage_noise=noisy)
+    with pytest.raises(ValueError, match="latent_noise.*second_stage_noise"):
+        vae.generate(4, stage=stage, normalize=False, latent_noise=np.zeros((4, 2)))
+
+
+def test_a_saved_folder_keeps_likelihood_and_noise(tmp_path):
+    vae = make(likelihood="bernoulli")
+    vae.save(tmp_path / "run")
+    again = TwoStageVAE.load(tmp_path / "run")
+    assert again.config == vae.config and again.stage1.likelihood == "bernoulli"
+    assert "bernoulli" in repr(again)
+
+
+def test_a_saved_folder_keeps_spectral_norms_vectors(tmp_path):
+    vae = make(network={"name": "infogan"})
+    vae.encode(X)
+    vae.save(tmp_path / "run")
+    again = TwoStageVAE.load(tmp_path / "run")
+    for ours, theirs in zip(vae.encode(X), again.encode(X), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+PRESETS = [name for name in preset_names() if name.startswith("dai2019-")]
+
+
+def test_presets_of_dai_and_wipf():
+    assert len(PRESETS) == 5
+    for name in PRESETS:
+        config = preset_config(name)
+        assert config.balancing == {"name": "learned"} and config.kl_weight == 1
+        assert config.second_stage_noise and config.lr == config.lr2 == 1e-4
+        assert (config.batch_size, config.second_dim, config.second_depth) == (64, 1024, 3)
+    times = {
+        name: (c.epochs, c.lr_epochs, c.epochs2, c.lr_epochs2, c.latent_dim, c.network["name"])
+        for name in PRESETS
+        for c in [preset_config(name)]
+    }
+    defaults = (400, 150, 800, 300, 64, "infogan")
+    assert times == {
+        "dai2019-mnist": defaults,
+        "dai2019-fashion-mnist": defaults,
+        "dai2019-cifar10": defaults,
+        "dai2019-celeba": (100, 40, 100, 40, 128, "resnet"),
+        "dai2019-celeba-wae": (70, 30, 70, 30, 64, "wae"),
+    }
+
+
+@pytest.mark.parametrize("name", ["dai2019-mnist", "dai2019-cifar10"])
+def test_presets_make_networks(name):
+    vae = TwoStageVAE.from_preset(name)
+    assert vae.stage1.kl_weight == 1 and isinstance(vae.stage2.balancing, LearnedGamma)
+    assert load_preset(name)["dataset"]["name"] in ("mnist", "cifar10")
+    assert isinstance(vae.stage1.optimizer, keras.optimizers.Adam)

@@ -1,0 +1,214 @@
+"""More epochs for a run, a look at one that is not finished, and what is stale afterwards."""
+
+import keras
+import numpy as np
+import pytest
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.cli import main
+from balancing_vae.pipeline.stale import stale_parts
+from tests.helpers.digits_pipeline import numbers
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+
+IMAGES = tiny_images()
+
+
+def without_jit(vae):
+    for stage in vae.stages.values():
+        for model in (stage, stage.encoder, stage.decoder):
+            model.jit_compile = False
+    return vae
+
+
+def fit(vae, **arguments):
+    vae.fit(IMAGES, verbose=False, **arguments)
+    return vae
+
+
+def weights(vae):
+    return [numbers(w) for stage in vae.stages.values() for w in stage.weights]
+
+
+def assert_same(first, second):
+    for ours, theirs in zip(weights(first), weights(second), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert first.history == second.history
+    assert first.latent_normalization == second.latent_normalization
+
+
+class Stop(Exception):
+    """Ends a training."""
+
+
+def stop_in(stage, epoch):
+    class StopThere(keras.callbacks.Callback):
+        def on_epoch_begin(self, current, logs=None):
+            if self.model.name == stage and current == epoch:
+                raise Stop
+
+    return StopThere()
+
+
+@pytest.fixture(scope="module")
+def long():
+    return fit(tiny_pipeline(epochs=3, epochs2=2))
+
+
+def saved_run(folder, **epochs):
+    vae = fit(tiny_pipeline(**epochs), run_dir=folder)
+    vae.write_into(folder)
+    return vae
+
+
+def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_path, long):
+    saved_run(tmp_path, epochs=2, epochs2=2)
+    vae = without_jit(TwoStageVAE.load(tmp_path))
+    with pytest.warns(UserWarning, match="from epoch 2 to 3, and its latents move: stage 2, samp"):
+        fit(vae, epochs=3, run_dir=tmp_path)
+    assert_same(vae, long)
+    assert (vae.config.epochs, vae.stage1.trained_epochs, vae.stage2.trained_epochs) == (3, 3, 2)
+
+
+@pytest.mark.slow
+def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
+    saved_run(tmp_path, epochs=2, epochs2=2)
+    with pytest.warns(UserWarning, match="latents move"), pytest.raises(Stop):
+        fit(
+            without_jit(TwoStageVAE.load(tmp_path)),
+            epochs=3,
+            run_dir=tmp_path,
+            callbacks=[stop_in("stage2", 0)],
+        )
+    # What was finished before stays whole, until what replaces it is.
+    assert TwoStageVAE.load(tmp_path).stage1.trained_epochs == 2
+    assert_same(fit(without_jit(TwoStageVAE.load(tmp_path)), epochs=3, run_dir=tmp_path), long)
+
+
+@pytest.mark.slow
+def test_only_stage_2_made_longer_keeps_its_states(tmp_path):
+    saved_run(tmp_path, epochs=1, epochs2=1)
+    vae = fit(without_jit(TwoStageVAE.load(tmp_path)), epochs2=2, run_dir=tmp_path)
+    assert_same(vae, fit(tiny_pipeline(epochs=1, epochs2=2)))
+
+
+def test_fewer_epochs_than_were_trained_are_refused(tmp_path):
+    vae = saved_run(tmp_path, epochs=2, epochs2=1)
+    before = weights(vae)
+    for epochs, message in (
+        ({"epochs": 1}, r"epochs=1, but stage 1 in .* was trained for 2 epochs already; give"),
+        ({"epochs2": 0}, "epochs2=0, but stage 2 in .* was trained for 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(vae, run_dir=tmp_path, **epochs)
+    assert vae.config.epochs == 2
+    for ours, theirs in zip(weights(vae), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_resuming_on_a_dataset_says_what_it_cannot_give(tmp_path):
+    class Batches:
+        def __iter__(self):
+            return iter([IMAGES])
+
+    tiny_pipeline(epochs=1, epochs2=0).fit(Batches(), verbose=False, run_dir=tmp_path)
+    with pytest.warns(UserWarning, match="resumed on a dataset, whose order"):
+        tiny_pipeline(epochs=2, epochs2=0).fit(Batches(), verbose=False, run_dir=tmp_path)
+
+
+# Looking at a run that is not finished.
+
+
+def begin(folder, vae, callback):
+    from balancing_vae.storage.run import open_run
+
+    with pytest.raises(Stop), open_run(folder, vae.config, resume=False, overwrite=False):
+        fit(vae, run_dir=folder, callbacks=[callback])
+    return vae
+
+
+def test_an_unfinished_run_can_be_looked_at(tmp_path):
+    vae = begin(tmp_path / "run", tiny_pipeline(epochs=3, epochs2=3), stop_in("stage1", 2))
+    with pytest.raises(ValueError, match="is not finished; resume it with .* unfinished=True"):
+        TwoStageVAE.load(tmp_path / "run")
+    found = without_jit(TwoStageVAE.load(tmp_path / "run", unfinished=True))
+    assert (found.stage1.trained_epochs, found.stage2.trained_epochs) == (2, 0)
+    assert found.history == vae.history and len(found.history) == 2
+    for ours, theirs in zip(found.stage1.weights, vae.stage1.weights, strict=True):
+        np.testing.assert_array_equal(numbers(ours), numbers(theirs))
+    assert found.generate(3, stage=1, normalize=False).shape == (3, 4, 4, 1)
+    # And it can be finished.
+    assert_same(fit(found, run_dir=tmp_path / "run"), fit(tiny_pipeline(epochs=3, epochs2=3)))
+
+
+def test_a_finished_run_is_loaded_as_ever(tmp_path):
+    vae = saved_run(tmp_path, epochs=1, epochs2=1)
+    found = TwoStageVAE.load(tmp_path, unfinished=True)
+    assert found.latent_normalization == vae.latent_normalization
+
+
+# What is stale.
+
+
+def test_the_pipeline_knows_what_is_stale_after_stage_1_was_trained(tmp_path):
+    vae = fit(tiny_pipeline(epochs=1, epochs2=1))
+    vae.fit_sampler("gaussian", IMAGES)
+    assert stale_parts(vae) == [] and "stale" not in repr(vae)
+    vae.stage1.fit(IMAGES, batch_size=8, verbose=0)
+    vae.save(tmp_path / "saved")
+    for found in (vae, without_jit(TwoStageVAE.load(tmp_path / "saved"))):
+        assert stale_parts(found) == ["second_stage", "gaussian", "normalization"]
+        assert "stale, since a stage was trained afterwards: second_stage, gaussian" in repr(found)
+        for arguments, message in (
+            ({"stage": 2, "normalize": False}, "Stage 2 is stale: .*train it again"),
+            ({"sampler": "gaussian", "normalize": False}, "'gaussian' is stale: .*fit_sampler"),
+            ({"stage": 1}, "normalisation is stale: .*fit_normalization"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                found.generate(3, **arguments)
+        with pytest.raises(ValueError, match="normalisation is stale"):
+            found.evaluate(IMAGES)
+        assert found.generate(3, stage=1, normalize=False).shape == (3, 4, 4, 1)
+    vae.stage2.fit(vae.encode(IMAGES), batch_size=8, verbose=0)
+    assert stale_parts(vae) == ["gaussian", "normalization"]
+    vae.fit_sampler("gaussian", IMAGES)
+    vae.fit_normalization(IMAGES)
+    assert stale_parts(vae) == []
+    vae.stage1.fit(IMAGES, batch_size=8, verbose=0)
+    fit(vae)
+    assert stale_parts(vae) == []
+
+
+# The command line.
+
+
+@pytest.fixture
+def words(tmp_path):
+    np.save(tmp_path / "x.npy", tiny_images(16).repeat(2, axis=1).repeat(2, axis=2))
+    sizes = ('network={"name": "dense", "width": 4, "depth": 1}', "second_dim=4", "batch_size=8")
+    changes = [word for size in (*sizes, "latent_dim=2") for word in ("--set", size)]
+    data = ("--data", str(tmp_path / "x.npy"))
+    return ["train", "--preset", "digits", *data, *changes], ["train", *data]
+
+
+@pytest.mark.slow
+def test_the_command_line_makes_a_run_longer_by_its_name(tmp_path, words, capsys):
+    begin, resume = words
+    run = str(tmp_path / "run")
+    assert main([*begin, "--epochs", "1", "--epochs2", "1", "--out", run]) == 0
+    assert main([*resume, "--resume", run, "--epochs", "2"]) == 0
+    assert "train: warning: Stage 1 goes on from epoch 1 to 2" in capsys.readouterr().err
+    longer = TwoStageVAE.load(run)
+    assert (longer.config.epochs, longer.config.latent_dim) == (2, 2)
+    assert (longer.stage1.trained_epochs, longer.stage2.trained_epochs) == (2, 1)
+    assert main([*resume, "--resume", run, "--epochs", "1"]) == 2
+    assert "epochs=1, but stage 1 in" in capsys.readouterr().err
+
+
+def test_the_command_line_looks_at_an_unfinished_run(tmp_path, capsys):
+    begin(tmp_path / "run", tiny_pipeline(epochs=3, epochs2=3), stop_in("stage1", 1))
+    words = ["generate", str(tmp_path / "run"), "--unfinished", "-n", "3"]
+    assert main([*words, "--stage", "1", "--out", str(tmp_path / "x.npy")]) == 0
+    assert np.load(tmp_path / "x.npy").shape == (3, 4, 4, 1)
+    assert main([*words, "--stage", "2", "--out", str(tmp_path / "y.npy")]) == 2
+    assert "Stage 2" in capsys.readouterr().err

@@ -1,0 +1,29 @@
+"""The table of rooms in README, and the contract that `lint-imports` checks."""
+
+import re
+import tomllib
+
+from tests.helpers.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+PACKAGE = ROOT / "balancing_vae"
+
+
+def table_rows() -> list[set[str]]:
+    """Return the names in the first column of README's table, row by row."""
+    table = README.split("| room | what lives there |")[1].split("\n\n")[0]
+    return [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines()[2:]]
+
+
+def test_each_room_has_one_row():
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    named = [name for row in table_rows() for name in row]
+    assert sorted(named) == sorted(modules | rooms)
+
+
+def test_the_table_has_the_order_of_the_contract():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = project["tool"]["importlinter"]["contracts"]
+    layers = [set(layer.split(" | ")) for layer in contract["layers"]]
+    assert table_rows() == layers[:0:-1]  # from the bottom up, without __main__

@@ -1,0 +1,96 @@
+"""Further training of trained weights: gamma is measured first, for it never rises."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from balancing_vae import GammaBalancing
+from balancing_vae.checks import as_float
+from balancing_vae.moments import mse
+from balancing_vae.training.loop import measured_data
+from balancing_vae.training.posterior import draw
+from tests.helpers.digits_pipeline import numbers
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+
+NOISY = tiny_images()
+GREY = np.full_like(NOISY, 128)
+
+
+def gamma(stage):
+    return float(numbers(stage.balancing.gamma))
+
+
+def first_gamma(vae, stage):
+    return next(row["gamma"] for row in vae.history if row["stage"] == stage)
+
+
+@pytest.fixture
+def trained_on_grey():
+    """A pipeline that believes its errors to be tiny."""
+    vae = tiny_pipeline(epochs=1, epochs2=1)
+    vae.fit(GREY, verbose=False)
+    for stage in vae.stages.values():
+        stage.balancing.running_mse.assign(1e-4)
+    vae.history.clear()
+    return vae
+
+
+def test_fit_measures_gamma_where_weights_are_trained_already(trained_on_grey):
+    vae = trained_on_grey
+    error = mse(as_float(NOISY), vae.reconstruct(NOISY, seed=0)) ** 0.5
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The first error")
+        vae.fit(NOISY, verbose=False)
+    assert error > 0.2
+    assert first_gamma(vae, 1) == pytest.approx(error, rel=0.05)
+    assert first_gamma(vae, 2) > 0.1
+    assert vae.stage1.trained_epochs == 2
+
+
+def test_the_second_stages_gamma_is_measured_on_draws_from_the_posterior():
+    mu, sigma = np.zeros((1000, 3), "float32"), np.ones((1000, 3), "float32")
+    # Of the means alone the error would be far lower, and gamma never rises.
+    latents = measured_data((mu, sigma), seed=0)
+    assert latents.std() == pytest.approx(1, rel=0.1)
+    own_noise = draw(mu, sigma, 0)  # as the stage's own posterior has it
+    assert abs(np.corrcoef(latents.ravel(), own_noise.ravel())[0, 1]) < 0.1
+
+
+def test_the_history_counts_on(trained_on_grey):
+    vae = trained_on_grey
+    vae.history += [{"stage": 1, "epoch": epoch} for epoch in (1, 2)]
+    vae.fit(NOISY, verbose=False)
+    assert [(row["stage"], row["epoch"]) for row in vae.history[2:]] == [(1, 3), (2, 1)]
+
+
+def test_a_resumed_training_keeps_its_gamma(tmp_path):
+    vae = tiny_pipeline(epochs=1, epochs2=1)
+    vae.fit(NOISY, verbose=False, run_dir=tmp_path)
+    before = gamma(vae.stage1)
+    vae.fit(NOISY, verbose=False, run_dir=tmp_path, epochs2=2)
+    assert gamma(vae.stage1) == before
+
+
+def test_gamma_that_is_not_computed_is_left_alone():
+    vae = tiny_pipeline(epochs=1, epochs2=1, balancing={"name": "fixed", "gamma": 0.5})
+    vae.fit(NOISY, verbose=False)
+    vae.fit(NOISY, verbose=False)
+    assert gamma(vae.stage1) == 0.5
+
+
+def test_a_stage_warns_where_its_first_error_is_far_above_gamma(trained_on_grey):
+    stage = trained_on_grey.stage1
+    with pytest.warns(UserWarning, match=r"far above gamma, 0.01, which never rises.*measure_gam"):
+        stage.fit(NOISY, batch_size=8, verbose=0)
+
+
+@pytest.mark.filterwarnings("error:The first error")
+def test_it_does_not_warn_otherwise(trained_on_grey):
+    stage = trained_on_grey.stage1
+    trained_on_grey.measure_gamma(NOISY)
+    stage.fit(NOISY, batch_size=8, verbose=0)
+    stage.fit(NOISY, batch_size=8, verbose=0, callbacks=[GammaBalancing(gamma=0.4)])
+    stage.fit(NOISY, batch_size=8, verbose=0, callbacks=[GammaBalancing(gamma=0.01, rate=0)])
+    tiny_pipeline().stage1.fit(NOISY, batch_size=8, verbose=0)

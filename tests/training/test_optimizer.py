@@ -1,0 +1,39 @@
+"""The stages' Adam: Keras's formula and slots, whatever operation runs it."""
+
+import keras
+import numpy as np
+import pytest
+
+from balancing_vae.training.optimizer import Adam
+from tests.helpers.digits_pipeline import numbers
+
+
+def trained_by(optimizer, steps=5):
+    """Return a weight and all the optimizer's variables after some steps."""
+    random = np.random.default_rng(0)
+    weight = keras.Variable(random.standard_normal((3, 4)), dtype="float32")
+    optimizer.build([weight])
+    for _ in range(steps):
+        optimizer.apply([keras.ops.convert_to_tensor(random.standard_normal((3, 4)), "float32")])
+    return numbers(weight), [numbers(variable) for variable in optimizer.variables]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"beta_1": 0.5, "beta_2": 0.9}, {"amsgrad": True}, {"clipnorm": 0.1}]
+)
+def test_it_is_kerass_adam(arguments):
+    weight, slots = trained_by(Adam(0.1, **arguments))
+    expected, expected_slots = trained_by(keras.optimizers.Adam(0.1, epsilon=1e-8, **arguments))
+    # TensorFlow's operation knows 1 - 0.999 to five digits, as in the original program. Five
+    # steps of 0.1 were made.
+    np.testing.assert_allclose(weight, expected, atol=2e-5 * 0.5)
+    # The same slots in the same order: states that Keras's Adam left can be gone on with.
+    for ours, theirs in zip(slots, expected_slots, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-7)
+
+
+def test_it_is_made_again_from_its_config():
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(Adam(0.3, beta_1=0.8)))
+    assert isinstance(again, Adam)
+    assert (again.beta_1, again.epsilon) == (0.8, 1e-8)
+    assert float(numbers(again.learning_rate)) == pytest.approx(0.3)
