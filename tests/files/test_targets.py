@@ -371,7 +371,7 @@ def test_all_that_is_written_into_a_run_is_known(tmp_path):
 
 # Calls that replace, move or delete, and the modules that may make them.
 _HARMFUL = {"rmtree", "unlink", "rename", "renames", "rmdir", "move"}
-_MAY_HARM = {f"storage/{name}.py" for name in ("atomic", "lock", "run", "states")}
+_MAY_HARM = {"files/atomic.py", "files/lock.py", "storage/run.py", "storage/states.py"}
 
 
 def test_nothing_else_in_the_package_replaces_or_deletes():
