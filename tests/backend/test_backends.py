@@ -9,16 +9,16 @@ import pytest
 from tests.helpers.paths import ROOT
 
 CORE = (
-    "objectives",
-    "layers",
-    "networks",
-    "balancing",
-    "batches",
-    "schedules",
-    "pipeline",
-    "original_checkpoints",
-    "resume",
-    "saved_folder",
+    "tests/models/test_objectives.py",
+    "tests/layers/test_layers.py",
+    "tests/networks/test_networks.py",
+    "tests/balancing/test_balancing.py",
+    "tests/training/test_batches.py",
+    "tests/training/test_schedules.py",
+    "tests/pipeline/test_pipeline.py",
+    "tests/storage/test_original_checkpoints.py",
+    "tests/training/test_resume.py",
+    "tests/storage/test_saved_folder.py",
 )
 
 WITHOUT_TENSORFLOW = """
@@ -64,9 +64,8 @@ def test_everything_works_without_tensorflow(backend, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_core_tests_pass(backend):
-    files = [f"tests/test_{name}.py" for name in CORE]
     both_cores = ("-n", "2", "--dist", "loadfile")
-    done = run(backend, "-m", "pytest", "-q", "-m", "not slow", *both_cores, *files)
+    done = run(backend, "-m", "pytest", "-q", "-m", "not slow", *both_cores, *CORE)
     assert done.returncode == 0, done.stdout
 
 
