@@ -16,7 +16,7 @@ from balancing_vae.errors import InputError
 
 EXAMPLE = """
 balancing-vae compare-systems digits --budget smoke --features pixels --out runs/systems
-balancing-vae compare-systems mnist --data data/mnist --budget 60 --seeds 3 \\
+balancing-vae compare-systems mnist --data data/mnist --budget 60 --trainings 3 \\
     --systems mnist dai2019-mnist --features classifier:data/mnist --out runs/systems
 balancing-vae compare-systems cifar10 --data data/cifar10 --budget full --out runs/systems
 """
@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "full trains every recipe whole (smoke)",
     )
     parser.add_argument(
-        "--seeds", type=whole_number(1, MOST_SEEDS), default=2, help="trainings of each system (2)"
+        "--trainings", type=whole_number(1, MOST_SEEDS), default=2, help="of each system (2)"
     )
     parser.add_argument(
         "--train-images", type=whole_number(1, MOST_IMAGES), help="train on the first N images only"
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     command = _command(options)
     plan = _plan(options, presets, x, x_val, command)
-    runs = train_systems(options.out, plan, options.seeds, x, x_val)
+    runs = train_systems(options.out, plan, options.trainings, x, x_val)
     about = {
         "dataset": options.dataset,
         "data": None if options.data is None else str(options.data),
@@ -160,7 +160,7 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
     }
     for config in configs.values():
         TwoStageVAE(config).check_training_data(x, x_val)
-    plan = plan_trainings(configs, x, x_val, options.seeds, options.budget)
+    plan = plan_trainings(configs, x, x_val, options.trainings, options.budget)
     write_plan(options.out, plan, about)
     return plan
 
@@ -168,7 +168,7 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
 def _command(options: argparse.Namespace) -> str:
     """Return the command with every option that decides the numbers."""
     words = ["balancing-vae", "compare-systems", options.dataset]
-    names = ("data", "train_images", "test_images", "seeds", "protocol", "features")
+    names = ("data", "train_images", "test_images", "trainings", "protocol", "features")
     for name in (*names, "trusted_saved_model"):
         if getattr(options, name) is not None:
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]

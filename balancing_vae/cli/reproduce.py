@@ -16,10 +16,10 @@ DIGITS = "digits"
 _EXAMPLE = """
 balancing-vae reproduce fig4 --smoke
 balancing-vae reproduce fig4 --data data/mnist --data data/cifar10
-balancing-vae reproduce balancing --seeds 5
+balancing-vae reproduce balancing --trainings 5
 balancing-vae reproduce normalization runs/cifar10 --data data/cifar10
 balancing-vae reproduce faces runs/celeba --data data/celeba
-balancing-vae reproduce table1 --data data/cifar10 --budget small --seeds 2
+balancing-vae reproduce table1 --data data/cifar10 --budget small --trainings 2
 """
 
 
@@ -54,13 +54,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         experiments,
         "balancing",
         "computed, learned and fixed gamma on one network of the digits (5 minutes)",
-        "balancing-vae reproduce balancing --seeds 5 --out runs/balancing",
+        "balancing-vae reproduce balancing --trainings 5 --out runs/balancing",
     )
     balancing.add_argument(
         "--epochs", type=whole_number(1, 1_000_000), default=100, help="of each training (100)"
     )
     balancing.add_argument(
-        "--seeds", type=whole_number(1, MOST_SEEDS), default=3, help="trainings of each (3)"
+        "--trainings", type=whole_number(1, MOST_SEEDS), default=3, help="of each balancing (3)"
     )
     balancing.set_defaults(run=_balancing)
 
@@ -126,12 +126,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             name,
             f"{dataset}: REC, GEN-1 and GEN-2 over several trainings beside the published rows "
             "(stopped, it goes on where it was)",
-            f"balancing-vae reproduce {name} --data data/prepared --budget small --seeds 2",
+            f"balancing-vae reproduce {name} --data data/prepared --budget small --trainings 2",
         )
         table.add_argument("--data", type=Path, required=True, help="a prepared folder")
         add_measuring_arguments(table)
         table.add_argument(
-            "--seeds", type=whole_number(1, MOST_SEEDS), default=10, help="trainings (10)"
+            "--trainings", type=whole_number(1, MOST_SEEDS), default=10, help="how many (10)"
         )
         table.add_argument(
             "--budget",
@@ -215,7 +215,7 @@ def _balancing(options: argparse.Namespace) -> None:
 
     x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
     path = out / "rows.json"
-    rows = balancing(x_train, x_test, path, options.epochs, range(options.seeds))
+    rows = balancing(x_train, x_test, path, options.epochs, range(options.trainings))
     print(markdown_table(compare_balancings(rows)))
     _save(out / "balancing.png", draw_balancing(rows))
 
@@ -302,7 +302,7 @@ def _table(options: argparse.Namespace) -> int:
     # Features that are not at hand should not show only after days of training.
     features = load_network(options.features, options.inception, options.trusted_saved_model).name
     preset = PRESETS[options.experiment][options.budget]
-    runs = [out / options.budget / f"seed{seed}" for seed in range(options.seeds)]
+    runs = [out / options.budget / f"seed{seed}" for seed in range(options.trainings)]
     measuring = ["--protocol", options.protocol, "--features", options.features]
     if options.inception:
         measuring += ["--inception", options.inception]

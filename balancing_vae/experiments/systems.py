@@ -28,7 +28,7 @@ SECONDS_BETWEEN_STATES = 30
 def train_systems(
     folder: Path,
     plan: dict[str, Config],
-    seeds: int,
+    trainings: int,
     x: np.ndarray,
     validation_data: np.ndarray | None = None,
     callbacks: Sequence = (),
@@ -38,7 +38,7 @@ def train_systems(
     Args:
         folder: The comparison's folder; each training gets one inside, `SYSTEM/seed-0`.
         plan: The recipe of each system, by name.
-        seeds: How often each is trained, with the seeds 0, 1, ...
+        trainings: How often each is trained, with the seeds 0, 1, ...
         x: Training images, uint8 [N, D, D, C].
         validation_data: Images held out, or None.
         callbacks: Keras callbacks for every training.
@@ -51,8 +51,8 @@ def train_systems(
         runs = train_systems(Path("runs/systems"), {"digits": preset_config("digits")}, 3, x)
         ```
     """
-    runs = {name: [folder / name / f"seed-{seed}" for seed in range(seeds)] for name in plan}
-    for seed in range(seeds):
+    runs = {name: [folder / name / f"seed-{seed}" for seed in range(trainings)] for name in plan}
+    for seed in range(trainings):
         for name, config in plan.items():
             run = runs[name][seed]
             if _is_finished(run):

@@ -67,7 +67,7 @@ def plan_trainings(
     configs: dict[str, Config],
     x: np.ndarray,
     validation_data: np.ndarray | None,
-    seeds: int,
+    trainings: int,
     minutes: float | None,
 ) -> dict[str, Config]:
     """Share a budget of wall-clock time equally among systems, and shorten their recipes.
@@ -79,7 +79,7 @@ def plan_trainings(
         configs: The recipe of each system, by name.
         x: Training images, uint8 [N, D, D, C].
         validation_data: Images held out, or None.
-        seeds: How often each system is trained.
+        trainings: How often each system is trained.
         minutes: The budget of the whole comparison; None trains every recipe whole.
 
     Returns:
@@ -90,7 +90,7 @@ def plan_trainings(
 
     Example:
         ```python
-        plan_trainings({"digits": preset_config("digits")}, x_train, None, seeds=3, minutes=10)
+        plan_trainings({"digits": preset_config("digits")}, x_train, None, trainings=3, minutes=10)
         ```
     """
     if minutes is None:
@@ -98,7 +98,7 @@ def plan_trainings(
     start = time.perf_counter()
     times = {name: recipe_time(config, x, validation_data) for name, config in configs.items()}
     left = 60 * minutes - (time.perf_counter() - start)
-    share = TRAINING_SHARE * left / (len(configs) * seeds)
+    share = TRAINING_SHARE * left / (len(configs) * trainings)
     plan = {}
     for name, config in configs.items():
         least = times[name].startup + times[name].epochs / max(config.epochs, config.epochs2, 1)
@@ -106,7 +106,7 @@ def plan_trainings(
             raise InputError(
                 f"The budget gives a training of {name} {share:.0f} s, and an epoch of it takes "
                 f"{least:.0f} s here, compiling included; take a larger --budget, fewer "
-                "--systems or --seeds, or fewer --train-images."
+                "--systems or --trainings, or fewer --train-images."
             )
         fraction = (share - times[name].startup) / times[name].epochs
         plan[name] = shorten(config, min(1.0, fraction))

@@ -238,7 +238,7 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
 @pytest.mark.parametrize(
     "words",
     [
-        ("balancing", "--seeds", 0),
+        ("balancing", "--trainings", 0),
         ("balancing", "--epochs", 0),
         ("normalization", "--seeds", 0),
         ("normalization", "--samples", 1),
@@ -281,7 +281,7 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
     monkeypatch.setattr(cli, "main", pretend)
-    words = ("reproduce", "table1", "--data", "d", "--budget", "small", "--seeds", 2)
+    words = ("reproduce", "table1", "--data", "d", "--budget", "small", "--trainings", 2)
     words += ("--features", "pixels")
     assert command(*words, "--out", tmp_path) == 0
     out = capsys.readouterr().out

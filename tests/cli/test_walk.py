@@ -179,3 +179,10 @@ def test_bad_values_are_refused_whatever_is_loaded(name, sandbox, capsys, monkey
     """With real runs and networks; only trainings are left out."""
     train_nothing(monkeypatch)
     walk(name, MORE_VALUES, sandbox, capsys)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_seeds_are_of_sampling_and_trainings_are_called_so(name):
+    helps = {flag: a.help for a in LEAVES[name]._actions for flag in a.option_strings}
+    assert helps.get("--seeds", "sampling seeds").startswith("sampling seeds")
+    assert "trainings" not in helps.get("--seeds", "")

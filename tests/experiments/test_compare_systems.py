@@ -50,7 +50,7 @@ def test_a_budget_is_shared_and_a_short_recipe_stays_whole(monkeypatch):
     monkeypatch.setattr(systems_plan, "recipe_time", take(40.0, {100: 1000.0, 10: 10.0}))
     configs = {"long": tiny_config(epochs=100, epochs2=0), "short": tiny_config(epochs=10)}
     # 80 % of 1200 s for two systems of two trainings each: 240 s a training, 200 of them epochs.
-    plan = systems_plan.plan_trainings(configs, tiny_images(), None, seeds=2, minutes=20)
+    plan = systems_plan.plan_trainings(configs, tiny_images(), None, trainings=2, minutes=20)
     assert plan["long"].epochs == 20
     assert plan["short"] == configs["short"]
     assert systems_plan.plan_trainings(configs, tiny_images(), None, 2, None) == configs
@@ -117,7 +117,7 @@ def test_the_command_resumes_with_the_same_options_only(tmp_path, capsys, monkey
     monkeypatch.setattr(systems_plan, "recipe_time", lambda config, x, x_val: RecipeTime(0, 1e5))
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "u1"))
     words = ["compare-systems", "digits", "--data", str(tmp_path / "images.npy")]
-    words += ["--systems", "digits", "--seeds", "1", "--features", "pixels"]
+    words += ["--systems", "digits", "--trainings", "1", "--features", "pixels"]
     words += ["--out", str(tmp_path / "out")]
     assert main([*words, "--budget", "20"]) == 0
     table = (tmp_path / "out/table.md").read_text()
@@ -137,7 +137,7 @@ def test_bad_input_is_named_before_anything_is_trained(tmp_path, capsys):
         (["sounds", *out], "there are presets for celeba"),
         (["digits", "--systems", "cifar10", *out], "is for cifar10, not for digits"),
         (["digits", "--systems", "nothing", *out], "Unknown preset"),
-        (["digits", "--seeds", "0", *out], "--seeds: must be at least 1, got 0"),
+        (["digits", "--trainings", "0", *out], "--trainings: must be at least 1, got 0"),
         (["digits", "--resume", *out], "holds no comparison to resume"),
         (["mnist", *out], "--data"),
     ):
