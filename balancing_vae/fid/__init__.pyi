@@ -5,6 +5,11 @@ from .features import extract as extract
 from .files import open_images as open_images
 from .measuring import measure as measure
 from .measuring import measure_part as measure_part
+from .metrics import METRICS as METRICS
+from .metrics import get_metrics as get_metrics
+from .metrics.metric import Estimate as Estimate
+from .metrics.metric import Metric as Metric
+from .neighbours import Features as Features
 from .networks.classifier import Classifier as Classifier
 from .networks.classifier import train_classifier as train_classifier
 from .networks.inception_files import load_inception as load_inception
@@ -18,5 +23,6 @@ from .protocols import get_protocol as get_protocol
 from .scoring import load_network as load_network
 from .scoring import open_side as open_side
 from .scoring import score as score
+from .sides import gather as gather
 from .statistics import Statistics as Statistics
 from .tfgan import frechet_distance_tfgan as frechet_distance_tfgan

@@ -54,11 +54,13 @@ class FeatureNetwork(ABC):
         return distance_name(self.name)
 
 
-def distance_name(features: str | None) -> str:
+def distance_name(features: str | None, inception: str = "FID", others: str = "FD") -> str:
     """Return `FID` for Inception's features, `FD(<name>)` for any other.
 
     Args:
         features: The features' name; None where a file does not tell it.
+        inception: What the number is called with Inception's features.
+        others: What stands before the name of others.
 
     Returns:
         The name to print and store beside the number.
@@ -68,7 +70,7 @@ def distance_name(features: str | None) -> str:
         distance_name("pixels")  # FD(pixels)
         ```
     """
-    return "FID" if features == "inception" else f"FD({features or 'unknown'})"
+    return inception if features == "inception" else f"{others}({features or 'unknown'})"
 
 
 def extract(

@@ -1,5 +1,6 @@
 """The steps in a row: images, features, statistics."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,30 @@ def measure(
     """
     protocol = get_protocol(protocol)
     batches = extract(images, network, protocol, generated, progress)
+    return statistics_of(batches, network, protocol)
+
+
+def statistics_of(
+    batches: Iterable[np.ndarray], network: FeatureNetwork, protocol: Protocol
+) -> Statistics:
+    """Return the statistics of features, with the names of what they come from.
+
+    Args:
+        batches: As `extract` yields.
+        network: Gave the features.
+        protocol: Under which they were extracted.
+
+    Returns:
+        Their statistics.
+
+    Raises:
+        ValueError: There are no features, or one of them is NaN or infinite.
+
+    Example:
+        ```python
+        statistics_of([features], network, get_protocol("clean"))
+        ```
+    """
     return replace(
         Statistics.from_batches(batches, ddof=protocol.ddof),
         protocol=protocol.name,

@@ -85,9 +85,22 @@ def network_input(images: np.ndarray, protocol: Protocol) -> np.ndarray:
     return resize_bilinear_tf1(scaled, INCEPTION_SIDE, INCEPTION_SIDE)
 
 
-def _quantise(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
-    """Return float images in [0, 1] as float32 in 0..255, on the protocol's levels."""
-    axes = (1, 2, 3)
+def check_range(images: np.ndarray, first: int = 0) -> None:
+    """Refuse float images outside [0, 1].
+
+    Args:
+        images: Floating-point array [n, h, w] or [n, h, w, c].
+        first: Index of the first image in the whole set, for the error message.
+
+    Raises:
+        ValueError: A value is outside, or NaN; the message names the image.
+
+    Example:
+        ```python
+        check_range(np.zeros((2, 28, 28, 1)))
+        ```
+    """
+    axes = tuple(range(1, images.ndim))
     # Written so that NaN counts as outside.
     outside = ~((images.min(axis=axes) >= 0) & (images.max(axis=axes) <= 1))
     if outside.any():
@@ -97,6 +110,11 @@ def _quantise(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
             f"{images[index].max():g}; floating-point images must lie in [0, 1]: clip or "
             "rescale them, or give uint8 in 0..255."
         )
+
+
+def _quantise(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
+    """Return float images in [0, 1] as float32 in 0..255, on the protocol's levels."""
+    check_range(images, first)
     images = images.astype(np.float32) * np.float32(255)
     if protocol.quantisation == "truncate":
         return np.floor(images)

@@ -243,6 +243,31 @@ def refuse_mixture(first: Statistics, second: Statistics) -> None:
         )
 
 
+def check_rows(rows: np.ndarray, first: int = 0) -> None:
+    """Raise if an array does not hold the features of images.
+
+    Args:
+        rows: Real array [n, d].
+        first: Number of the first image, for the message.
+
+    Raises:
+        ValueError: It is not a matrix, or holds NaN or infinity; the message says which image.
+
+    Example:
+        ```python
+        check_rows(np.zeros((100, 2048)))
+        ```
+    """
+    if rows.ndim != 2:
+        raise InputError(f"Features of shape {rows.shape} were given; expected [n, d].")
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"The features of image {first + int(np.argmin(finite))} hold NaN or infinity: "
+            "look at that image, and at the network."
+        )
+
+
 def _degrees(count: int, ddof: int) -> int:
     """Return what a sum of squares is divided by; that of a single image is zero anyway."""
     return max(count - ddof, 1)
@@ -254,14 +279,7 @@ def _blocks(batches: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
     rows = seen = 0
     for batch in batches:
         batch = np.asarray(batch, dtype=np.float64)
-        if batch.ndim != 2:
-            raise InputError(f"Features of shape {batch.shape} were given; expected [n, d].")
-        finite = np.isfinite(batch).all(axis=1)
-        if not finite.all():
-            raise InputError(
-                f"The features of image {seen + int(np.argmin(finite))} hold NaN or infinity: "
-                "look at that image, and at the network."
-            )
+        check_rows(batch, first=seen)
         seen += len(batch)
         rows += len(batch)
         waiting.append(batch)

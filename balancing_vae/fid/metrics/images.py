@@ -1,0 +1,87 @@
+"""Images as metrics take them: floats, and for means over pairs a block at a time."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from balancing_vae.checks import as_float
+from balancing_vae.errors import InputError
+from balancing_vae.fid.preprocessing import check_range
+
+_BLOCK = 256
+
+
+def floats(images: np.ndarray, first: int = 0) -> np.ndarray:
+    """Return images as float32 in [0, 1], checked.
+
+    Args:
+        images: uint8 array in 0..255, or floats in [0, 1], [n, h, w] or [n, h, w, c]; or
+            anything that gives such an array when sliced.
+        first: Index of the first image in the whole set, for the error messages.
+
+    Returns:
+        float32 array [n, h, w, c].
+
+    Raises:
+        ValueError: There is no image, or a shape, dtype or value is not what it should be.
+
+    Example:
+        ```python
+        floats(np.zeros((2, 28, 28), "uint8")).shape  # (2, 28, 28, 1)
+        ```
+    """
+    images = np.asarray(images[:])
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not images.size:
+        raise InputError(
+            f"Images of shape {images.shape} were given; expected at least one, [n, height, "
+            "width] or [n, height, width, channels]."
+        )
+    if np.issubdtype(images.dtype, np.floating):
+        check_range(images, first)
+    elif images.dtype != np.uint8:
+        raise InputError(
+            f"Images of dtype {images.dtype} were given; expected uint8 in 0..255 or floats "
+            "in [0, 1]: convert them."
+        )
+    return as_float(images)
+
+
+def mean_over_pairs(
+    measure: Callable[[np.ndarray, np.ndarray], float], real: np.ndarray, other: np.ndarray
+) -> float:
+    """Return the mean of a number that is itself a mean over pairs.
+
+    Args:
+        measure: From float32 images and their reconstructions, [b, h, w, c], to their mean.
+        real: Images as `floats` takes them.
+        other: Their reconstructions likewise, each in its image's place.
+
+    Returns:
+        The mean over all pairs.
+
+    Raises:
+        ValueError: There is no pair, the sides differ in number or shape, or `floats`
+            refuses an image.
+
+    Example:
+        ```python
+        mean_over_pairs(mse, x_test, vae.reconstruct(x_test))
+        ```
+    """
+    if len(real) != len(other) or not len(real):
+        raise InputError(
+            f"There are {len(real):,} images and {len(other):,} reconstructions; a metric of "
+            "pairs needs as many of both, at least one, each reconstruction in its image's place."
+        )
+    total = 0.0
+    for start in range(0, len(real), _BLOCK):
+        x, x_hat = (floats(side[start : start + _BLOCK], start) for side in (real, other))
+        if x.shape != x_hat.shape:
+            raise InputError(
+                f"The images are {x.shape[1:]} and their reconstructions {x_hat.shape[1:]}; a "
+                "metric of pairs needs the same shape: resize or convert one of them."
+            )
+        total += len(x) * measure(x, x_hat)
+    return total / len(real)

@@ -1,0 +1,80 @@
+"""One side of a comparison: what metrics need of it, its features extracted once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from balancing_vae.errors import InputError
+from balancing_vae.fid.cache import cached_statistics
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.features import extract
+from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.measuring import statistics_of
+from balancing_vae.fid.metrics.metric import Metric
+from balancing_vae.fid.metrics.metric import Need
+from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.protocols import Protocol
+from balancing_vae.fid.protocols import get_protocol
+
+# What each need of a metric is answered with: `metric(real[metric.needs], ...)`.
+Side = dict[Need, Any]
+
+
+def gather(
+    images: np.ndarray,
+    metrics: Iterable[Metric],
+    network: FeatureNetwork | None,
+    protocol: str | Protocol,
+    generated: bool = False,
+    cached: bool = True,
+    progress: bool = False,
+) -> Side:
+    """Return all that metrics need of a set of images.
+
+    Its features go through the network at most once. They are kept, float32 [n, d] of
+    Inception, only where a metric needs them; statistics alone are streamed.
+
+    Args:
+        images: As in `extract`.
+        metrics: The metrics that will be computed.
+        network: Gives the features; None where no metric needs them.
+        protocol: Name or `Protocol`.
+        generated: Whether these images are the generated side.
+        cached: Whether statistics are looked for, and kept, in the cache.
+        progress: Whether to show a bar on stderr.
+
+    Returns:
+        For each need its answer.
+
+    Raises:
+        ValueError: The images are not what they should be, or a network is missing.
+
+    Example:
+        ```python
+        metrics = get_metrics(["fid", "precision"])
+        real = gather(x_test, metrics, network, "clean")
+        fake = gather(samples, metrics, network, "clean", generated=True, cached=False)
+        [metric(real[metric.needs], fake[metric.needs]) for metric in metrics]
+        ```
+    """
+    protocol = get_protocol(protocol)
+    needs = {metric.needs for metric in metrics}
+    side: Side = {"images": images, "pairs": images}
+    if needs <= set(side):
+        return side
+    if network is None:
+        named = ", ".join(metric.name for metric in metrics if metric.needs_features)
+        raise InputError(f"Computing {named} from images needs features: give a network.")
+    if "features" in needs:
+        batches = extract(images, network, protocol, generated, progress)
+        features = side["features"] = Features.from_batches(batches)
+        if "statistics" in needs:
+            # In the batches of `measure`, so that the two agree to the last digit.
+            size = network.batch_size
+            parts = (features.rows[i : i + size] for i in range(0, len(features), size))
+            side["statistics"] = statistics_of(parts, network, protocol)
+    else:
+        take = cached_statistics if cached else measure
+        side["statistics"] = take(images, network, protocol, generated, progress)
+    return side

@@ -1,0 +1,92 @@
+"""The registry of metrics: what each needs, how its numbers are read, a new one."""
+
+import numpy as np
+import pytest
+
+from balancing_vae import moments
+from balancing_vae.checks import as_float
+from balancing_vae.fid.distance import frechet_distance
+from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.metrics import METRICS
+from balancing_vae.fid.metrics import get_metrics
+from balancing_vae.fid.networks.pixels import Pixels
+from balancing_vae.fid.sides import gather
+
+RNG = np.random.default_rng(0)
+REAL = RNG.integers(0, 256, (2200, 4, 4, 3), dtype="uint8")
+FAKE = RNG.random((2200, 4, 4, 3), dtype="float32") * 0.8
+
+
+def test_each_metric_is_registered_by_its_name():
+    for name, metric in METRICS.items():
+        assert metric.name == name
+    assert [m.name for m in get_metrics(["mse", "fid", "mse"])] == ["mse", "fid"]
+    for wrong in ("fid", []):
+        with pytest.raises(ValueError, match="must be a list of names"):
+            get_metrics(wrong)
+    with pytest.raises(ValueError, match="no metric 'is'; choose of fid, "):
+        get_metrics(["fid", "is"])
+
+
+@pytest.mark.parametrize(
+    ("name", "inception", "pixels"),
+    [("fid", "FID", "FD(pixels)"), ("mse", "mse", "mse"), ("mean_std", "mean std", "mean std")],
+)
+def test_only_numbers_of_inception_are_called_after_it(name, inception, pixels):
+    assert METRICS[name].name_in_tables("inception") == inception
+    assert METRICS[name].name_in_tables("pixels") == pixels
+
+
+def test_which_value_is_better():
+    assert METRICS["fid"].badness(1) < METRICS["fid"].badness(2)
+    assert METRICS["variance_loss"].badness(-0.1) < METRICS["variance_loss"].badness(0.2)
+    assert METRICS["mean_std"].badness(0.3, 0.31) < METRICS["mean_std"].badness(0.1, 0.31)
+
+
+def test_moments_are_those_of_the_package():
+    x, x_hat = as_float(REAL), FAKE
+    for images in (REAL, x):
+        assert METRICS["mse"](images, x_hat).value == pytest.approx(moments.mse(x, x_hat))
+        assert METRICS["variance_loss"](images, x_hat).value == moments.variance_loss(x, x_hat)
+        assert METRICS["mean_std"](images, x_hat) == (moments.mean_std(x_hat), None)
+
+
+@pytest.mark.parametrize(
+    ("real", "other", "message"),
+    [
+        (REAL, FAKE[:3], "2,200 images and 3 reconstructions"),
+        (REAL[:0], FAKE[:0], "at least one"),
+        (REAL, FAKE[:, :3], r"\(4, 4, 3\) and their reconstructions \(3, 4, 3\)"),
+        (REAL, FAKE + np.float32(0.5), "Image 0 has values from"),
+        (REAL.astype(int), FAKE, "dtype int64"),
+        (REAL[0, 0], FAKE[0, 0], "expected at least one"),
+    ],
+)
+def test_pairs_that_do_not_fit(real, other, message):
+    with pytest.raises(ValueError, match=message):
+        METRICS["mse"](real, other)
+
+
+def test_a_side_goes_through_the_network_once():
+    class Counting(Pixels):
+        seen = 0
+
+        def __call__(self, images, protocol):
+            Counting.seen += len(images)
+            return super().__call__(images, protocol)
+
+    network, metrics = Counting(), get_metrics(["fid", "mse"])
+    real = gather(REAL, metrics, network, "clean")
+    fake = gather(FAKE, metrics, network, "clean", generated=True, cached=False)
+    assert Counting.seen == len(REAL) + len(FAKE)
+    values = {m.name: m(real[m.needs], fake[m.needs]).value for m in metrics}
+    sides = measure(REAL, network, "clean"), measure(FAKE, network, "clean", generated=True)
+    assert values["fid"] == frechet_distance(*sides)
+    assert values["mse"] == pytest.approx(moments.mse(as_float(REAL), FAKE))
+    assert "features" not in real  # streamed
+
+
+def test_what_needs_features_needs_a_network():
+    assert gather(REAL, get_metrics(["mse"]), None, "clean")["pairs"] is REAL
+    with pytest.raises(ValueError, match="Computing fid from images needs features"):
+        gather(REAL, get_metrics(["fid", "mse"]), None, "clean")
