@@ -2,13 +2,14 @@
 
     python tools/check_parity.py FOLDER
 
-FOLDER is laid out like `tests/golden/balancing` (BalancingVAE) or like
-`tests/golden/dai_wipf` (TwoStageVAE of Dai and Wipf). Each quantity gets a line with the
-deviation found and the one allowed; the exit code is 1 if any exceeds it. The backend is
-Keras's: KERAS_BACKEND=jax python tools/check_parity.py FOLDER.
+FOLDER is laid out like `tests/golden/balancing` (BalancingVAE), `tests/golden/dai_wipf`
+(TwoStageVAE of Dai and Wipf) or `tests/golden/rae` (RAE of Ghosh et al.). Each quantity gets
+a line with the deviation found and the one allowed; the exit code is 1 if any exceeds it. The
+backend is Keras's: KERAS_BACKEND=jax python tools/check_parity.py FOLDER.
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ def check(folder: str | Path) -> list[Row]:
     """Compare every quantity of a folder.
 
     Args:
-        folder: A folder laid out like `tests/golden/balancing` or `tests/golden/dai_wipf`.
+        folder: A folder laid out like one of `tests/golden`.
 
     Returns:
         One row a quantity.
@@ -33,12 +34,16 @@ def check(folder: str | Path) -> list[Row]:
     folder = Path(folder)
     if (folder / "golden.npz").is_file():
         from parity import balancing as program
-    elif any(path.with_suffix(".npz").is_file() for path in folder.glob("*.json")):
-        from parity import dai_wipf as program
+    elif described := [p for p in folder.glob("*.json") if p.with_suffix(".npz").is_file()]:
+        # The program of Ghosh et al. has a builder for each network.
+        if "builder" in json.loads(described[0].read_text("utf-8")):
+            from parity import rae as program
+        else:
+            from parity import dai_wipf as program
     else:
         raise FileNotFoundError(
             f"{folder} has neither golden.npz (BalancingVAE) nor a pair of NAME.json and "
-            "NAME.npz (TwoStageVAE)."
+            "NAME.npz (TwoStageVAE, RAE)."
         )
     return program.check(folder)
 

@@ -1,0 +1,78 @@
+"""`tools/check_parity.py` on recorded runs of the program of Ghosh et al."""
+
+import functools
+import os
+import subprocess
+import sys
+
+import pytest
+from keras import ops
+from parity import rae as parity
+
+from balancing_vae.layers import right_spectral_norm
+from balancing_vae.models.rae import RegularizedAutoencoder
+from balancing_vae.networks import rae as networks
+from tests.helpers.paths import ROOT
+
+GOLDEN = ROOT / "tests" / "golden" / "rae"
+ALL = {"celeba_rae_l2", "cifar10_rae", "mnist_ae", "mnist_rae_l2", "mnist_rae_sn"}
+
+
+def exceeding(network: str) -> set[str]:
+    """Return the quantities of a network that exceed what is allowed."""
+    rows = parity.check_network(GOLDEN / f"{network}.json")
+    return {row.name.removeprefix(f"{network}/") for row in rows if row.exceeds}
+
+
+@pytest.mark.parametrize("network", ["celeba_rae_l2", "mnist_rae_sn"])
+def test_a_network_repeats_the_recorded_run(network):
+    assert exceeding(network) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_network_repeats_the_recorded_run(backend):
+    pytest.importorskip(backend)
+    assert {path.stem for path in GOLDEN.glob("*.npz")} == ALL
+    process = subprocess.run(
+        [sys.executable, "tools/check_parity.py", str(GOLDEN)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr[-2000:]
+    assert "0 of 74 quantities exceed" in process.stdout
+
+
+def test_a_gradient_that_stops_in_spectral_norm_is_found(monkeypatch):
+    unit = right_spectral_norm._unit
+    monkeypatch.setattr(right_spectral_norm, "_unit", lambda a: ops.stop_gradient(unit(a)))
+    found = exceeding("mnist_rae_sn")
+    assert "step1/gradient" in found and "step1/kernels" in found
+    assert "train/loss 1" not in found
+
+
+def test_another_epsilon_of_batch_normalization_is_found(monkeypatch):
+    layer = functools.partial(networks.UnbiasedBatchNormalization, epsilon=1e-5)
+    monkeypatch.setattr(networks, "UnbiasedBatchNormalization", layer)
+    assert {"infer/z", "train/loss 1", "step1/gradient"} <= exceeding("mnist_ae")
+
+
+@pytest.mark.parametrize(
+    ("network", "left_out"),
+    [("mnist_rae_l2", "conv2d_transpose"), ("celeba_rae_l2", "dense")],
+)
+def test_a_kernel_that_is_left_out_of_the_penalty_is_found(monkeypatch, network, left_out):
+    kernels = RegularizedAutoencoder._regularized_kernels
+    last = {"conv2d_transpose": -1, "dense": 0}[left_out]
+
+    def without_one(self):
+        found = kernels(self)
+        del found[last]
+        return found
+
+    monkeypatch.setattr(RegularizedAutoencoder, "_regularized_kernels", without_one)
+    found = exceeding(network)
+    assert {"train/loss 1", "step1/gradient"} <= found
+    assert "infer/z" not in found

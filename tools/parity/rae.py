@@ -1,0 +1,225 @@
+"""RAE of Ghosh et al.: single passes, the first gradient and the first steps of each network.
+
+The folder has NAME.json and NAME.npz for each network, with the starting weights. Deviations
+are relative to an array's largest value.
+"""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from balancing_vae import Config
+from balancing_vae import TwoStageVAE
+from parity.rows import Row
+from parity.rows import deviation
+
+SINGLE_PASS = 1e-5
+FIRST_LOSS = 5e-6
+GRADIENT = 2e-4
+FIRST_MEANS = 1e-6
+FIRST_VARIANCES = 1e-6
+KERNEL_UPDATE = 2e-3
+# Steps 2 to 4, and step 5.
+LATER_LOSSES, LAST_LOSS = 2e-5, 1e-4
+LAST_MEANS = 4e-4
+LAST_VARIANCES = 5e-6
+LAST_VECTORS = 5e-3
+LAST_LATENTS = 3e-3
+LAST_IMAGES = 5e-4
+# Large, so that the weights' own rounding is small beside their gradients; a power of 2, so
+# that it rounds nothing.
+GRADIENT_RATE = 1024.0
+
+
+def make_pipeline(description: dict, golden: dict) -> TwoStageVAE:
+    """Return a pipeline of a description's sizes, with the recorded starting weights."""
+    arguments, loss = description["arguments"], description["loss"]
+    config = Config(
+        image_shape=tuple(arguments["input_shape"]),
+        latent_dim=arguments["bottleneck_size"],
+        network={
+            "name": "rae",
+            "base_dim": arguments["num_filter"],
+            "kernel_size": description["kernel_size"],
+            "symmetric_input": description["input_scaled_to_minus_1_1"],
+            "spectral_norm": loss["spectral_norm"],
+        },
+        model={
+            "name": "rae",
+            "latent_weight": loss["latent_weight"],
+            "decoder_weight": loss["decoder_weight"],
+            "regularize_dense": loss["regularize_dense"],
+        },
+        batch_size=description["batch_size"],
+        lr=description["optimizer"]["lr"],
+        adam_epsilon=description["optimizer"]["epsilon"],
+        samplers=("gaussian", "mixture"),
+    )
+    vae = TwoStageVAE(config)
+    for name, variable in variables(vae.stage1).items():
+        variable.assign(golden[f"init/{name}"])
+    return vae
+
+
+def variables(stage) -> dict:
+    """Return a stage's variables by their recorded names: `PART/NN_LAYER_WEIGHT`."""
+    found = {}
+    for part in ("encoder", "decoder"):
+        ordered = [v for layer in getattr(stage, part).layers for v in layer_variables(layer)]
+        found |= {f"{part}/{i:02}_{name}": variable for i, (name, variable) in enumerate(ordered)}
+    return found
+
+
+def layer_variables(layer) -> list[tuple]:
+    """Return a layer's variables in the order of Keras 2, with the recorded names' ends."""
+    kinds = {
+        keras.layers.Conv2DTranspose: ("conv2d_transpose", ("kernel", "bias", "u")),
+        keras.layers.Conv2D: ("conv2d", ("kernel", "bias", "u")),
+        keras.layers.Dense: ("dense", ("kernel", "bias", "u")),
+    }
+    statistics = ("gamma", "beta", "moving_mean", "moving_variance")
+    default = ("batch_normalization", statistics)
+    name, weights = next((v for kind, v in kinds.items() if isinstance(layer, kind)), default)
+    return [(f"{name}_{w}", getattr(layer, w)) for w in weights if hasattr(layer, w)]
+
+
+def values(stage) -> dict[str, np.ndarray]:
+    """Return the values of a stage's variables."""
+    return {
+        name: np.array(keras.ops.convert_to_numpy(variable.value))
+        for name, variable in variables(stage).items()
+    }
+
+
+def worst(found: dict, golden: dict, prefix: str, ending: str) -> float:
+    """Return the largest deviation among recorded arrays of one kind, each by its own size."""
+    names = [
+        name.removeprefix(prefix)
+        for name in golden
+        if name.startswith(prefix) and name.endswith(ending)
+    ]
+    return max(deviation(found[name], golden[prefix + name], 0) for name in names)
+
+
+def compare_pass(name: str, stage, golden: dict, recorded: str, bounds: tuple) -> list[Row]:
+    """Encode the last batch and decode; spectral norm's `u` moves once in each part."""
+    z = keras.ops.convert_to_numpy(stage.encoder(golden["x"][-1], training=False))
+    x_hat = keras.ops.convert_to_numpy(stage.decoder(golden[f"{name}/z"], training=False))[:2]
+    latents, images, vectors = bounds
+    rows = [
+        Row(f"{recorded}/z", deviation(z, golden[f"{recorded}/z"], 0), latents),
+        Row(f"{name}/x_hat", deviation(x_hat, golden[f"{name}/x_hat"], 0), images),
+    ]
+    if any(key.startswith(f"{name}/u/") for key in golden):
+        u = worst(values(stage), golden, f"{name}/u/", "_u")
+        rows.append(Row(f"{name}/u", u, vectors))
+    return rows
+
+
+def check_inference(description: dict, golden: dict) -> list[Row]:
+    """Encode and decode with the starting weights."""
+    stage = make_pipeline(description, golden).stage1
+    return compare_pass("infer", stage, golden, "infer", (SINGLE_PASS,) * 3)
+
+
+def check_gradient(description: dict, golden: dict) -> list[Row]:
+    """Compare the first step's gradient: how far gradient descent moves the weights."""
+    stage = make_pipeline(description, golden).stage1
+    stage.compile(keras.optimizers.SGD(GRADIENT_RATE))
+    before = values(stage)
+    stage.train_on_batch(golden["x"][0])
+    gradient = {
+        name: (before[name].astype(np.float64) - value) / GRADIENT_RATE
+        for name, value in values(stage).items()
+    }
+    # Batch normalisation follows these biases: their gradient is rounding noise.
+    judged = {
+        name: value
+        for name, value in golden.items()
+        if name.removeprefix("step1/gradient/") not in description["noise_gradients"]
+    }
+    return [Row("step1/gradient", worst(gradient, judged, "step1/gradient/", ""), GRADIENT)]
+
+
+def check_training(description: dict, golden: dict) -> list[Row]:
+    """Train on the recorded batches, Adam's counter one ahead, as the recorded runs had it."""
+    stage = make_pipeline(description, golden).stage1
+    # Keras 2.3.1 reads the counter before or after it counts, by chance.
+    stage.optimizer.iterations.assign(1)
+    logs, states = [], [values(stage)]
+    for batch in golden["x"]:
+        stage.reset_metrics()
+        logs.append(stage.train_on_batch(batch, return_dict=True))
+        states.append(values(stage))
+    loss, mse = (np.array([float(row[name]) for row in logs]) for name in ("loss", "mse"))
+    before, first, last = states[0], states[1], states[-1]
+    recorded = golden["train/loss"]
+    rows = [
+        Row("train/loss 1", deviation(loss[:1], recorded[:1], 0), FIRST_LOSS),
+        Row("train/mse 1", deviation(mse[:1], golden["train/mse"][:1], 0), FIRST_LOSS),
+        Row("train/loss 2..4", relative(loss[1:4], recorded[1:4]), LATER_LOSSES),
+        Row("train/loss 5", relative(loss[4:], recorded[4:]), LAST_LOSS),
+        Row("step1/kernels", kernel_update(before, first, golden), KERNEL_UPDATE),
+        Row("step1/moving means", worst(first, golden, "step1/weights/", "mean"), FIRST_MEANS),
+        Row(
+            "tf2/step1/moving variances",
+            worst(first, golden, "tf2/step1/state/", "variance"),
+            FIRST_VARIANCES,
+        ),
+        Row("final/moving means", worst(last, golden, "final/state/", "mean"), LAST_MEANS),
+        Row(
+            "tf2/final/moving variances",
+            worst(last, golden, "tf2/final/state/", "variance"),
+            LAST_VARIANCES,
+        ),
+    ]
+    if description["loss"]["spectral_norm"]:
+        rows += [
+            Row("step1/u", worst(first, golden, "step1/weights/", "_u"), SINGLE_PASS),
+            Row("final/state/u", worst(last, golden, "final/state/", "_u"), LAST_VECTORS),
+        ]
+    bounds = (LAST_LATENTS, LAST_IMAGES, LAST_VECTORS)
+    return rows + compare_pass("final", stage, golden, "tf2/final", bounds)
+
+
+def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the largest relative deviation of a number."""
+    return float(np.max(np.abs(ours / theirs - 1)))
+
+
+def kernel_update(before: dict, after: dict, golden: dict) -> float:
+    """Return how far a kernel's first update is off, by its norm; the worst of all kernels."""
+    found = []
+    for name, start in before.items():
+        if name.endswith("_kernel"):
+            theirs = golden[f"step1/weights/{name}"].astype(np.float64) - start
+            ours = after[name].astype(np.float64) - start
+            found.append(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+    return float(max(found))
+
+
+def check_network(description_path: Path) -> list[Row]:
+    """Compare every quantity of one network.
+
+    Args:
+        description_path: NAME.json, with NAME.npz beside it.
+
+    Returns:
+        One row a quantity.
+    """
+    description = json.loads(description_path.read_text("utf-8"))
+    with np.load(description_path.with_suffix(".npz"), allow_pickle=False) as file:
+        golden = {name: file[name] for name in file.files}
+    parts = (check_inference, check_gradient, check_training)
+    return [
+        Row(f"{description_path.stem}/{row.name}", row.deviation, row.allowed)
+        for part in parts
+        for row in part(description, golden)
+    ]
+
+
+def check(folder: Path) -> list[Row]:
+    """Compare every quantity of every network of a folder."""
+    return [row for path in sorted(folder.glob("*.json")) for row in check_network(path)]
