@@ -15,11 +15,13 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from typing import Any
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
-Rule = Callable[[object, str], None]
+# What JSON may hold is known only once a rule has looked at it.
+Rule = Callable[[Any, str], None]
 
 MAX_JSON_BYTES = 64 * 2**20
 LONGEST_SHOWN = 80
@@ -52,7 +54,7 @@ def anything(value: object, name: str) -> None:
 def one_of(*choices: object) -> Rule:
     """Return the rule of a value that is one of a few."""
 
-    def check(value: object, name: str) -> None:
+    def check(value: Any, name: str) -> None:
         fits = any(type(value) is type(choice) and value == choice for choice in choices)
         _require(fits, value, name, f"one of {choices}")
 
@@ -69,7 +71,7 @@ def named(value: object, name: str) -> None:
 def optional(rule: Rule) -> Rule:
     """Return the rule of a value that may be None (in JSON `null`) instead."""
 
-    def check(value: object, name: str) -> None:
+    def check(value: Any, name: str) -> None:
         if value is not None:
             rule(value, name)
 
@@ -86,7 +88,7 @@ def sequence(rule: Rule, length: int | None = None, of: str | None = None) -> Ru
     """
     of = of or ("a list" if length is None else f"a list of {length}")
 
-    def check(values: object, name: str) -> None:
+    def check(values: Any, name: str) -> None:
         fits = isinstance(values, list | tuple) and length in (None, len(values))
         _require(fits, values, name, of)
         for i, value in enumerate(values):
@@ -98,7 +100,7 @@ def sequence(rule: Rule, length: int | None = None, of: str | None = None) -> Ru
 def mapping(rule: Rule) -> Rule:
     """Return the rule of a dict with any strings as keys, whose values all have one rule."""
 
-    def check(values: object, name: str) -> None:
+    def check(values: Any, name: str) -> None:
         fits = isinstance(values, Mapping) and all(isinstance(key, str) for key in values)
         _require(fits, values, name, "a dict")
         for key, value in values.items():
@@ -121,19 +123,21 @@ def record(
     """
     rules = {**(optional or {}), **required}
 
-    def check(values: object, name: str) -> None:
+    def check(values: Any, name: str) -> None:
         mapping(anything)(values, name)
         if missing := sorted(set(required) - set(values)):
             raise InputError(f"{name} must have {', '.join(missing)}.")
         if others is None and (unknown := sorted(set(values) - set(rules))):
             raise InputError(f"{name} must not have {unknown}; there are {sorted(rules)}.")
         for key, value in values.items():
-            rules.get(key, others)(value, _member(name, key))
+            rule = rules.get(key, others)
+            if rule is not None:
+                rule(value, _member(name, key))
 
     return check
 
 
-def rule_of(annotation: object) -> Rule:
+def rule_of(annotation: Any) -> Rule:
     """Return the rule that a type hint stands for.
 
     Args:
@@ -153,7 +157,8 @@ def rule_of(annotation: object) -> Rule:
     if isinstance(annotation, types.UnionType):
         kind, *others = [part for part in typing.get_args(annotation) if part is not type(None)]
         return anything if others else optional(rule_of(kind))
-    return {bool: truth, int: whole(), float: real(), str: text}.get(annotation, anything)
+    rules: dict[Any, Rule] = {bool: truth, int: whole(), float: real(), str: text}
+    return rules.get(annotation, anything)
 
 
 def fields_of(cls: type) -> Rule:
@@ -166,7 +171,8 @@ def fields_of(cls: type) -> Rule:
         The rule.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    required, others = {}, {}
+    required: dict[str, Rule] = {}
+    others: dict[str, Rule] = {}
     for field in dataclasses.fields(cls):
         default = (field.default, field.default_factory)
         has_default = default != (dataclasses.MISSING, dataclasses.MISSING)
@@ -205,7 +211,8 @@ def arguments_of(function: Callable, *given: str) -> dict[str, Rule]:
     """
     if isinstance(function, type):
         # Keras gives its classes a `__new__`, which hides the signature of `__init__`.
-        function, given = function.__init__, ("self", *given)
+        constructor = function.__init__  # type: ignore[misc]  # of this very class
+        function, given = constructor, ("self", *given)
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {
         name: rule_of(parameter.annotation)
@@ -236,7 +243,7 @@ def check_arguments(rules: Mapping[str, Rule], arguments: Mapping[str, object], 
         rules[name](value, name)
 
 
-def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> object:
+def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> Any:
     """Read a JSON file and check what it holds.
 
     Args:
@@ -270,7 +277,7 @@ def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> object:
 
 
 def _number(kind, type_, least, above, most) -> Rule:
-    def check(value: object, name: str) -> None:
+    def check(value: Any, name: str) -> None:
         _require(isinstance(value, type_) and not isinstance(value, bool), value, name, kind)
         if above is not None:
             words = "positive" if above == 0 else f"above {above}"
@@ -285,7 +292,7 @@ def _number(kind, type_, least, above, most) -> Rule:
     return check
 
 
-def _is_finite(value: numbers.Real) -> bool:
+def _is_finite(value: int | float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond the range of floats

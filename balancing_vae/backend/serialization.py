@@ -73,7 +73,7 @@ class _KerasFinder(MetaPathFinder):
             execute(module)
             _register(module)
 
-        spec.loader.exec_module = execute_and_register
+        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]  # of this spec
         return spec
 
 

@@ -9,6 +9,7 @@ from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 from balancing_vae.cli.fid import add_measuring_arguments
@@ -71,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.resume:
         output_folder(options.out, SAVED, overwrite=False, sources=[options.data])
     presets = _presets(options)
-    x, x_val, x_test = (open_split(options.data, presets[0], s) for s in ("train", "val", "test"))
+    x, x_test = (open_split(options.data, presets[0], s) for s in ("train", "test"))
+    x_val = find_split(options.data, presets[0], "val")
 
     from balancing_vae.evaluation.distances import choose_images
     from balancing_vae.experiments.systems import measure_systems

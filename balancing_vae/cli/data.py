@@ -77,7 +77,7 @@ def check_run(folder: Path) -> Config:
     return Config.from_dict(read_finished(folder)["config"])
 
 
-def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
+def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray:
     """Open a split of the data that `--data` names, memory-mapped.
 
     Args:
@@ -87,7 +87,7 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         split: "train", "val" or "test". A `.npy` serves as any but "val".
 
     Returns:
-        Images, or None where there is no "val".
+        Images.
 
     Raises:
         ValueError: Nothing was given and the preset's dataset is not embedded; the folder
@@ -99,8 +99,8 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         open_split(None, "digits", "train")
         ```
     """
-    images = _find_split(data, preset, split)
-    if images is None and split != "val":
+    images = find_split(data, preset, split)
+    if images is None:
         raise InputError(
             f"{data} has no {split} images; give another folder, or the .npy of the split to take."
         )
@@ -129,16 +129,37 @@ def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> 
     """
     from balancing_vae.training.sources import images_to_fit
 
-    train, val = (_find_split(data, preset, split) for split in ("train", "val"))
-    if train is None and val is None:
-        raise InputError(
-            f"{data} has neither training nor validation images to fit the normalisation on; give "
-            "the data that the run was trained on with --data."
-        )
-    return images_to_fit(train, val, held_out)
+    train, val = (find_split(data, preset, split) for split in ("train", "val"))
+    if train is not None:
+        return images_to_fit(train, val, held_out)
+    if val is not None:
+        return val
+    raise InputError(
+        f"{data} has neither training nor validation images to fit the normalisation on; give "
+        "the data that the run was trained on with --data."
+    )
 
 
-def _find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
+def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
+    """Open a split as `open_split` does, where the data has one of that name.
+
+    Args:
+        data: As in `open_split`.
+        preset: As in `open_split`.
+        split: As in `open_split`.
+
+    Returns:
+        Images, or None where there is no such split.
+
+    Raises:
+        ValueError: Nothing was given and the preset's dataset is not embedded.
+        FileNotFoundError: There is no such file.
+
+    Example:
+        ```python
+        find_split(Path("data/cifar10"), None, "val")
+        ```
+    """
     from balancing_vae import datasets
     from balancing_vae.datasets.npy import open_npy
     from balancing_vae.presets import load_preset

@@ -49,14 +49,14 @@ class _Finder(MetaPathFinder):
             check_backend()
         quietly = name == "tensorflow" and not self.show_all
         spec = PathFinder.find_spec(name, path, target)
-        if spec is not None:
+        if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def execute_watched(module):
                 with interrupts_raised(), _stderr_held_back() if quietly else nullcontext():
                     execute(module)
 
-            spec.loader.exec_module = execute_watched
+            spec.loader.exec_module = execute_watched  # type: ignore[method-assign]  # of this spec
         return spec
 
 

@@ -11,6 +11,7 @@ from balancing_vae.cli.arguments import add_set_argument
 from balancing_vae.cli.arguments import seconds
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 from balancing_vae.errors import InputError
@@ -119,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
         output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
     config = _config(options)
     x = open_split(options.data, config.preset, "train")
-    x_val = open_split(options.data, config.preset, "val")
+    x_val = find_split(options.data, config.preset, "val")
 
     from balancing_vae.backend.compilation import make_deterministic
     from balancing_vae.backend.distribution import data_parallel

@@ -1,7 +1,9 @@
 """Sources that are arrays already: cut them into chunks for `write_prepared`."""
 
 from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Generator
+from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from balancing_vae.datasets.prepared import Contents
 _CHUNK = 512
 
 # For each split the images, uint8 [N, D, D, C], and labels, int [N], if there are any.
-Arrays = dict[str, tuple[np.ndarray, np.ndarray | None]]
+Arrays = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 def from_arrays(
@@ -42,13 +44,13 @@ def from_arrays(
     )
 
 
-def _chunks(arrays: Arrays, change: Callable | None, workers: int | None) -> Iterator[Chunk]:
+def _chunks(arrays: Arrays, change: Callable | None, workers: int | None) -> Generator[Chunk]:
     places = [
         (split, slice(start, start + _CHUNK))
         for split, (images, _) in arrays.items()
         for start in range(0, len(images), _CHUNK)
     ]
-    pieces = (arrays[split][0][place] for split, place in places)
+    pieces: Iterable[np.ndarray] = (arrays[split][0][place] for split, place in places)
     if change:
         pieces = map_ordered(change, pieces, workers)
     for (split, place), images in zip(places, pieces, strict=True):

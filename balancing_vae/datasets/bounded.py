@@ -45,7 +45,7 @@ def refuse_special_file(path: Path) -> None:
     path.open("rb").close()  # so that a lack of permission is not taken for damage
 
 
-def read_file(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: float) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes.
 
     Args:
@@ -134,7 +134,8 @@ def read_tar(path: Path, wanted: Container[str], limit: int) -> dict[str, bytes]
                     name = PurePosixPath(member.name).name
                     if member.isreg() and not member.issparse() and name in wanted:
                         stream.refuse_beyond(member.size)
-                        found[name] = archive.extractfile(member).read()
+                        if content := archive.extractfile(member):
+                            found[name] = content.read()
     except InputError:
         raise
     except DAMAGE as error:
@@ -145,7 +146,7 @@ def read_tar(path: Path, wanted: Container[str], limit: int) -> dict[str, bytes]
     return found
 
 
-class _Limited:
+class _Limited(io.BufferedIOBase):
     """A stream that refuses to be read beyond a limit."""
 
     def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int):
@@ -154,7 +155,7 @@ class _Limited:
         self._limit = limit
         self._left = limit
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
         self.refuse_beyond(0)
@@ -168,7 +169,7 @@ class _Limited:
             )
 
 
-def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: float) -> bytes:
     """Return an entry of a zip archive of at most `limit` bytes.
 
     Args:

@@ -55,7 +55,7 @@ def read(
     names, passed_over = files.listing()
     partitions = [name for name in names if PurePosixPath(name).name in _PARTITIONS]
     others = sorted(set(names) - set(partitions))
-    images, passed_over = only_images(others, passed_over, (".jpg", ".jpeg"))
+    images, left = only_images(others, passed_over, (".jpg", ".jpeg"))
     by_name = {PurePosixPath(image).name: image for image in images}
     _check_count(source, images, by_name, allow_partial)
     partition = _find_partition(source, files, partitions)
@@ -70,7 +70,7 @@ def read(
         Cut(BOXES[name], SIDE, SIZE, upright=False),
         {
             "source": {"file": source.name, "format": files.format},
-            "passed_over": passed_over,
+            "passed_over": left,
             "partition": "position" if partition is None else PurePosixPath(partition[0]).name,
         },
         skip_broken,

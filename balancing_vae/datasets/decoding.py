@@ -3,7 +3,7 @@
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -128,7 +128,7 @@ def _chunks(
     broken: list[str],
     changed: Counter,
     workers: int | None,
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """Yield the images task by task; add to `broken` and `changed` on the way."""
     size = max(1, min(_TASK, _TASK_BYTES // math.prod(cut.shape)))
     tasks = _tasks(entries, size)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from balancing_vae.errors import InputError
 from balancing_vae.schema import anything
@@ -33,7 +34,7 @@ def _name(value: object, name: str) -> None:
         raise InputError(f"{name} must not be empty")
 
 
-def _sha256(value: object, name: str) -> None:
+def _sha256(value: Any, name: str) -> None:
     text(value, name)
     if not re.fullmatch("[0-9a-f]{64}", value):
         raise InputError(f"{name} must be 64 hexadecimal digits, got {value[:80]!r}")
@@ -88,7 +89,7 @@ _fields = record(
 )
 
 
-def dataset_description(value: object, name: str) -> None:
+def dataset_description(value: Any, name: str) -> None:
     """Check that a value describes a prepared dataset; a rule of `balancing_vae.schema`."""
     # The version comes first: a later one may have other fields.
     record({"format_version": _version}, others=anything)(value, name)

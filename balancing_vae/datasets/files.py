@@ -58,7 +58,8 @@ class Folder:
         passed_over: Counter = Counter()
         visited = set()
         # Folders come before links to folders: what is there under its own name keeps it.
-        folders, links = [""], []
+        folders = [""]
+        links: list[str] = []
         while folders or links:
             name = (folders or links).pop()
             try:
@@ -84,7 +85,7 @@ class Folder:
                     passed_over[SPECIAL if mode else DANGLING] += 1
         return sorted(names), passed_over
 
-    def read(self, name: str, limit: int) -> bytes:
+    def read(self, name: str, limit: float) -> bytes:
         """Return a file's bytes, of which there may be `limit`."""
         return read_file(self.path / name, limit)
 
@@ -165,7 +166,7 @@ class Zip:
         """
         return sorted(self._entries), +self._passed_over
 
-    def read(self, name: str, limit: int) -> bytes:
+    def read(self, name: str, limit: float) -> bytes:
         """Return an entry's bytes, of which there may be `limit`."""
         return read_zip_entry(self._archive, self._entries[name], limit)
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def read(
             f"{', '.join(sorted(readable_endings()))}."
         )
     entries, classes, partition = split_and_label(names, source)
-    description = {
+    description: dict[str, Any] = {
         "source": {"file": source.name, "format": files.format},
         "partition": partition,
         "passed_over": passed_over,
@@ -125,7 +126,7 @@ def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[s
     tops = {parts[0]: _split_named(parts) for parts in inner}
     if any(tops.values()):
         _refuse_mixture(tops, source)
-        splits = [tops[parts[0]] for parts in inner]
+        splits = [split for parts in inner if (split := tops[parts[0]])]
         parents = ["/".join(parts[1:-1]) or "." for parts in inner]
         partition = "folders: " + ", ".join(sorted(tops))
     else:
@@ -136,10 +137,11 @@ def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[s
         partition = DEALT_OUT
     classes = sorted(set(parents))
     if len(classes) == 1:
-        return list(map(Entry, names, splits)), None, partition
+        return [Entry(*each) for each in zip(names, splits, strict=True)], None, partition
     number = {parent: index for index, parent in enumerate(classes)}
     labels = [number[parent] for parent in parents]
-    return list(map(Entry, names, splits, labels)), classes, partition
+    entries = [Entry(*each) for each in zip(names, splits, labels, strict=True)]
+    return entries, classes, partition
 
 
 def _without_common_folder(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import ExifTags
 from PIL import Image
 from PIL import UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from balancing_vae.errors import InputError
 
@@ -108,13 +110,13 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
             image.load()
             turn = _TURNS.get(_orientation(image)) if upright else None
             transparent = image.has_transparency_data
+            pixels = image.convert("RGBA" if transparent else "RGB")
             if transparent:
-                image = image.convert("RGBA")
-                transparent = image.getchannel("A").getextrema()[0] < 255
-            colour = image.convert("RGB")
+                transparent = any(pixels.getchannel("A").histogram()[:255])
+                pixels = pixels.convert("RGB")
         if turn is not None:
-            colour = colour.transpose(turn)
-        return Picture(colour, transparent, turned or turn is not None)
+            pixels = pixels.transpose(turn)
+        return Picture(pixels, transparent, turned or turn is not None)
     except UnidentifiedImageError as error:
         raise InputError(f"it is not a whole image in {', '.join(FORMATS)}") from error
     except (InputError, MemoryError):
@@ -124,7 +126,7 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
         raise InputError(str(error) or type(error).__name__) from error
 
 
-def _refuse(image: Image.Image) -> None:
+def _refuse(image: ImageFile) -> None:
     width, height = image.size
     if width * height > largest_pixels():
         raise InputError(
@@ -137,9 +139,9 @@ def _refuse(image: Image.Image) -> None:
         raise InputError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
 
 
-def _has_16_bits(image: Image.Image) -> bool:
+def _has_16_bits(image: ImageFile) -> bool:
     """Look at the file's own format: Pillow calls 16-bit colour RGB and drops the low bytes."""
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
     arguments = image.tile[0].args if image.tile else ""
     raw_mode, *rest = (arguments,) if isinstance(arguments, str) else arguments or ("",)
@@ -148,7 +150,7 @@ def _has_16_bits(image: Image.Image) -> bool:
     return str(raw_mode).endswith((";16B", ";16L", ";16N"))
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: ImageFile) -> int:
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except (SyntaxError, ValueError, KeyError, struct.error):

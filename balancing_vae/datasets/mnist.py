@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from balancing_vae.datasets.arrays import Arrays
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.bounded import gunzip
 from balancing_vae.datasets.bounded import read_file
@@ -141,7 +140,7 @@ def _find_idx(folder: Path, stem: str, kind: str) -> Path:
     raise MissingFileError(f"{folder / f'{stem}-{kind}'} is missing, also packed (.gz); fetch it.")
 
 
-def _read_npz(path: Path) -> Arrays:
+def _read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     try:
         arrays = load_arrays(path, 2 * _LARGEST)
         return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in COUNTS}

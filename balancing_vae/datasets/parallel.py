@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from concurrent.futures import Future
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -50,7 +51,9 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 
@@ -102,7 +105,7 @@ def map_ordered(
         initializer=_start_worker,
         initargs=(initializer, arguments),
     )
-    pending = deque()
+    pending: deque[Future] = deque()
     try:
         for item in items:
             with _ctrl_c_waits():

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -65,7 +65,7 @@ class Contents:
     """
 
     image_shape: tuple[int, int, int]
-    chunks: Iterator[Chunk]
+    chunks: Generator[Chunk]
     total: int
     description: dict
     broken: list[str] = field(default_factory=list)
@@ -184,7 +184,7 @@ def _versions() -> dict[str, str]:
         "balancing_vae": installed_version("balancing_vae") or "not installed",
         "numpy": np.__version__,
         "pillow": PIL.__version__,
-        "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),
+        "libjpeg": features.version("libjpeg_turbo") or features.version("jpg") or "not known",
     }
 
 

@@ -267,7 +267,7 @@ def _find_prepared(name: str, root: str | os.PathLike | None) -> Prepared | None
     return prepared
 
 
-def _digits(split: str) -> tuple[np.ndarray, np.ndarray]:
+def _digits(split: str) -> tuple[np.ndarray, np.ndarray | None]:
     arrays = digits.arrays()
     if split not in arrays:
         raise InputError(f"digits has no split {split!r}; it has {', '.join(arrays)}.")

@@ -12,6 +12,7 @@ import numpy as np
 from balancing_vae.errors import BalancingVAEError
 from balancing_vae.errors import InputError
 from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
@@ -26,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def cached_statistics(
-    images: np.ndarray,
+    images: Images,
     network: FeatureNetwork,
     protocol: str | Protocol,
     generated: bool = False,
@@ -116,7 +117,7 @@ def _expected(
     return found
 
 
-def content_sha256(images: np.ndarray) -> str:
+def content_sha256(images: Images) -> str:
     """Return the hash of a set of images: their number, shape, dtype and values.
 
     Args:

@@ -58,13 +58,13 @@ def weighted_sum(terms: Sequence[tuple[float, Covariance]]) -> Covariance:
         weighted_sum([(0.5, Factor(np.eye(2, 8))), (0.5, Factor(np.ones((1, 8))))])
         ```
     """
-    factors = [covariance for _, covariance in terms if isinstance(covariance, Factor)]
+    factors = [(weight, term) for weight, term in terms if isinstance(term, Factor)]
     if len(factors) == len(terms):
-        rows = np.concatenate([weight**0.5 * factor.rows for weight, factor in terms])
+        rows = np.concatenate([weight**0.5 * factor.rows for weight, factor in factors])
         if rows.shape[0] < rows.shape[1]:
             return Factor(rows)
         return rows.T @ rows
-    total = 0.0
+    total = np.zeros(())
     for weight, covariance in terms:
         whole = covariance.whole() if isinstance(covariance, Factor) else covariance
         total = total + weight * whole

@@ -92,13 +92,12 @@ def trace_sqrt_product(first: Covariance, second: Covariance) -> float:
         trace_sqrt_product(np.eye(3), 4.0 * np.eye(3))  # 6.0
         ```
     """
-    if isinstance(first, Factor) and isinstance(second, Factor):
-        return _nuclear_norm(first.rows @ second.rows.T)
-    if isinstance(second, Factor):
-        first, second = second, first
     if isinstance(first, Factor):
-        span, rows = qr(first.rows.T, mode="economic", check_finite=False)
-        return _nuclear_norm(_root(span.T @ second @ span) @ rows)
+        if isinstance(second, Factor):
+            return _nuclear_norm(first.rows @ second.rows.T)
+        return _within_span(first, second)
+    if isinstance(second, Factor):
+        return _within_span(second, first)
     root, other_root = _root(first), _root(second)
     if len(root) > len(other_root):
         root, second = other_root, first
@@ -106,6 +105,11 @@ def trace_sqrt_product(first: Covariance, second: Covariance) -> float:
         return 0.0
     eigenvalues = eigvalsh(root @ second @ root.T, overwrite_a=True, check_finite=False)
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
+
+
+def _within_span(factor: Factor, other: np.ndarray) -> float:
+    span, rows = qr(factor.rows.T, mode="economic", check_finite=False)
+    return _nuclear_norm(_root(span.T @ other @ span) @ rows)
 
 
 def _nuclear_norm(matrix: np.ndarray) -> float:

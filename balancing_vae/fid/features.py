@@ -1,5 +1,6 @@
 """From images to features: what a feature network is, and running it over a set."""
 
+import typing
 from abc import ABC
 from abc import abstractmethod
 from collections import deque
@@ -14,6 +15,16 @@ from balancing_vae.fid.preprocessing import prepare
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.progress import progress_bar
+
+
+class Images(typing.Protocol):
+    """A set of images: an array, or what gives arrays when it is sliced."""
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+
+    def __getitem__(self, images: slice, /) -> np.ndarray:
+        """Return some of them."""
 
 
 class FeatureNetwork(ABC):
@@ -74,7 +85,7 @@ def distance_name(features: str | None, inception: str = "FID", others: str = "F
 
 
 def extract(
-    images: np.ndarray,
+    images: Images,
     network: FeatureNetwork,
     protocol: str | Protocol,
     generated: bool = False,

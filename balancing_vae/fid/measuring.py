@@ -7,6 +7,7 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
@@ -14,7 +15,7 @@ from balancing_vae.fid.statistics import Statistics
 
 
 def measure(
-    images: np.ndarray,
+    images: Images,
     network: FeatureNetwork,
     protocol: str | Protocol,
     generated: bool = False,
@@ -79,7 +80,7 @@ def statistics_of(
 
 
 def measure_part(
-    images: np.ndarray,
+    images: Images,
     network: FeatureNetwork,
     protocol: str | Protocol,
     part: int,

@@ -77,5 +77,7 @@ def resize_bicubic_pil(images: np.ndarray, height: int, width: int) -> np.ndarra
     for image, resized in zip(images, result, strict=True):
         for channel in range(channels):
             plane = Image.fromarray(np.ascontiguousarray(image[..., channel], dtype=np.float32))
-            resized[..., channel] = plane.resize((width, height), Image.Resampling.BICUBIC)
+            resized[..., channel] = np.asarray(
+                plane.resize((width, height), Image.Resampling.BICUBIC)
+            )
     return result.clip(0.0, 255.0, out=result)

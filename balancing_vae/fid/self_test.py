@@ -48,7 +48,7 @@ def cifar10(source: str | os.PathLike | None = None) -> tuple[np.ndarray, np.nda
         return prepared.images("train"), prepared.images("test")
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare("cifar10", source, Path(folder) / "cifar10")
-        return tuple(np.array(prepared.images(split)) for split in ("train", "test"))
+        return np.array(prepared.images("train")), np.array(prepared.images("test"))
 
 
 def self_test(

@@ -8,6 +8,7 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
+from balancing_vae.fid.covariance import Covariance
 from balancing_vae.fid.covariance import Factor
 from balancing_vae.fid.covariance import fault
 from balancing_vae.fid.covariance import trace
@@ -74,6 +75,7 @@ def _together(path: Path, stored: dict[str, np.ndarray]) -> dict:
     """Return the fields, after a look at what only several of them show."""
     mu = stored["mu"].astype(np.float64)
     d = len(mu)
+    covariance: Covariance
     if "factor" in stored:
         matrix = stored["factor"].astype(np.float64)
         name, fits, covariance = "factor", matrix.shape[1] == d, Factor(matrix)
@@ -108,7 +110,7 @@ def _is_real(axes: int) -> Callable[[np.ndarray], bool]:
 
 
 def _is_whole(least: int) -> Callable[[np.ndarray], bool]:
-    return lambda array: array.dtype.kind in "iu" and array.ndim == 0 and array >= least
+    return lambda array: array.dtype.kind in "iu" and array.ndim == 0 and int(array) >= least
 
 
 def _is_word(array: np.ndarray) -> bool:

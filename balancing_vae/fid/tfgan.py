@@ -96,8 +96,8 @@ def _stand_ins() -> Iterator[None]:
         "tensorflow_hub",
     )
     modules = {name: ModuleType(name) for name in names}
-    modules["distutils"].version = modules["distutils.version"]
-    modules["distutils.version"].LooseVersion = Version
+    vars(modules["distutils"])["version"] = modules["distutils.version"]
+    vars(modules["distutils.version"])["LooseVersion"] = Version
     before = {name: sys.modules[name] for name in names if name in sys.modules}
     sys.modules.update(modules)
     tensorflow.estimator = SimpleNamespace(SessionRunHook=object)

@@ -53,7 +53,7 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """
     # Into an open file: to a path without `.npz`, NumPy would add it.
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # none is named allow_pickle
 
 
 def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
@@ -75,8 +75,9 @@ def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
         raise MissingFileError(f"{path} is missing or not a file; copy it again.")
     most = max(SMALL, LARGEST_RATIO * path.stat().st_size) if most is None else most
     try:
+        with zipfile.ZipFile(path) as archive:
+            _check_claims(archive, most)
         with np.load(path, allow_pickle=False) as file:
-            _check_claims(file, most)
             return {name: file[name] for name in file.files}
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}; copy it again.") from error
@@ -84,17 +85,17 @@ def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
         raise InputError(f"{path} is no whole .npz file; copy it again.") from error
 
 
-def _check_claims(file: np.lib.npyio.NpzFile, most: int) -> None:
+def _check_claims(archive: zipfile.ZipFile, most: int) -> None:
     """Refuse an archive that would take more memory than its arrays can have."""
-    names = file.zip.namelist()
+    names = archive.namelist()
     if len(set(names)) < len(names):
         raise InputError("it holds two arrays of one name")
     total = 0
-    for member in file.zip.infolist():
+    for member in archive.infolist():
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # Python unpacks a whole block of bzip2 or LZMA at once, whatever it holds.
             raise InputError(f"{member.filename} is packed in a way that NumPy does not write")
-        with file.zip.open(member) as stream:
+        with archive.open(member) as stream:
             version = np.lib.format.read_magic(stream)
             read_header = {
                 (1, 0): np.lib.format.read_array_header_1_0,

@@ -9,7 +9,7 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO
 
 import h5py
 import numpy as np
@@ -21,7 +21,7 @@ SMALL = 2**26
 LARGEST_RATIO = 50
 
 
-def check_weights(file: str | os.PathLike | BinaryIO, shapes: Counter | None = None) -> None:
+def check_weights(file: str | os.PathLike | IO[bytes], shapes: Counter | None = None) -> None:
     """Refuse an HDF5 file that holds anything but finite arrays of numbers.
 
     Args:

@@ -11,7 +11,7 @@ from balancing_vae.errors import ResourceError
 try:
     import fcntl
 except ImportError:  # Windows has none of these locks: two trainings are not told apart there.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # tells that it is missing
 
 LOCK = ".lock"
 # What this process holds itself: a second lock on the same file would refuse it.

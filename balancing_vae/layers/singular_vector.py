@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import keras
 
 
-class StoresSingularVector:
+class StoresSingularVector(keras.layers.Layer):
     """A layer with a kernel that keeps `u`, an estimate of a singular vector of it.
 
     Stands before the Keras layer's class. A subclass says which shape `u` has, and how the

@@ -15,6 +15,7 @@ from balancing_vae.packing.facts import CARD
 from balancing_vae.packing.facts import SAMPLES
 from balancing_vae.packing.facts import read_facts
 from balancing_vae.presets import load_preset
+from balancing_vae.presets import preset_of
 from balancing_vae.storage.folder import read_description
 
 
@@ -58,7 +59,7 @@ def model_card(folder: Path) -> str:
     facts, rows, config, gate_open = _read(folder)
     paragraphs = [
         f"# {facts['name']}",
-        load_preset(config.preset)["description"],
+        load_preset(preset_of(config))["description"],
         f"![Data, reconstructions and samples, plain beside normalised]({SAMPLES})",
         "*Each pair of rows comes from the same draws, without and with normalisation.*",
         *sections.use(facts["name"], config),
@@ -85,10 +86,10 @@ def summary(folder: Path) -> str:
         ValueError: One of its files is damaged.
     """
     facts, rows, config, gate_open = _read(folder)
-    asked = load_preset(config.preset)["dataset"]["name"]
+    asked = load_preset(preset_of(config))["dataset"]["name"]
     largest = max(row["largest"] for row in facts["deviations"])
     lines = [
-        f"{facts['name']}: {load_preset(config.preset)['description']}",
+        f"{facts['name']}: {load_preset(preset_of(config))['description']}",
         f"data      {asked}; licence: {sources().get(asked, {}).get('licence', 'not known here')}",
         f"training  preset {config.preset}, {config.epochs} and {config.epochs2} epochs, seed "
         f"{config.seed}, in {facts['trained_in']}",

@@ -69,7 +69,7 @@ def _plain_layer(layer):
 
 def _plain_weights(layer) -> list:
     if isinstance(layer, BatchNormalization):
-        weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        weights = [layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance]
     elif isinstance(layer, StoresSingularVector):
         # A copy of u: it moves at each call.
         u = keras.Variable(layer.u, dtype="float32", trainable=False)

@@ -43,6 +43,28 @@ def load_preset(name: str) -> dict:
     return json.loads(file.read_text("utf-8"))
 
 
+def preset_of(config: Config) -> str:
+    """Return the name of the preset that hyperparameters started from.
+
+    Args:
+        config: The hyperparameters.
+
+    Returns:
+        One of `preset_names()`.
+
+    Raises:
+        ValueError: They did not start from a preset.
+
+    Example:
+        ```python
+        load_preset(preset_of(vae.config))["source"]
+        ```
+    """
+    if config.preset is None:
+        raise InputError("The config has no preset; take one that `preset_config` made.")
+    return config.preset
+
+
 def preset_config(name: str, **changes) -> Config:
     """Return a preset's hyperparameters, with some changed.
 

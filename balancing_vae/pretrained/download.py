@@ -56,7 +56,7 @@ def download(name: str, base_url: str | None = None) -> Path:
     """
     entry = pretrained_set(name)
     folder = cached_folder(name)
-    if entry.sha256 is None:
+    if entry.sha256 is None or entry.size is None:
         raise InputError(
             f"The weights {name!r} cannot be downloaded. {entry.note} To train them: "
             f"{' && '.join(entry.training_commands)}"
@@ -77,7 +77,8 @@ def download(name: str, base_url: str | None = None) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, CACHED_WEIGHTS, overwrite=True) as temporary:
-            _fetch_all(f"{base_url.rstrip('/')}/{name}/", entry, temporary)
+            address = f"{base_url.rstrip('/')}/{name}/"
+            _download_all(address, entry.sha256, entry.size, temporary)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise ResourceError(
             f"The cache {folder.parent} cannot be written to ({error.strerror or error}); fix "
@@ -94,15 +95,15 @@ def _is_as_published(folder: Path, entry: PretrainedSet) -> bool:
     return sha256(folder / CHECKSUMS) == entry.sha256
 
 
-def _fetch_all(address: str, entry: PretrainedSet, folder: Path) -> None:
-    """Fetch all files of a set; together they have no more bytes than the set is known to have."""
-    left = entry.size - _fetch(address, CHECKSUMS, entry.sha256, folder, entry.size)
+def _download_all(address: str, checksum: str, size: int, folder: Path) -> None:
+    """Download all files of a set; together they have no more bytes than the set."""
+    left = size - _download(address, CHECKSUMS, checksum, folder, size)
     for name, expected in read_checksums(folder).items():
-        left -= _fetch(address, name, expected, folder, left)
+        left -= _download(address, name, expected, folder, left)
 
 
-def _fetch(address: str, name: str, expected: str, folder: Path, size: int) -> int:
-    """Fetch one file of at most `size` bytes; return how many it has."""
+def _download(address: str, name: str, expected: str, folder: Path, size: int) -> int:
+    """Download one file of at most `size` bytes; return how many it has."""
     try:
         fetch_file(address + name, folder / name, size, expected)
         return (folder / name).stat().st_size

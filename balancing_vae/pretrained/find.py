@@ -54,7 +54,7 @@ def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
         TwoStageVAE.load(find("digits"))
         ```
     """
-    if _is_path(name):
+    if not isinstance(name, str) or _is_path(name):
         folder = Path(name)
         if (folder / CHECKSUMS).is_file():
             check_checksums(folder)
@@ -67,7 +67,5 @@ def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
     return download(name, base_url)
 
 
-def _is_path(name: str | os.PathLike) -> bool:
-    return (
-        not isinstance(name, str) or Path(name).name != name or (Path(name) / DESCRIPTION).is_file()
-    )
+def _is_path(name: str) -> bool:
+    return Path(name).name != name or (Path(name) / DESCRIPTION).is_file()

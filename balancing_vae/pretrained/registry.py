@@ -12,6 +12,7 @@ from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
+from balancing_vae.presets import preset_of
 from balancing_vae.schema import mapping
 from balancing_vae.schema import optional
 from balancing_vae.schema import record
@@ -105,9 +106,10 @@ def training_commands(config: Config, name: str) -> list[str]:
         training_commands(preset_config("mnist"), "mnist")
         ```
     """
-    asked = load_preset(config.preset)["dataset"]
+    preset = preset_of(config)
+    asked = load_preset(preset)["dataset"]
     entry = dataset(asked["name"])
-    train = ["balancing-vae train --preset", config.preset, *data_words(config.preset)]
+    train = ["balancing-vae train --preset", preset, *data_words(preset)]
     commands = []
     if entry.needs_source:
         prepare = ["balancing-vae datasets prepare", entry.name]
@@ -115,7 +117,7 @@ def training_commands(config: Config, name: str) -> list[str]:
         prepare += ["--pad"] if config.padding else []
         prepare += [] if entry.downloadable else ["--source", sources()[entry.name]["archive"]]
         commands.append(" ".join([*prepare, "--out", f"data/{entry.name}"]))
-    published = preset_config(config.preset)
+    published = preset_config(preset)
     for field in ("epochs", "epochs2", "batch_size", "precision", "seed"):
         if getattr(config, field) != getattr(published, field):
             train += [f"--{field.replace('_', '-')}", str(getattr(config, field))]

@@ -52,7 +52,7 @@ INFOGAN_DENSE = {"kernel": "Matrix", "bias": "bias", "u": "{scope}/Matrix0/u_var
 DEBIAS = ("biased_mean", "biased_variance", "step")
 
 
-def original_names(number: int, stage: keras.Model) -> Iterator[tuple[str, object, bool]]:
+def original_names(number: int, stage: keras.Model) -> Iterator[tuple[str, keras.Variable, bool]]:
     """Yield each variable of a stage with the original's name for it.
 
     Args:

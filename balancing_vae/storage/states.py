@@ -121,12 +121,12 @@ class TrainingStates:
         """
         sweep_leftovers(self.folder)
         self._best_value()
-        problems: list[InputError] = []
+        problems: list[Exception] = []
         for epoch in reversed(self.epochs()):
             try:
                 history = self._load(epoch, model)
-            except (InputError, FileNotFoundError) as problem:
-                problems.append(problem)
+            except (InputError, FileNotFoundError) as error:
+                problems.append(error)
                 self.damaged.add(epoch)
                 continue
             for problem in problems:

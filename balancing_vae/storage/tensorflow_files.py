@@ -13,6 +13,7 @@ table_format.txt.
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -199,9 +200,14 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
         place += length
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the numbers and values of a protocol buffer's fields."""
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the numbers and values of a protocol buffer's fields.
+
+    A value is bytes or a whole number, as the message itself says. One that is not what the
+    field should have makes its reader raise, like other damage.
+    """
     place = 0
+    value: int | bytes
     while place < len(message):
         tag, place = _varint(message, place)
         kind = tag & 7
