@@ -5,7 +5,6 @@ not what it must be. Larger rules are made of smaller ones.
 """
 
 import dataclasses
-import inspect
 import json
 import math
 import numbers
@@ -197,50 +196,6 @@ def check_fields(instance: object) -> None:
     """
     for name, hint in typing.get_type_hints(type(instance), include_extras=True).items():
         rule_of(hint)(getattr(instance, name), name)
-
-
-def arguments_of(function: Callable, *given: str) -> dict[str, Rule]:
-    """Return the rules of a function's arguments by name, made of their type hints.
-
-    Args:
-        function: A function, or a class for its constructor.
-        *given: Arguments to leave out.
-
-    Returns:
-        The rules; `*args` and `**kwargs` have none.
-    """
-    if isinstance(function, type):
-        # Keras gives its classes a `__new__`, which hides the signature of `__init__`.
-        constructor = function.__init__  # type: ignore[misc]  # of this very class
-        function, given = constructor, ("self", *given)
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {
-        name: rule_of(parameter.annotation)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind in named and name not in given
-    }
-
-
-def check_arguments(rules: Mapping[str, Rule], arguments: Mapping[str, object], what: str) -> None:
-    """Check arguments that are to be passed on by name.
-
-    Args:
-        rules: What `arguments_of` returned.
-        arguments: The arguments.
-        what: How a refusal of unknown ones begins, such as "The model 'vae' does not take".
-
-    Raises:
-        ValueError: An argument is unknown, or not what it must be.
-
-    Example:
-        ```python
-        check_arguments(arguments_of(FixedGamma), {"gamma": 0.1}, "FixedGamma does not take")
-        ```
-    """
-    if unknown := sorted(set(arguments) - set(rules)):
-        raise InputError(f"{what} {unknown}, only {sorted(rules)}.")
-    for name, value in arguments.items():
-        rules[name](value, name)
 
 
 def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> Any:

@@ -9,7 +9,6 @@ import pytest
 
 from balancing_vae import schema
 from balancing_vae.schema import anything
-from balancing_vae.schema import arguments_of
 from balancing_vae.schema import check_fields
 from balancing_vae.schema import fields_of
 from balancing_vae.schema import mapping
@@ -103,16 +102,6 @@ def test_a_dataclass_declares_its_rules_by_its_type_hints():
     fields_of(Plan)({"steps": 1, "rate": 1.0}, "the plan")
     with pytest.raises(ValueError, match="the plan must have rate, steps"):
         fields_of(Plan)({"note": None}, "the plan")
-
-
-def test_a_function_declares_its_rules_by_its_type_hints():
-    def build(image, width: int = 3, bias: bool = True, *, rate: float = 0.1, **others):
-        pass
-
-    rules = arguments_of(build, "image")
-    assert list(rules) == ["width", "bias", "rate"]
-    with pytest.raises(ValueError, match="width must be a whole number"):
-        rules["width"](0.5, "width")
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,19 @@ from balancing_vae.balancing.fixed import FixedGamma
 from balancing_vae.balancing.learned import LearnedGamma
 from balancing_vae.balancing.strategy import BalancingStrategy
 from balancing_vae.balancing.warm_up import WarmUpBeta
-from balancing_vae.errors import InputError
-from balancing_vae.schema import arguments_of
-from balancing_vae.schema import check_arguments
+from balancing_vae.registry import Registry
 
-STRATEGIES = {
-    "beta": FixedBeta,
-    "computed": ComputedGamma,
-    "fixed": FixedGamma,
-    "learned": LearnedGamma,
-    "warm_up": WarmUpBeta,
-}
+STRATEGIES = Registry[type[BalancingStrategy]](
+    "balancing",
+    {
+        "beta": FixedBeta,
+        "computed": ComputedGamma,
+        "fixed": FixedGamma,
+        "learned": LearnedGamma,
+        "warm_up": WarmUpBeta,
+    },
+    BalancingStrategy,
+)
 
 
 def build_strategy(name: str, **arguments) -> BalancingStrategy:
@@ -37,11 +39,7 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
         strategy = build_strategy("fixed", gamma=0.1)
         ```
     """
-    check_strategy(name, **arguments)
-    try:
-        return STRATEGIES[name](name=name, **arguments)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"Balancing {name!r} does not take {arguments}: {error}") from error
+    return STRATEGIES.make(name, arguments, name=name)
 
 
 def check_strategy(name: str, **arguments) -> None:
@@ -54,7 +52,4 @@ def check_strategy(name: str, **arguments) -> None:
     Raises:
         ValueError: There is no such strategy, or it takes no such argument.
     """
-    if name not in STRATEGIES:
-        raise InputError(f"Unknown balancing {name!r}; choose one of {sorted(STRATEGIES)}.")
-    rules = arguments_of(STRATEGIES[name])
-    check_arguments(rules, arguments, f"Balancing {name!r} does not take")
+    STRATEGIES.check(name, arguments, given=("name",))

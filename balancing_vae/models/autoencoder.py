@@ -91,19 +91,14 @@ class Autoencoder(GuardedModel, SaveableModel):
         self.built = True
 
     @classmethod
-    def from_hyperparameters(
-        cls, config: Config, encoder: keras.Model, decoder: keras.Model, **arguments
-    ) -> "Autoencoder":
-        """Make the first stage that a config describes.
+    def settings_of(cls, config: Config) -> dict:
+        """Return what the model takes of a config, beside its own arguments in `config.model`.
 
         Args:
             config: The hyperparameters.
-            encoder: The encoder.
-            decoder: The decoder.
-            **arguments: What `config.model` has beside the name.
 
         Returns:
-            The model, not compiled.
+            Arguments of the constructor by name.
 
         Raises:
             ValueError: The config sets what the model has no part for.
@@ -119,7 +114,7 @@ class Autoencoder(GuardedModel, SaveableModel):
                 f"The model {config.model['name']!r} has no prior to sample from, and the samplers "
                 f"are {config.samplers}; take two of 'gaussian', 'mixture' and 'second_stage'."
             )
-        return cls(encoder, decoder, seed=config.seed, name="stage1", **arguments)
+        return {"seed": config.seed}
 
     @property
     def latent_dim(self) -> int:

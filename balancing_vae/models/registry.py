@@ -1,19 +1,16 @@
 """Models of the first stage by name: a new system is a file and a line here."""
 
-import dataclasses
-
 import keras
 
 from balancing_vae.config import Config
-from balancing_vae.errors import InputError
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.rae import RegularizedAutoencoder
 from balancing_vae.models.vae import VAE
-from balancing_vae.schema import Rule
-from balancing_vae.schema import arguments_of
-from balancing_vae.schema import check_arguments
+from balancing_vae.registry import Registry
 
-MODELS: dict[str, type[Autoencoder]] = {"rae": RegularizedAutoencoder, "vae": VAE}
+MODELS = Registry[type[Autoencoder]](
+    "model", {"rae": RegularizedAutoencoder, "vae": VAE}, Autoencoder
+)
 
 
 def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> Autoencoder:
@@ -37,16 +34,24 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
         stage1 = build_model(config, encoder, decoder)
         ```
     """
-    arguments = dict(config.model)
-    name = arguments.pop("name")
-    if name not in MODELS:
-        raise InputError(f"Unknown model {name!r}; choose one of {sorted(MODELS)}.")
-    check_arguments(_own_arguments(MODELS[name]), arguments, f"The model {name!r} does not take")
-    return MODELS[name].from_hyperparameters(config, encoder, decoder, **arguments)
+    name, arguments = _name_and_arguments(config)
+    given = MODELS[name].settings_of(config)
+    return MODELS.make(name, arguments, encoder=encoder, decoder=decoder, name="stage1", **given)
 
 
-def _own_arguments(model: type[Autoencoder]) -> dict[str, Rule]:
-    """Return what a model takes beside its networks and what the config has a field for."""
-    classes = [c for c in model.__mro__ if issubclass(c, Autoencoder)]
-    others = {field.name for field in dataclasses.fields(Config)} | {"encoder", "decoder"}
-    return {name: rule for c in classes for name, rule in arguments_of(c, *others).items()}
+def check_model(config: Config) -> None:
+    """Refuse a model's name, its arguments' names or types, or settings that it has no part for.
+
+    Args:
+        config: The hyperparameters.
+
+    Raises:
+        ValueError: There is no such model, or it does not take these arguments or settings.
+    """
+    name, arguments = _name_and_arguments(config)
+    given = MODELS[name].settings_of(config)
+    MODELS.check(name, arguments, given=("encoder", "decoder", "name", *given))
+
+
+def _name_and_arguments(config: Config) -> tuple[str, dict]:
+    return config.model["name"], {n: v for n, v in config.model.items() if n != "name"}

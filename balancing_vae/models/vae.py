@@ -98,33 +98,14 @@ class VAE(Autoencoder):
         self.beta_tracker = Latest(name="beta")
 
     @classmethod
-    def from_hyperparameters(
-        cls, config: Config, encoder: keras.Model, decoder: keras.Model, **arguments
-    ) -> "VAE":
-        """Make the first stage that a config describes, with its strategy and likelihood.
-
-        Args:
-            config: The hyperparameters.
-            encoder: The encoder.
-            decoder: The decoder.
-            **arguments: What a subclass takes besides.
-
-        Returns:
-            The model, not compiled.
-
-        Raises:
-            ValueError: There is no such strategy, or it does not fit the other settings.
-        """
-        return cls(
-            encoder,
-            decoder,
-            build_strategy(**config.balancing),
-            config.kl_weight,
-            config.seed,
-            config.likelihood,
-            name="stage1",
-            **arguments,
-        )
+    def settings_of(cls, config: Config) -> dict:
+        """Return the config's seed, strategy and likelihood."""
+        return {
+            "seed": config.seed,
+            "balancing": build_strategy(**config.balancing),
+            "kl_weight": config.kl_weight,
+            "likelihood": config.likelihood,
+        }
 
     def describe(self) -> str:
         """Return the likelihood, gamma with its strategy, and the weight of KL."""

@@ -1,23 +1,25 @@
 """Encoders and decoders, one architecture a file, and the registry that names them."""
 
-from balancing_vae.networks import conv
-from balancing_vae.networks import dense
-from balancing_vae.networks import infogan
-from balancing_vae.networks import latent
-from balancing_vae.networks import rae
-from balancing_vae.networks import resnet
-from balancing_vae.networks import wae
+from balancing_vae.networks.conv import conv_networks
+from balancing_vae.networks.dense import dense_networks
+from balancing_vae.networks.infogan import infogan_networks
+from balancing_vae.networks.latent import latent_networks
+from balancing_vae.networks.rae import rae_networks
 from balancing_vae.networks.registry import NETWORKS
 from balancing_vae.networks.registry import build_networks
+from balancing_vae.networks.registry import describe_networks
+from balancing_vae.networks.resnet import resnet_networks
+from balancing_vae.networks.wae import wae_networks
 
 __all__ = [
     "NETWORKS",
     "build_networks",
-    "conv",
-    "dense",
-    "infogan",
-    "latent",
-    "rae",
-    "resnet",
-    "wae",
+    "conv_networks",
+    "dense_networks",
+    "describe_networks",
+    "infogan_networks",
+    "latent_networks",
+    "rae_networks",
+    "resnet_networks",
+    "wae_networks",
 ]

@@ -10,12 +10,13 @@ from balancing_vae.errors import InputError
 KERNEL_SIZE = 4
 
 
-def encoder(
+def conv_networks(
     image_shape: tuple[int, int, int], latent_dim: int, base_dim: Size = 32, num_scale: Layers = 3
-) -> keras.Model:
-    """Build the encoder: `num_scale` convolutions with stride 2 and relu, two heads.
+) -> tuple[keras.Model, keras.Model]:
+    """Build strided convolutions with relu and two heads, and the same turned round.
 
-    Each halves the side, and rounds up: 28, 14, 7, 4.
+    Each convolution halves the side, and rounds up: 28, 14, 7, 4. Each transposed one doubles
+    it; where the encoder rounded up, the last row and column are cut off.
 
     Args:
         image_shape: Side, side, channels of the images; the side is even.
@@ -24,8 +25,8 @@ def encoder(
         num_scale: Number of halvings.
 
     Returns:
-        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
-        [B, latent_dim] each.
+        The encoder from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Raises:
         ValueError: The images are not square, their side is odd, or it cannot be halved so
@@ -33,10 +34,19 @@ def encoder(
 
     Example:
         ```python
-        mu, log_sigma = encoder((32, 32, 3), 64)(images)
+        encoder, decoder = conv_networks((32, 32, 3), 64)
         ```
     """
     _check_side(image_shape, num_scale)
+    return (
+        _encoder(image_shape, latent_dim, base_dim, num_scale),
+        _decoder(image_shape, latent_dim, base_dim, num_scale),
+    )
+
+
+def _encoder(
+    image_shape: tuple[int, int, int], latent_dim: int, base_dim: int, num_scale: int
+) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     y = images
     for i in range(num_scale):
@@ -55,32 +65,9 @@ def encoder(
     return keras.Model(images, [mu, log_sigma], name="conv_encoder")
 
 
-def decoder(
-    image_shape: tuple[int, int, int], latent_dim: int, base_dim: Size = 32, num_scale: Layers = 3
+def _decoder(
+    image_shape: tuple[int, int, int], latent_dim: int, base_dim: int, num_scale: int
 ) -> keras.Model:
-    """Build the decoder: the encoder turned round, transposed convolutions and a sigmoid.
-
-    Each doubles the side; where the encoder rounded up, the last row and column go.
-
-    Args:
-        image_shape: Side, side, channels of the images; the side is even.
-        latent_dim: Latent size, at least 1.
-        base_dim: Channels before the last transposed convolution.
-        num_scale: Number of doublings.
-
-    Returns:
-        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
-
-    Raises:
-        ValueError: The images are not square, their side is odd, or it cannot be halved so
-            often.
-
-    Example:
-        ```python
-        images = decoder((32, 32, 3), 64)(z)
-        ```
-    """
-    _check_side(image_shape, num_scale)
     channels = image_shape[2]
     sides = [-(-image_shape[0] // 2**i) for i in range(num_scale + 1)][::-1]
     widths = [base_dim * 2**i for i in range(num_scale)][::-1]

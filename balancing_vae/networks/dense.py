@@ -9,26 +9,35 @@ from balancing_vae.config import Layers
 from balancing_vae.config import Size
 
 
-def encoder(
+def dense_networks(
     image_shape: tuple[int, int, int], latent_dim: int, width: Size = 512, depth: Layers = 2
-) -> keras.Model:
-    """Build the encoder: flatten, `depth` dense layers with relu, two heads.
+) -> tuple[keras.Model, keras.Model]:
+    """Build dense layers with relu over flattened images, and the same from latents to pixels.
 
     Args:
-        image_shape: Side, side, channels of the images; any side will do.
+        image_shape: Side, side, channels of the images; any side works.
         latent_dim: Latent size, at least 1.
         width: Units of each hidden layer.
-        depth: Number of hidden layers.
+        depth: Number of hidden layers of each network.
 
     Returns:
-        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
-        [B, latent_dim] each.
+        The encoder from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Example:
         ```python
-        mu, log_sigma = encoder((28, 28, 1), 16)(images)
+        encoder, decoder = dense_networks((28, 28, 1), 16)
         ```
     """
+    return (
+        _encoder(image_shape, latent_dim, width, depth),
+        _decoder(image_shape, latent_dim, width, depth),
+    )
+
+
+def _encoder(
+    image_shape: tuple[int, int, int], latent_dim: int, width: int, depth: int
+) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     y = layers.Flatten(name="flatten")(images)
     for i in range(depth):
@@ -39,25 +48,9 @@ def encoder(
     return keras.Model(images, [mu, log_sigma], name="dense_encoder")
 
 
-def decoder(
-    image_shape: tuple[int, int, int], latent_dim: int, width: Size = 512, depth: Layers = 2
+def _decoder(
+    image_shape: tuple[int, int, int], latent_dim: int, width: int, depth: int
 ) -> keras.Model:
-    """Build the decoder: `depth` dense layers with relu, one for all pixels, a sigmoid.
-
-    Args:
-        image_shape: Side, side, channels of the images; any side will do.
-        latent_dim: Latent size, at least 1.
-        width: Units of each hidden layer.
-        depth: Number of hidden layers.
-
-    Returns:
-        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
-
-    Example:
-        ```python
-        images = decoder((28, 28, 1), 16)(z)
-        ```
-    """
     latents = keras.Input((latent_dim,), name="latents")
     y = latents
     for i in range(depth):

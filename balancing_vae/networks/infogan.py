@@ -15,32 +15,38 @@ SLOPE = 0.2
 MIN_SIGMA = 1e-6
 
 
-def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
-    """Build the encoder: two convolutions, two dense layers, all spectrally normalised.
+def infogan_networks(
+    image_shape: tuple[int, int, int], latent_dim: int
+) -> tuple[keras.Model, keras.Model]:
+    """Build two convolutions and two dense layers, and as many turned round.
 
-    The second half of the last layer's output is sigma = 1e-6 + softplus(s); what comes
-    out is its logarithm, as with every encoder here. Spectral norm's estimates move at
-    each forward pass, in inference too: to encode the same images twice gives slightly
-    different results until they have settled. Source: the program of Dai and Wipf,
-    network `Infogan`.
+    All of the encoder's layers are spectrally normalised. The second half of the last one's
+    output is sigma = 1e-6 + softplus(s); what comes out is its logarithm, as with every encoder
+    here. Spectral norm's estimates move at each forward pass, in inference too: to encode the
+    same images twice gives slightly different results until they have settled. Source: the
+    program of Dai and Wipf, network `Infogan`.
 
     Args:
         image_shape: Side, side, channels of the images.
         latent_dim: Latent size, at least 1.
 
     Returns:
-        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
-        [B, latent_dim] each.
+        The encoder from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Raises:
         ValueError: The images are not square, or their side is not divisible by 4.
 
     Example:
         ```python
-        mu, log_sigma = encoder((28, 28, 1), 64)(images)
+        encoder, decoder = infogan_networks((28, 28, 1), 64)
         ```
     """
     _check_side(image_shape)
+    return _encoder(image_shape, latent_dim), _decoder(image_shape, latent_dim)
+
+
+def _encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     truncated = {"kernel_initializer": initializers.TruncatedNormal(stddev=DEVIATION)}
     images = keras.Input(image_shape, name="images")
     y = SpectralNormConv2D(64, 4, strides=2, padding="same", name="conv1", **truncated)(images)
@@ -60,27 +66,7 @@ def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     return keras.Model(images, [mu, ops.log(MIN_SIGMA + ops.softplus(s))], name="infogan_encoder")
 
 
-def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
-    """Build the decoder: two dense layers, two transposed convolutions.
-
-    Source: the program of Dai and Wipf, network `Infogan`.
-
-    Args:
-        image_shape: Side, side, channels of the images.
-        latent_dim: Latent size, at least 1.
-
-    Returns:
-        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
-
-    Raises:
-        ValueError: The images are not square, or their side is not divisible by 4.
-
-    Example:
-        ```python
-        images = decoder((28, 28, 1), 64)(z)
-        ```
-    """
-    _check_side(image_shape)
+def _decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     side, _, channels = image_shape
     quarter = side // 4
     latents = keras.Input((latent_dim,), name="latents")

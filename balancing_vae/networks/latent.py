@@ -1,26 +1,35 @@
-"""The second stage's encoder and decoder: dense networks over latents."""
+"""The second stage's networks: dense layers over latents."""
 
 import keras
 from keras import layers
 
 
-def encoder(latent_dim: int, second_dim: int, second_depth: int) -> keras.Model:
-    """Build the encoder of latents. Source: the original program, second stage.
+def latent_networks(
+    latent_dim: int, second_dim: int, second_depth: int
+) -> tuple[keras.Model, keras.Model]:
+    """Build dense layers over latents, with a skip to the heads, and as many back.
+
+    Source: the original program, second stage.
 
     Args:
         latent_dim: Latent size, at least 1.
         second_dim: Units of each hidden layer.
-        second_depth: Number of hidden layers.
+        second_depth: Number of hidden layers of each network.
 
     Returns:
-        A model from latents `z`, float [B, latent_dim], to `mu` and `log_sigma` of the
-        second latents `u`, float [B, latent_dim] each.
+        The encoder from latents `z`, float [B, latent_dim], to `mu` and `log_sigma` of the
+        second latents `u`, float [B, latent_dim] each; and the decoder from `u` to `z`.
 
     Example:
         ```python
-        mu, log_sigma = encoder(64, second_dim=2048, second_depth=3)(z)
+        encoder, decoder = latent_networks(64, second_dim=2048, second_depth=3)
         ```
     """
+    sizes = (latent_dim, second_dim, second_depth)
+    return _encoder(*sizes), _decoder(*sizes)
+
+
+def _encoder(latent_dim: int, second_dim: int, second_depth: int) -> keras.Model:
     z = keras.Input((latent_dim,), name="latents")
     y = _dense_with_skip(z, second_dim, second_depth)
     mu = layers.Dense(latent_dim, dtype="float32", name="mu")(y)
@@ -28,22 +37,7 @@ def encoder(latent_dim: int, second_dim: int, second_depth: int) -> keras.Model:
     return keras.Model(z, [mu, log_sigma], name="latent_encoder")
 
 
-def decoder(latent_dim: int, second_dim: int, second_depth: int) -> keras.Model:
-    """Build the decoder of latents. Source: the original program, second stage.
-
-    Args:
-        latent_dim: Latent size, at least 1.
-        second_dim: Units of each hidden layer.
-        second_depth: Number of hidden layers.
-
-    Returns:
-        A model from second latents `u` to reconstructed latents, float [B, latent_dim] both.
-
-    Example:
-        ```python
-        z = decoder(64, second_dim=2048, second_depth=3)(u)
-        ```
-    """
+def _decoder(latent_dim: int, second_dim: int, second_depth: int) -> keras.Model:
     u = keras.Input((latent_dim,), name="second_latents")
     y = _dense_with_skip(u, second_dim, second_depth)
     z = layers.Dense(latent_dim, dtype="float32", name="z")(y)

@@ -15,7 +15,7 @@ from balancing_vae.layers.unbiased_batch_normalization import UnbiasedBatchNorma
 FIRST_SIDE = 8
 
 
-def encoder(
+def rae_networks(
     image_shape: tuple[int, int, int],
     latent_dim: int,
     base_dim: Size = 128,
@@ -23,8 +23,8 @@ def encoder(
     kernel_size: Size = 4,
     symmetric_input: bool = True,
     spectral_norm: bool = False,
-) -> keras.Model:
-    """Build the encoder: convolutions with stride 2 and doubling widths, one dense head.
+) -> tuple[keras.Model, keras.Model]:
+    """Build convolutions of stride 2 with one dense head, and transposed ones from 8x8 up.
 
     The defaults are the original's for MNIST (padded to 32x32) and CIFAR-10; for CelebA
     it has `kernel_size=5, symmetric_input=False`. Source: the program of Ghosh et al.
@@ -35,23 +35,42 @@ def encoder(
         latent_dim: Latent size, at least 1.
         base_dim: Channels of the first convolution.
         num_scale: Convolutions; each halves the side and all but the first double the width.
+            The decoder starts from the last width and halves it at each doubling of the side.
         kernel_size: Side of every kernel.
-        symmetric_input: Whether the images are scaled to [-1, 1] first.
+        symmetric_input: Whether the encoder scales the images to [-1, 1] first.
         spectral_norm: Whether every kernel is spectrally normalised (RAE-SN). The
             estimates move at each forward pass, in inference too.
 
     Returns:
-        A model from images, float [B, D, D, C] in [0, 1], to latents, float [B, latent_dim].
+        The encoder from images, float [B, D, D, C] in [0, 1], to latents, float
+        [B, latent_dim]; and the decoder from those to images.
 
     Raises:
-        ValueError: The images are not square, or their side is not 8, 16, 32, 64, ...
+        ValueError: The images are not square, their side is not 8, 16, 32, 64, ..., or
+            the widths do not suffice for so many doublings.
 
     Example:
         ```python
-        z = encoder((32, 32, 3), 128)(images)
+        encoder, decoder = rae_networks((32, 32, 3), 128)
         ```
     """
     _check_side(image_shape)
+    sizes = (base_dim, num_scale, kernel_size, spectral_norm)
+    return (
+        _encoder(image_shape, latent_dim, *sizes, symmetric_input),
+        _decoder(image_shape, latent_dim, *sizes),
+    )
+
+
+def _encoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    base_dim: int,
+    num_scale: int,
+    kernel_size: int,
+    spectral_norm: bool,
+    symmetric_input: bool,
+) -> keras.Model:
     conv = RightSpectralNormConv2D if spectral_norm else layers.Conv2D
     dense = RightSpectralNormDense if spectral_norm else layers.Dense
     images = keras.Input(image_shape, name="images")
@@ -67,43 +86,14 @@ def encoder(
     return keras.Model(images, z, name="rae_encoder")
 
 
-def decoder(
+def _decoder(
     image_shape: tuple[int, int, int],
     latent_dim: int,
-    base_dim: Size = 128,
-    num_scale: Layers = 4,
-    kernel_size: Size = 4,
-    symmetric_input: bool = True,
-    spectral_norm: bool = False,
+    base_dim: int,
+    num_scale: int,
+    kernel_size: int,
+    spectral_norm: bool,
 ) -> keras.Model:
-    """Build the decoder: a dense layer to 8x8, transposed convolutions that double the side.
-
-    Source: the program of Ghosh et al. 2020. It takes the encoder's arguments;
-    `symmetric_input` has no part in the decoder, whose images lie in [0, 1].
-
-    Args:
-        image_shape: Side, side, channels of the images.
-        latent_dim: Latent size, at least 1.
-        base_dim: Channels of the encoder's first convolution.
-        num_scale: Convolutions of the encoder, whose last width the decoder starts from;
-            it halves at each doubling of the side.
-        kernel_size: Side of every kernel.
-        symmetric_input: Whether the encoder scales its images.
-        spectral_norm: Whether every kernel is spectrally normalised, the last included.
-
-    Returns:
-        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
-
-    Raises:
-        ValueError: The images are not square, their side is not 8, 16, 32, 64, ..., or
-            the widths do not reach so far.
-
-    Example:
-        ```python
-        images = decoder((32, 32, 3), 128)(z)
-        ```
-    """
-    _check_side(image_shape)
     side, _, channels = image_shape
     doublings = (side // FIRST_SIDE).bit_length() - 1
     width = base_dim * 2 ** (num_scale - 1)

@@ -1,32 +1,37 @@
 """Networks by name."""
 
 import copy
+from collections.abc import Callable
 
 import keras
 
 from balancing_vae.errors import InputError
-from balancing_vae.networks import conv
-from balancing_vae.networks import dense
-from balancing_vae.networks import infogan
-from balancing_vae.networks import rae
-from balancing_vae.networks import resnet
-from balancing_vae.networks import wae
 from balancing_vae.networks.checks import check_functional
+from balancing_vae.networks.conv import conv_networks
+from balancing_vae.networks.dense import dense_networks
+from balancing_vae.networks.infogan import infogan_networks
+from balancing_vae.networks.rae import rae_networks
+from balancing_vae.networks.resnet import resnet_networks
+from balancing_vae.networks.wae import wae_networks
+from balancing_vae.registry import Registry
 from balancing_vae.schema import anything
-from balancing_vae.schema import arguments_of
-from balancing_vae.schema import check_arguments
 from balancing_vae.schema import mapping
 from balancing_vae.schema import record
 from balancing_vae.schema import text
 
-NETWORKS = {
-    "conv": conv,
-    "dense": dense,
-    "infogan": infogan,
-    "rae": rae,
-    "resnet": resnet,
-    "wae": wae,
-}
+# Each builds an encoder and a decoder.
+Builder = Callable[..., tuple[keras.Model, keras.Model]]
+NETWORKS = Registry[Builder](
+    "network",
+    {
+        "conv": conv_networks,
+        "dense": dense_networks,
+        "infogan": infogan_networks,
+        "rae": rae_networks,
+        "resnet": resnet_networks,
+        "wae": wae_networks,
+    },
+)
 
 # The name of networks that are described whole.
 OWN = "own"
@@ -54,24 +59,23 @@ def build_networks(
         encoder, decoder = build_networks({"name": "resnet", "base_dim": 16}, (32, 32, 3), 64)
         ```
     """
-    sizes = dict(network)
-    name = sizes.pop("name", None)
-    if name == OWN:
+    if network.get("name") == OWN:
         return build_own_networks(network)
-    if name not in NETWORKS:
-        raise InputError(f"Unknown network {name!r}; choose one of {sorted(NETWORKS)}.")
-    module = NETWORKS[name]
-    refusal = f"The network {name!r} does not take these sizes:"
-    check_arguments(arguments_of(module.encoder, "image_shape", "latent_dim"), sizes, refusal)
-    try:
-        return (
-            module.encoder(image_shape, latent_dim, **sizes),
-            module.decoder(image_shape, latent_dim, **sizes),
-        )
-    except InputError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{refusal} {error}") from error
+    name, sizes = _name_and_sizes(network)
+    return NETWORKS.make(name, sizes, image_shape=image_shape, latent_dim=latent_dim)
+
+
+def check_network(network: dict) -> None:
+    """Refuse a network's name, or names or types of its sizes, before it is built.
+
+    Args:
+        network: As in `build_networks`.
+
+    Raises:
+        ValueError: There is no such network, or it does not take these sizes.
+    """
+    if network.get("name") != OWN:
+        NETWORKS.check(*_name_and_sizes(network), given=("image_shape", "latent_dim"))
 
 
 def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
@@ -135,3 +139,7 @@ def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
         "encoder": keras.saving.serialize_keras_object(encoder),
         "decoder": keras.saving.serialize_keras_object(decoder),
     }
+
+
+def _name_and_sizes(network: dict) -> tuple[str, dict]:
+    return network.get("name"), {size: v for size, v in network.items() if size != "name"}

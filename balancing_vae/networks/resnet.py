@@ -12,7 +12,7 @@ from balancing_vae.layers.residual import residual_block
 MAX_WIDTH = 1024
 
 
-def encoder(
+def resnet_networks(
     image_shape: tuple[int, int, int],
     latent_dim: int,
     base_dim: Size = 32,
@@ -21,34 +21,52 @@ def encoder(
     depth_per_block: Layers = 2,
     kernel_size: Size = 3,
     fc_dim: Size = 512,
-) -> keras.Model:
-    """Build the encoder: residual blocks, `num_scale` resolutions, a dense block, two heads.
+) -> tuple[keras.Model, keras.Model]:
+    """Build residual blocks at each resolution, down to two heads and from 2x2 up.
 
     Source: the original program, network `Resnet`.
 
     Args:
         image_shape: Side, side, channels of the images.
         latent_dim: Latent size, at least 1.
-        base_dim: Channels at full resolution; they double at each halving.
-        num_scale: Resolutions, full included.
+        base_dim: Channels at full resolution; they double at each halving, in the decoder up to
+            1024.
+        num_scale: Resolutions of the encoder, full included; the decoder has all from 2x2.
         block_per_scale: Residual blocks per resolution.
         depth_per_block: Convolutions on a block's main path.
         kernel_size: Side of every kernel.
-        fc_dim: Units of the dense residual block.
+        fc_dim: Units of the encoder's dense residual block.
 
     Returns:
-        A model from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
-        [B, latent_dim] each.
+        The encoder from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Raises:
-        ValueError: The side is no power of two, or too small for `num_scale`.
+        ValueError: The side is not a power of two, or too small for `num_scale`.
 
     Example:
         ```python
-        mu, log_sigma = encoder((32, 32, 3), 64)(images)
+        encoder, decoder = resnet_networks((32, 32, 3), 64)
         ```
     """
     _check_sizes(image_shape, num_scale)
+    sizes = (base_dim, block_per_scale, depth_per_block, kernel_size)
+    return (
+        _encoder(image_shape, latent_dim, *sizes, num_scale, fc_dim),
+        _decoder(image_shape, latent_dim, *sizes),
+    )
+
+
+def _encoder(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    base_dim: int,
+    block_per_scale: int,
+    depth_per_block: int,
+    kernel_size: int,
+    num_scale: int,
+    fc_dim: int,
+) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     width = base_dim
     y = layers.Conv2D(width, kernel_size, padding="same", name="conv0")(images)
@@ -68,43 +86,14 @@ def encoder(
     return keras.Model(images, [mu, log_sigma], name="resnet_encoder")
 
 
-def decoder(
+def _decoder(
     image_shape: tuple[int, int, int],
     latent_dim: int,
-    base_dim: Size = 32,
-    num_scale: Layers = 3,
-    block_per_scale: Layers = 1,
-    depth_per_block: Layers = 2,
-    kernel_size: Size = 3,
-    fc_dim: Size = 512,
+    base_dim: int,
+    block_per_scale: int,
+    depth_per_block: int,
+    kernel_size: int,
 ) -> keras.Model:
-    """Build the decoder: from 2x2 up to the full side, doubling, residual blocks on each.
-
-    Source: the original program, network `Resnet`. It takes the encoder's arguments;
-    `num_scale` and `fc_dim` have no part in the decoder.
-
-    Args:
-        image_shape: Side, side, channels of the images.
-        latent_dim: Latent size, at least 1.
-        base_dim: Channels at full resolution; they double at each halving, up to 1024.
-        num_scale: Resolutions of the encoder.
-        block_per_scale: Residual blocks per resolution.
-        depth_per_block: Convolutions on a block's main path.
-        kernel_size: Side of every kernel.
-        fc_dim: Units of the encoder's dense block.
-
-    Returns:
-        A model from latents, float [B, latent_dim], to images, float [B, D, D, C] in [0, 1].
-
-    Raises:
-        ValueError: The side is no power of two, or too small for `num_scale`.
-
-    Example:
-        ```python
-        images = decoder((32, 32, 3), 64)(z)
-        ```
-    """
-    _check_sizes(image_shape, num_scale)
     side, _, channels = image_shape
     resolutions = side.bit_length() - 1
     widths = [min(base_dim * 2**i, MAX_WIDTH) for i in range(resolutions)][::-1]

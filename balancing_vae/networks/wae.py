@@ -12,8 +12,10 @@ KERNEL_SIZE = 5
 WIDTHS = (128, 256, 512, 1024)
 
 
-def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
-    """Build the encoder: four convolutions, the last three with stride 2, two heads.
+def wae_networks(
+    image_shape: tuple[int, int, int], latent_dim: int
+) -> tuple[keras.Model, keras.Model]:
+    """Build four convolutions with two heads, and as many transposed ones from 8x8 to 64x64.
 
     Source: the program of Dai and Wipf, network `Wae`.
 
@@ -22,18 +24,22 @@ def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
         latent_dim: Latent size, at least 1.
 
     Returns:
-        A model from images, float [B, 64, 64, C] in [0, 1], to `mu` and `log_sigma`, float
-        [B, latent_dim] each.
+        The encoder from images, float [B, 64, 64, C] in [0, 1], to `mu` and `log_sigma`, float
+        [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Raises:
         ValueError: The images are not 64x64.
 
     Example:
         ```python
-        mu, log_sigma = encoder((64, 64, 3), 64)(images)
+        encoder, decoder = wae_networks((64, 64, 3), 64)
         ```
     """
     _check_side(image_shape)
+    return _encoder(image_shape, latent_dim), _decoder(image_shape, latent_dim)
+
+
+def _encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     y = images
     for i, width in enumerate(WIDTHS):
@@ -49,27 +55,7 @@ def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     return keras.Model(images, [mu, log_sigma], name="wae_encoder")
 
 
-def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
-    """Build the decoder: a dense layer to 8x8, three transposed convolutions up to 64x64.
-
-    Source: the program of Dai and Wipf, network `Wae`.
-
-    Args:
-        image_shape: Side, side, channels of the images; the side is 64.
-        latent_dim: Latent size, at least 1.
-
-    Returns:
-        A model from latents, float [B, latent_dim], to images, float [B, 64, 64, C] in [0, 1].
-
-    Raises:
-        ValueError: The images are not 64x64.
-
-    Example:
-        ```python
-        images = decoder((64, 64, 3), 64)(z)
-        ```
-    """
-    _check_side(image_shape)
+def _decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     *widths, widest = WIDTHS
     side = SIDE // 2 ** len(widths)
     latents = keras.Input((latent_dim,), name="latents")

@@ -16,11 +16,14 @@ from balancing_vae.layers.batch_normalization import synchronize_statistics
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.latent_vae import LatentVAE
 from balancing_vae.models.registry import build_model
+from balancing_vae.models.registry import check_model
 from balancing_vae.networks import build_networks
-from balancing_vae.networks import latent
+from balancing_vae.networks import latent_networks
 from balancing_vae.networks.registry import build_own_networks
+from balancing_vae.networks.registry import check_network
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.training.optimizer import build_optimizer
+from balancing_vae.training.optimizer import check_optimizer
 
 # The largest published here has 88 million. So many take 4 GB, in training 12.
 MOST_PARAMETERS = 10**9
@@ -51,7 +54,7 @@ def build_stages(
         stage1, stage2 = build_stages(preset_config("digits"))
         ```
     """
-    _check_names(config)
+    check_config(config)
     _check_parameters(config, networks, second_networks)
     with seeded_initializers(config.seed), layer_precision(config.precision):
         if networks is None:
@@ -82,6 +85,30 @@ def build_stages(
     return stage1, stage2
 
 
+def check_config(config: Config) -> None:
+    """Refuse names and arguments that no registry has, before anything is built or read.
+
+    Args:
+        config: The hyperparameters. What this model does not use is checked, too.
+
+    Raises:
+        ValueError: There is no such network, model, strategy, sampler or optimizer, or it does
+            not take these arguments.
+
+    Example:
+        ```python
+        check_config(config.replace(balancing={"name": "fixed", "gamma": 0.1}))
+        ```
+    """
+    check_network(config.network)
+    check_strategy(**config.balancing)
+    check_model(config)
+    check_optimizer(**config.optimizer)
+    names = {*SAMPLERS, "second_stage"}
+    if unknown := set(config.samplers) - names:
+        raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
+
+
 def change_optimizer(stages: dict[str, Autoencoder], config: Config) -> None:
     """Give trained or untrained stages a new optimizer, that of a config.
 
@@ -104,15 +131,7 @@ def _second_networks(config: Config) -> tuple[keras.Model, keras.Model]:
     if config.second_network is not None:
         return build_own_networks(config.second_network)
     sizes = (config.latent_dim, config.second_dim, config.second_depth)
-    return latent.encoder(*sizes), latent.decoder(*sizes)
-
-
-def _check_names(config: Config) -> None:
-    """Refuse names that no registry has, those of parts that this model does not use too."""
-    names = {*SAMPLERS, "second_stage"}
-    if unknown := set(config.samplers) - names:
-        raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
-    check_strategy(**config.balancing)
+    return latent_networks(*sizes)
 
 
 def _check_parameters(config: Config, networks: tuple | None, second_networks: tuple | None):

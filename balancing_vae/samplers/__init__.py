@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from balancing_vae.errors import InputError
+from balancing_vae.registry import Registry
+from balancing_vae.registry import check_arguments
 from balancing_vae.samplers.gaussian import Gaussian
 from balancing_vae.samplers.mixture import Mixture
 from balancing_vae.samplers.prior import Prior
 from balancing_vae.samplers.sampler import Sampler
-from balancing_vae.schema import arguments_of
-from balancing_vae.schema import check_arguments
 
-SAMPLERS: dict[str, type[Sampler]] = {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}
+SAMPLERS = Registry[type[Sampler]](
+    "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}
+)
 
 
 def fit_sampler(name: str, z: np.ndarray, seed: int = 0, **options) -> Sampler:
@@ -49,7 +50,4 @@ def check_options(name: str, **options) -> None:
     Raises:
         ValueError: There is no such sampler, or it takes no such option.
     """
-    if name not in SAMPLERS:
-        raise InputError(f"There is no sampler {name!r} to fit; choose one of {sorted(SAMPLERS)}.")
-    rules = arguments_of(SAMPLERS[name].fit, "z", "seed")
-    check_arguments(rules, options, f"Sampler {name!r} does not take")
+    check_arguments(SAMPLERS[name].fit, f"sampler {name!r}", options, given=("z", "seed"))

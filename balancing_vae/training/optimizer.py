@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import keras
 
 from balancing_vae.errors import InputError
+from balancing_vae.registry import check_arguments
+from balancing_vae.registry import make
 
 # What a config describes by itself, and what two stages cannot share.
 NOT_OPTIONS = ("name", "learning_rate")
@@ -84,21 +86,30 @@ def build_optimizer(
         build_optimizer(1e-4, 1e-8, "adam", global_clipnorm=1.0, use_ema=True, ema_momentum=0.999)
         ```
     """
+    check_optimizer(name, **options)
     kind = _optimizer_class(name)
+    if kind is Adam:
+        options = {"epsilon": adam_epsilon, **options}
+    return make(kind, f"optimizer {name!r}", options, {"learning_rate": float(lr)})
+
+
+def check_optimizer(name: str, **options) -> None:
+    """Refuse what `build_optimizer` would refuse for its name, or an option's name or type.
+
+    Args:
+        name: As in `build_optimizer`.
+        **options: As in `build_optimizer`.
+
+    Raises:
+        ValueError: There is no such optimizer, or it takes no such option.
+    """
     for option, value in options.items():
         if option in NOT_OPTIONS or not isinstance(value, (bool, int, float, str, type(None))):
             raise InputError(
                 f"The optimizer's {option} cannot be set to {value!r} here; the learning rate is "
                 "the config's lr and lr2, and other options are numbers, truths or null."
             )
-    if kind is Adam:
-        options = {"epsilon": adam_epsilon, **options}
-    try:
-        return kind(learning_rate=float(lr), **options)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"The optimizer {name!r} does not take {options}: {str(error).splitlines()[0]}"
-        ) from error
+    check_arguments(_optimizer_class(name), f"optimizer {name!r}", options, ("learning_rate",))
 
 
 def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dict, float | None]:

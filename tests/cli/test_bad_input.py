@@ -88,7 +88,7 @@ def test_hyperparameters_out_of_range_are_refused(changes, message):
         (NETWORK, (8, 16, 1), "square images"),
         (NETWORK, (2, 2, 1), "at least 4"),
         (NETWORK | {"num_scale": 9}, (4, 4, 1), "num_scale 9 halves a side of 4"),
-        (NETWORK | {"colour": 1}, (4, 4, 1), "does not take these sizes.*colour"),
+        (NETWORK | {"colour": 1}, (4, 4, 1), r"'resnet' does not take \['colour'\], only "),
         ({"name": "resnett"}, (4, 4, 1), "Unknown network 'resnett'; choose one of"),
     ],
 )

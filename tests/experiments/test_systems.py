@@ -41,16 +41,12 @@ def make(config: Config = RAE, **changes) -> TwoStageVAE:
 # A new system: its network, its model, and a line in a registry for each.
 
 
-def tiny_encoder(image_shape, latent_dim):
-    images = keras.Input(image_shape)
-    y = keras.layers.Flatten()(images)
-    return keras.Model(images, keras.layers.Dense(latent_dim, dtype="float32")(y))
-
-
-def tiny_decoder(image_shape, latent_dim):
-    latents = keras.Input((latent_dim,))
+def tiny_networks(image_shape, latent_dim):
+    images, latents = keras.Input(image_shape), keras.Input((latent_dim,))
+    z = keras.layers.Dense(latent_dim, dtype="float32")(keras.layers.Flatten()(images))
     y = keras.layers.Dense(int(np.prod(image_shape)), activation="sigmoid")(latents)
-    return keras.Model(latents, keras.layers.Reshape(image_shape)(y))
+    y = keras.layers.Reshape(image_shape)(y)
+    return keras.Model(images, z), keras.Model(latents, y)
 
 
 class SparseAutoencoder(Autoencoder):
@@ -66,8 +62,7 @@ class SparseAutoencoder(Autoencoder):
 
 
 def test_a_new_system_is_a_network_a_model_and_two_lines(monkeypatch, digits, tmp_path):
-    tiny = SimpleNamespace(encoder=tiny_encoder, decoder=tiny_decoder)
-    monkeypatch.setitem(NETWORKS, "tiny", tiny)
+    monkeypatch.setitem(NETWORKS, "tiny", tiny_networks)
     monkeypatch.setitem(MODELS, "sparse", SparseAutoencoder)
 
     own = {"network": {"name": "tiny"}, "model": {"name": "sparse", "sparsity": 0.2}}

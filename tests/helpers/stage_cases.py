@@ -15,7 +15,7 @@ from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.registry import MODELS
 from balancing_vae.models.vae import LIKELIHOODS
 from balancing_vae.networks import NETWORKS
-from balancing_vae.networks import latent
+from balancing_vae.networks import latent_networks
 from tests.helpers.digits_pipeline import dense_networks
 
 LATENTS = 3
@@ -45,7 +45,7 @@ def one_headed_networks() -> tuple[keras.Model, keras.Model]:
 def stage_of(model: type[Autoencoder], **arguments) -> Autoencoder:
     """Return a stage of a model's class around networks that it takes."""
     if issubclass(model, LatentVAE):
-        networks = latent.encoder(LATENTS, 4, 1), latent.decoder(LATENTS, 4, 1)
+        networks = latent_networks(LATENTS, 4, 1)
     else:
         networks = one_headed_networks() if len(model.heads) == 1 else dense_networks()
     return model(*networks, seed=5, **arguments)
@@ -54,8 +54,7 @@ def stage_of(model: type[Autoencoder], **arguments) -> Autoencoder:
 def stage_around(network: str) -> Autoencoder:
     """Return a stage around a registered network."""
     image_shape, sizes = SMALL.get(network, ((8, 8, 1), {}))
-    encoder = NETWORKS[network].encoder(image_shape, LATENTS, **sizes)
-    decoder = NETWORKS[network].decoder(image_shape, LATENTS, **sizes)
+    encoder, decoder = NETWORKS[network](image_shape, LATENTS, **sizes)
     model = VAE if len(encoder.outputs) == 2 else Autoencoder
     return model(encoder, decoder, seed=5)
 

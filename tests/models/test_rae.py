@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from balancing_vae.models.rae import RegularizedAutoencoder
-from balancing_vae.networks import rae
+from balancing_vae.networks import rae_networks
 from tests.helpers.digits_pipeline import dense_networks
 from tests.helpers.digits_pipeline import numbers
 
@@ -19,8 +19,7 @@ def images():
 
 def make(compile_arguments=None, **weights) -> RegularizedAutoencoder:
     keras.utils.set_random_seed(0)
-    networks = (build((16, 16, 1), 3, **SIZES) for build in (rae.encoder, rae.decoder))
-    model = RegularizedAutoencoder(*networks, **weights)
+    model = RegularizedAutoencoder(*rae_networks((16, 16, 1), 3, **SIZES), **weights)
     model.compile(
         keras.optimizers.Adam(1e-3), **{"jit_compile": False, **(compile_arguments or {})}
     )

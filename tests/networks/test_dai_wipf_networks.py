@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from balancing_vae.networks import NETWORKS
-from balancing_vae.networks import infogan
+from balancing_vae.networks import infogan_networks
 from balancing_vae.networks import wae
+from balancing_vae.networks import wae_networks
 
 
 def numbers(variable) -> np.ndarray:
@@ -15,7 +16,7 @@ def numbers(variable) -> np.ndarray:
 
 @pytest.mark.parametrize("image_shape", [(28, 28, 1), (8, 8, 3)])
 def test_infogan_from_images_to_images(image_shape):
-    encoder, decoder = infogan.encoder(image_shape, 5), infogan.decoder(image_shape, 5)
+    encoder, decoder = infogan_networks(image_shape, 5)
     x = np.random.default_rng(0).random((2, *image_shape), dtype=np.float32)
     mu, log_sigma = encoder.predict_on_batch(x)
     assert mu.shape == log_sigma.shape == (2, 5)
@@ -24,7 +25,7 @@ def test_infogan_from_images_to_images(image_shape):
 
 
 def test_infogan_sigma_is_a_softplus_and_never_0():
-    encoder = infogan.encoder((8, 8, 1), 3)
+    encoder, _ = infogan_networks((8, 8, 1), 3)
     head = encoder.get_layer("en4")
     head.kernel.assign(np.full(head.kernel.shape, 1e-6))
     head.bias.assign([1, 2, 3, -100, 0, 100])
@@ -38,7 +39,7 @@ def test_infogan_sigma_is_a_softplus_and_never_0():
 
 
 def test_infogan_starts_from_normal_draws():
-    encoder, decoder = infogan.encoder((28, 28, 1), 8), infogan.decoder((28, 28, 1), 8)
+    encoder, decoder = infogan_networks((28, 28, 1), 8)
     conv = numbers(encoder.get_layer("conv2").kernel)
     assert np.abs(conv).max() < 2.5 * 0.02  # truncated at two (rescaled) deviations
     for kernel in (
@@ -54,20 +55,18 @@ def test_infogan_starts_from_normal_draws():
 
 @pytest.mark.parametrize("image_shape", [(30, 30, 1), (28, 32, 1)])
 def test_infogan_refuses_other_sides(image_shape):
-    for build in (infogan.encoder, infogan.decoder):
-        with pytest.raises(ValueError, match=r"divisible by 4; got \d+x\d+"):
-            build(image_shape, 4)
+    with pytest.raises(ValueError, match=r"divisible by 4; got \d+x\d+"):
+        infogan_networks(image_shape, 4)
 
 
 def test_wae_refuses_other_sides():
-    for build in (wae.encoder, wae.decoder):
-        with pytest.raises(ValueError, match="64x64; got 32x32.*infogan"):
-            build((32, 32, 3), 4)
+    with pytest.raises(ValueError, match="64x64; got 32x32.*infogan"):
+        wae_networks((32, 32, 3), 4)
 
 
 def test_wae_doubles_and_halves(monkeypatch):
     monkeypatch.setattr(wae, "WIDTHS", (2, 3, 4, 5))
-    encoder, decoder = wae.encoder((64, 64, 3), 4), wae.decoder((64, 64, 3), 4)
+    encoder, decoder = wae_networks((64, 64, 3), 4)
     assert encoder.get_layer("flatten").output.shape == (None, 8 * 8 * 5)
     assert [tuple(head.shape) for head in encoder.outputs] == [(None, 4)] * 2
     assert [decoder.get_layer(f"up{i}").output.shape[1:] for i in range(3)] == [
@@ -87,8 +86,7 @@ def test_networks_take_mixed_precision(name, monkeypatch):
     former = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        encoder = NETWORKS[name].encoder((side, side, 1), 2, **sizes)
-        decoder = NETWORKS[name].decoder((side, side, 1), 2, **sizes)
+        encoder, decoder = NETWORKS[name]((side, side, 1), 2, **sizes)
     finally:
         keras.config.set_dtype_policy(former)
     outputs = encoder.predict_on_batch(np.zeros((1, side, side, 1), np.float32))

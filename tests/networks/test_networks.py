@@ -6,8 +6,8 @@ import pytest
 
 from balancing_vae import Config
 from balancing_vae.networks import build_networks
-from balancing_vae.networks import latent
-from balancing_vae.networks import resnet
+from balancing_vae.networks import latent_networks
+from balancing_vae.networks import resnet_networks
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.presets import preset_config
 from tests.helpers.digits_pipeline import numbers
@@ -100,13 +100,14 @@ def test_mu_and_log_sigma_come_in_this_order(cifar10):
 
 
 def test_decoder_widths_are_capped_at_1024():
-    decoder = resnet.decoder((8, 8, 1), 2, base_dim=512, kernel_size=1, depth_per_block=1)
+    sizes = {"base_dim": 512, "num_scale": 1, "kernel_size": 1, "depth_per_block": 1}
+    _, decoder = resnet_networks((8, 8, 1), 2, **sizes)
     assert decoder.get_layer("fc0").units == 4 * 1024
     assert [decoder.get_layer(f"up{i}").filters for i in range(2)] == [1024, 512]
 
 
 def test_strided_convolution_pads_at_the_bottom_and_right():
-    encoder = resnet.encoder((8, 8, 1), 2, base_dim=1, num_scale=2)
+    encoder, _ = resnet_networks((8, 8, 1), 2, base_dim=1, num_scale=2)
     layer = encoder.get_layer("downsample0")
     x = np.arange(64, dtype=np.float32).reshape(1, 8, 8, 1) + 1
     first, last = np.zeros((2, 3, 3, 1, 2), np.float32)
@@ -122,7 +123,8 @@ def test_strided_convolution_pads_at_the_bottom_and_right():
 def test_transposed_convolution_is_the_exact_adjoint():
     """<conv(x), y> = <x, conv'(y)> for the same kernel."""
     rng = np.random.default_rng(0)
-    up = resnet.decoder((4, 4, 1), 2, base_dim=3).get_layer("up0")
+    _, decoder = resnet_networks((4, 4, 1), 2, base_dim=3)
+    up = decoder.get_layer("up0")
     down = keras.layers.Conv2D(6, 3, strides=2, padding="same", use_bias=False)
     x = rng.standard_normal((1, 4, 4, 3)).astype("float32")
     y = rng.standard_normal((1, 2, 2, 6)).astype("float32")
@@ -142,8 +144,7 @@ def test_images_and_latents_pass_through_in_their_shapes():
 
 
 def test_latent_networks_concatenate_their_input():
-    encoder = latent.encoder(4, second_dim=8, second_depth=3)
-    decoder = latent.decoder(4, second_dim=8, second_depth=3)
+    encoder, decoder = latent_networks(4, second_dim=8, second_depth=3)
     heads = ["fc0", "fc1", "fc2", "mu", "log_sigma"]
     assert layer_names(encoder) == heads
     assert layer_names(decoder) == ["fc0", "fc1", "fc2", "z"]
@@ -160,20 +161,21 @@ def test_latent_networks_concatenate_their_input():
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (2, 2, 1), (8, 16, 1), (48, 48, 3)])
 def test_bad_sides_are_refused(shape):
-    for build in (resnet.encoder, resnet.decoder):
-        with pytest.raises(ValueError, match="power of two, at least 4.*conv"):
-            build(shape, 4)
+    with pytest.raises(ValueError, match="power of two, at least 4.*conv"):
+        resnet_networks(shape, 4)
 
 
 def test_too_many_scales_are_refused():
     with pytest.raises(ValueError, match="num_scale 6 halves a side of 16.*at most 5"):
-        resnet.encoder((16, 16, 1), 4, num_scale=6)
+        resnet_networks((16, 16, 1), 4, num_scale=6)
 
 
 def test_unknown_networks_and_sizes_are_refused():
     with pytest.raises(ValueError, match="Unknown network 'vgg'.*resnet"):
         build_networks({"name": "vgg"}, (8, 8, 1), 4)
-    with pytest.raises(ValueError, match="'resnet' does not take these sizes.*depth"):
+    with pytest.raises(
+        ValueError, match=r"'resnet' does not take \['depth'\], only \['base_dim', 'block"
+    ):
         build_networks({"name": "resnet", "depth": 3}, (8, 8, 1), 4)
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from balancing_vae.networks import rae
+from balancing_vae.networks import rae_networks
 from tests.helpers.digits_pipeline import numbers
 
 
@@ -14,7 +14,7 @@ def layer_sizes(model) -> dict[str, int]:
 
 def test_sizes_for_cifar10():
     """Widths 128 to 1024 and back, 4x4 kernels; batch norm after all but dense and last."""
-    encoder, decoder = rae.encoder((32, 32, 3), 128), rae.decoder((32, 32, 3), 128)
+    encoder, decoder = rae_networks((32, 32, 3), 128)
     k = 4 * 4
     assert layer_sizes(encoder) == {
         **{"conv0": k * 3 * 128 + 128, "bn0": 4 * 128},
@@ -33,8 +33,7 @@ def test_sizes_for_cifar10():
 
 def test_sizes_for_celeba():
     arguments = {"kernel_size": 5, "symmetric_input": False}
-    encoder = rae.encoder((64, 64, 3), 64, **arguments)
-    decoder = rae.decoder((64, 64, 3), 64, **arguments)
+    encoder, decoder = rae_networks((64, 64, 3), 64, **arguments)
     k = 5 * 5
     assert "symmetric" not in [layer.name for layer in encoder.layers]
     assert layer_sizes(encoder)["z"] == 4 * 4 * 1024 * 64 + 64
@@ -52,10 +51,7 @@ def test_sizes_for_celeba():
 @pytest.mark.parametrize("side", [8, 16])
 def test_from_images_to_images(side, spectral_norm):
     sizes = {"base_dim": 2, "num_scale": 2, "spectral_norm": spectral_norm}
-    encoder, decoder = (
-        rae.encoder((side, side, 1), 3, **sizes),
-        rae.decoder((side, side, 1), 3, **sizes),
-    )
+    encoder, decoder = rae_networks((side, side, 1), 3, **sizes)
     x = np.random.default_rng(0).random((2, side, side, 1), dtype=np.float32)
     z = encoder.predict_on_batch(x)
     images = decoder.predict_on_batch(z)
@@ -68,7 +64,7 @@ def test_from_images_to_images(side, spectral_norm):
 
 
 def test_input_is_scaled_to_minus_one_to_one():
-    encoder = rae.encoder((8, 8, 1), 2, base_dim=2, num_scale=1)
+    encoder, _ = rae_networks((8, 8, 1), 2, base_dim=2, num_scale=1)
     first = keras.Model(encoder.input, encoder.get_layer("symmetric").output)
     np.testing.assert_allclose(
         numbers(first(np.full((1, 8, 8, 1), 0.75, "float32"))).ravel(), [0.5] * 64
@@ -77,11 +73,10 @@ def test_input_is_scaled_to_minus_one_to_one():
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (4, 4, 1), (32, 64, 3), (24, 24, 1)])
 def test_other_sides_are_refused(shape):
-    for build in (rae.encoder, rae.decoder):
-        with pytest.raises(ValueError, match=f"got {shape[0]}x{shape[1]}. Pad or resize"):
-            build(shape, 4)
+    with pytest.raises(ValueError, match=f"got {shape[0]}x{shape[1]}. Pad or resize"):
+        rae_networks(shape, 4)
 
 
 def test_too_few_channels_for_the_side_are_refused():
     with pytest.raises(ValueError, match="halves 2 channels 2 times; take a larger base_dim"):
-        rae.decoder((32, 32, 1), 4, base_dim=2, num_scale=1)
+        rae_networks((32, 32, 1), 4, base_dim=2, num_scale=1)

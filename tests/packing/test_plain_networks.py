@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from balancing_vae.backend.precision import layer_precision
-from balancing_vae.networks import infogan
-from balancing_vae.networks import latent
-from balancing_vae.networks import rae
-from balancing_vae.networks import resnet
-from balancing_vae.networks import wae
+from balancing_vae.networks import infogan_networks
+from balancing_vae.networks import latent_networks
+from balancing_vae.networks import rae_networks
+from balancing_vae.networks import resnet_networks
+from balancing_vae.networks import wae_networks
 from balancing_vae.packing.plain import plain_copy
 from tests.helpers.processes import run_python
 
@@ -37,13 +37,13 @@ def unsettled(network: keras.Model) -> keras.Model:
 def build(name: str) -> keras.Model:
     return unsettled(
         {
-            "resnet": lambda: resnet.decoder((8, 8, 1), 3, **SIZES),
-            "infogan": lambda: infogan.decoder((8, 8, 1), 3),
-            "wae": lambda: wae.decoder((64, 64, 1), 3),
-            "rae": lambda: rae.decoder((16, 16, 1), 3, 2, 2, spectral_norm=True),
-            "latent": lambda: latent.decoder(3, second_dim=8, second_depth=2),
+            "resnet": lambda: resnet_networks((8, 8, 1), 3, **SIZES)[1],
+            "infogan": lambda: infogan_networks((8, 8, 1), 3)[1],
+            "wae": lambda: wae_networks((64, 64, 1), 3)[1],
+            "rae": lambda: rae_networks((16, 16, 1), 3, 2, 2, spectral_norm=True)[1],
+            "latent": lambda: latent_networks(3, second_dim=8, second_depth=2)[1],
             # With spectral norm and with operations of keras.ops.
-            "infogan encoder": lambda: infogan.encoder((8, 8, 1), 3),
+            "infogan encoder": lambda: infogan_networks((8, 8, 1), 3)[0],
         }[name]()
     )
 

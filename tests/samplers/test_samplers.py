@@ -165,7 +165,7 @@ def test_latents_that_cannot_be_fitted_are_refused(name, z, message):
 def test_requests_out_of_range_are_refused():
     few = Z[:9]
     for name, z, options, message in (
-        ("gausian", Z, {}, r"no sampler 'gausian' to fit; choose one of \['gaussian', 'mixture'"),
+        ("gausian", Z, {}, r"Unknown sampler 'gausian'; choose one of \['gaussian', 'mixture'"),
         ("gaussian", Z, {"components": 3}, r"not take \['components'\], only \['zero_mean'\]"),
         ("mixture", few, {}, "10 components .* got 9; fit to more images or take fewer comp"),
         ("mixture", np.repeat(few, 5, axis=0), {}, "as many different points, got 9"),
@@ -315,7 +315,7 @@ def test_a_sampler_that_is_not_fitted_is_refused():
     own = tiny_pipeline()
     with pytest.raises(ValueError, match="no fitted sampler 'mixture', only prior, second_stage"):
         own.generate(1, sampler="mixture", normalize=False)
-    with pytest.raises(ValueError, match="no sampler 'second_stage' to fit"):
+    with pytest.raises(ValueError, match="Unknown sampler 'second_stage'; choose one of"):
         own.fit_sampler("second_stage", tiny_images())
     with pytest.raises(ValueError, match="2 points of 2 dimensions"):
         own.fit_sampler("gaussian", tiny_images(2))

@@ -200,7 +200,7 @@ def test_moving_averages_without_debias_variables_count_as_settled(infogan):
 
 
 def test_networks_of_ones_own_have_no_counterpart(infogan):
-    encoder, decoder = NETWORKS["infogan"].encoder((8, 8, 1), 2), infogan.stage1.decoder
+    encoder, decoder = NETWORKS["infogan"]((8, 8, 1), 2)
     own = make({"image_shape": (28, 28, 1), "latent_dim": 16, "network": {"name": "infogan"}})
     assert encoder.name == "infogan_encoder" and decoder.name == "infogan_decoder"
     own.stage1.encoder.name = "mine"
