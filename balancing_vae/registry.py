@@ -19,7 +19,7 @@ from balancing_vae.schema import rule_of
 from balancing_vae.schema import text
 from balancing_vae.schema import truth
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Callable[..., Any])
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -163,7 +163,7 @@ def parameters_of(function: Callable, base: type = object) -> dict[str, inspect.
         list(parameters_of(WarmUpBeta, BalancingStrategy))  # ["beta", "steps"]
         ```
     """
-    found = {}
+    found: dict[str, inspect.Parameter] = {}
     for constructor in _constructors(function, base):
         parameters = inspect.signature(constructor).parameters
         for name, parameter in parameters.items():

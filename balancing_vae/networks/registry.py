@@ -142,4 +142,4 @@ def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
 
 
 def _name_and_sizes(network: dict) -> tuple[str, dict]:
-    return network.get("name"), {size: v for size, v in network.items() if size != "name"}
+    return network.get("name", ""), {size: v for size, v in network.items() if size != "name"}
