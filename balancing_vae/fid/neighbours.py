@@ -1,6 +1,9 @@
-"""Features of one side, and distances to nearest neighbours among them, in blocks."""
+"""Features of one side, and which of them lie among the neighbours of another's, in blocks."""
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -8,9 +11,28 @@ import numpy as np
 from balancing_vae.errors import InputError
 from balancing_vae.fid.statistics import check_rows
 
-# Neighbours whose distances are kept, and rows of a block: 1,024 x 1,024 distances take 8 MiB.
-NEIGHBOURS = 5
+# The k of Kynkäänniemi et al. 2019, section 2, and that of Naeem et al. 2020, section 4.
+K_PRECISION = 3
+K_DENSITY = 5
+_NEIGHBOURS = max(K_PRECISION, K_DENSITY)
+# 1,024 x 1,024 distances in float64 take 8 MiB.
 _BLOCK = 1024
+
+
+class Neighbourhoods(NamedTuple):
+    """How two sides lie among each other's nearest neighbours.
+
+    Attributes:
+        precision: Share of generated images within the ball of a real one, k = 3.
+        recall: Share of real images within the ball of a generated one, k = 3.
+        density: In how many of the real images' balls a generated one lies, over k = 5.
+        coverage: Share of the real images whose ball holds a generated one, k = 5.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
 
 
 class Features:
@@ -33,7 +55,7 @@ class Features:
         rows = np.asarray(rows)
         check_rows(rows)
         self.rows = rows
-        self._neighbourhoods: WeakKeyDictionary = WeakKeyDictionary()
+        self._neighbourhoods: WeakKeyDictionary[Features, Neighbourhoods] = WeakKeyDictionary()
 
     @classmethod
     def from_batches(cls, batches: Iterable[np.ndarray]) -> "Features":
@@ -52,3 +74,134 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def squared_radii(self) -> np.ndarray:
+        """Squared distances to the nearest others of this side, float64 [n, 5], ascending.
+
+        Infinity where there are not as many others.
+        """
+        radii = np.full((len(self), _NEIGHBOURS), np.inf)
+        for here, x in _blocks(self.rows):
+            # Distances are symmetric: those to former blocks are known from there.
+            for there, y in _blocks(self.rows, first=here.start):
+                distances = _squared_distances(x, y)
+                if here == there:
+                    np.fill_diagonal(distances, np.inf)  # no image is its own neighbour
+                else:
+                    radii[there] = _smallest(radii[there], distances.T)
+                radii[here] = _smallest(radii[here], distances)
+        return np.sort(radii, axis=1)
+
+    def neighbourhoods(self, generated: "Features") -> Neighbourhoods:
+        """Return how generated features lie among these, the real ones.
+
+        Args:
+            generated: The generated side's features.
+
+        Returns:
+            All four shares; where a side has not more images than k, those of that k mean
+            nothing.
+
+        Raises:
+            ValueError: The two have another number of features.
+        """
+        if generated not in self._neighbourhoods:
+            self._neighbourhoods[generated] = _neighbourhoods(self, generated)
+        return self._neighbourhoods[generated]
+
+
+def check_sides(real: Features, generated: Features) -> None:
+    """Refuse features that cannot be compared.
+
+    Args:
+        real: Features.
+        generated: Features.
+
+    Raises:
+        ValueError: One side is empty, or they differ in the number of features.
+    """
+    if not len(real) or not len(generated):
+        raise InputError(
+            f"There are {len(real):,} real and {len(generated):,} generated images to compare; "
+            "give some on both sides."
+        )
+    sizes = real.rows.shape[1], generated.rows.shape[1]
+    if sizes[0] != sizes[1]:
+        raise InputError(
+            f"The real images have {sizes[0]:,} features and the generated ones {sizes[1]:,}; "
+            "extract both with the same network."
+        )
+
+
+def check_neighbours(features: Features, k: int, metric: str, side: str) -> None:
+    """Refuse a side whose images do not have k neighbours.
+
+    Args:
+        features: The side whose nearest neighbours are looked for.
+        k: How many.
+        metric: The metric's name, for the message.
+        side: The side's name, likewise.
+
+    Raises:
+        ValueError: There are not more than k images.
+    """
+    if len(features) <= k:
+        raise InputError(
+            f"The metric {metric} looks at each {side} image's {k} nearest neighbours among the "
+            f"{side} ones, so it needs at least {k + 1} of them, got {len(features)}: give more "
+            f"images, or leave {metric} out."
+        )
+
+
+def _neighbourhoods(real: Features, generated: Features) -> Neighbourhoods:
+    check_sides(real, generated)
+    real_small, real_large = real.squared_radii[:, [K_PRECISION - 1, K_DENSITY - 1]].T
+    generated_small = generated.squared_radii[:, K_PRECISION - 1]
+    precise = np.zeros(len(generated), bool)
+    recalled = np.zeros(len(real), bool)
+    covered = np.zeros(len(real), bool)
+    balls = 0
+    for here, x in _blocks(real.rows):
+        for there, y in _blocks(generated.rows):
+            distances = _squared_distances(x, y)
+            precise[there] |= (distances <= real_small[here, None]).any(axis=0)
+            recalled[here] |= (distances <= generated_small[there]).any(axis=1)
+            within = distances <= real_large[here, None]
+            covered[here] |= within.any(axis=1)
+            balls += int(within.sum())
+    return Neighbourhoods(
+        float(precise.mean()),
+        float(recalled.mean()),
+        balls / (K_DENSITY * len(generated)),
+        float(covered.mean()),
+    )
+
+
+def _blocks(rows: np.ndarray, first: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks of rows from the first on, in float64, each with its place."""
+    for start in range(first, len(rows), _BLOCK):
+        place = slice(start, min(start + _BLOCK, len(rows)))
+        yield place, rows[place].astype(np.float64)
+
+
+def _smallest(known: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Return the smallest of each row's known and further distances, as many as were known."""
+    count = known.shape[1]
+    both = np.concatenate([known, distances], axis=1)
+    return np.partition(both, count - 1, axis=1)[:, :count]
+
+
+def _squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the squared distances of the rows of two float64 blocks, [len(x), len(y)].
+
+    |x|^2 + |y|^2 - 2 x'y loses the digits of very small distances: what is below rounding
+    is zero, so that a copy lies within a ball of radius zero around its original.
+    """
+    squares = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)
+    distances = x @ y.T
+    distances *= -2.0
+    distances += squares
+    squares *= x.shape[1] * np.finfo(np.float64).eps
+    distances[distances <= squares] = 0.0
+    return distances

@@ -9,13 +9,35 @@ Example:
 from collections.abc import Sequence
 
 from balancing_vae.errors import InputError
+from balancing_vae.fid.metrics.coverage import COVERAGE
+from balancing_vae.fid.metrics.density import DENSITY
 from balancing_vae.fid.metrics.fid import FID
+from balancing_vae.fid.metrics.kid import KID
 from balancing_vae.fid.metrics.mean_std import MEAN_STD
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.metrics.mse import MSE
+from balancing_vae.fid.metrics.precision import PRECISION
+from balancing_vae.fid.metrics.psnr import PSNR
+from balancing_vae.fid.metrics.recall import RECALL
+from balancing_vae.fid.metrics.ssim import SSIM
 from balancing_vae.fid.metrics.variance_loss import VARIANCE_LOSS
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (FID, MSE, VARIANCE_LOSS, MEAN_STD)}
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        FID,
+        KID,
+        PRECISION,
+        RECALL,
+        DENSITY,
+        COVERAGE,
+        MSE,
+        PSNR,
+        SSIM,
+        VARIANCE_LOSS,
+        MEAN_STD,
+    )
+}
 
 
 def get_metrics(names: Sequence[str]) -> list[Metric]:

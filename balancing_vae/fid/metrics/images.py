@@ -8,7 +8,8 @@ from balancing_vae.checks import as_float
 from balancing_vae.errors import InputError
 from balancing_vae.fid.preprocessing import check_range
 
-_BLOCK = 256
+# Small, so that a few float64 arrays of 128 x 128 x 3 take megabytes.
+_BLOCK = 32
 
 
 def floats(images: np.ndarray, first: int = 0) -> np.ndarray:

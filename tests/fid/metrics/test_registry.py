@@ -30,7 +30,13 @@ def test_each_metric_is_registered_by_its_name():
 
 @pytest.mark.parametrize(
     ("name", "inception", "pixels"),
-    [("fid", "FID", "FD(pixels)"), ("mse", "mse", "mse"), ("mean_std", "mean std", "mean std")],
+    [
+        ("fid", "FID", "FD(pixels)"),
+        ("kid", "KID", "KD(pixels)"),
+        ("precision", "precision", "precision(pixels)"),
+        ("mse", "mse", "mse"),
+        ("mean_std", "mean std", "mean std"),
+    ],
 )
 def test_only_numbers_of_inception_are_called_after_it(name, inception, pixels):
     assert METRICS[name].name_in_tables("inception") == inception
@@ -39,6 +45,7 @@ def test_only_numbers_of_inception_are_called_after_it(name, inception, pixels):
 
 def test_which_value_is_better():
     assert METRICS["fid"].badness(1) < METRICS["fid"].badness(2)
+    assert METRICS["recall"].badness(0.9) < METRICS["recall"].badness(0.8)
     assert METRICS["variance_loss"].badness(-0.1) < METRICS["variance_loss"].badness(0.2)
     assert METRICS["mean_std"].badness(0.3, 0.31) < METRICS["mean_std"].badness(0.1, 0.31)
 
@@ -67,7 +74,9 @@ def test_pairs_that_do_not_fit(real, other, message):
         METRICS["mse"](real, other)
 
 
-def test_a_side_goes_through_the_network_once():
+@pytest.mark.filterwarnings("ignore:Only 300")
+@pytest.mark.parametrize("names", [["fid", "mse"], ["fid", "kid", "recall", "mse"], ["density"]])
+def test_a_side_goes_through_the_network_once(names):
     class Counting(Pixels):
         seen = 0
 
@@ -75,15 +84,19 @@ def test_a_side_goes_through_the_network_once():
             Counting.seen += len(images)
             return super().__call__(images, protocol)
 
-    network, metrics = Counting(), get_metrics(["fid", "mse"])
-    real = gather(REAL, metrics, network, "clean")
-    fake = gather(FAKE, metrics, network, "clean", generated=True, cached=False)
-    assert Counting.seen == len(REAL) + len(FAKE)
+    x, y = REAL[:300], FAKE[:300]
+    network, metrics = Counting(), get_metrics(names)
+    real = gather(x, metrics, network, "clean")
+    fake = gather(y, metrics, network, "clean", generated=True, cached=False)
+    assert Counting.seen == len(x) + len(y)
     values = {m.name: m(real[m.needs], fake[m.needs]).value for m in metrics}
-    sides = measure(REAL, network, "clean"), measure(FAKE, network, "clean", generated=True)
-    assert values["fid"] == frechet_distance(*sides)
-    assert values["mse"] == pytest.approx(moments.mse(as_float(REAL), FAKE))
-    assert "features" not in real  # streamed
+    sides = measure(x, network, "clean"), measure(y, network, "clean", generated=True)
+    if "fid" in names:
+        assert values["fid"] == frechet_distance(*sides)
+    if "mse" in names:
+        assert values["mse"] == pytest.approx(moments.mse(as_float(x), y))
+    # Statistics alone are streamed.
+    assert ("features" in real) == (names != ["fid", "mse"])
 
 
 def test_what_needs_features_needs_a_network():

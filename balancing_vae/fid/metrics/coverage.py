@@ -1,0 +1,33 @@
+"""Coverage (Naeem et al. 2020): how many real images have a generated one nearby."""
+
+from balancing_vae.fid.metrics.metric import Metric
+from balancing_vae.fid.neighbours import K_DENSITY
+from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbours import check_neighbours
+
+
+def coverage(real: Features, generated: Features) -> float:
+    """Return the share of real images whose ball holds a generated one.
+
+    A ball reaches to its image's fifth nearest neighbour (k = 5, as in the paper).
+
+    Args:
+        real: Features of the real images.
+        generated: Features of the generated ones.
+
+    Returns:
+        A share in [0, 1]; of as many images of one distribution about 1 - 2^-k, 0.97.
+
+    Raises:
+        ValueError: There are fewer than six real images, no generated one, or other features.
+
+    Example:
+        ```python
+        coverage(Features(x), Features(x))  # 1.0
+        ```
+    """
+    check_neighbours(real, K_DENSITY, "coverage", "real")
+    return real.neighbourhoods(generated).coverage
+
+
+COVERAGE = Metric("coverage", "coverage", needs="features", better="larger", compute=coverage)

@@ -1,0 +1,34 @@
+"""Density (Naeem et al. 2020): how densely real images lie where images are generated."""
+
+from balancing_vae.fid.metrics.metric import Metric
+from balancing_vae.fid.neighbours import K_DENSITY
+from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbours import check_neighbours
+
+
+def density(real: Features, generated: Features) -> float:
+    """Return in how many balls of real images a generated one lies, divided by k.
+
+    A ball reaches to its image's fifth nearest neighbour (k = 5, as in the paper).
+
+    Args:
+        real: Features of the real images.
+        generated: Features of the generated ones.
+
+    Returns:
+        At least 0, about 1 where both follow one distribution, and above it where images
+        are generated in the densest places alone.
+
+    Raises:
+        ValueError: There are fewer than six real images, no generated one, or other features.
+
+    Example:
+        ```python
+        density(Features(x), Features(samples))
+        ```
+    """
+    check_neighbours(real, K_DENSITY, "density", "real")
+    return real.neighbourhoods(generated).density
+
+
+DENSITY = Metric("density", "density", needs="features", better="larger", compute=density)

@@ -1,0 +1,34 @@
+"""Recall (Kynkäänniemi et al. 2019): how many real images the generated ones reach."""
+
+from balancing_vae.fid.metrics.metric import Metric
+from balancing_vae.fid.neighbours import K_PRECISION
+from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbours import check_neighbours
+
+
+def recall(real: Features, generated: Features) -> float:
+    """Return the share of real images that lie among the generated ones.
+
+    That is within the ball around one of them that reaches to its third nearest neighbour
+    (k = 3, as in the paper).
+
+    Args:
+        real: Features of the real images.
+        generated: Features of the generated ones.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: There are fewer than four generated images, no real one, or other features.
+
+    Example:
+        ```python
+        recall(Features(x), Features(x))  # 1.0
+        ```
+    """
+    check_neighbours(generated, K_PRECISION, "recall", "generated")
+    return real.neighbourhoods(generated).recall
+
+
+RECALL = Metric("recall", "recall", needs="features", better="larger", compute=recall)
