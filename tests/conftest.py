@@ -12,8 +12,9 @@ from sklearn.datasets import load_digits
 from balancing_vae import TwoStageVAE
 from balancing_vae.fid.networks import inception_files
 from tests.helpers import stand_ins
-from tests.helpers.digits_pipeline import tiny_pipeline
 from tests.helpers.paths import GOLDEN
+from tests.helpers.pipelines import digits_pipeline
+from tests.helpers.xla import without_xla
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +33,16 @@ def golden() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def trained(digits) -> TwoStageVAE:
     """A pipeline after a short training. Tests read it and leave it as it is."""
-    vae = tiny_pipeline()
+    vae = digits_pipeline()
     vae.fit(digits, verbose=False)
     return vae
+
+
+@pytest.fixture(scope="session", autouse=True)
+def xla_is_off():
+    """See `tests.helpers.xla`."""
+    with without_xla():
+        yield
 
 
 @pytest.fixture(autouse=True)

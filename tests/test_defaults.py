@@ -7,8 +7,7 @@ from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.defaults import default_network
 from balancing_vae.networks import build_networks
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.digits_pipeline import without_jit
+from tests.helpers.backends import numbers
 
 
 @pytest.mark.parametrize("side", [8, 10, 14, 28, 30, 32, 62, 98, 128, 254, 256])
@@ -80,6 +79,6 @@ def test_for_images_wants_an_array():
 
 def test_for_images_trains(digits):
     sizes = {"network": {"base_dim": 2}, "second_dim": 4}
-    vae = without_jit(TwoStageVAE.for_images(digits, epochs=1, epochs2=1, **sizes))
+    vae = TwoStageVAE.for_images(digits, epochs=1, epochs2=1, **sizes)
     vae.fit(digits, verbose=False)
     assert vae.generate(3, seed=0, normalize=False).shape == (3, 8, 8, 1)

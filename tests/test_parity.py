@@ -20,10 +20,10 @@ from balancing_vae import balancing
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 from balancing_vae.models import vae
 from balancing_vae.storage.checkpoint import read_variables
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import without_jit
+from tests.helpers.backends import needs_tensorflow
 from tests.helpers.paths import GOLDEN
 from tests.helpers.processes import run_python
+from tests.helpers.xla import with_xla
 
 # What a run started with, rather than what came of it.
 GIVEN = {
@@ -40,7 +40,8 @@ GIVEN = {
 
 @pytest.fixture(scope="module")
 def rows():
-    return check(GOLDEN)
+    with with_xla():
+        return check(GOLDEN)
 
 
 def copy_without(pattern, folder):
@@ -70,7 +71,8 @@ def test_both_forms_of_a_checkpoint_hold_the_same(checkpoint):
 @pytest.mark.slow
 @pytest.mark.parametrize("left_out", [["*.index", "*.data-*"], ["init.npz", "stage*.npz"]])
 def test_either_form_of_the_checkpoints_will_do(left_out, tmp_path):
-    assert not any(row.exceeds for row in check(copy_without(left_out, tmp_path)))
+    with with_xla():
+        assert not any(row.exceeds for row in check(copy_without(left_out, tmp_path)))
 
 
 @pytest.mark.slow
@@ -94,7 +96,7 @@ def few_steps(golden, monkeypatch):
     build = program.make_pipeline
 
     def eager(*arguments):
-        pipeline = without_jit(build(*arguments))
+        pipeline = build(*arguments)
         for stage in (pipeline.stage1, pipeline.stage2):
             for model in (stage, stage.encoder, stage.decoder):
                 model.run_eagerly = True

@@ -29,8 +29,8 @@ sys.modules["tensorflow"] = None
 sys.path.insert(0, "tests")
 
 import numpy as np
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 from balancing_vae import TwoStageVAE
 
 vae = tiny_pipeline()

@@ -17,8 +17,8 @@ from balancing_vae.backend.distribution import data_parallel
 from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.batches import map_batches
 from tests.helpers.paths import ROOT
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 SCRIPT = ROOT / "tests" / "distributed_training.py"
 

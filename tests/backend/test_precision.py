@@ -11,11 +11,12 @@ from balancing_vae.backend.precision import layer_precision
 from balancing_vae.config import Config
 from balancing_vae.layers.batch_normalization import normalize_batch
 from balancing_vae.storage.states import TrainingStates
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.digits_pipeline import tiny_pipeline as tiny_digits_pipeline
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import digits_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.xla import with_xla
 
 
 def test_the_layers_compute_in_the_precision_asked_for_and_nothing_else_changes():
@@ -45,7 +46,6 @@ def test_trains_saves_and_generates(precision, tmp_path):
     vae.save(tmp_path / "run")
     again = type(vae).load(tmp_path / "run")
     assert again.config.precision == precision
-    # Compiled with XLA or not, half-width layers round differently.
     np.testing.assert_allclose(again.generate(8, seed=1), vae.generate(8, seed=1), atol=0.01)
 
 
@@ -91,7 +91,7 @@ def test_gamma_follows_float32s(digits, precision):
     gammas = []
     for name in ("float32", precision):
         balancing = {"name": "computed", "rate": 0.2}
-        stage = tiny_digits_pipeline(precision=name, balancing=balancing).stage1
+        stage = digits_pipeline(precision=name, balancing=balancing).stage1
         if name == "mixed_float16":
             stage.optimizer.dynamic_scale.assign(64.0)
         history = stage.fit(digits, batch_size=8, epochs=4, shuffle=False, verbose=0).history
@@ -133,7 +133,8 @@ def test_xla_compiles_what_it_makes_faster(monkeypatch):
     monkeypatch.setattr(backend, "uses_accelerator", lambda: False)
     assert [jit_compile_pays(*case) for case in cases] == [False, True, False]
     for precision in ("float32", "mixed_bfloat16"):
-        stage2 = TwoStageVAE.from_preset("digits", precision=precision).stage2
+        with with_xla():
+            stage2 = TwoStageVAE.from_preset("digits", precision=precision).stage2
         jits = {network.jit_compile for network in (stage2, stage2.encoder, stage2.decoder)}
         assert jits == {precision == "float32"}
     monkeypatch.setattr(backend, "uses_accelerator", lambda: True)

@@ -15,9 +15,9 @@ from balancing_vae import GammaBalancing
 from balancing_vae import LearnedGamma
 from balancing_vae import update_running_mse
 from balancing_vae.balancing import build_strategy
-from tests.helpers.digits_pipeline import dense_networks
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
+from tests.helpers.networks import dense_networks
 from tests.helpers.processes import python_prints
 
 BATCH = 4
@@ -295,7 +295,7 @@ def test_steps_per_execution_must_be_positive():
 MIRRORED = """
 import json
 import numpy as np, tensorflow as tf
-from tests.helpers.digits_pipeline import dense_networks
+from tests.helpers.networks import dense_networks
 from balancing_vae import VAE
 
 cpu = tf.config.list_physical_devices("CPU")[0]

@@ -11,10 +11,10 @@ from balancing_vae.balancing import STRATEGIES
 from balancing_vae.balancing import build_strategy
 from balancing_vae.config import decides_kl_weight
 from balancing_vae.presets import preset_config
-from tests.helpers.digits_pipeline import dense_networks
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.backends import numbers
+from tests.helpers.networks import dense_networks
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 BATCH = 4
 several_steps = pytest.mark.skipif(

@@ -14,10 +14,10 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.balancing import build_strategy
 from balancing_vae.cli import main
 from balancing_vae.storage.folder import FORMAT_VERSION
-from tests.helpers.tiny import NETWORK
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import TINY_NETWORK
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,11 @@ def test_hyperparameters_out_of_range_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("network", "shape", "message"),
     [
-        (NETWORK, (28, 28, 1), "power of two, at least 4; got 28x28.*conv"),
-        (NETWORK, (8, 16, 1), "square images"),
-        (NETWORK, (2, 2, 1), "at least 4"),
-        (NETWORK | {"num_scale": 9}, (4, 4, 1), "num_scale 9 halves a side of 4"),
-        (NETWORK | {"colour": 1}, (4, 4, 1), r"'resnet' does not take \['colour'\], only "),
+        (TINY_NETWORK, (28, 28, 1), "power of two, at least 4; got 28x28.*conv"),
+        (TINY_NETWORK, (8, 16, 1), "square images"),
+        (TINY_NETWORK, (2, 2, 1), "at least 4"),
+        (TINY_NETWORK | {"num_scale": 9}, (4, 4, 1), "num_scale 9 halves a side of 4"),
+        (TINY_NETWORK | {"colour": 1}, (4, 4, 1), r"'resnet' does not take \['colour'\], only "),
         ({"name": "resnett"}, (4, 4, 1), "Unknown network 'resnett'; choose one of"),
     ],
 )
@@ -190,8 +190,8 @@ def test_a_config_that_is_no_json_is_named(saved):
 def test_a_config_and_weights_that_disagree_are_refused(saved):
     description = json.loads((saved / "config.json").read_text())
     for changes in (
-        {"network": NETWORK | {"base_dim": 3}},
-        {"network": NETWORK | {"depth_per_block": 2}},
+        {"network": TINY_NETWORK | {"base_dim": 3}},
+        {"network": TINY_NETWORK | {"depth_per_block": 2}},
         {"second_dim": 5},
         {"latent_dim": 3},
     ):
@@ -203,10 +203,10 @@ def test_a_config_and_weights_that_disagree_are_refused(saved):
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_of_a_larger_network_are_refused(tmp_path):
-    larger = tiny_pipeline(network=NETWORK | {"block_per_scale": 2}, second_depth=2)
+    larger = tiny_pipeline(network=TINY_NETWORK | {"block_per_scale": 2}, second_depth=2)
     larger.save(tmp_path / "larger")
     description = json.loads((tmp_path / "larger/config.json").read_text())
-    description["config"] |= {"network": NETWORK}
+    description["config"] |= {"network": TINY_NETWORK}
     (tmp_path / "larger/config.json").write_text(json.dumps(description))
     with pytest.raises(ValueError, match="weights of another network"):
         TwoStageVAE.load(tmp_path / "larger")

@@ -20,9 +20,9 @@ from balancing_vae.moments import variance_law
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
 from tests.helpers.paths import GOLDEN
-from tests.helpers.tiny import as_if_trained
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import as_if_trained
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 
 @pytest.fixture(scope="module")

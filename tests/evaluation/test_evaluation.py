@@ -31,7 +31,7 @@ from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.scoring import score
-from tests.helpers.tiny import as_if_trained
+from tests.helpers.pipelines import as_if_trained
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4400, 4, 4, 3), dtype="uint8")
 

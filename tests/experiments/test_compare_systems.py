@@ -17,19 +17,13 @@ from balancing_vae.experiments.systems import train_systems
 from balancing_vae.experiments.systems_plan import RecipeTime
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.storage.folder import read_history
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
 
 # So few images are all that a test needs.
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* images")
 
 ABOUT = {"dataset": "noise", "data_sha256": "0" * 64}
-
-
-@pytest.fixture(autouse=True)
-def no_jit(monkeypatch):
-    """Compiling with XLA would take longer than these trainings."""
-    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
 
 
 @given(st.floats(0.001, 1), st.integers(0, 1000), st.integers(1, 1000), st.integers(0, 300))

@@ -18,8 +18,7 @@ from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
 from balancing_vae.storage.states import TrainingStates
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.digits_pipeline import without_jit
+from tests.helpers.backends import numbers
 
 RAE = Config(
     image_shape=(8, 8, 1),
@@ -35,7 +34,7 @@ RAE = Config(
 
 
 def make(config: Config = RAE, **changes) -> TwoStageVAE:
-    return without_jit(TwoStageVAE(config.replace(**changes)))
+    return TwoStageVAE(config.replace(**changes))
 
 
 # A new system: its network, its model, and a line in a registry for each.
@@ -76,7 +75,7 @@ def test_a_new_system_is_a_network_a_model_and_two_lines(monkeypatch, digits, tm
     assert vae.generate(5, stage=1).shape == vae.generate(5, stage=2).shape == (5, 8, 8, 1)
     assert len(vae.evaluate(digits).rows) == 6
     vae.save(tmp_path / "run")
-    loaded = without_jit(TwoStageVAE.load(tmp_path / "run"))
+    loaded = TwoStageVAE.load(tmp_path / "run")
     assert loaded.stage1.sparsity == 0.2 and repr(loaded) == repr(vae)
     np.testing.assert_allclose(loaded.generate(5, seed=1), vae.generate(5, seed=1), atol=1e-6)
 
@@ -109,7 +108,7 @@ def test_a_rae_is_encoded_decoded_generated_and_measured(trained, digits):
 
 def test_a_rae_is_saved_with_its_spectral_norms_vectors(trained, digits, tmp_path):
     trained.save(tmp_path / "run")
-    loaded = without_jit(TwoStageVAE.load(tmp_path / "run"))
+    loaded = TwoStageVAE.load(tmp_path / "run")
     assert loaded.config == trained.config
     vectors = [w for w in trained.stage1.weights if w.path.endswith("/u")]
     assert len(vectors) == 4

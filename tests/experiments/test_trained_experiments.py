@@ -31,8 +31,8 @@ from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.moments import variance_law
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.pipeline.plots import interpolations
-from tests.helpers.digits_pipeline import tiny_pipeline
-from tests.helpers.tiny import as_if_trained
+from tests.helpers.pipelines import as_if_trained
+from tests.helpers.pipelines import digits_pipeline
 
 
 def test_figure_4_has_enough_networks_and_each_can_be_built():
@@ -112,7 +112,7 @@ def test_balancings_are_compared_over_seeds():
 
 
 def test_the_variance_law_is_recorded_at_each_epoch(digits):
-    vae = as_if_trained(tiny_pipeline())
+    vae = as_if_trained(digits_pipeline())
     law = VarianceLawHistory(digits, batch_size=16)
     vae.stage1.fit(digits, epochs=2, batch_size=8, verbose=0, callbacks=[law])
     mu, sigma = vae.encode(digits)
@@ -140,7 +140,7 @@ def test_faces_come_from_the_same_draws(trained, monkeypatch):
     assert np.abs(sheets["normalised"] - sheets["plain"]).max() > 1e-3
     draw_faces(sheets, columns=4)
     with pytest.raises(ValueError, match="fit_normalization"):
-        faces(tiny_pipeline())
+        faces(digits_pipeline())
 
 
 def test_normalisations_are_measured_from_the_same_draws(trained, digits, tmp_path, monkeypatch):

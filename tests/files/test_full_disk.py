@@ -15,8 +15,8 @@ from balancing_vae.files.images import write_images
 from balancing_vae.storage.states import TrainingStates
 from tests.helpers.command_lines import contents
 from tests.helpers.command_lines import environment
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 pytest.importorskip("resource")
 

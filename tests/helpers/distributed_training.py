@@ -14,8 +14,8 @@ import numpy as np
 
 from balancing_vae.backend.distribution import data_parallel
 from balancing_vae.training.batches import EpochBatches
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 STEPS = 20
 

@@ -16,7 +16,7 @@ from balancing_vae.models.registry import MODELS
 from balancing_vae.models.vae import LIKELIHOODS
 from balancing_vae.networks import NETWORKS
 from balancing_vae.networks import latent_networks
-from tests.helpers.digits_pipeline import dense_networks
+from tests.helpers.networks import dense_networks
 
 LATENTS = 3
 # Where a network's smallest is not the default: the images and what makes it small.

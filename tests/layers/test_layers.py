@@ -12,7 +12,7 @@ from balancing_vae.layers.residual import dense_residual_block
 from balancing_vae.layers.residual import residual_block
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.layers.unbiased_batch_normalization import UnbiasedBatchNormalization
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 
 def batches(steps=5, shape=(6, 3, 3, 2)):

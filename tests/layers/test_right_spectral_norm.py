@@ -8,7 +8,7 @@ from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2D
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTranspose
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormDense
 from balancing_vae.layers.right_spectral_norm import right_spectrally_normalize
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 LAYERS = [
     (lambda: RightSpectralNormConv2D(5, 3, strides=2, padding="same"), (6, 6, 2), 5),

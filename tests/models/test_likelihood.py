@@ -13,7 +13,7 @@ from balancing_vae.models.objectives import bernoulli_nll
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
-from tests.helpers.tiny import as_if_trained
+from tests.helpers.pipelines import as_if_trained
 
 CONFIG = Config(
     image_shape=(4, 4, 1),
@@ -34,7 +34,7 @@ def make(**changes) -> TwoStageVAE:
     vae = TwoStageVAE(CONFIG.replace(**changes))
     for stage in (vae.stage1, vae.stage2):
         for model in (stage, stage.encoder, stage.decoder):
-            model.jit_compile, model.run_eagerly = False, True  # compiling takes longest here
+            model.run_eagerly = True  # compiling takes longest here
     return vae
 
 

@@ -14,8 +14,8 @@ from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.training.sources import as_source
 from balancing_vae.training.sources import first_images
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 NAN = float("nan")
 

@@ -12,7 +12,7 @@ from balancing_vae.models.objectives import HALF_LOG_TWO_PI
 from balancing_vae.models.objectives import gaussian_nll
 from balancing_vae.models.objectives import kl_divergence
 from balancing_vae.models.objectives import mean_squared_error
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 numbers_to_4 = st.floats(-4, 4, width=32)
 gammas = st.floats(0.05, 2)

@@ -6,8 +6,8 @@ import pytest
 
 from balancing_vae.models.rae import RegularizedAutoencoder
 from balancing_vae.networks import rae_networks
-from tests.helpers.digits_pipeline import dense_networks
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
+from tests.helpers.networks import dense_networks
 
 SIZES = {"base_dim": 2, "num_scale": 1}
 

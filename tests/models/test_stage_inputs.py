@@ -11,8 +11,8 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.rae import RegularizedAutoencoder
 from balancing_vae.networks.image_encoder import ImageEncoder
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
 from tests.helpers.stage_cases import compiled
 from tests.helpers.stage_cases import data_for
 from tests.helpers.stage_cases import one_headed_networks

@@ -18,8 +18,8 @@ from balancing_vae.backend.precision import layer_precision
 from balancing_vae.backend.serialization import CLASSES
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.rae import RegularizedAutoencoder
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
 from tests.helpers.processes import python_prints
 from tests.helpers.stage_cases import cases
 from tests.helpers.stage_cases import compiled

@@ -10,7 +10,7 @@ from balancing_vae.experiments.iterative import iterative_networks
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.models.objectives import kl_divergence
 from balancing_vae.networks import build_networks
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from balancing_vae.networks import latent_networks
 from balancing_vae.networks import resnet_networks
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.presets import preset_config
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 
 def layer_names(model):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from balancing_vae.networks import rae_networks
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 
 def layer_sizes(model) -> dict[str, int]:

@@ -15,24 +15,17 @@ from balancing_vae.files.checksums import check_checksums
 from balancing_vae.packing import pack
 from balancing_vae.packing.deviation import deviations
 from balancing_vae.storage.half import round_kernels
-from tests.helpers.digits_pipeline import tiny_pipeline
-from tests.helpers.pretrained_sets import tiny_digits
-from tests.helpers.pretrained_sets import tiny_run
-from tests.helpers.pretrained_sets import without_xla
-from tests.helpers.tiny import as_if_trained
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_xla():
-    with without_xla():
-        yield
+from tests.helpers.pipelines import as_if_trained
+from tests.helpers.pipelines import digits_pipeline
+from tests.helpers.pipelines import save_run
+from tests.helpers.pipelines import tiny_images
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run in mixed_bfloat16, with a training state beside."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    tiny_run(folder, precision="mixed_bfloat16")
+    save_run(folder, precision="mixed_bfloat16")
     (folder / "states").mkdir()
     (folder / "states" / "optimizer.npz").write_bytes(b"large")
     return folder
@@ -42,7 +35,7 @@ def run(tmp_path_factory):
 def packed(run):
     """The run as a set, its kernels in float16, packed and evaluated by the command line."""
     folder, images = run.parent / "packed", run.parent / "x.npy"
-    np.save(images, tiny_digits())
+    np.save(images, tiny_images(32, side=8))
     data = ["--data", str(images)]
     assert main(["pretrained", "pack", str(run), *data, "--out", str(folder), "--float16"]) == 0
     assert "None yet" in (folder / "README.md").read_text()
@@ -89,7 +82,7 @@ def test_the_set_computes_in_float32_and_says_what_that_costs(packed, run):
     assert vae.config.precision == "float32"
     facts = json.loads((packed / "pretrained.json").read_text())
     assert (facts["trained_in"], facts["kernels"]) == ("mixed_bfloat16", "float16")
-    x = tiny_digits()
+    x = tiny_images(32, side=8)
     images = [v.reconstruct(x, seed=0) for v in (TwoStageVAE.load(run), vae)]
     difference = np.abs(images[0] - images[1])
     assert facts["deviations"][0]["largest"] == pytest.approx(difference.max(), rel=0.1)
@@ -104,8 +97,8 @@ def test_the_decoder_alone_gives_the_same_images(packed):
 
 
 def test_no_deviation_between_a_pipeline_and_itself():
-    vae = as_if_trained(tiny_pipeline())
-    for row in deviations(vae, vae, tiny_digits(8)):
+    vae = as_if_trained(digits_pipeline())
+    for row in deviations(vae, vae, tiny_images(8, side=8)):
         assert row["largest"] == row["mean"] == 0
         assert row["variance loss"][0] == row["variance loss"][1]
 
@@ -150,13 +143,13 @@ def test_info_shows_protocol_and_licence(packed, capsys):
 
 
 def test_what_cannot_be_packed(tmp_path, packed, run):
-    tiny_pipeline().save(tmp_path / "own")
+    digits_pipeline().save(tmp_path / "own")
     with pytest.raises(FileExistsError, match="not empty"):
-        pack(run, packed, tiny_digits())
+        pack(run, packed, tiny_images(32, side=8))
     with pytest.raises(ValueError, match="started from no preset"):
-        pack(tmp_path / "own", tmp_path / "set", tiny_digits())
+        pack(tmp_path / "own", tmp_path / "set", tiny_images(32, side=8))
     with pytest.raises(FileNotFoundError, match="config.json is missing"):
-        pack(tmp_path / "nowhere", tmp_path / "set", tiny_digits())
+        pack(tmp_path / "nowhere", tmp_path / "set", tiny_images(32, side=8))
     assert not (tmp_path / "set").exists()
 
 

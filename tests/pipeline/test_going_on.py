@@ -7,18 +7,11 @@ import pytest
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
 from balancing_vae.pipeline.stale import stale_parts
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 IMAGES = tiny_images()
-
-
-def without_jit(vae):
-    for stage in vae.stages.values():
-        for model in (stage, stage.encoder, stage.decoder):
-            model.jit_compile = False
-    return vae
 
 
 def fit(vae, **arguments):
@@ -63,7 +56,7 @@ def saved_run(folder, **epochs):
 
 def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
-    vae = without_jit(TwoStageVAE.load(tmp_path))
+    vae = TwoStageVAE.load(tmp_path)
     with pytest.warns(UserWarning, match="from epoch 2 to 3, and its latents move: stage 2, samp"):
         fit(vae, epochs=3, run_dir=tmp_path)
     assert_same(vae, long)
@@ -75,20 +68,20 @@ def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
     with pytest.warns(UserWarning, match="latents move"), pytest.raises(Stop):
         fit(
-            without_jit(TwoStageVAE.load(tmp_path)),
+            TwoStageVAE.load(tmp_path),
             epochs=3,
             run_dir=tmp_path,
             callbacks=[stop_in("stage2", 0)],
         )
     # What was finished before stays whole, until what replaces it is.
     assert TwoStageVAE.load(tmp_path).stage1.trained_epochs == 2
-    assert_same(fit(without_jit(TwoStageVAE.load(tmp_path)), epochs=3, run_dir=tmp_path), long)
+    assert_same(fit(TwoStageVAE.load(tmp_path), epochs=3, run_dir=tmp_path), long)
 
 
 @pytest.mark.slow
 def test_only_stage_2_made_longer_keeps_its_states(tmp_path):
     saved_run(tmp_path, epochs=1, epochs2=1)
-    vae = fit(without_jit(TwoStageVAE.load(tmp_path)), epochs2=2, run_dir=tmp_path)
+    vae = fit(TwoStageVAE.load(tmp_path), epochs2=2, run_dir=tmp_path)
     assert_same(vae, fit(tiny_pipeline(epochs=1, epochs2=2)))
 
 
@@ -131,7 +124,7 @@ def test_an_unfinished_run_can_be_looked_at(tmp_path):
     vae = begin(tmp_path / "run", tiny_pipeline(epochs=3, epochs2=3), stop_in("stage1", 2))
     with pytest.raises(ValueError, match="is not finished; resume it with .* unfinished=True"):
         TwoStageVAE.load(tmp_path / "run")
-    found = without_jit(TwoStageVAE.load(tmp_path / "run", unfinished=True))
+    found = TwoStageVAE.load(tmp_path / "run", unfinished=True)
     assert (found.stage1.trained_epochs, found.stage2.trained_epochs) == (2, 0)
     assert found.history == vae.history and len(found.history) == 2
     for ours, theirs in zip(found.stage1.weights, vae.stage1.weights, strict=True):
@@ -156,7 +149,7 @@ def test_the_pipeline_knows_what_is_stale_after_stage_1_was_trained(tmp_path):
     assert stale_parts(vae) == [] and "stale" not in repr(vae)
     vae.stage1.fit(IMAGES, batch_size=8, verbose=0)
     vae.save(tmp_path / "saved")
-    for found in (vae, without_jit(TwoStageVAE.load(tmp_path / "saved"))):
+    for found in (vae, TwoStageVAE.load(tmp_path / "saved")):
         assert stale_parts(found) == ["second_stage", "gaussian", "normalization"]
         assert "stale, since a stage was trained afterwards: second_stage, gaussian" in repr(found)
         for arguments, message in (

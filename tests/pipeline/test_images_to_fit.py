@@ -10,8 +10,8 @@ from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.training.sources import ImageBatches
 from balancing_vae.training.sources import images_to_fit
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 X, X_VAL, X_TEST = tiny_images(40), tiny_images(10, seed=1), tiny_images(30, seed=2)
 

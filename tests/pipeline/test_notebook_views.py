@@ -12,7 +12,7 @@ from balancing_vae.evaluation.evaluation import Row
 from balancing_vae.figures.tables import html_table
 from balancing_vae.pipeline import plots
 from balancing_vae.pipeline.history import History
-from tests.helpers.digits_pipeline import tiny_pipeline
+from tests.helpers.pipelines import digits_pipeline
 from tests.helpers.processes import python_prints
 
 
@@ -73,7 +73,7 @@ def test_figures_show_themselves(trained, digits):
     for figure in figures:
         assert figure._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="no epoch to draw yet; call fit"):
-        tiny_pipeline().plot_history()
+        digits_pipeline().plot_history()
 
 
 def test_what_is_drawn(trained, digits):

@@ -18,18 +18,19 @@ from balancing_vae.moments import mse
 from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
-from tests.helpers.digits_pipeline import CONFIG
-from tests.helpers.digits_pipeline import dense_networks
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.digits_pipeline import tiny_pipeline
-from tests.helpers.digits_pipeline import without_jit
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
+from tests.helpers.networks import dense_networks
+from tests.helpers.pipelines import digits_config
+from tests.helpers.pipelines import digits_pipeline
 from tests.helpers.processes import python_prints
+from tests.helpers.xla import with_xla
 
 
 @pytest.fixture(scope="module")
 def own(digits):
     """A pipeline around somebody's own networks, trained."""
-    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), batch_size=16)
+    vae = digits_pipeline(*dense_networks((8, 8, 1), 4), batch_size=16)
     vae.fit(digits, verbose=False)
     return vae
 
@@ -72,7 +73,7 @@ def test_history_has_a_row_for_each_epoch_of_both_stages(trained):
 
 def test_same_seed_same_result(trained, digits):
     keras.utils.set_random_seed(99)
-    again = tiny_pipeline()
+    again = digits_pipeline()
     again.fit(digits, verbose=False)
     assert_same_weights(again, trained)
     assert again.history == trained.history
@@ -80,14 +81,14 @@ def test_same_seed_same_result(trained, digits):
 
 def test_another_seed_starts_from_other_weights():
     networks = dense_networks((8, 8, 1), 4)
-    first, second, again = (tiny_pipeline(*networks, seed=seed).stage2 for seed in (0, 1, 0))
+    first, second, again = (digits_pipeline(*networks, seed=seed).stage2 for seed in (0, 1, 0))
     kernels = [numbers(stage.encoder.get_layer("fc0").kernel) for stage in (first, second, again)]
     assert (kernels[0] != kernels[1]).any()
     np.testing.assert_array_equal(kernels[0], kernels[2])
 
 
 def test_fit_shows_its_progress_and_logs_the_validation(digits, capsys):
-    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), epochs=1, epochs2=1)
+    vae = digits_pipeline(*dense_networks((8, 8, 1), 4), epochs=1, epochs2=1)
     rows = vae.fit(digits[:32], validation_data=digits[32:])
     for row in rows:
         assert {"val_loss", "val_mse", "val_kl"} <= set(row)
@@ -101,7 +102,7 @@ def test_fit_shows_its_progress_and_logs_the_validation(digits, capsys):
 
 
 def test_each_stage_is_an_ordinary_keras_model(digits):
-    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    vae = digits_pipeline(*dense_networks((8, 8, 1), 4))
     history = vae.stage1.fit(
         digits, epochs=2, batch_size=11, verbose=0, callbacks=[GammaBalancing(gamma=0.5)]
     )
@@ -148,7 +149,7 @@ def test_wider_integers_are_those_of_uint8_and_converted_by_batches(
 
 
 def test_training_on_wider_integers_is_that_on_uint8(digits):
-    vaes = [tiny_pipeline(epochs=1, epochs2=1, seed=0) for _ in range(2)]
+    vaes = [digits_pipeline(epochs=1, epochs2=1, seed=0) for _ in range(2)]
     vaes[1].stage1.set_weights(vaes[0].stage1.get_weights())
     losses = []
     for vae, x in zip(vaes, (digits, digits.astype("int64")), strict=True):
@@ -308,13 +309,13 @@ def test_fitting_a_normalisation_that_rescales_nothing_says_so(trained, digits, 
         with pytest.warns(NothingRescaledWarning, match="not rescaled"):
             trained.fit_normalization(digits)
         with pytest.warns(NothingRescaledWarning, match="not rescaled"):
-            tiny_pipeline(epochs=1, epochs2=1).fit(digits, verbose=False)
+            digits_pipeline(epochs=1, epochs2=1).fit(digits, verbose=False)
     finally:
         trained.latent_normalization, trained.image_normalization = former
 
 
 def test_weights_that_were_given_count_as_trained(trained):
-    vae = tiny_pipeline()
+    vae = digits_pipeline()
     assert not vae.stage1.is_trained
     vae.stage1.set_weights(trained.stage1.get_weights())
     assert vae.stage1.is_trained
@@ -326,7 +327,7 @@ def test_requests_out_of_range_are_refused(trained):
         trained.generate(0)
     with pytest.raises(ValueError, match="stage must be 1 or 2, got 3"):
         trained.generate(1, stage=3)
-    untrained = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    untrained = digits_pipeline(*dense_networks((8, 8, 1), 4))
     with pytest.raises(ValueError, match="Stage 1 was never trained.*call fit"):
         untrained.generate(1, normalize=False)
     untrained.stage1.trained_epochs = 1
@@ -358,7 +359,7 @@ def test_measure_gamma_is_the_root_of_the_reconstructions_error(own, digits):
 
 
 def test_only_a_computed_gamma_is_measured(digits):
-    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), balancing={"name": "fixed", "gamma": 0.1})
+    vae = digits_pipeline(*dense_networks((8, 8, 1), 4), balancing={"name": "fixed", "gamma": 0.1})
     with pytest.raises(ValueError, match="Only a computed gamma"):
         vae.measure_gamma(digits)
 
@@ -371,9 +372,9 @@ def test_own_networks_are_saved_and_loaded_in_a_fresh_process(own, tmp_path):
     code = f"""
 import json
 from balancing_vae import TwoStageVAE
-vae = TwoStageVAE.load({str(tmp_path / "run")!r})
-for network in (vae.stage1.decoder, vae.stage2.decoder):
-    network.jit_compile = False
+from tests.helpers.xla import without_xla
+with without_xla():
+    vae = TwoStageVAE.load({str(tmp_path / "run")!r})
 images = vae.generate(3, stage=2, seed=1)
 print(json.dumps([repr(vae), images.tolist()]))
 """
@@ -382,8 +383,18 @@ print(json.dumps([repr(vae), images.tolist()]))
     np.testing.assert_allclose(images, own.generate(3, stage=2, seed=1), atol=1e-6)
 
 
+@needs_tensorflow
+def test_xla_changes_no_sample(trained, saved):
+    with with_xla():
+        compiled = TwoStageVAE.load(saved)
+    assert compiled.stage2.decoder.jit_compile and not trained.stage2.decoder.jit_compile
+    for stage in (1, 2):
+        samples = compiled.generate(5, stage=stage, seed=0)
+        np.testing.assert_allclose(samples, trained.generate(5, stage=stage, seed=0), atol=1e-6)
+
+
 def test_untrained_pipelines_are_saved_too(tmp_path):
-    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4))
+    vae = digits_pipeline(*dense_networks((8, 8, 1), 4))
     vae.save(tmp_path / "run")
     loaded = TwoStageVAE.load(tmp_path / "run")
     assert loaded.latent_normalization is None
@@ -421,7 +432,7 @@ def second_networks(latent_dim=4) -> tuple[keras.Model, keras.Model]:
 
 def test_the_second_stage_takes_networks_of_ones_own_which_are_saved_with_it(digits, tmp_path):
     encoder, decoder = second_networks()
-    vae = without_jit(TwoStageVAE(CONFIG, second_encoder=encoder, second_decoder=decoder))
+    vae = TwoStageVAE(digits_config(), second_encoder=encoder, second_decoder=decoder)
     assert vae.stage2.encoder is encoder
     assert vae.stage2.decoder is decoder
     assert "stage 2: own; 4 latents" in repr(vae)
@@ -430,28 +441,28 @@ def test_the_second_stage_takes_networks_of_ones_own_which_are_saved_with_it(dig
     loaded = TwoStageVAE.load(tmp_path / "run")
     assert loaded.stage2.decoder.name == "own_second_decoder"
     expected = vae.generate(5, seed=0)
-    np.testing.assert_allclose(without_jit(loaded).generate(5, seed=0), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.generate(5, seed=0), expected, atol=1e-6)
 
 
 def test_second_networks_that_do_not_fit_are_refused():
     encoder, decoder = second_networks()
     with pytest.raises(ValueError, match="an encoder and a decoder of your own, or neither"):
-        TwoStageVAE(CONFIG, second_encoder=encoder)
+        TwoStageVAE(digits_config(), second_encoder=encoder)
     encoder, decoder = second_networks(5)
     with pytest.raises(ValueError, match=r"stage2 are for data of shape \(5,\) and 5 latents"):
-        TwoStageVAE(CONFIG, second_encoder=encoder, second_decoder=decoder)
-    config = CONFIG.replace(samplers=("prior", "gaussian"))
+        TwoStageVAE(digits_config(), second_encoder=encoder, second_decoder=decoder)
+    config = digits_config(samplers=("prior", "gaussian"))
     with pytest.raises(ValueError, match="no second stage for its networks"):
         TwoStageVAE(config, second_encoder=encoder, second_decoder=decoder)
     with pytest.raises(ValueError, match="described by `describe_networks`, got the name 'latent'"):
-        TwoStageVAE(CONFIG.replace(second_network={"name": "latent"}))
+        TwoStageVAE(digits_config(second_network={"name": "latent"}))
 
 
 def test_kl_weighs_1_where_nothing_else_is_said():
     networks = dense_networks((8, 8, 1), 4)
     assert VAE(*networks).kl_weight == 1
-    assert tiny_pipeline(*networks, kl_weight=None).stage1.kl_weight == 1
-    assert tiny_pipeline(*networks, kl_weight=2.5).stage1.kl_weight == 2.5
+    assert digits_pipeline(*networks, kl_weight=None).stage1.kl_weight == 1
+    assert digits_pipeline(*networks, kl_weight=2.5).stage1.kl_weight == 2.5
 
 
 def test_presets_name_the_original_programs_weight_of_kl():
@@ -492,7 +503,7 @@ def test_from_preset_takes_changes():
 
 
 def test_optimizer_is_the_originals_adam():
-    vae = tiny_pipeline(*dense_networks((8, 8, 1), 4), lr=3e-4, lr2=2e-4)
+    vae = digits_pipeline(*dense_networks((8, 8, 1), 4), lr=3e-4, lr2=2e-4)
     for stage, lr in ((vae.stage1, 3e-4), (vae.stage2, 2e-4)):
         config = stage.optimizer.get_config()
         assert config["epsilon"] == 1e-8
@@ -505,12 +516,12 @@ def test_optimizer_is_the_originals_adam():
 def test_networks_that_do_not_fit_are_refused():
     encoder, decoder = dense_networks((8, 8, 1), 4)
     with pytest.raises(ValueError, match="or neither"):
-        tiny_pipeline(encoder)
+        digits_pipeline(encoder)
     with pytest.raises(ValueError, match="takes latents of shape.*one latent size"):
-        tiny_pipeline(encoder, dense_networks((8, 8, 1), 5)[1])
+        digits_pipeline(encoder, dense_networks((8, 8, 1), 5)[1])
     with pytest.raises(ValueError, match="one image shape"):
-        tiny_pipeline(encoder, dense_networks((4, 4, 1), 4)[1])
+        digits_pipeline(encoder, dense_networks((4, 4, 1), 4)[1])
     with pytest.raises(ValueError, match="2 outputs of one shape, mu and log_sigma"):
-        tiny_pipeline(keras.Model(encoder.input, encoder.outputs[0]), decoder)
+        digits_pipeline(keras.Model(encoder.input, encoder.outputs[0]), decoder)
     with pytest.raises(ValueError, match=r"the config says \(8, 8, 1\) and 4;"):
-        tiny_pipeline(*dense_networks((4, 4, 1), 3))
+        digits_pipeline(*dense_networks((4, 4, 1), 3))

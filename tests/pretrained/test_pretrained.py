@@ -29,26 +29,19 @@ from balancing_vae.pretrained import places
 from balancing_vae.pretrained import pretrained_sets
 from balancing_vae.pretrained.registry import training_commands
 from tests.helpers.paths import ROOT
-from tests.helpers.pretrained_sets import tiny_digits
-from tests.helpers.pretrained_sets import tiny_run
-from tests.helpers.pretrained_sets import without_xla
+from tests.helpers.pipelines import save_run
+from tests.helpers.pipelines import tiny_images
 from tests.helpers.processes import run_python
 
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_xla():
-    with without_xla():
-        yield
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A tiny set in the folder that a server would show."""
     folder = tmp_path_factory.mktemp("server")
-    tiny_run(folder / "run")
-    pack(folder / "run", folder / "weights" / "tiny", tiny_digits())
+    save_run(folder / "run")
+    pack(folder / "run", folder / "weights" / "tiny", tiny_images(32, side=8))
     return folder / "weights"
 
 

@@ -26,9 +26,9 @@ from balancing_vae.samplers import mixture
 from balancing_vae.samplers.covariance import covariance_root
 from balancing_vae.storage.samplers import load_samplers
 from balancing_vae.storage.samplers import save_samplers
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 rng = np.random.default_rng(0)
 COVARIANCE = np.array([[2.0, 0.6, 0.0], [0.6, 1.0, -0.3], [0.0, -0.3, 0.5]])

@@ -12,8 +12,8 @@ from balancing_vae.pipeline import stages
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 from tests.helpers.paths import SAVED_FOLDERS
-from tests.helpers.tiny import NETWORK
-from tests.helpers.tiny import tiny_config
+from tests.helpers.pipelines import TINY_NETWORK
+from tests.helpers.pipelines import tiny_config
 
 DATA = SAVED_FOLDERS / "format-2"
 NAN = float("nan")
@@ -117,7 +117,7 @@ def test_a_name_is_checked_where_the_model_has_no_part_for_it():
     [
         {"latent_dim": 10**9},
         {"second_dim": 10**9},
-        {"network": NETWORK | {"base_dim": 10**9}},
+        {"network": TINY_NETWORK | {"base_dim": 10**9}},
         {"network": {"name": "dense", "width": 10**5, "depth": 10}},
         {"network": {"name": "conv", "base_dim": 10**30, "num_scale": 2}},
     ],

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from balancing_vae.storage.fingerprint import fingerprint
-from tests.helpers.tiny import as_if_trained
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import as_if_trained
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 REC = {"column": "REC", "normalized": False, "seed": 0}
 ROWS = {

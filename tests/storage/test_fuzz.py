@@ -27,11 +27,11 @@ from balancing_vae.storage.samplers import load_samplers
 from balancing_vae.storage.weights import load_weights
 from tests.helpers.damage import damage
 from tests.helpers.paths import SAVED_FOLDERS
+from tests.helpers.pipelines import TINY_NETWORK
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.tables import entry
 from tests.helpers.tables import forge
-from tests.helpers.tiny import NETWORK
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_pipeline
 
 DATA = SAVED_FOLDERS / "format-1"
 CURRENT = SAVED_FOLDERS / "format-2"
@@ -299,7 +299,7 @@ def test_changed_descriptions_are_read_or_refused(tmp_path, data):
 @given(data=st.data())
 def test_changed_parts_are_built_or_refused(data):
     parts = {
-        "network": dict(NETWORK),
+        "network": dict(TINY_NETWORK),
         "model": {"name": "vae"},
         "balancing": {"name": "computed", "rate": 0.5},
         "samplers": ["prior", "second_stage"],

@@ -13,7 +13,7 @@ from balancing_vae.files.arrays import load_arrays
 from balancing_vae.files.hdf5 import check_model_archive
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_pipeline
 
 KERNEL = "encoder/layers/dense/vars/0"
 

@@ -211,8 +211,7 @@ def test_networks_of_ones_own_have_no_counterpart(infogan):
 # The command, with the forward passes that move Infogan's singular vectors.
 
 
-def test_the_command_keeps_the_checkpoint_and_fits_what_it_lacks(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
+def test_the_command_keeps_the_checkpoint_and_fits_what_it_lacks(tmp_path, capsys):
     filled = variables("infogan28")
     prefix = write_checkpoint(tmp_path / "stage2", filled)
     images = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1), dtype=np.uint8)
@@ -243,8 +242,7 @@ def test_data_without_training_images_are_refused_before_any_work(tmp_path, caps
     assert not (tmp_path / "run").exists()
 
 
-def test_data_that_do_not_fit_are_refused_and_nothing_is_left(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("balancing_vae.pipeline.stages.jit_compile_pays", lambda *_: False)
+def test_data_that_do_not_fit_are_refused_and_nothing_is_left(tmp_path, capsys):
     prefix = write_checkpoint(tmp_path / "stage2", variables("infogan28"))
     np.save(tmp_path / "images.npy", np.zeros((12, 32, 32, 1), np.uint8))
     words = ["import-checkpoint", prefix, "--out", tmp_path / "run"]

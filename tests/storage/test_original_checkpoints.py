@@ -15,9 +15,8 @@ from balancing_vae.storage.original import assign_variables
 from balancing_vae.storage.original import infer_sizes
 from balancing_vae.storage.original import untrained_stages
 from balancing_vae.storage.tensorflow_files import MAGIC
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.digits_pipeline import without_jit
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
 from tests.helpers.paths import GOLDEN
 from tests.helpers.tables import entry
 from tests.helpers.tables import field
@@ -36,7 +35,7 @@ def variables():
 @pytest.fixture(scope="module")
 def vae():
     sizes = infer_sizes(read_variables(GOLDEN / "stage2.npz"))
-    return without_jit(TwoStageVAE(Config(**sizes)))
+    return TwoStageVAE(Config(**sizes))
 
 
 def assign(variables, vae):

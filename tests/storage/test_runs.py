@@ -19,9 +19,9 @@ from balancing_vae.storage.run import open_run
 from tests.helpers.command_lines import contents
 from tests.helpers.command_lines import environment
 from tests.helpers.paths import SAVED_FOLDERS
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 FORMAT_2 = SAVED_FOLDERS / "format-2"
 HOLD = """

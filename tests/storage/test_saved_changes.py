@@ -17,29 +17,22 @@ from balancing_vae.files.formats import WEIGHTS
 from balancing_vae.files.targets import output_folder
 from balancing_vae.packing.pack import pack
 from tests.helpers.command_lines import contents
-from tests.helpers.pretrained_sets import tiny_digits
-from tests.helpers.pretrained_sets import tiny_run
-from tests.helpers.pretrained_sets import without_xla
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_xla():
-    with without_xla():
-        yield
+from tests.helpers.pipelines import save_run
+from tests.helpers.pipelines import tiny_images
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "x.npy"
-    np.save(path, tiny_digits())
+    np.save(path, tiny_images(32, side=8))
     return path
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed")
-    tiny_run(folder / "run")
-    pack(folder / "run", folder / "set", tiny_digits(), float16=True)
+    save_run(folder / "run")
+    pack(folder / "run", folder / "set", tiny_images(32, side=8), float16=True)
     return folder
 
 
@@ -120,9 +113,9 @@ def test_a_run_is_never_replaced_by_packing_nor_a_set_by_saving(weights, tmp_pat
     other = tmp_path / "other"
     vae.save(other)
     with pytest.raises(FileExistsError, match="no pretrained.json of this program"):
-        pack(tmp_path / "run", other, tiny_digits(), overwrite=True)
+        pack(tmp_path / "run", other, tiny_images(32, side=8), overwrite=True)
     with pytest.raises(ValueError, match="holds the source itself"):
-        pack(tmp_path / "run", tmp_path / "run", tiny_digits(), overwrite=True)
+        pack(tmp_path / "run", tmp_path / "run", tiny_images(32, side=8), overwrite=True)
     with pytest.raises(ValueError, match="ends in .keras"):
         vae.save(tmp_path / "v.keras")
     assert output_folder(weights, WEIGHTS, overwrite=True) == weights
@@ -148,7 +141,7 @@ def test_samples_in_an_npz_are_measured_like_those_in_an_npy(weights, data, tmp_
 
 
 def test_which_array_of_an_npz_counts(tmp_path):
-    images = tiny_digits()
+    images = tiny_images(32, side=8)
     np.savez(tmp_path / "theirs.npz", images)  # arr_0
     np.savez(tmp_path / "both.npz", images[:3], images=images)
     for name in ("theirs", "both"):
@@ -167,7 +160,7 @@ def test_which_array_of_an_npz_counts(tmp_path):
 
 
 def test_a_damaged_npz_is_refused_or_read_as_it_was(tmp_path):
-    images, path = tiny_digits(2), tmp_path / "x.npz"
+    images, path = tiny_images(2, side=8), tmp_path / "x.npz"
     np.savez_compressed(path, images=images)
     whole = path.read_bytes()
     random = np.random.default_rng(0)

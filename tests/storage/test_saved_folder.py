@@ -13,8 +13,8 @@ from balancing_vae.config import original_kl_weight
 from balancing_vae.storage.folder import read_description
 from tests.helpers.paths import ROOT
 from tests.helpers.paths import SAVED_FOLDERS
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 DATA = SAVED_FOLDERS
 

@@ -10,7 +10,7 @@ from keras import ops
 from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.batches import map_batches
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 ROWS, BATCH = 22, 4
 STEPS = ROWS // BATCH

@@ -10,9 +10,9 @@ from balancing_vae.checks import as_float
 from balancing_vae.moments import mse
 from balancing_vae.training.loop import measured_data
 from balancing_vae.training.posterior import draw
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 NOISY = tiny_images()
 GREY = np.full_like(NOISY, 128)

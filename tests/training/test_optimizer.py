@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from balancing_vae.training.optimizer import Adam
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import numbers
 
 
 def trained_by(optimizer, steps=5):

@@ -11,10 +11,10 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.training.optimizer import Adam
 from balancing_vae.training.optimizer import build_optimizer
 from balancing_vae.training.optimizer import describe_optimizer
-from tests.helpers.digits_pipeline import numbers
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 IMAGES = tiny_images()
 AVERAGE = {"name": "adam", "use_ema": True, "ema_momentum": 0.9}

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from balancing_vae.storage.states import TrainingStates
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
 
 class Interruption(Exception):

@@ -6,11 +6,11 @@ import pytest
 
 from balancing_vae.checks import as_float
 from balancing_vae.training.sources import ImageBatches
-from tests.helpers.digits_pipeline import needs_tensorflow
-from tests.helpers.digits_pipeline import numbers
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.processes import python_prints
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
 
 IMAGES = tiny_images(21)
 LABELS = np.arange(21)

@@ -10,11 +10,11 @@ import pytest
 from balancing_vae import TwoStageVAE
 from balancing_vae.training.callbacks import TensorBoardLog
 from balancing_vae.training.callbacks.tensorboard_log import sheet
-from tests.helpers.digits_pipeline import needs_tensorflow
+from tests.helpers.backends import needs_tensorflow
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.processes import python_prints
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
-from tests.helpers.tiny import tiny_pipeline
 
 LONG_TRAINING = """
 import json, os, sys, tempfile

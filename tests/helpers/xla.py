@@ -1,0 +1,25 @@
+"""XLA is off in the tests but where it is the point: compiling takes longest on models so small."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from balancing_vae.backend.compilation import jit_compile_pays
+from balancing_vae.pipeline import stages
+
+
+@contextmanager
+def without_xla() -> Iterator[None]:
+    """Let pipelines be made that XLA does not compile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "jit_compile_pays", lambda *_, **__: False)
+        yield
+
+
+@contextmanager
+def with_xla() -> Iterator[None]:
+    """Let pipelines be made that XLA compiles where users' are compiled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "jit_compile_pays", jit_compile_pays)
+        yield
