@@ -1,9 +1,11 @@
-"""The exceptions that this package raises on purpose.
+"""The exceptions that this package raises on purpose, and whose line a warning names.
 
 Each is also the built-in exception it stands for, so that callers catch `ValueError` or
 `FileNotFoundError` as they would of any library. What is not among them is a fault of the
 package: the command line asks for a report of it.
 """
+
+import sys
 
 
 class BalancingVAEError(Exception):
@@ -51,3 +53,17 @@ class MissingPackageError(BalancingVAEError, ImportError):
 
 class NonFiniteLossError(BalancingVAEError, FloatingPointError):
     """A loss became NaN or infinite."""
+
+
+def find_stack_level() -> int:
+    """Return the `stacklevel` by which a warning names the user's line, outside this package.
+
+    Example:
+        ```python
+        warnings.warn("The latents are not rescaled.", stacklevel=find_stack_level())
+        ```
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    return level

@@ -35,13 +35,9 @@ def faces(vae, count: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
     """
     if vae.latent_normalization is None:
         raise InputError("The normalisation is not fitted; call vae.fit_normalization(x) first.")
-    size = vae.config.batch_size
-    whole = -(-count // size) * size
-    _, z = vae.generate(whole, stage=2, normalize=False, seed=seed, return_latents=True)
-    normalized = vae.latent_normalization.apply(z, vae.config.samplers[1], size)
     return {
-        "plain": vae.decode(z[:count]),
-        "normalised": vae.decode(normalized[:count]),
+        name: vae.decode(vae.sample_latents(count, stage=2, normalize=normalize, seed=seed))
+        for name, normalize in (("plain", False), ("normalised", True))
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.checks import as_float
 from balancing_vae.config import original_kl_weight
@@ -20,7 +21,6 @@ from balancing_vae.models.vae import VAE
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 from balancing_vae.training.batches import EpochBatches
-from balancing_vae.training.batches import map_batches
 from balancing_vae.training.optimizer import Adam
 
 BATCH_SIZE = 50

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.experiments.rescaling import PosteriorMoments
 from balancing_vae.experiments.rescaling import factor_a_latent
 from balancing_vae.experiments.rescaling import full_covariance
@@ -20,7 +21,6 @@ from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style
 from balancing_vae.normalization import LatentNormalization
-from balancing_vae.training.batches import map_batches
 
 # Multiples of the 64 that some protocols cut the samples to.
 SAMPLES = (128, 256, 1024, 4096)

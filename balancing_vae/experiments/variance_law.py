@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.checks import as_float
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import colors
 from balancing_vae.figures.style import style
 from balancing_vae.moments import inactive_latents
-from balancing_vae.training.batches import map_batches
 
 
 class VarianceLawHistory(keras.callbacks.Callback):

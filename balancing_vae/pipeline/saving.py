@@ -32,7 +32,7 @@ def write_pipeline(vae, folder: Path) -> None:
     """
     for name, stage in vae.stages.items():
         save_weights(folder / f"{name}.weights.h5", stage)
-    samplers = save_samplers(folder, vae.samplers)
+    samplers = save_samplers(folder, vae.fitted_samplers)
     write_history(folder, vae.history)
     write_description(
         folder,

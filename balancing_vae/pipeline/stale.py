@@ -34,9 +34,7 @@ def stale_parts(vae) -> list[str]:
     parts = []
     if vae.stage2 is not None and vae.stage2.last_trained < moved:
         parts.append(SECOND_STAGE)
-    parts += [
-        name for name in vae.samplers if name != "prior" and vae.fitted_at.get(name, 0) < moved
-    ]
+    parts += [name for name in vae.fitted_samplers if vae.fitted_at.get(name, 0) < moved]
     if vae.latent_normalization is not None:
         last = max(stage.last_trained for stage in vae.stages.values())
         if vae.fitted_at.get(NORMALIZATION, 0) < last:

@@ -55,13 +55,12 @@ def _stages(vae) -> list[dict]:
 
 
 def _rest(vae) -> list[str]:
-    fitted = [name for name in vae.samplers if name != "prior"]
     first, second = vae.config.samplers
     stale = stale_parts(vae)
     normalization = vae.latent_normalization
     return [
         *(["stage 2: none"] if vae.stage2 is None else []),
-        f"samplers: GEN-1 {first}, GEN-2 {second}; fitted: {', '.join(fitted) or '-'}",
+        f"samplers: GEN-1 {first}, GEN-2 {second}; fitted: {', '.join(vae.fitted_samplers) or '-'}",
         f"normalisation: {'not fitted' if normalization is None else normalization.mode}",
         *([f"stale, since a stage was trained afterwards: {', '.join(stale)}"] if stale else []),
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.backend.compilation import silence_false_retracing_alarm
 from balancing_vae.backend.distribution import check_divisible
 from balancing_vae.backend.distribution import is_first_process
@@ -23,6 +24,7 @@ from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
+from balancing_vae.errors import find_stack_level
 from balancing_vae.evaluation.evaluation import Evaluation
 from balancing_vae.evaluation.evaluation import evaluate
 from balancing_vae.files.atomic import atomic_folder
@@ -51,14 +53,16 @@ from balancing_vae.pipeline.summary import html_summary
 from balancing_vae.pipeline.summary import summary
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained import find
+from balancing_vae.samplers import OF_THE_MODEL
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import Sampler
+from balancing_vae.samplers import SecondStage
 from balancing_vae.samplers import check_options
 from balancing_vae.samplers import fit_sampler
 from balancing_vae.samplers.sampler import check_count
+from balancing_vae.samplers.second_stage import check_adds_noise
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_finished
-from balancing_vae.training.batches import map_batches
 from balancing_vae.training.loop import MEASURED_IMAGES
 from balancing_vae.training.loop import fit_stage
 from balancing_vae.training.optimizer import describe_optimizer
@@ -97,12 +101,14 @@ class TwoStageVAE:
     Attributes:
         stage1: The first stage, an ordinary Keras model, compiled.
         stage2: The second stage, likewise; None where the config's samplers do without.
-        samplers: The prior, and what was fitted afterwards, by name.
+        samplers: What latents are drawn from, by name: the prior, the second stage where
+            there is one, and what was fitted afterwards.
         history: One row for each epoch trained: stage, epoch, losses, gamma.
         fitted_at: When samplers and normalisation were fitted in this process, by name.
         latent_normalization: Fitted normalisation of latents, None before.
         image_normalization: Fitted normalisation of images, None before.
-        last_seed: The seed of the last `generate`, given or drawn; None before.
+        last_seed: The seed of the last `generate` or `sample_latents`, given or drawn; None
+            before.
 
     Raises:
         ValueError: The config's network does not fit its images, your encoder and decoder
@@ -134,6 +140,10 @@ class TwoStageVAE:
         silence_false_retracing_alarm()
         self.stage1, self.stage2 = build_stages(config, networks, second_networks)
         self.samplers: dict[str, Sampler] = {"prior": Prior(config.latent_dim)}
+        if self.stage2 is not None:
+            self.samplers["second_stage"] = SecondStage(
+                self.stage2, config.batch_size, config.second_stage_noise
+            )
         self.history = History()
         self.fitted_at: dict[str, int] = {}
         self.latent_normalization: LatentNormalization | None = None
@@ -145,6 +155,11 @@ class TwoStageVAE:
         """The stages that there are, by the name of their files."""
         stages = {"stage1": self.stage1, "stage2": self.stage2}
         return {name: stage for name, stage in stages.items() if stage is not None}
+
+    @property
+    def fitted_samplers(self) -> dict[str, Sampler]:
+        """The samplers that were fitted after the training, by name."""
+        return {name: s for name, s in self.samplers.items() if name not in OF_THE_MODEL}
 
     @classmethod
     def from_preset(cls, name: str, **changes) -> "TwoStageVAE":
@@ -319,7 +334,8 @@ class TwoStageVAE:
                 posterior = None if held_out is None else self.encode(held_out)
                 fit_stage(self.stage2, 2, config, (mu, sigma), posterior, *run)
                 self.stage2.last_trained = now()
-        self.samplers = {"prior": self.samplers["prior"]}
+        for name in self.fitted_samplers:
+            del self.samplers[name]
         for name in self._samplers_to_fit():
             self._fit_sampler(name, mu, sigma, config.seed)
         self.fit_normalization(images_to_fit(source, held_out))
@@ -451,7 +467,7 @@ class TwoStageVAE:
         u = draw(mu_u, np.exp(log_sigma_u), seed, noise)
         return map_batches(self.stage2.decoder.predict_on_batch, size, u)
 
-    def generate(
+    def sample_latents(
         self,
         n: int,
         stage: int = 2,
@@ -459,11 +475,9 @@ class TwoStageVAE:
         seed: int | None = None,
         noise: np.ndarray | None = None,
         latent_noise: np.ndarray | None = None,
-        return_latents: bool = False,
         sampler: str | None = None,
-        keep_padding: bool = False,
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Generate images: from the prior, by way of stage 2, or from a fitted sampler.
+    ) -> np.ndarray:
+        """Draw latents from a sampler and normalise them.
 
         Sampling runs in whole batches, and the surplus is dropped in the end, as in the
         original program. With `second_stage_noise` in the config, stage 2 gives
@@ -471,10 +485,10 @@ class TwoStageVAE:
         and Wipf, who do not normalise.
 
         Args:
-            n: How many images, at least 1.
+            n: How many latents, at least 1.
             stage: 1 samples the prior; 2 decodes the second stage's prior into latents;
                 or what else the config's `samplers` say.
-            normalize: Whether the fitted normalisations are applied, as their mode says.
+            normalize: Whether the fitted normalisation is applied, as its mode says.
             seed: Seed of the noise: the same seed gives the same draws on any backend,
                 with and without normalisation. None draws a fresh one, as Keras does (so
                 `keras.utils.set_random_seed` decides it); `last_seed` tells it.
@@ -482,13 +496,10 @@ class TwoStageVAE:
                 of the batch size, at least `n`, in place of a seed.
             latent_noise: The noise that `second_stage_noise` adds, standard normal, of
                 the shape of `noise`, in place of a seed.
-            return_latents: Whether the latents come back, too.
             sampler: "prior", "second_stage" or a fitted sampler's name, in place of `stage`.
-            keep_padding: As for `reconstruct`.
 
         Returns:
-            Images, float32 [n, D, D, C] in [0, 1], without the config's `padding`; with
-            `return_latents` a pair of those and the latents, float32 [n, L].
+            Latents, float32 [n, L]; `generate` decodes those of the same arguments.
 
         Raises:
             ValueError: `n` or `stage` is out of range, a stage that is needed was never
@@ -500,49 +511,82 @@ class TwoStageVAE:
 
         Example:
             ```python
-            samples = vae.generate(100)  # others each time
-            samples, z = vae.generate(100, stage=2, seed=0, return_latents=True)
-            samples = vae.generate(100, sampler="mixture", seed=0)
+            z = vae.sample_latents(100, seed=0)
+            images = vae.decode(z)
+            z = vae.sample_latents(100, sampler="mixture", normalize=False)
             ```
         """
         if n < 1:
             raise InputError(f"n must be at least 1, got {n}.")
         if stage not in (1, 2):
             raise InputError(f"stage must be 1 or 2, got {stage}.")
-        sampler = sampler or self.config.samplers[stage - 1]
-        self.check_sampler(sampler)
-        noisy = sampler == "second_stage" and self.config.second_stage_noise
-        if latent_noise is not None and not noisy:
-            raise InputError(
-                "latent_noise has no part in these samples; it needs the second stage and a "
-                "config with second_stage_noise=True."
-            )
-        self._check_trained(sampler)
+        if noise is not None and len(noise) < n:
+            raise InputError(f"noise has {len(noise)} rows, {n} are needed; give more or a seed.")
+        name = sampler or self.config.samplers[stage - 1]
+        self.check_sampler(name)
+        density, draws = self.samplers[name], {}
+        if latent_noise is not None:
+            check_adds_noise(density)
+            draws["latent_noise"] = latent_noise
+        self._check_trained(density)
         if normalize:
             self._check_normalization()
             check_fresh(self, NORMALIZATION)
-            if sampler in ("prior", "second_stage"):
+            if name in OF_THE_MODEL:
                 self._warn_if_nothing_is_rescaled()
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
         count = -(-n // size) * size if noise is None else len(noise)
-        first = "prior" if sampler == "second_stage" else sampler
-        z = self.samplers[first].sample(count, seed, noise)
-        if sampler == "second_stage":
-            z = map_batches(self.stage2.decoder.predict_on_batch, size, z)
-        if noisy:
-            # A stream of its own, whether the other draws are given or not.
-            stream = np.random.SeedSequence(seed).spawn(1)[0]
-            gamma = keras.ops.convert_to_numpy(self.stage2.balancing.gamma)
-            z = z + gamma * self.samplers["prior"].sample(count, stream, latent_noise)
+        z = density.sample(count, seed, noise, **draws)
         if normalize:
-            z = self.latent_normalization.apply(z, sampler, size)
-        images, z = self.decode(z[:n], keep_padding=True), z[:n]
+            z = self.latent_normalization.apply(z, name, size)
+        return z[:n]
+
+    def generate(
+        self,
+        n: int,
+        stage: int = 2,
+        normalize: bool = True,
+        seed: int | None = None,
+        noise: np.ndarray | None = None,
+        latent_noise: np.ndarray | None = None,
+        sampler: str | None = None,
+        keep_padding: bool = False,
+    ) -> np.ndarray:
+        """Generate images: sample latents, decode them, and normalise.
+
+        Args:
+            n: How many images, at least 1.
+            stage: As for `sample_latents`, like all that is not named here.
+            normalize: Whether the fitted normalisations of latents and of images are applied,
+                as their mode says.
+            seed: Seed of the noise.
+            noise: The noise itself, in place of a seed.
+            latent_noise: The noise that `second_stage_noise` adds, in place of a seed.
+            sampler: A sampler's name, in place of `stage`.
+            keep_padding: As for `reconstruct`.
+
+        Returns:
+            Images, float32 [n, D, D, C] in [0, 1], without the config's `padding`.
+
+        Raises:
+            ValueError: `sample_latents` refuses the arguments.
+
+        Warns:
+            NothingRescaledWarning: `normalize` changes nothing: the original's gate is shut.
+
+        Example:
+            ```python
+            samples = vae.generate(100)  # others each time
+            samples = vae.generate(100, stage=2, seed=0)
+            samples = vae.generate(100, sampler="mixture", seed=0)
+            ```
+        """
+        z = self.sample_latents(n, stage, normalize, seed, noise, latent_noise, sampler)
+        images = self.decode(z, keep_padding=True)
         if normalize:
             images = self.image_normalization.apply(images, generated=True)
-        if not keep_padding:
-            images = self._without_padding(images)
-        return (images, z) if return_latents else images
+        return images if keep_padding else self._without_padding(images)
 
     def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
         """Fit a sampler to the latents of images, for `generate(sampler=name)`.
@@ -583,21 +627,19 @@ class TwoStageVAE:
             ValueError: There is no second stage, or no such fitted sampler; or stage 1 was
                 trained after it.
         """
-        if name == "second_stage" and self.stage2 is None:
+        if name in self.samplers:
+            check_fresh(self, name)
+        elif name in OF_THE_MODEL:
             raise InputError(
                 f"There is no second stage: the config's samplers are {self.config.samplers}; "
                 'name another sampler, or train a model whose config names "second_stage".'
             )
-        if name != "second_stage" and name not in self.samplers:
-            there = ", ".join(
-                [*self.samplers, *(["second_stage"] if self.stage2 is not None else [])]
-            )
+        else:
             raise InputError(
-                f"There is no fitted sampler {name!r}, only {there}",
+                f"There is no fitted sampler {name!r}, only {', '.join(self.samplers)}",
                 f"call fit_sampler({name!r}, x) with training images",
                 f"fit it with `balancing-vae fit-sampler RUN {name}`",
             )
-        check_fresh(self, name)
 
     def fit_normalization(
         self, x: np.ndarray | Iterable, mode: str = "reference", seed: int = 0
@@ -872,14 +914,14 @@ class TwoStageVAE:
         return first_images(as_source(x, self.config.image_shape), limit)
 
     def _samplers_to_fit(self) -> list[str]:
-        return [name for name in self.config.samplers if name not in ("prior", "second_stage")]
+        return [name for name in self.config.samplers if name not in OF_THE_MODEL]
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
         self.samplers[name] = fit_sampler(name, draw(mu, sigma, seed), seed, **options)
         self.fitted_at[name] = now()
 
     def _check_trained(self, sampler):
-        stages = self.stages if sampler == "second_stage" else {"stage1": self.stage1}
+        stages = self.stages if isinstance(sampler, SecondStage) else {"stage1": self.stage1}
         for name, stage in stages.items():
             if not stage.is_trained:
                 raise InputError(
@@ -893,8 +935,7 @@ class TwoStageVAE:
 
     def _warn_if_nothing_is_rescaled(self):
         if not self.latent_normalization.gate_open:
-            # The caller of the method that calls this.
-            warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, stacklevel=3)
+            warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, find_stack_level())
 
     def _check_normalization(self):
         if self.latent_normalization is None:

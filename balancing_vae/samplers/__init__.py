@@ -1,4 +1,4 @@
-"""Samplers: densities fitted afterwards to any model's latents, to draw new ones from."""
+"""Samplers: what new latents are drawn from, of the model itself or fitted to its latents."""
 
 import numpy as np
 
@@ -8,10 +8,14 @@ from balancing_vae.samplers.gaussian import Gaussian
 from balancing_vae.samplers.mixture import Mixture
 from balancing_vae.samplers.prior import Prior
 from balancing_vae.samplers.sampler import Sampler
+from balancing_vae.samplers.second_stage import SecondStage
 
+# What `fit_sampler` fits.
 SAMPLERS = Registry[type[Sampler]](
     "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}
 )
+# What a model has without a fit to its latents afterwards.
+OF_THE_MODEL: dict[str, type[Sampler]] = {"prior": Prior, "second_stage": SecondStage}
 
 
 def fit_sampler(name: str, z: np.ndarray, seed: int = 0, **options) -> Sampler:

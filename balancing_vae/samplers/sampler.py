@@ -15,7 +15,7 @@ LARGEST = 1e30
 
 
 class Sampler(ABC):
-    """A density of latents. Subclasses are frozen dataclasses whose fields are arrays.
+    """A density of latents. What is fitted is a frozen dataclass whose fields are arrays.
 
     A new sampler has `fit`, `latent_dim` and `sample`, checks its fields in
     `__post_init__` (they may come from a damaged file), and stands in `SAMPLERS`.

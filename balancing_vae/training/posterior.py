@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.checks import as_float
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.moments import mse
 from balancing_vae.samplers import Prior
-from balancing_vae.training.batches import map_batches
 from balancing_vae.training.sources import ImageBatches
 from balancing_vae.training.sources import Source
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from balancing_vae.backend import distribution
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.backend.distribution import check_divisible
 from balancing_vae.backend.distribution import data_parallel
 from balancing_vae.training.batches import FileOrderBatches
-from balancing_vae.training.batches import map_batches
 from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline

@@ -102,18 +102,18 @@ def test_second_stage_noise_is_gamma_times_standard_noise():
     vae, plain = as_if_trained(make()), as_if_trained(make(second_stage_noise=False))
     vae.stage2.balancing.log_gamma.assign(-0.5)
     plain.stage2.set_weights(vae.stage2.get_weights())
-    draws = {"normalize": False, "return_latents": True, "seed": 3}
-    _, z_hat = plain.generate(6, **draws)
-    _, z = vae.generate(6, **draws)
-    _, again = vae.generate(6, **draws)
+    draws = {"normalize": False, "seed": 3}
+    z_hat = plain.sample_latents(6, **draws)
+    z = vae.sample_latents(6, **draws)
+    again = vae.sample_latents(6, **draws)
     np.testing.assert_array_equal(z, again)
     noise = (z - z_hat) / np.exp(-0.5)
     assert 0.3 < noise.std() < 2
     given = np.random.default_rng(5).standard_normal((8, 2), dtype=np.float32)
-    _, z = vae.generate(6, **draws, latent_noise=given)
+    z = vae.sample_latents(6, **draws, latent_noise=given)
     np.testing.assert_allclose(z, z_hat + np.exp(-0.5) * given[:6], rtol=1e-5, atol=1e-6)
     # Neither the prior's draws nor stage 1's samples change with it.
-    first = [model.generate(6, stage=1, **draws)[1] for model in (vae, plain)]
+    first = [model.sample_latents(6, stage=1, **draws) for model in (vae, plain)]
     np.testing.assert_array_equal(*first)
 
 

@@ -204,7 +204,8 @@ def test_reconstruct_latents_samples_the_second_posterior(trained, digits):
 @pytest.mark.parametrize("stage", [1, 2])
 @pytest.mark.parametrize("normalize", [False, True])
 def test_generate(trained, stage, normalize):
-    images, z = trained.generate(11, stage, normalize, seed=5, return_latents=True)
+    images = trained.generate(11, stage, normalize, seed=5)
+    z = trained.sample_latents(11, stage, normalize, seed=5)
     assert images.shape == (11, 8, 8, 1) and z.shape == (11, 4)
     assert images.dtype == z.dtype == np.float32
     assert 0 <= images.min() and images.max() <= 1
@@ -223,8 +224,8 @@ def test_surplus_of_the_last_batch_counts_in_its_scale(own):
     own.latent_normalization = dataclasses.replace(former, target=1.3, gate_open=True)
     try:
         for n in (3, 11, 16):
-            _, z = own.generate(n, stage=2, seed=5, return_latents=True)
-            _, whole = own.generate(32, stage=2, seed=5, return_latents=True)
+            z = own.sample_latents(n, stage=2, seed=5)
+            whole = own.sample_latents(32, stage=2, seed=5)
             np.testing.assert_array_equal(z, whole[:n])
         for start in (0, 16):
             batch = whole[start : start + 16]
@@ -234,13 +235,13 @@ def test_surplus_of_the_last_batch_counts_in_its_scale(own):
 
 
 def test_stage_1_decodes_the_prior_itself(trained):
-    _, z = trained.generate(8, stage=1, normalize=False, seed=5, return_latents=True)
+    z = trained.sample_latents(8, stage=1, normalize=False, seed=5)
     noise = np.random.default_rng(5).standard_normal((8, 4), dtype=np.float32)
     np.testing.assert_array_equal(z, noise)
 
 
 def test_stage_2_decodes_the_second_prior_without_noise(trained):
-    _, z = trained.generate(8, stage=2, normalize=False, seed=5, return_latents=True)
+    z = trained.sample_latents(8, stage=2, normalize=False, seed=5)
     noise = np.random.default_rng(5).standard_normal((8, 4), dtype=np.float32)
     np.testing.assert_allclose(z, numbers(trained.stage2.decoder(noise)), atol=1e-5)
 
@@ -249,7 +250,7 @@ def test_paper_mode_rescales_the_whole_sample_and_the_images(digits, own):
     former = own.latent_normalization, own.image_normalization
     try:
         own.fit_normalization(digits, mode="paper")
-        images, z = own.generate(48, stage=2, seed=0, return_latents=True)
+        images, z = own.generate(48, stage=2, seed=0), own.sample_latents(48, stage=2, seed=0)
         assert z.std(axis=0).mean() == pytest.approx(own.latent_normalization.target, rel=1e-5)
         assert (images != own.decode(z)).any()
         assert own.generate(1, stage=2, seed=0).shape == (1, 8, 8, 1)
@@ -278,6 +279,8 @@ def test_a_shut_gate_is_said_once_a_call_with_the_mode_that_rescales(trained, di
     calls = {
         "generate": lambda: trained.generate(3, seed=0),
         "prior": lambda: trained.generate(3, stage=1, seed=0),
+        "latents": lambda: trained.sample_latents(3, seed=0),
+        "figure": lambda: trained.plot_samples(3, seed=0),
         "evaluate": lambda: trained.evaluate(digits),
     }
     try:

@@ -59,7 +59,7 @@ def test_fitting_a_sampler_writes_it_the_description_and_their_checksums(weights
     says = json.loads((weights / "config.json").read_text())
     assert says.pop("samplers") == ["gaussian", "mixture"] and says == said
     vae = TwoStageVAE.from_pretrained(weights)
-    assert set(vae.samplers) == {"prior", "gaussian", "mixture"}
+    assert set(vae.samplers) == {"prior", "second_stage", "gaussian", "mixture"}
     assert "samplers/mixture.npz" in check_checksums(weights)
     # A sampler that is there is replaced, the others stay.
     before = contents(weights)

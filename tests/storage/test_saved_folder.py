@@ -123,7 +123,7 @@ def test_another_backend_generates_the_same(folder, trained, expected, tmp_path,
 def test_a_folder_of_an_older_format_still_loads(older):
     vae = TwoStageVAE.load(DATA / older)
     assert (vae.stage1.trained_epochs, vae.stage2.trained_epochs) == (2, 2)
-    assert list(vae.samplers) == ["prior"]
+    assert list(vae.samplers) == ["prior", "second_stage"]
     expected = np.load(DATA / older / "expected_samples.npy", allow_pickle=False)
     np.testing.assert_allclose(vae.generate(4, seed=0), expected, atol=1e-6)
     # None meant (2 D / L)^2 then, and is 1 now.

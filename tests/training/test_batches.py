@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.batches import FileOrderBatches
-from balancing_vae.training.batches import map_batches
 from tests.helpers.backends import numbers
 
 ROWS, BATCH = 22, 4
@@ -111,19 +111,3 @@ def test_memory_mapped_arrays_are_not_copied_whole(tmp_path):
         tracemalloc.stop()
     assert found.shape == (len(images),)
     assert peak < 4 * 2**20
-
-
-def test_map_batches_fills_the_last_batch_with_the_first_rows():
-    seen = []
-
-    def double(rows):
-        seen.append(rows)
-        return 2 * rows
-
-    np.testing.assert_array_equal(map_batches(double, 4, np.arange(6)), 2 * np.arange(6))
-    np.testing.assert_array_equal(seen, [[0, 1, 2, 3], [4, 5, 0, 1]])
-
-
-def test_map_batches_repeats_a_set_smaller_than_a_batch():
-    pair = map_batches(lambda a, b: (a, a + b), 5, np.array([1, 2]), np.array([10, 20]))
-    np.testing.assert_array_equal(pair, [[1, 2], [11, 22]])

@@ -181,9 +181,9 @@ def check_evaluation(folder: Path, golden) -> list[Row]:
             key = f"gen{stage}/{'normalized' if normalize else 'plain'}"
             n = len(golden[f"eval/{key}/z"])
             noise = golden[f"eval/gen{stage}/normal_draws"].astype(np.float32)
-            found[f"{key}/images"], found[f"{key}/z"] = vae.generate(
-                n, stage=stage, normalize=normalize, noise=noise, return_latents=True
-            )
+            drawn_from = {"stage": stage, "normalize": normalize, "noise": noise}
+            found[f"{key}/images"] = vae.generate(n, **drawn_from)
+            found[f"{key}/z"] = vae.sample_latents(n, **drawn_from)
     return [
         Row(f"eval/{name}", deviation(value, golden[f"eval/{name}"]), SINGLE_PASS)
         for name, value in found.items()

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.checks import as_uint8
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingPackageError
 from balancing_vae.models.objectives import kl_divergence
-from balancing_vae.training.batches import map_batches
 
 SHEET_COLUMNS = 8
 SHEET_IMAGES = 64
@@ -89,7 +89,7 @@ class TensorBoardLog(keras.callbacks.Callback):
             kl = self._histogram(self._kl_per_latent(stage))
             values.append({"tag": "kl per latent", "histo": kl})
         sampler = self.vae.config.samplers[stage - 1]
-        if sampler == "second_stage" or sampler in self.vae.samplers:
+        if sampler in self.vae.samplers:
             samples = self.vae.generate(SHEET_IMAGES, stage=stage, normalize=False, seed=0)
             values.append({"tag": "samples", "image": self._image(sheet(as_uint8(samples)))})
         return values
