@@ -1,15 +1,20 @@
-"""`balancing-vae fid`: the distance between two sets of images, or a self-test."""
+"""`balancing-vae fid`: what metrics say of two sets of images, or a self-test."""
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.errors import InputError
 from balancing_vae.fid.protocols import PROTOCOLS
 
+if TYPE_CHECKING:
+    from balancing_vae.fid.scoring import Score
+
 _EXAMPLE = """
 balancing-vae fid data/cifar10 samples.npy --protocol asperti2020
 balancing-vae fid data/cifar10/train.npy folder-of-png --protocol clean --json
+balancing-vae fid data/cifar10 samples.npy --protocol clean --metrics fid kid precision recall
 balancing-vae fid cifar10_statistics.npz samples.npy --protocol ttur
 balancing-vae fid data/mnist samples.npy --features classifier:model.keras
 balancing-vae fid data/mnist samples.npy --features classifier:data/mnist
@@ -20,19 +25,29 @@ balancing-vae fid --self-test --inception inception-2015-12-05.tgz
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `fid`."""
     parser = add_command(
-        subparsers, "fid", "Measure the Fréchet distance between two sets of images.", _EXAMPLE
+        subparsers,
+        "fid",
+        "Measure the Fréchet distance between two sets of images, or other metrics.",
+        _EXAMPLE,
     )
     side = "images (.npy, a folder, a prepared dataset's test.npy) or statistics (.npz)"
     parser.add_argument("real", metavar="A", nargs="?", help=f"real {side}")
     parser.add_argument("generated", metavar="B", nargs="?", help=f"generated {side}")
     add_measuring_arguments(parser)
     parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help="what to compute, a line for each (default: fid), such as fid, kid, precision, "
+        "recall, density, coverage, or, where B reconstructs A, mse, psnr, ssim",
+    )
+    parser.add_argument(
         "--engine",
         choices=("eigenvalues", "tfgan"),
         default="eigenvalues",
-        help="what computes the distance (default: %(default)s; tfgan is an extra)",
+        help="what computes the Fréchet distance (default: %(default)s; tfgan is an extra)",
     )
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each number")
     parser.add_argument(
         "--self-test",
         action="store_true",
@@ -76,32 +91,38 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the distance, the number last on the last line."""
+    """Print a line for each number; that of a distance is the last word."""
+    from balancing_vae.fid.scoring import choose_metrics
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.fid.scoring import needs_network
     from balancing_vae.fid.scoring import open_side
     from balancing_vae.fid.scoring import score
-    from balancing_vae.fid.statistics import Statistics
 
     if options.self_test:
         return _self_test(options)
     if options.generated is None:
         raise InputError("give two sets of images, A and B, or --self-test; see --help.")
-    sides = [open_side(path) for path in (options.real, options.generated)]
-    if all(isinstance(side, Statistics) for side in sides):
-        network = None
-    else:
+    sides = open_side(options.real), open_side(options.generated)
+    names = options.metrics or ["fid"]
+    metrics = choose_metrics(names, sides, options.engine)
+    network = None
+    if needs_network(metrics, sides):
         network = load_network(options.features, options.inception, options.trusted_saved_model)
-    result = score(*sides, network, options.protocol, options.engine, progress=True)
-    if options.json:
-        paths = {"real": options.real, "generated": options.generated}
-        print(json.dumps(paths | result.to_dict()))
-    else:
-        counts = (_count(result.real_count), _count(result.generated_count))
-        print(
-            f"{result.distance}, protocol {result.protocol}, {counts[0]} real and {counts[1]} "
-            f"generated images: {result.value:.7g}"
-        )
+    scores = score(*sides, network, options.protocol, options.engine, progress=True, metrics=names)
+    for result in scores:
+        if options.json:
+            paths = {"real": options.real, "generated": options.generated}
+            print(json.dumps(paths | result.to_dict()))
+        else:
+            print(_line(result))
     return 0
+
+
+def _line(result: "Score") -> str:
+    counts = f"{_count(result.real_count)} real and {_count(result.generated_count)} generated"
+    protocol = f", protocol {result.protocol}" if result.protocol else ""
+    deviation = "" if result.deviation is None else f" ± {result.deviation:.2g} over subsets"
+    return f"{result.distance}{protocol}, {counts} images: {result.value:.7g}{deviation}"
 
 
 def _count(count: int | None) -> str:

@@ -1,23 +1,24 @@
-"""One number from two sets of images, with all that must stand beside it."""
+"""Numbers from two sets of images, with all that must stand beside them."""
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import overload
 
 from balancing_vae.errors import InputError
-from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import check_count
-from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
-from balancing_vae.fid.features import distance_name
-from balancing_vae.fid.features import extract
-from balancing_vae.fid.files import ImageFolder
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.files import open_images
 from balancing_vae.fid.image_archive import read_image_archive
+from balancing_vae.fid.metrics import get_metrics
+from balancing_vae.fid.metrics.fid import FID
+from balancing_vae.fid.metrics.metric import Metric
+from balancing_vae.fid.neighbours import Features
 from balancing_vae.fid.networks.classifier import Classifier
 from balancing_vae.fid.networks.classifier import dataset_classifier
 from balancing_vae.fid.networks.inception_files import load_inception
@@ -25,41 +26,80 @@ from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.networks.saved_model import TrustedSavedModel
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.fid.sides import Side
+from balancing_vae.fid.sides import gather
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.fid.tfgan import frechet_distance_tfgan
-
-ENGINES = ("eigenvalues", "tfgan")
-
-Images = np.ndarray | ImageFolder
 
 
 @dataclass(frozen=True)
 class Score:
-    """A Fréchet distance and how it was measured.
+    """A metric's value and how it was measured.
 
     Attributes:
-        distance: `FID`, or `FD(<features>)` where the features are not Inception's.
-        protocol: Name of the protocol.
-        features: Name of the features.
+        metric: The metric's name, `fid` for a Fréchet distance.
+        distance: Its name in tables: `FID`, or `FD(<features>)` where the features are not
+            Inception's; `KID`, `precision(<features>)`, `mse`.
+        protocol: Name of the protocol; None for a metric of images alone.
+        features: Name of the features; None likewise.
         features_sha256: Hash of their network; None where there is none.
-        engine: What computed the distance.
+        engine: What computed a Fréchet distance; None for other metrics.
         real_count: Images of the real side that entered; None where unknown.
         generated_count: Images of the generated side that entered.
-        value: The squared distance.
+        deviation: Standard deviation over random subsets (`kid`); None where nothing is
+            drawn.
+        value: The number, of a Fréchet distance squared.
     """
 
+    metric: str
     distance: str
-    protocol: str
-    features: str
+    protocol: str | None
+    features: str | None
     features_sha256: str | None
-    engine: str
+    engine: str | None
     real_count: int | None
     generated_count: int | None
+    deviation: float | None
     value: float
 
     def to_dict(self) -> dict:
         """Return the attributes as plain data, the value last."""
         return asdict(self)
+
+
+def _tfgan(real: Features, generated: Features) -> float:
+    for features in (real, generated):
+        check_count(*features.rows.shape)
+    return frechet_distance_tfgan(real.rows, generated.rows)
+
+
+# What computes the metric `fid`.
+ENGINES = {"eigenvalues": FID, "tfgan": replace(FID, needs="features", compute=_tfgan)}
+
+
+@overload
+def score(
+    real: Images | Statistics,
+    generated: Images | Statistics,
+    network: FeatureNetwork | None,
+    protocol: str | Protocol,
+    engine: str = ...,
+    progress: bool = ...,
+    metrics: None = None,
+) -> Score: ...
+
+
+@overload
+def score(
+    real: Images | Statistics,
+    generated: Images | Statistics,
+    network: FeatureNetwork | None,
+    protocol: str | Protocol,
+    engine: str = ...,
+    progress: bool = ...,
+    *,
+    metrics: Sequence[str],
+) -> list[Score]: ...
 
 
 def score(
@@ -69,59 +109,125 @@ def score(
     protocol: str | Protocol,
     engine: str = "eigenvalues",
     progress: bool = False,
-) -> Score:
-    """Return the Fréchet distance between two sets of images.
+    metrics: Sequence[str] | None = None,
+) -> Score | list[Score]:
+    """Return the Fréchet distance between two sets of images, or several metrics of them.
 
-    Statistics of images are kept in the cache and found there again.
+    Statistics of images are kept in the cache and found there again, unless a metric needs
+    the features themselves. A side's features are extracted once for all metrics.
 
     Args:
         real: Images, or their statistics.
         generated: Images, or their statistics.
-        network: Gives the features; None where both sides are statistics.
-        protocol: Name or `Protocol`; must be that of any statistics given.
-        engine: `eigenvalues`, or `tfgan`, which needs images on both sides.
+        network: Gives the features; None where both sides are statistics, or no metric
+            needs features.
+        protocol: Name or `Protocol`; must be that of any statistics given. Metrics of images
+            alone, such as `mse`, take all images as they are.
+        engine: Computes the Fréchet distance: `eigenvalues`, or `tfgan`, which needs images
+            on both sides.
         progress: Whether to show bars on stderr.
+        metrics: Names in `METRICS`; None: the Fréchet distance alone.
 
     Returns:
-        The distance with its circumstances.
+        The distance with its circumstances; where `metrics` are named, a list with one such
+        score for each.
 
     Raises:
-        ValueError: The two sides cannot be compared, or something is wrong with them.
+        ValueError: The two sides cannot be compared, something is wrong with them, a metric
+            is unknown or needs images where statistics are given, or there are too few.
         ImportError: The engine `tfgan` is not installed.
 
     Example:
         ```python
         score(x_test, samples, load_inception(), "asperti2020").value
+        score(x_test, samples, Pixels(), "clean", metrics=["kid", "precision", "recall"])
         ```
     """
     protocol = get_protocol(protocol)
+    chosen = choose_metrics(["fid"] if metrics is None else metrics, (real, generated), engine)
+    real_side, generated_side = (
+        _checked(side, protocol, is_generated)
+        if isinstance(side, Statistics)
+        else gather(side, chosen, network, protocol, is_generated, progress=progress)
+        for side, is_generated in ((real, False), (generated, True))
+    )
+    name, sha256 = _features(real_side, generated_side, network)
+    scores = []
+    for metric in chosen:
+        one, other = real_side[metric.needs], generated_side[metric.needs]
+        value, deviation = metric(one, other)
+        scores.append(
+            Score(
+                metric=metric.name,
+                distance=metric.name_in_tables(name),
+                protocol=protocol.name if metric.needs_features else None,
+                features=name if metric.needs_features else None,
+                features_sha256=sha256 if metric.needs_features else None,
+                engine=engine if metric.name == FID.name else None,
+                real_count=_count(one),
+                generated_count=_count(other),
+                deviation=deviation,
+                value=value,
+            )
+        )
+    return scores[0] if metrics is None else scores
+
+
+def choose_metrics(
+    names: Sequence[str], sides: Sequence[Images | Statistics], engine: str = "eigenvalues"
+) -> list[Metric]:
+    """Return metrics by their names, after a look at whether two sides have what they need.
+
+    Args:
+        names: Names in `METRICS`.
+        sides: Images or statistics.
+        engine: Computes the Fréchet distance.
+
+    Returns:
+        The metrics, a Fréchet distance by its engine.
+
+    Raises:
+        ValueError: There is no such metric or engine, or it needs more than statistics where
+            a side has no more.
+
+    Example:
+        ```python
+        choose_metrics(["kid"], [open_side("data/cifar10"), open_side("samples.npy")])
+        ```
+    """
     if engine not in ENGINES:
         raise InputError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
-    if engine == "tfgan":
-        if isinstance(real, Statistics) or isinstance(generated, Statistics):
+    chosen = [ENGINES[engine] if metric is FID else metric for metric in get_metrics(names)]
+    for metric in chosen:
+        if metric.needs != "statistics" and any(isinstance(side, Statistics) for side in sides):
+            what, otherwise = f"metric {metric.name}", f"leave {metric.name} out"
+            if metric.name == FID.name:
+                what, otherwise = f"engine {engine}", "take the engine eigenvalues"
+            needed = "features" if metric.needs_features else "images"
             raise InputError(
-                "The engine tfgan computes from features, not from statistics: give images on "
-                "both sides, or take the engine eigenvalues."
+                f"The {what} computes from {needed}, not from statistics: give images on both "
+                f"sides, or {otherwise}."
             )
-        sides = [
-            np.concatenate(list(extract(images, network, protocol, is_generated, progress)))
-            for images, is_generated in ((real, False), (generated, True))
-        ]
-        for features in sides:
-            check_count(len(features), features.shape[1])
-        counts = [len(features) for features in sides]
-        name, sha256 = network.name, network.sha256
-        value = frechet_distance_tfgan(*sides)
-    else:
-        sides = [
-            _statistics(images, network, protocol, is_generated, progress)
-            for images, is_generated in ((real, False), (generated, True))
-        ]
-        value = frechet_distance(*sides)
-        counts = [statistics.count for statistics in sides]
-        name = next((s.features for s in sides if s.features), "unknown")
-        sha256 = next((s.features_sha256 for s in sides if s.features_sha256), None)
-    return Score(distance_name(name), protocol.name, name, sha256, engine, *counts, value)
+    return chosen
+
+
+def needs_network(metrics: Sequence[Metric], sides: Sequence[Images | Statistics]) -> bool:
+    """Tell whether features have to be extracted.
+
+    Args:
+        metrics: What will be computed.
+        sides: Images or statistics.
+
+    Returns:
+        Whether a metric needs features and a side has images.
+
+    Example:
+        ```python
+        needs_network(get_metrics(["mse"]), [x, x_hat])  # False
+        ```
+    """
+    has_images = not all(isinstance(side, Statistics) for side in sides)
+    return has_images and any(metric.needs_features for metric in metrics)
 
 
 def open_side(path: str | os.PathLike) -> Images | Statistics:
@@ -194,25 +300,35 @@ def load_network(
     )
 
 
-def _statistics(
-    side: Images | Statistics,
-    network: FeatureNetwork | None,
-    protocol: Protocol,
-    generated: bool,
-    progress: bool,
-) -> Statistics:
-    if not isinstance(side, Statistics):
-        return cached_statistics(side, network, protocol, generated, progress)
+def _checked(statistics: Statistics, protocol: Protocol, generated: bool) -> Side:
+    """Return the side that statistics are, after a look at their protocol."""
     which = "generated" if generated else "real"
-    if side.protocol is None:
+    if statistics.protocol is None:
         warnings.warn(
             f"The statistics of the {which} side do not say how they were made; that it was "
             f"the protocol {protocol.name}, and with which features, is taken on trust.",
-            stacklevel=3,
+            stacklevel=4,
         )
-    elif side.protocol != protocol.name:
+    elif statistics.protocol != protocol.name:
         raise InputError(
-            f"The statistics of the {which} side were made with the protocol {side.protocol}, "
-            f"not {protocol.name}: choose that one, or recompute them from the images."
+            f"The statistics of the {which} side were made with the protocol "
+            f"{statistics.protocol}, not {protocol.name}: choose that one, or recompute them "
+            "from the images."
         )
-    return side
+    return {"statistics": statistics}
+
+
+def _features(
+    real: Side, generated: Side, network: FeatureNetwork | None
+) -> tuple[str, str | None]:
+    """Return name and hash of the features: those of statistics, else the network's."""
+    known = [side["statistics"] for side in (real, generated) if "statistics" in side]
+    name = next((s.features for s in known if s.features), None)
+    sha256 = next((s.features_sha256 for s in known if s.features_sha256), None)
+    if network is not None and not name:
+        return network.name, network.sha256
+    return name or "unknown", sha256
+
+
+def _count(side: Statistics | Features | Images) -> int | None:
+    return side.count if isinstance(side, Statistics) else len(side)

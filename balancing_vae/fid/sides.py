@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from balancing_vae.errors import InputError
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.measuring import statistics_of
@@ -22,7 +21,7 @@ Side = dict[Need, Any]
 
 
 def gather(
-    images: np.ndarray,
+    images: Images,
     metrics: Iterable[Metric],
     network: FeatureNetwork | None,
     protocol: str | Protocol,

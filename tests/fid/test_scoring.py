@@ -1,13 +1,17 @@
 """A number and what stands beside it; the command `fid`."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from balancing_vae.cli import main
 from balancing_vae.fid.distance import frechet_distance
+from balancing_vae.fid.features import extract
 from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.metrics import METRICS
+from balancing_vae.fid.neighbours import Features
 from balancing_vae.fid.networks.inception import FrozenInception
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.scoring import load_network
@@ -101,6 +105,96 @@ def test_unknown_features_and_engine():
         score(REAL, FAKE, Pixels(), "clean", engine="sqrtm")
 
 
+@pytest.mark.filterwarnings("ignore:Only")
+def test_metrics_of_the_same_features():
+    """The Fréchet distance does not change when others are computed with it."""
+    names = ["precision", "fid", "kid", "mean_std"]
+    real, fake = REAL[:300], FAKE[:250]
+    scores = score(real, fake, Pixels(), "clean", metrics=names)
+    assert [s.metric for s in scores] == names
+    precision, fid, kid, std = scores
+    assert fid == score(real, fake, Pixels(), "clean")
+    assert (fid.engine, fid.deviation, precision.engine) == ("eigenvalues", None, None)
+    assert precision.distance == "precision(pixels)"
+    assert 0 <= precision.value <= 1
+    assert kid.distance == "KD(pixels)"
+    assert kid.value > 3 * kid.deviation > 0
+    features = [np.concatenate(list(extract(x, Pixels(), "clean"))) for x in (real, fake)]
+    assert kid.value == METRICS["kid"](*map(Features, features)).value
+    assert (std.distance, std.protocol, std.features) == ("mean std", None, None)
+    assert std.value == pytest.approx((fake / 255).std(axis=0).mean(), rel=1e-5)
+
+
+def test_metrics_count_the_images_that_they_take():
+    names = ["fid", "coverage", "variance_loss"]
+    counts = [
+        (s.real_count, s.generated_count)
+        for s in score(REAL, FAKE, Pixels(), "asperti2020", metrics=names)
+    ]
+    assert counts == [(2176, 2048), (2176, 2048), (2200, 2100)]
+
+
+def test_both_engines_give_one_of_several_metrics():
+    scores = score(REAL, FAKE, Pixels(), "clean", "tfgan", metrics=["fid", "precision"])
+    assert [s.engine for s in scores] == ["tfgan", None]
+    assert scores[0].value == pytest.approx(by_hand(), rel=1e-5)
+
+
+def test_metrics_of_images_need_no_network():
+    assert score(REAL, REAL, None, "clean", metrics=["psnr"])[0].value == np.inf
+    with pytest.raises(ValueError, match="Computing fid from images needs features"):
+        score(REAL, FAKE, None, "clean")
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"), [("kid", "features"), ("recall", "features"), ("mse", "images")]
+)
+def test_metrics_of_more_than_statistics_refuse_them(name, needed):
+    message = f"The metric {name} computes from {needed}, not from statistics"
+    for sides in (
+        (measure(REAL, Pixels(), "clean"), FAKE),
+        (REAL, measure(FAKE, Pixels(), "ttur")),
+    ):
+        with pytest.raises(ValueError, match=message):
+            score(*sides, Pixels(), "clean", metrics=["fid", name])
+
+
+def test_unknown_metrics():
+    with pytest.raises(ValueError, match="Unknown metric 'is'"):
+        score(REAL, FAKE, Pixels(), "clean", metrics=["is"])
+    with pytest.raises(ValueError, match="must be a list of names, got 'fid'"):
+        score(REAL, FAKE, Pixels(), "clean", metrics="fid")
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.filterwarnings("ignore:Only")
+def test_command_prints_a_line_for_each_metric(capsys):
+    np.save("few.npy", FAKE[:250])
+    words = "fid real.npy few.npy --protocol clean --features pixels --metrics fid recall kid"
+    assert main([*words.split(), "variance_loss"]) == 0
+    fid, recall, kid, lost = capsys.readouterr().out.splitlines()
+    images = "2,200 real and 250 generated images: "
+    assert fid.startswith(f"FD(pixels), protocol clean, {images}")
+    assert float(fid.split()[-1]) == pytest.approx(by_hand(fake=FAKE[:250]), rel=1e-6)
+    assert recall.startswith(f"recall(pixels), protocol clean, {images}0.")
+    assert re.fullmatch(rf"KD\(pixels\), protocol clean, {images}\S+ ± \S+ over subsets", kid)
+    assert lost.startswith(f"variance loss, {images}0.0")
+    assert main([*words.split(), "--json"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["metric"] for answer in answers] == ["fid", "recall", "kid"]
+    assert answers[2]["deviation"] > 0
+
+
+@pytest.mark.usefixtures("files")
+def test_command_loads_no_network_without_need(capsys):
+    measure(REAL, Pixels(), "clean").save("real.npz")
+    absent = "--inception absent.pb".split()
+    assert main(["fid", "real.npy", "real.npy", "--metrics", "mse", *absent]) == 0
+    assert capsys.readouterr().out == "mse, 2,200 real and 2,200 generated images: 0\n"
+    assert main(["fid", "real.npz", "fake.npy", "--metrics", "kid", *absent]) == 2
+    assert "The metric kid computes from features" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("files")
 def test_command(capsys):
     assert main("fid real.npy fake.npy --protocol clean --features pixels".split()) == 0
@@ -143,6 +237,8 @@ def test_command_with_the_graph(capsys, tmp_path):
         ("fid real.npy absent.npy --features pixels", "There is no absent.npy"),
         ("fid real.npy fake.npy --inception absent.pb", "There is no file absent.pb"),
         ("fid --self-test a b --inception g.pb", "at most one path"),
+        ("fid real.npy fake.npy --metrics is", "Unknown metric 'is'"),
+        ("fid real.npy fake.npy --metrics mse", "2,200 images and 2,100 reconstructions"),
     ],
 )
 def test_command_complains_in_one_line(capsys, words, message):

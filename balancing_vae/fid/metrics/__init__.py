@@ -21,23 +21,27 @@ from balancing_vae.fid.metrics.psnr import PSNR
 from balancing_vae.fid.metrics.recall import RECALL
 from balancing_vae.fid.metrics.ssim import SSIM
 from balancing_vae.fid.metrics.variance_loss import VARIANCE_LOSS
+from balancing_vae.registry import Registry
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        FID,
-        KID,
-        PRECISION,
-        RECALL,
-        DENSITY,
-        COVERAGE,
-        MSE,
-        PSNR,
-        SSIM,
-        VARIANCE_LOSS,
-        MEAN_STD,
-    )
-}
+METRICS = Registry[Metric](
+    "metric",
+    {
+        metric.name: metric
+        for metric in (
+            FID,
+            KID,
+            PRECISION,
+            RECALL,
+            DENSITY,
+            COVERAGE,
+            MSE,
+            PSNR,
+            SSIM,
+            VARIANCE_LOSS,
+            MEAN_STD,
+        )
+    },
+)
 
 
 def get_metrics(names: Sequence[str]) -> list[Metric]:
@@ -59,7 +63,4 @@ def get_metrics(names: Sequence[str]) -> list[Metric]:
     """
     if isinstance(names, str) or not names:
         raise InputError(f"metrics must be a list of names, got {names!r}.")
-    for name in names:
-        if name not in METRICS:
-            raise InputError(f"There is no metric {name!r}; choose of {', '.join(METRICS)}.")
     return [METRICS[name] for name in dict.fromkeys(names)]

@@ -6,13 +6,14 @@ import numpy as np
 
 from balancing_vae.checks import as_float
 from balancing_vae.errors import InputError
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.preprocessing import check_range
 
 # Small, so that a few float64 arrays of 128 x 128 x 3 take megabytes.
 _BLOCK = 32
 
 
-def floats(images: np.ndarray, first: int = 0) -> np.ndarray:
+def floats(images: Images, first: int = 0) -> np.ndarray:
     """Return images as float32 in [0, 1], checked.
 
     Args:
@@ -31,26 +32,26 @@ def floats(images: np.ndarray, first: int = 0) -> np.ndarray:
         floats(np.zeros((2, 28, 28), "uint8")).shape  # (2, 28, 28, 1)
         ```
     """
-    images = np.asarray(images[:])
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or not images.size:
+    array = np.asarray(images[:])
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or not array.size:
         raise InputError(
-            f"Images of shape {images.shape} were given; expected at least one, [n, height, "
+            f"Images of shape {array.shape} were given; expected at least one, [n, height, "
             "width] or [n, height, width, channels]."
         )
-    if np.issubdtype(images.dtype, np.floating):
-        check_range(images, first)
-    elif images.dtype != np.uint8:
+    if np.issubdtype(array.dtype, np.floating):
+        check_range(array, first)
+    elif array.dtype != np.uint8:
         raise InputError(
-            f"Images of dtype {images.dtype} were given; expected uint8 in 0..255 or floats "
+            f"Images of dtype {array.dtype} were given; expected uint8 in 0..255 or floats "
             "in [0, 1]: convert them."
         )
-    return as_float(images)
+    return as_float(array)
 
 
 def mean_over_pairs(
-    measure: Callable[[np.ndarray, np.ndarray], float], real: np.ndarray, other: np.ndarray
+    measure: Callable[[np.ndarray, np.ndarray], float], real: Images, other: Images
 ) -> float:
     """Return the mean of a number that is itself a mean over pairs.
 

@@ -78,7 +78,9 @@ def _kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
     roots = x @ y.T
     roots /= x.shape[1]
     roots += 1.0
-    return float(np.vdot(np.square(roots), roots))
+    cubes = np.square(roots)
+    cubes *= roots
+    return float(cubes.sum())
 
 
 def _diagonal_sum(x: np.ndarray) -> float:

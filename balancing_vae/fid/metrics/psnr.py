@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.metrics.images import mean_over_pairs
 from balancing_vae.fid.metrics.metric import Metric
 
 
-def psnr(real: np.ndarray, reconstructions: np.ndarray) -> float:
+def psnr(real: Images, reconstructions: Images) -> float:
     """Return the mean over images of -10 log10(mean squared error), for values in [0, 1].
 
     Args:

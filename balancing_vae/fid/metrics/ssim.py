@@ -3,6 +3,7 @@
 import numpy as np
 
 from balancing_vae.errors import InputError
+from balancing_vae.fid.features import Images
 from balancing_vae.fid.metrics.images import mean_over_pairs
 from balancing_vae.fid.metrics.metric import Metric
 
@@ -13,7 +14,7 @@ _SMALLEST_SIDE = 7
 _C1, _C2 = 0.01**2, 0.03**2
 
 
-def ssim(real: np.ndarray, reconstructions: np.ndarray) -> float:
+def ssim(real: Images, reconstructions: Images) -> float:
     """Return the mean structural similarity of images and their reconstructions.
 
     Means, variances and covariance are those under a Gaussian window of 11 x 11 pixels and
