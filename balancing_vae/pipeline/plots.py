@@ -1,4 +1,7 @@
-"""What a pipeline's pictures show: images by the title of their row."""
+"""A pipeline's pictures, and what they show: images by the title of their row."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -6,7 +9,97 @@ from balancing_vae.checks import as_float
 from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
 
+if TYPE_CHECKING:
+    from balancing_vae.figures.style import Figure
+    from balancing_vae.pipeline.two_stage_vae import TwoStageVAE
+
 COLUMNS = 16
+
+
+class Plots:
+    """The methods of a `TwoStageVAE` that draw. Matplotlib is imported at the first of them."""
+
+    def plot_samples(self: "TwoStageVAE", n: int = 48, **drawn_from) -> "Figure":
+        """Draw generated images.
+
+        Args:
+            n: How many.
+            **drawn_from: What `generate` takes: `stage`, `sampler`, `normalize`, `seed`.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Example:
+            ```python
+            vae.plot_samples(stage=2, normalize=False, seed=0)
+            ```
+        """
+        from balancing_vae.figures.images import draw_images
+
+        return draw_images(samples(self, n, **drawn_from))
+
+    def plot_reconstructions(
+        self: "TwoStageVAE", x: np.ndarray | Iterable, n: int = 16, seed: int = 0
+    ) -> "Figure":
+        """Draw images above their reconstructions.
+
+        Args:
+            x: Real images as in `encode`.
+            n: How many of them, from the first on.
+            seed: Seed of the posterior's noise.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Example:
+            ```python
+            vae.plot_reconstructions(x_test)
+            ```
+        """
+        from balancing_vae.figures.images import draw_images
+
+        return draw_images(reconstructions(self, self._array(x, n), seed))
+
+    def plot_interpolation(
+        self: "TwoStageVAE", a: np.ndarray, b: np.ndarray, steps: int = 9
+    ) -> "Figure":
+        """Draw the way from one image to another, straight through the latents.
+
+        Args:
+            a: An image, integers in 0..255 or floats in [0, 1], [D, D, C]; or
+                several, [N, D, D, C].
+            b: As many others.
+            steps: Images on each way, at least 2; the data themselves are added at its ends.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Example:
+            ```python
+            vae.plot_interpolation(x_test[0], x_test[1])
+            ```
+        """
+        from balancing_vae.figures.images import draw_images
+
+        a, b = (np.asarray(image) for image in (a, b))
+        starts, ends = (image[None] if image.ndim == 3 else image for image in (a, b))
+        return draw_images(interpolations(self, starts, ends, steps))
+
+    def plot_history(self: "TwoStageVAE") -> "Figure":
+        """Draw the training's loss, kl, mse and gamma, a row of panels for each stage.
+
+        Returns:
+            The figure; a notebook shows it, `savefig` writes it.
+
+        Raises:
+            ValueError: There is no epoch yet.
+
+        Example:
+            ```python
+            vae.plot_history()
+            ```
+        """
+        return self.history.plot()
 
 
 def samples(vae, n: int, columns: int = COLUMNS, **drawn_from) -> dict[str, np.ndarray]:

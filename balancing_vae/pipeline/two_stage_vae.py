@@ -6,19 +6,17 @@ import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from balancing_vae.backend.batches import map_batches
 from balancing_vae.backend.compilation import silence_false_retracing_alarm
-from balancing_vae.backend.distribution import check_divisible
 from balancing_vae.backend.distribution import is_first_process
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.checks import as_float
-from balancing_vae.checks import check_batch_size
 from balancing_vae.checks import check_finite
 from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
@@ -36,8 +34,8 @@ from balancing_vae.normalization import NOTHING_RESCALED
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
-from balancing_vae.pipeline import plots
 from balancing_vae.pipeline.history import History
+from balancing_vae.pipeline.plots import Plots
 from balancing_vae.pipeline.resuming import begin_second_stage_again
 from balancing_vae.pipeline.resuming import check_epochs
 from balancing_vae.pipeline.resuming import is_behind
@@ -51,6 +49,8 @@ from balancing_vae.pipeline.stale import check_fresh
 from balancing_vae.pipeline.stale import now
 from balancing_vae.pipeline.summary import html_summary
 from balancing_vae.pipeline.summary import summary
+from balancing_vae.pipeline.training_images import samplers_to_fit
+from balancing_vae.pipeline.training_images import training_images
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained import find
 from balancing_vae.samplers import OF_THE_MODEL
@@ -70,17 +70,13 @@ from balancing_vae.training.posterior import draw
 from balancing_vae.training.posterior import encode
 from balancing_vae.training.posterior import measure_gamma
 from balancing_vae.training.sources import ImageBatches
-from balancing_vae.training.sources import Source
 from balancing_vae.training.sources import as_source
 from balancing_vae.training.sources import first_images
 from balancing_vae.training.sources import held_out_count
 from balancing_vae.training.sources import images_to_fit
 
-if TYPE_CHECKING:
-    from balancing_vae.figures.style import Figure
 
-
-class TwoStageVAE:
+class TwoStageVAE(Plots):
     """A VAE for images, a second one for its latents, and the repair of their variance.
 
         images -> stage 1 -> posterior (mu, sigma) -> stage 2
@@ -318,25 +314,33 @@ class TwoStageVAE:
         run_dir = None if run_dir is None else Path(run_dir)
         if run_dir is not None:
             check_epochs(run_dir, config)
-        source, held_out = self._training_images(config, x, validation_data)
+        source, held_out = training_images(config, self.stage1, x, validation_data)
         self.config = config
         if optimizer is not None:
             change_optimizer(self.stages, config)
-        run = (self.history, callbacks, verbose, run_dir, seconds_between_states)
+        train = partial(
+            fit_stage,
+            config=config,
+            history=self.history,
+            callbacks=callbacks,
+            verbose=verbose,
+            run_dir=run_dir,
+            seconds_between_states=seconds_between_states,
+        )
         with ExitStack() as stack:
             if run_dir is not None and is_first_process():
                 stack.enter_context(locked_run(run_dir))
             if run_dir is not None:
                 begin_second_stage_again(self, run_dir)
-            fit_stage(self.stage1, 1, config, source, held_out, *run)
+            train(self.stage1, number=1, data=source, held_out=held_out)
             mu, sigma = self.encode(source)
             if self.stage2 is not None:
                 posterior = None if held_out is None else self.encode(held_out)
-                fit_stage(self.stage2, 2, config, (mu, sigma), posterior, *run)
+                train(self.stage2, number=2, data=(mu, sigma), held_out=posterior)
                 self.stage2.last_trained = now()
         for name in self.fitted_samplers:
             del self.samplers[name]
-        for name in self._samplers_to_fit():
+        for name in samplers_to_fit(config):
             self._fit_sampler(name, mu, sigma, config.seed)
         self.fit_normalization(images_to_fit(source, held_out))
         return self.history
@@ -355,7 +359,7 @@ class TwoStageVAE:
                 sampler needs, or a batch does not divide by the devices; or the config's
                 rules need images held out.
         """
-        self._training_images(self.config, x, validation_data)
+        training_images(self.config, self.stage1, x, validation_data)
 
     def encode(self, x: np.ndarray | Iterable) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior of images.
@@ -793,128 +797,14 @@ class TwoStageVAE:
             read_into(vae, folder, description)
         return vae
 
-    def plot_samples(self, n: int = 48, **drawn_from) -> "Figure":
-        """Draw generated images.
-
-        Args:
-            n: How many.
-            **drawn_from: What `generate` takes: `stage`, `sampler`, `normalize`, `seed`.
-
-        Returns:
-            The figure; a notebook shows it, `savefig` writes it.
-
-        Example:
-            ```python
-            vae.plot_samples(stage=2, normalize=False, seed=0)
-            ```
-        """
-        from balancing_vae.figures.images import draw_images
-
-        return draw_images(plots.samples(self, n, **drawn_from))
-
-    def plot_reconstructions(
-        self, x: np.ndarray | Iterable, n: int = 16, seed: int = 0
-    ) -> "Figure":
-        """Draw images above their reconstructions.
-
-        Args:
-            x: Real images as in `encode`.
-            n: How many of them, from the first on.
-            seed: Seed of the posterior's noise.
-
-        Returns:
-            The figure; a notebook shows it, `savefig` writes it.
-
-        Example:
-            ```python
-            vae.plot_reconstructions(x_test)
-            ```
-        """
-        from balancing_vae.figures.images import draw_images
-
-        return draw_images(plots.reconstructions(self, self._array(x, n), seed))
-
-    def plot_interpolation(self, a: np.ndarray, b: np.ndarray, steps: int = 9) -> "Figure":
-        """Draw the way from one image to another, straight through the latents.
-
-        Args:
-            a: An image, integers in 0..255 or floats in [0, 1], [D, D, C]; or
-                several, [N, D, D, C].
-            b: As many others.
-            steps: Images on each way, at least 2; the data themselves are added at its ends.
-
-        Returns:
-            The figure; a notebook shows it, `savefig` writes it.
-
-        Example:
-            ```python
-            vae.plot_interpolation(x_test[0], x_test[1])
-            ```
-        """
-        a, b = (np.asarray(image) for image in (a, b))
-        starts, ends = (image[None] if image.ndim == 3 else image for image in (a, b))
-        from balancing_vae.figures.images import draw_images
-
-        return draw_images(plots.interpolations(self, starts, ends, steps))
-
-    def plot_history(self) -> "Figure":
-        """Draw the training's loss, kl, mse and gamma, a row of panels for each stage.
-
-        Returns:
-            The figure; a notebook shows it, `savefig` writes it.
-
-        Raises:
-            ValueError: There is no epoch yet.
-
-        Example:
-            ```python
-            vae.plot_history()
-            ```
-        """
-        return self.history.plot()
-
     def __repr__(self) -> str:
         return summary(self)
 
     def _repr_html_(self) -> str:
         return html_summary(self)
 
-    def _training_images(
-        self, config: Config, x, validation_data
-    ) -> tuple[Source, np.ndarray | None]:
-        """Return images to train on and to validate on, all checked."""
-        check_divisible(config.batch_size, self.stage1)
-        source = as_source(x, config.image_shape)
-        is_array = isinstance(source, np.ndarray)
-        count, name = len(source) if is_array else source.survey(), "x"
-        held_out = config.held_out
-        if validation_data is not None:
-            validation_data = first_images(
-                as_source(validation_data, config.image_shape, "validation_data")
-            )
-        elif held_out and not is_array:
-            raise InputError(
-                f"held_out={held_out} takes images from the end of an array, and x is a dataset; "
-                "give validation_data."
-            )
-        elif held_out:
-            count, name = max(0, count - held_out), f"x without the last {held_out}"
-            source, validation_data = source[:-held_out], source[-held_out:]
-        elif config.lr_patience or config.keep_best:
-            raise InputError(
-                "The config's lr_patience and keep_best go by images held out; give "
-                "validation_data, or set held_out to how many of the last are for it."
-            )
-        check_batch_size(count, config.batch_size, name)
-        if self._samplers_to_fit():
-            check_count(count, config.latent_dim)
-        return source, validation_data
-
     def _array(self, x, limit: int | None = None) -> np.ndarray:
         return first_images(as_source(x, self.config.image_shape), limit)
-
-    def _samplers_to_fit(self) -> list[str]:
-        return [name for name in self.config.samplers if name not in OF_THE_MODEL]
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
         self.samplers[name] = fit_sampler(name, draw(mu, sigma, seed), seed, **options)

@@ -40,6 +40,7 @@ MEASURED_IMAGES = 10_000
 
 def fit_stage(
     stage: Autoencoder,
+    *,
     number: int,
     config: Config,
     data: np.ndarray | ImageBatches | tuple[np.ndarray, np.ndarray],
