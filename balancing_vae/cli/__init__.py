@@ -7,6 +7,7 @@ went wrong; `main` makes one line of it.
 
 import argparse
 import importlib
+import shlex
 import signal
 import sys
 import traceback
@@ -88,7 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
-    build_parser().parse_args(arguments, options)
+    words = sys.argv[1:] if arguments is None else arguments
+    # What stands beside the numbers that a command measures.
+    options.command_line = shlex.join(["balancing-vae", *words])
+    build_parser().parse_args(words, options)
     title = f"balancing-vae {options.command}"
     with (
         interrupts_again(),

@@ -102,7 +102,8 @@ def _info(options: argparse.Namespace) -> None:
 def _prepare(options: argparse.Namespace) -> None:
     from balancing_vae import datasets
 
-    fixed = {"command", "action", "run", "traceback", "name", "source", "out", "overwrite"}
+    fixed = {"command", "command_line", "action", "run", "traceback"}
+    fixed |= {"name", "source", "out", "overwrite"}
     chosen = {key: value for key, value in vars(options).items() if key not in fixed}
     prepared = datasets.prepare(
         options.name, options.source, options.out, options.overwrite, **chosen

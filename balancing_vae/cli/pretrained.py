@@ -1,7 +1,6 @@
 """`balancing-vae pretrained`: list, describe, download, verify and pack sets of weights."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
@@ -154,11 +153,13 @@ def _pack(options: argparse.Namespace) -> None:
 
     from balancing_vae.packing.pack import pack
 
-    words = ["balancing-vae", "pretrained", "pack", str(options.run_folder)]
-    words += [] if options.data is None else ["--data", str(options.data)]
-    words += ["--out", str(options.out), *(["--float16"] if options.float16 else [])]
     folder = pack(
-        options.run_folder, options.out, x, options.float16, options.overwrite, shlex.join(words)
+        options.run_folder,
+        options.out,
+        x,
+        options.float16,
+        options.overwrite,
+        options.command_line,
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{_megabytes(size)} in {options.out}; next: balancing-vae evaluate {options.out} ...")

@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_set_argument
@@ -14,6 +16,7 @@ from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
+from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
@@ -111,7 +114,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, and save the pipeline into the run's folder."""
+    """Train what the options describe."""
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.targets import output_folder
 
@@ -119,9 +122,50 @@ def run(options: argparse.Namespace) -> int:
     if not options.resume:
         output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
     config = _config(options)
-    x = open_split(options.data, config.preset, "train")
-    x_val = find_split(options.data, config.preset, "val")
+    return train(
+        config,
+        open_split(options.data, config.preset, "train"),
+        find_split(options.data, config.preset, "val"),
+        options.out,
+        resume=bool(options.resume),
+        overwrite=options.overwrite,
+        devices=options.devices,
+        deterministic=options.deterministic,
+        tensorboard=options.tensorboard,
+        seconds_between_states=options.seconds_between_states,
+    )
 
+
+def train(
+    config: Config,
+    x: np.ndarray,
+    x_val: np.ndarray | None,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    devices: int = 1,
+    deterministic: bool = False,
+    tensorboard: bool = False,
+    seconds_between_states: float = 0.0,
+) -> int:
+    """Train, and save the pipeline into the run's folder; say so.
+
+    Args:
+        config: The hyperparameters.
+        x: Training images.
+        x_val: Images held out, or None.
+        out: The run's folder.
+        resume: Whether the run that is there is resumed.
+        overwrite: Whether a run that is there is replaced.
+        devices: GPUs that share each batch.
+        deterministic: Whether the backend is asked for deterministic kernels.
+        tensorboard: Whether `out/tensorboard` is written.
+        seconds_between_states: The least time between two saved epochs.
+
+    Returns:
+        The exit code: 0, or 128 and the signal's number where a signal stopped it.
+    """
     from balancing_vae.backend.compilation import make_deterministic
     from balancing_vae.backend.distribution import data_parallel
     from balancing_vae.pipeline import TwoStageVAE
@@ -130,43 +174,85 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.training.callbacks import TensorBoardLog
     from balancing_vae.training.callbacks.stop_on_signal import StoppedBySignal
 
-    with StopOnSignal() as stop, data_parallel(options.devices):
-        if options.deterministic:
+    with StopOnSignal() as stop, data_parallel(devices):
+        if deterministic:
             make_deterministic(config.seed)
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
         callbacks = [stop]
-        if options.tensorboard:
+        if tensorboard:
             watched = (x if x_val is None else x_val)[:WATCHED_IMAGES]
-            callbacks.append(TensorBoardLog(options.out / "tensorboard", vae, watched))
+            callbacks.append(TensorBoardLog(out / "tensorboard", vae, watched))
         try:
-            with open_run(options.out, config, options.resume, options.overwrite):
+            with open_run(out, config, resume, overwrite):
                 print(vae)
                 vae.fit(
                     x,
                     validation_data=x_val,
                     callbacks=callbacks,
-                    run_dir=options.out,
-                    seconds_between_states=options.seconds_between_states,
+                    run_dir=out,
+                    seconds_between_states=seconds_between_states,
                 )
-                vae.write_into(options.out)
+                vae.write_into(out)
         except StoppedBySignal as signal:
             print(
-                f"\nStopped by {signal}; completed epochs are saved in {options.out}: resume with "
+                f"\nStopped by {signal}; completed epochs are saved in {out}: resume with "
                 "the same command and --resume, without --overwrite. If none was completed, the "
                 "folder is as it was before.",
                 file=sys.stderr,
             )
             return 128 + signal.signal_number
     print(vae)
-    print(f"saved in {options.out}")
+    print(f"saved in {out}")
     return 0
 
 
-def _own_config(data: Path | None, changes: dict):
-    """Return a config for images of one's own; print what was chosen."""
-    from balancing_vae.config import Config
+def resumed_config(out: Path, data: Path | None, preset: str | None, changes: dict) -> Config:
+    """Return the config of a run to be resumed: what it says itself, and what is changed.
 
+    Args:
+        out: The run's folder.
+        data: What `--data` names.
+        preset: A preset that it follows in place of its own config, its epochs aside.
+        changes: Fields to set differently.
+
+    Raises:
+        FileNotFoundError: There is no run.
+    """
+    from balancing_vae.files.formats import DESCRIPTION
+    from balancing_vae.presets import preset_config
+    from balancing_vae.storage.folder import read_description
+
+    if not (out / DESCRIPTION).is_file():
+        raise MissingFileError(
+            f"{out} holds no run to resume; leave --resume out, or name a run's folder."
+        )
+    started = Config.from_dict(read_description(out)["config"])
+    changes = changes | preparation_changes(data, preset or started.preset)
+    if preset is None:
+        return started.replace(**changes)
+    # The preset's own epochs say nothing of this run's.
+    epochs = {name: getattr(started, name) for name in ("epochs", "epochs2")}
+    return preset_config(preset, **{"seed": started.seed, **epochs, **changes})
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """Return the config that the options describe."""
+    from balancing_vae.presets import preset_config
+
+    asked = dict(options.set) | {
+        name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
+    }
+    if options.resume:
+        return resumed_config(options.out, options.data, options.preset, asked)
+    changes = {"seed": 0, **asked, **preparation_changes(options.data, options.preset)}
+    if options.preset is None:
+        return _own_config(options.data, changes)
+    return preset_config(options.preset, **changes)
+
+
+def _own_config(data: Path | None, changes: dict) -> Config:
+    """Return a config for images of one's own; print what was chosen."""
     x = open_split(data, None, "train")
     config = Config.for_images(x.shape[1:], len(x), **changes)
     chosen = [f"{n} {json.dumps(getattr(config, n))}" for n in CHOSEN if n not in changes]
@@ -188,31 +274,3 @@ def _settle_folder(options: argparse.Namespace) -> None:
         options.out = options.resume
     if options.out is None:
         raise InputError("Name the run's folder: --out RUN for a new one, else --resume RUN.")
-
-
-def _config(options: argparse.Namespace):
-    """Return the config that the options describe; of a run to be resumed, what it says itself."""
-    from balancing_vae.config import Config
-    from balancing_vae.files.formats import DESCRIPTION
-    from balancing_vae.presets import preset_config
-    from balancing_vae.storage.folder import read_description
-
-    asked = dict(options.set) | {
-        name: getattr(options, name) for name in CHANGES if getattr(options, name) is not None
-    }
-    if options.resume:
-        if not (options.out / DESCRIPTION).is_file():
-            raise MissingFileError(
-                f"{options.out} holds no run to resume; leave --resume out, or name a run's folder."
-            )
-        started = Config.from_dict(read_description(options.out)["config"])
-        asked |= preparation_changes(options.data, options.preset or started.preset)
-        if options.preset is None:
-            return started.replace(**asked)
-        # The preset's own epochs say nothing of this run's.
-        epochs = {name: getattr(started, name) for name in ("epochs", "epochs2")}
-        return preset_config(options.preset, **{"seed": started.seed, **epochs, **asked})
-    asked |= preparation_changes(options.data, options.preset)
-    if options.preset is None:
-        return _own_config(options.data, {"seed": 0, **asked})
-    return preset_config(options.preset, **{"seed": 0, **asked})
