@@ -3,6 +3,8 @@
 import importlib.util
 import re
 import sys
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 
 from tqdm import tqdm
 
@@ -14,13 +16,14 @@ def shows_bars() -> bool:
     return _in_notebook() or sys.stderr.isatty()
 
 
-def progress_bar(wanted: bool = True, **options) -> tqdm:
+def progress_bar(wanted: bool | tqdm = True, **options) -> AbstractContextManager[tqdm]:
     """Return a bar on stderr that hides itself where nobody can watch it.
 
     In a notebook it is a widget, where ipywidgets is installed.
 
     Args:
-        wanted: Whether a bar is shown at all.
+        wanted: Whether a bar is shown at all. Or the open bar of the work that this is a part
+            of: then that one moves on, and stays open.
         **options: As for `tqdm`.
 
     Returns:
@@ -32,6 +35,8 @@ def progress_bar(wanted: bool = True, **options) -> tqdm:
             bar.update(100)
         ```
     """
+    if isinstance(wanted, tqdm):
+        return nullcontext(wanted)
     disable = not (wanted and shows_bars())
     if not disable and _in_notebook() and importlib.util.find_spec("ipywidgets"):
         from tqdm.notebook import tqdm as widget

@@ -1,6 +1,7 @@
 """`balancing-vae compare`: runs beside the published numbers."""
 
 import argparse
+import sys
 
 from balancing_vae.cli.arguments import add_command
 
@@ -20,7 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--dataset", help="cifar10, celeba, mnist, ... (default: the runs')")
     parser.add_argument(
         "--format",
-        choices=("markdown", "csv", "json"),
+        choices=("markdown", "text", "html", "csv", "json"),
         default="markdown",
         help="of the table (default: %(default)s)",
     )
@@ -32,18 +33,29 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table, and draw it where a file is named."""
+    """Print the table, and draw it where a file is named.
+
+    Programs read csv and json: these have a line a number.
+    """
     from balancing_vae.files.targets import PICTURE_ENDINGS
     from balancing_vae.files.targets import output_file
 
     if options.plot:
         output_file(options.plot, options.overwrite, PICTURE_ENDINGS)
 
-    from balancing_vae.evaluation import comparison
+    from balancing_vae.evaluation.comparison import compare
     from balancing_vae.evaluation.comparison_plot import plot
 
-    rows = comparison.compare(options.runs, options.dataset)
-    print(getattr(comparison, f"to_{options.format}")(rows))
+    comparison = compare(options.runs, options.dataset)
+    if options.format == "markdown":
+        print(comparison)
+    else:
+        is_data = options.format in ("csv", "json")
+        table = comparison.numbers() if is_data else comparison.table()
+        print(getattr(table, options.format)())
+    if options.format == "csv":  # which has no place for it
+        for line in comparison.left_out:
+            print(f"left out: {line}", file=sys.stderr)
     if options.plot:
-        plot(rows, options.plot)
+        plot(comparison, options.plot)
     return 0

@@ -75,12 +75,11 @@ def run(options: argparse.Namespace) -> int:
     x, x_test = (open_split(options.data, presets[0], s) for s in ("train", "test"))
     x_val = find_split(options.data, presets[0], "val")
 
-    from balancing_vae.evaluation.distances import choose_images
+    from balancing_vae.evaluation.columns import choose_images
     from balancing_vae.experiments.systems import measure_systems
     from balancing_vae.experiments.systems import systems_sheet
     from balancing_vae.experiments.systems import systems_table
     from balancing_vae.experiments.systems import train_systems
-    from balancing_vae.fid.cache import content_sha256
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure
@@ -88,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.versions import measurement_versions
 
     x = x[: options.train_images]
-    real = choose_images(x_test, options.test_images)
+    chosen = choose_images(x_test, 2 * options.test_images)
+    real, more_real = chosen[: options.test_images], chosen[options.test_images :]
     # The features come first: a comparison that cannot be measured is not trained.
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     command = _command(options)
@@ -97,12 +97,11 @@ def run(options: argparse.Namespace) -> int:
     about = {
         "dataset": options.dataset,
         "data": None if options.data is None else str(options.data),
-        "data_sha256": content_sha256(real),
         "command": command,
         "versions": measurement_versions(),
     }
-    rows = measure_systems(runs, real, network, options.protocol, about)
-    table = f"{systems_table(rows)}\n\n{_recipes(plan)}\n\n`{command}`"
+    measured = measure_systems(runs, real, network, options.protocol, about, more_real)
+    table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{command}`"
     with atomic_file(options.out / "table.md") as temporary:
         temporary.write_text(table + "\n", "utf-8")
     sheet = draw_images(systems_sheet(runs, real))

@@ -3,6 +3,8 @@
 import argparse
 import json
 import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 from balancing_vae.cli.arguments import MOST_IMAGES
@@ -22,6 +24,7 @@ balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 
 balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
 balancing-vae evaluate runs/mnist --data data/mnist --samplers gaussian mixture
 balancing-vae evaluate runs/mnist --data data/mnist --normalization paper
+balancing-vae evaluate runs/mnist --data data/mnist --metrics fid kid precision recall
 """
 
 
@@ -48,7 +51,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=whole_number(2, MOST_IMAGES),
         default=10_000,
         metavar="N",
-        help="real images, and as many generated ones (default: %(default)s)",
+        help="real images, and as many generated ones (default: %(default)s); where the data "
+        "have twice as many, the noise floor is measured, too",
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=["fid", "mse", "variance_loss", "mean_std"],
+        metavar="NAME",
+        help="what is measured, such as fid kid precision recall (default: fid mse variance_loss "
+        "mean_std); a wrong name shows all there are",
     )
     parser.add_argument(
         "--samplers",
@@ -79,11 +91,12 @@ def run(options: argparse.Namespace) -> int:
     read_metrics(options.run_folder)
     images = open_split(options.data, preset, "test")
 
-    from balancing_vae.evaluation.distances import choose_images
-    from balancing_vae.evaluation.distances import evaluate
-    from balancing_vae.evaluation.distances import two_stage_columns
+    from balancing_vae.evaluation.columns import choose_images
+    from balancing_vae.evaluation.columns import two_stage_columns
+    from balancing_vae.evaluation.measured_table import measured_table
+    from balancing_vae.evaluation.measuring import evaluate
     from balancing_vae.evaluation.metrics_file import write_metrics
-    from balancing_vae.fid.cache import content_sha256
+    from balancing_vae.fid.metrics import get_metrics
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.files.checksums import CHECKSUMS
     from balancing_vae.packing.card import write_card
@@ -91,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.storage.fingerprint import fingerprint
     from balancing_vae.versions import measurement_versions
 
+    metrics = get_metrics(options.metrics)
     state = fingerprint(options.run_folder)
     vae = TwoStageVAE.load(options.run_folder)
     for name in options.samplers:
@@ -98,50 +112,48 @@ def run(options: argparse.Namespace) -> int:
     if options.normalization:
         fitted_on = open_images_to_fit(options.data, preset, vae.config.held_out)
         vae.fit_normalization(fitted_on, options.normalization)
-    network = load_network(options.features, options.inception, options.trusted_saved_model)
-    real = choose_images(images, options.images)
-    rows = evaluate(
+    network = None
+    if any(metric.needs_features for metric in metrics):
+        network = load_network(options.features, options.inception, options.trusted_saved_model)
+    chosen = choose_images(images, 2 * options.images)
+    real, more_real = chosen[: options.images], chosen[options.images :]
+    measurements = evaluate(
         two_stage_columns(vae, real, options.samplers),
         real,
         network,
         options.protocol,
         range(options.seeds),
+        options.metrics,
+        more_real,
         progress=True,
     )
     about = {
         "dataset": _dataset_name(options.data, preset),
         "data": None if options.data is None else str(options.data),
-        "data_sha256": content_sha256(real),
-        "normalization": vae.latent_normalization.mode,
         "command": _command(options),
         "versions": measurement_versions(),
     }
-    rows = [row | state.of(row) for row in (about | row for row in rows)]
+    measurements = [
+        replace(one, **about, **state.of(one.column, one.normalization, one.seed))
+        for one in measurements
+    ]
     # Printed first: a full disk then costs the file, not the numbers.
     if options.json:
-        print(json.dumps(rows), flush=True)
+        print(json.dumps([one.to_dict() for one in measurements]), flush=True)
     else:
-        _print_summary(rows)
-    path = write_metrics(options.run_folder, rows)
+        print(measured_table(measurements), flush=True)
+    if network is not None and len(more_real) < len(real):
+        print(
+            f"The noise floor is left out: it takes {len(real):,} further real images, and the "
+            f"data have {len(more_real):,} (--images {len(images) // 2} leaves enough).",
+            file=sys.stderr,
+        )
+    path = write_metrics(options.run_folder, measurements)
     if (options.run_folder / CHECKSUMS).is_file():
         write_card(options.run_folder)
     if not options.json:
         print(f"written to {path}")
     return 0
-
-
-def _print_summary(rows: list[dict]) -> None:
-    from balancing_vae.evaluation.distances import summarise
-
-    for row in summarise(rows):
-        deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"
-        name = row["column"] + (", normalised" if row["normalized"] else "")
-        protocol = f", protocol {row['protocol']}" if row["protocol"] else ""
-        print(
-            f"{name:18} {row['distance']}{protocol}, {row['real_count']:,} and "
-            f"{row['generated_count']:,} images: {row['value']:.4g}{deviation}",
-            flush=True,
-        )
 
 
 def _command(options: argparse.Namespace) -> str:
@@ -151,8 +163,9 @@ def _command(options: argparse.Namespace) -> str:
     for name in (*names, "normalization"):
         if getattr(options, name) is not None:
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
-    if options.samplers:
-        words += ["--samplers", *options.samplers]
+    for name in ("samplers", "metrics"):
+        if getattr(options, name):
+            words += [f"--{name}", *getattr(options, name)]
     return shlex.join(words)
 
 

@@ -192,10 +192,10 @@ def _fig4(options: argparse.Namespace) -> None:
     from balancing_vae.experiments.figure4 import draw_fig4
     from balancing_vae.experiments.figure4 import fig4
     from balancing_vae.experiments.figure4 import slope_and_correlation
-    from balancing_vae.figures.tables import markdown_table
+    from balancing_vae.figures.tables import Table
 
     rows = fig4(images, out / "rows.json", options.smoke, options.seed)
-    print(markdown_table(rows))
+    print(Table.of(rows))
     for name in images:
         slope, correlation = slope_and_correlation([r for r in rows if r["dataset"] == name])
         print(f"{name}: slope {slope:.3f}, correlation {correlation:.4f}")
@@ -211,12 +211,12 @@ def _balancing(options: argparse.Namespace) -> None:
     from balancing_vae.experiments.balancing_strategies import balancing
     from balancing_vae.experiments.balancing_strategies import compare_balancings
     from balancing_vae.experiments.balancing_strategies import draw_balancing
-    from balancing_vae.figures.tables import markdown_table
+    from balancing_vae.figures.tables import Table
 
     x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
     path = out / "rows.json"
     rows = balancing(x_train, x_test, path, options.epochs, range(options.trainings))
-    print(markdown_table(compare_balancings(rows)))
+    print(Table.of(compare_balancings(rows)))
     _save(out / "balancing.png", draw_balancing(rows))
 
 
@@ -229,12 +229,12 @@ def _normalization(options: argparse.Namespace) -> None:
     if options.run_folder is not None:
         open_split(options.data, check_run(options.run_folder).preset, "test")
 
-    from balancing_vae.evaluation.distances import choose_images
+    from balancing_vae.evaluation.columns import choose_images
     from balancing_vae.experiments.normalization_study import compare_normalizations
     from balancing_vae.experiments.normalization_study import draw_normalization
     from balancing_vae.experiments.normalization_study import normalization
     from balancing_vae.fid.scoring import load_network
-    from balancing_vae.figures.tables import markdown_table
+    from balancing_vae.figures.tables import Table
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
 
@@ -248,7 +248,7 @@ def _normalization(options: argparse.Namespace) -> None:
     seeds = range(options.seeds)
     rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
-    print(markdown_table(compare_normalizations(rows)))
+    print(Table.of(compare_normalizations(rows)))
     _save(out / f"{name}.png", draw_normalization(rows))
 
 
@@ -288,9 +288,7 @@ def _table(options: argparse.Namespace) -> int:
 
     from balancing_vae import datasets
     from balancing_vae.cli import main
-    from balancing_vae.evaluation.comparison import to_markdown
     from balancing_vae.evaluation.metrics_file import read_metrics
-    from balancing_vae.experiments.paper_tables import NOTE
     from balancing_vae.experiments.paper_tables import PRESETS
     from balancing_vae.experiments.paper_tables import describe_budget
     from balancing_vae.experiments.paper_tables import over_trainings
@@ -314,15 +312,15 @@ def _table(options: argparse.Namespace) -> int:
         if (run / DESCRIPTION).is_file():  # else it was stopped before it began
             train.append("--resume")
         code = main(train)
-        measured = {(row["protocol"], row["features"]) for row in read_metrics(run)}
+        measured = {(one.protocol, one.features) for one in read_metrics(run)}
         if not code and (options.protocol, features) not in measured:
             code = main(["evaluate", str(run), *data, *measuring])
         if code:
             return code
     config = preset_config(preset)
     budget = describe_budget(config, len(prepared.images("train")))
-    rows = over_trainings(runs, prepared.name, f"computed gamma, {options.budget} budget")
-    print(to_markdown(rows, NOTE.format(budget=budget)))
+    name = f"computed gamma, {options.budget} budget"
+    print(over_trainings(runs, prepared.name, name, budget))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Measure a pipeline: moments and distances, their tables, published rows beside them.
+"""Measure a pipeline by metrics of a registry; tables; published numbers beside one's own.
 
 Example:
     ```python
@@ -7,8 +7,8 @@ Example:
     network = fid.load_inception("inception-2015-12-05.tgz")
     real = evaluation.choose_images(x_test)
     columns = evaluation.two_stage_columns(vae, real)
-    rows = evaluation.evaluate(columns, real, network, "asperti2020")
-    evaluation.summarise(rows)
+    measurements = evaluation.evaluate(columns, real, network, "asperti2020")
+    print(evaluation.measured_table(measurements))
     ```
 """
 

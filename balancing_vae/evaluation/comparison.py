@@ -1,21 +1,27 @@
 """Numbers measured here beside the published ones, as a table."""
 
-import csv
-import io
-import json
 import os
+from collections.abc import Iterable
 from collections.abc import Sequence
+from dataclasses import astuple
+from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.evaluation.distances import summarise
+from balancing_vae.evaluation.measurement import NOISE_FLOOR
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.measurement import aggregate
+from balancing_vae.evaluation.measurement import by_data
+from balancing_vae.evaluation.measurement import naming
+from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.evaluation.metrics_file import METRICS_FILE
-from balancing_vae.evaluation.metrics_file import by_data
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.publications import published
-from balancing_vae.figures.tables import html_table
+from balancing_vae.fid.metrics import METRICS
+from balancing_vae.figures.tables import Table
 
 # Two cuts of the same faces: shown together, told apart in the table.
 _FAMILY = {"celeba140": "celeba"}
@@ -24,48 +30,112 @@ _COLUMNS = {
     "REC": ("REC",),
     "GEN-1 / N": ("GEN-1", "N", "GEN"),
     "GEN-2 / GMM": ("GEN-2", "GMM"),
-    "noise floor": ("noise floor",),
+    NOISE_FLOOR: (NOISE_FLOOR,),
 }
-_FIELDS = (
-    "dataset",
-    "system",
-    "column",
-    "value",
-    "deviation",
-    "repetitions",
-    "distance",
-    "protocol",
-    "measured_here",
-    "source",
-)
-
-
-class System(NamedTuple):
-    """What makes two numbers stand in one line."""
-
-    dataset: str
-    system: str
-    distance: str
-    protocol: str | None
-    measured_here: bool
-    source: str
-
-
+_MODES = {
+    None: "",
+    "reference": ", with normalisation",
+    "paper": ", with normalisation (paper's mode)",
+}
 NOTE = (
     "Deviations of rows measured here are over sampling seeds of one training, those of "
     "published rows over trainings. Only numbers of one protocol can be compared."
 )
 
 
+@dataclass(frozen=True)
+class Number:
+    """A number of a comparison.
+
+    Attributes:
+        dataset: Name of the dataset.
+        system: What the images come from, and whether they are normalised.
+        column: `REC`, `GEN-1` or another.
+        value: The number.
+        deviation: Its deviation; None where unknown.
+        repetitions: How many numbers it is the mean of; None where unknown.
+        metric: What tables call the metric: `FID`, `FD(...)`, `mse`.
+        protocol: Name of the protocol; None where it has none, or none is stated.
+        measured_here: Whether it is not a published one.
+        source: A file or a paper.
+    """
+
+    dataset: str
+    system: str
+    column: str
+    value: float
+    deviation: float | None
+    repetitions: int | None
+    metric: str
+    protocol: str | None
+    measured_here: bool
+    source: str
+
+
+class System(NamedTuple):
+    """The key that groups numbers into one table row."""
+
+    dataset: str
+    system: str
+    metric: str
+    protocol: str | None
+    measured_here: bool
+    source: str
+
+
 class Comparison(list):
-    """Rows as `compare` gives them, which print as the table that they make."""
+    """Numbers as `compare` gives them, which print as the table that they make.
+
+    Attributes:
+        note: What has to be said about them.
+        left_out: A line for each run or group of numbers that is not among them, and why.
+    """
+
+    def __init__(
+        self, numbers: Iterable[Number] = (), note: str = NOTE, left_out: Sequence[str] = ()
+    ):
+        super().__init__(numbers)
+        self.note = note
+        self.left_out = tuple(left_out)
+
+    def table(self, bold: str = "") -> Table:
+        """Return a table, a line a system, and below it the note and what is left out.
+
+        Args:
+            bold: What is put around the names of systems measured here.
+        """
+        systems, used = by_system(self)
+        titles = ["system", "dataset", *used, "metric", "protocol", "measured here", "source"]
+        lines = []
+        for system, cells in systems.items():
+            mark = bold if system.measured_here else ""
+            numbers = [cells.get(title) for title in used]
+            lines.append(
+                [
+                    f"{mark}{system.system}{mark}",
+                    system.dataset,
+                    *("" if n is None else with_deviation(n.value, n.deviation) for n in numbers),
+                    system.metric,
+                    system.protocol or ("" if system.measured_here else "not stated"),
+                    "yes" if system.measured_here else "no",
+                    system.source,
+                ]
+            )
+        return Table(titles, lines, self._notes())
+
+    def numbers(self) -> Table:
+        """Return a table of one line a number, for other programs."""
+        titles = [field.name for field in fields(Number)]
+        return Table(titles, [astuple(number) for number in self], self._notes())
 
     def __str__(self) -> str:
-        return to_markdown(self)
+        return self.table(bold="**").markdown()
 
     def _repr_html_(self) -> str:
-        titles, *lines = _lines(self)
-        return html_table([dict(zip(titles, line, strict=True)) for line in lines], NOTE)
+        return self.table().html()
+
+    def _notes(self) -> str:
+        return "\n".join([self.note, *(f"Left out: {line}" for line in self.left_out)])
 
 
 def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Comparison:
@@ -76,9 +146,8 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Co
         dataset: Name of the dataset; None: the runs'.
 
     Returns:
-        A row a number, ours first: dataset, system, column, value, deviation (None where
-        unknown), repetitions, distance, protocol (None where not stated), measured_here,
-        source. Published numbers that one paper quotes from another stand in only once.
+        The numbers, ours first, means over sampling seeds. What is left out, it says: numbers
+        of other data, and published ones that only repeat another paper's.
 
     Raises:
         FileNotFoundError: A run has not been evaluated.
@@ -87,187 +156,173 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Co
 
     Example:
         ```python
-        print(to_markdown(compare(["runs/a"], "cifar10")))
+        print(compare(["runs/a"], "cifar10"))
         ```
     """
-    rows = [row for run in runs for row in _measured(Path(run))]
-    families = {_FAMILY.get(row["dataset"], row["dataset"]) for row in rows}
+    measured = {Path(run): aggregate(measurements_of(run)) for run in runs}
+    families = {_family(_dataset(one)) for means in measured.values() for one in means}
     if dataset is None and len(families) != 1:
         raise InputError(
             f"The runs are of {len(families)} datasets ({', '.join(sorted(families))}): choose "
             "one with --dataset."
         )
-    family = _FAMILY.get(dataset, dataset) if dataset else families.pop()
-    known = {_FAMILY.get(row["dataset"], row["dataset"]) for row in published()["rows"]}
+    family = _family(dataset) if dataset else families.pop()
+    known = {_family(row["dataset"]) for row in published()["rows"]}
     if dataset is not None and family not in known | families:
         raise InputError(
             f"Nothing is published here on {dataset!r}; choose one of {', '.join(sorted(known))}."
         )
-    rows += _published()
-    return Comparison(row for row in rows if _FAMILY.get(row["dataset"], row["dataset"]) == family)
+    numbers, left_out = [], []
+    for run, means in measured.items():
+        fitting, others = _of_family(means, family)
+        fitting, floors = beside_their_floors(fitting)
+        left_out += [f"{run}, {reason}" for reason in (*others, *floors)]
+        numbers += numbers_of(run.resolve().name, fitting, str(run / METRICS_FILE))
+    theirs, quoted = _published(family)
+    return Comparison([*numbers, *theirs], left_out=[*left_out, *quoted])
 
 
-def to_markdown(rows: Sequence[dict], note: str = NOTE) -> str:
-    """Return a table, a line a system, and the note on what can be compared.
-
-    Args:
-        rows: As `compare` gives.
-        note: What stands below the table.
-
-    Returns:
-        GitHub-flavoured Markdown; systems measured here in bold.
-
-    Example:
-        ```python
-        to_markdown(compare(["runs/a"]))
-        ```
-    """
-    titles, *lines = _lines(rows, bold="**")
-    lines = [titles, ["---"] * len(titles), *lines]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table}\n\n{note}"
-
-
-def _lines(rows: Sequence[dict], bold: str = "") -> list[list[str]]:
-    """Return the table's titles, and a line a system, those measured here in bold."""
-    systems, used = by_system(rows)
-    lines = [["system", "dataset", *used, "distance", "protocol", "measured here", "source"]]
-    for system, cells in systems.items():
-        mark = bold if system.measured_here else ""
-        lines.append(
-            [
-                f"{mark}{system.system}{mark}",
-                system.dataset,
-                *(_cell(cells.get(title)) for title in used),
-                system.distance,
-                system.protocol or "not stated",
-                "yes" if system.measured_here else "no",
-                system.source,
-            ]
-        )
-    return lines
-
-
-def to_csv(rows: Sequence[dict]) -> str:
-    """Return one line a number, with a header.
+def measurements_of(run: str | os.PathLike) -> list[Measurement]:
+    """Return what was measured of a run.
 
     Args:
-        rows: As `compare` gives.
+        run: Its folder.
 
     Returns:
-        Comma-separated values; an empty cell for None.
+        The measurements in its `metrics.json`.
 
-    Example:
-        ```python
-        to_csv(compare(["runs/a"]))
-        ```
+    Raises:
+        FileNotFoundError: It has not been evaluated.
+        ValueError: The file is damaged.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
-
-
-def to_json(rows: Sequence[dict]) -> str:
-    """Return the rows and the note as JSON.
-
-    Args:
-        rows: As `compare` gives.
-
-    Returns:
-        An object with `rows` and `note`.
-
-    Example:
-        ```python
-        to_json(compare(["runs/a"]))
-        ```
-    """
-    return json.dumps({"rows": list(rows), "note": NOTE}, indent=2, ensure_ascii=False)
-
-
-def _measured(run: Path) -> list[dict]:
-    """Return a run's rows, averaged over sampling seeds."""
     measurements = read_metrics(run)
     if not measurements:
         raise MissingFileError(
             f"{run} holds no {METRICS_FILE} with numbers: run `balancing-vae evaluate {run}` first."
         )
-    return [
-        {
-            "dataset": rows[0]["dataset"],
-            "system": run.resolve().name + _normalization(row) + (images and f" ({images})"),
-            **{name: row[name] for name in ("column", "value", "deviation", "repetitions")},
-            **{name: row[name] for name in ("distance", "protocol")},
-            "measured_here": True,
-            "source": str(run / METRICS_FILE),
-        }
-        for images, rows in by_data(measurements).items()
-        for row in summarise(_once(rows))
-        if row["protocol"] is not None  # moments: no paper has them
-    ]
+    return measurements
 
 
-def _once(measurements: list[dict]) -> list[dict]:
-    """Return rows without normalisation once, though they are measured beside each mode."""
-    unique = {}
-    for row in measurements:
-        mode = row.get("normalization") if row["normalized"] else None
-        names = ("column", "normalized", "seed", "distance", "protocol")
-        unique[mode, *(row[name] for name in names)] = row | {"normalization": mode}
-    return list(unique.values())
-
-
-def _normalization(row: dict) -> str:
-    if not row["normalized"]:
-        return ""
-    mode = " (paper's mode)" if row["normalization"] == "paper" else ""
-    return f", with normalisation{mode}"
-
-
-def _published() -> list[dict]:
-    return [
-        {
-            "dataset": row["dataset"],
-            "system": row["system"] + (f" ({row['network']})" if "network" in row else ""),
-            "column": row["column"],
-            "value": row["value"],
-            "deviation": row["deviation"],
-            "repetitions": None,
-            "distance": "FID",
-            "protocol": row["protocol"],
-            "measured_here": False,
-            "source": published()["sources"][row["source"]]["title"],
-        }
-        for row in published()["rows"]
-        if "quoted_from" not in row
-    ]
-
-
-def by_system(rows: Sequence[dict]) -> tuple[dict[System, dict[str, dict]], list[str]]:
-    """Return the rows as lines of a table.
+def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[Number]:
+    """Return means as numbers of a comparison.
 
     Args:
-        rows: As `compare` gives.
+        system: What the images come from.
+        means: What `aggregate` returned.
+        source: Where the numbers stand.
 
     Returns:
-        For each system its row under each column's title; the titles that are in use.
+        The numbers, one metric after the other, those without normalisation first.
+    """
+    name = naming(means)
+    order = {metric: place for place, metric in enumerate(METRICS)}
+    means = sorted(
+        means,
+        key=lambda one: (order.get(one.metric, len(order)), list(_MODES).index(one.normalization)),
+    )
+    return [
+        Number(
+            _dataset(one),
+            system + _MODES[one.normalization] + (images and f" ({images})"),
+            one.column,
+            one.value,
+            one.deviation,
+            one.repetitions,
+            name(one),
+            one.protocol,
+            True,
+            source,
+        )
+        for images, group in by_data(means).items()
+        for one in group
+    ]
+
+
+def beside_their_floors(means: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:
+    """Return means without noise floors of other numbers of images, and why these are left out.
+
+    Args:
+        means: What `aggregate` returned.
+
+    Returns:
+        The means that may stand in one table, and a line for each that is left out.
+    """
+    names = ("metric", "protocol", "features", "features_sha256", "dataset", "data_sha256")
+    counts: dict[tuple, set[int]] = {}
+    for one in means:
+        if one.column != NOISE_FLOOR:
+            place = tuple(getattr(one, name) for name in names)
+            counts.setdefault(place, set()).add(one.real_count)
+    kept, left_out = [], []
+    for one in means:
+        beside = counts.get(tuple(getattr(one, name) for name in names), {one.real_count})
+        if one.column == NOISE_FLOOR and one.real_count not in beside:
+            left_out.append(
+                f"the noise floor of {one.name}: measured at {one.real_count:,} images, the "
+                f"numbers beside it at {', '.join(f'{n:,}' for n in sorted(beside))}."
+            )
+        else:
+            kept.append(one)
+    return kept, left_out
+
+
+def _of_family(means: Sequence[Measurement], family: str) -> tuple[list[Measurement], list[str]]:
+    fitting = [one for one in means if _family(_dataset(one)) == family]
+    others = {_dataset(one) for one in means} - {_dataset(one) for one in fitting}
+    what = "what was" if fitting else "all that was"
+    reasons = [f"{what} measured on {', '.join(sorted(others))}: other data."] if others else []
+    return fitting, reasons
+
+
+def _published(family: str) -> tuple[list[Number], list[str]]:
+    """Return the published numbers on a dataset, and how many more only quote others."""
+    rows = [row for row in published()["rows"] if _family(row["dataset"]) == family]
+    own = [row for row in rows if "quoted_from" not in row]
+    numbers = [
+        Number(
+            row["dataset"],
+            row["system"] + (f" ({row['network']})" if "network" in row else ""),
+            row["column"],
+            row["value"],
+            row["deviation"],
+            None,
+            METRICS["fid"].title,
+            row["protocol"],
+            False,
+            published()["sources"][row["source"]]["title"],
+        )
+        for row in own
+    ]
+    quoted = len(rows) - len(own)
+    lines = [f"{quoted} published numbers that only repeat another paper's."] if quoted else []
+    return numbers, lines
+
+
+def _dataset(one: Measurement) -> str:
+    return one.dataset or "unknown"
+
+
+def _family(dataset: str) -> str:
+    return _FAMILY.get(dataset, dataset)
+
+
+def by_system(numbers: Sequence[Number]) -> tuple[dict[System, dict[str, Number]], list[str]]:
+    """Return numbers as lines of a table.
+
+    Args:
+        numbers: As `compare` gives.
+
+    Returns:
+        For each system its number under each column's title; the titles that are in use.
     """
     place = {column: title for title, columns in _COLUMNS.items() for column in columns}
-    systems: dict[System, dict[str, dict]] = {}
-    for row in rows:
-        system = System(*(row[name] for name in System._fields))
-        systems.setdefault(system, {})[place.get(row["column"], row["column"])] = row
+    systems: dict[System, dict[str, Number]] = {}
+    for number in numbers:
+        system = System(*(getattr(number, name) for name in System._fields))
+        systems.setdefault(system, {})[place.get(number.column, number.column)] = number
     titles = [
         title
-        for title in dict.fromkeys([*_COLUMNS, *(row["column"] for row in rows)])
+        for title in dict.fromkeys([*_COLUMNS, *(number.column for number in numbers)])
         if any(title in cells for cells in systems.values())
     ]
     return systems, titles
-
-
-def _cell(row: dict | None) -> str:
-    if row is None:
-        return ""
-    deviation = "" if row["deviation"] is None else f" ± {row['deviation']:.2g}"
-    return f"{row['value']:.4g}{deviation}"

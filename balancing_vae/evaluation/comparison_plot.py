@@ -3,16 +3,17 @@
 import os
 from collections.abc import Sequence
 
+from balancing_vae.evaluation.comparison import Number
 from balancing_vae.evaluation.comparison import by_system
 
 
-def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
-    """Draw one panel a column and kind of distance, one bar a system.
+def plot(numbers: Sequence[Number], path: str | os.PathLike) -> None:
+    """Draw one panel a column and metric, one bar a system.
 
-    Error bars stand where deviations are known.
+    Error bars show deviations that are known. Moments are left out: no paper has them.
 
     Args:
-        rows: As `compare` gives.
+        numbers: As `compare` gives.
         path: Where to write the picture; its suffix decides the format. A file
             that is there is replaced.
 
@@ -31,31 +32,31 @@ def plot(rows: Sequence[dict], path: str | os.PathLike) -> None:
     from balancing_vae.figures.style import save_figure
     from balancing_vae.figures.style import style
 
-    systems, titles = by_system(rows)
+    systems, titles = by_system([n for n in numbers if n.protocol or not n.measured_here])
     # FID and FD(...) have nothing in common but the formula: never on one axis.
     kinds = [
-        (title, distance)
+        (title, metric)
         for title in titles
-        for distance in dict.fromkeys(s.distance for s, cells in systems.items() if title in cells)
+        for metric in dict.fromkeys(s.metric for s, cells in systems.items() if title in cells)
     ]
     protocols = dict.fromkeys(system.protocol or "not stated" for system in systems)
     color = dict(zip(protocols, colors(), strict=False))
     with style():
         figure = Figure(figsize=(3 + 3.2 * len(kinds), 1.2 + 0.32 * len(systems)))
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-        for (title, distance), panel in zip(kinds, panels, strict=True):
+        for (title, metric), panel in zip(kinds, panels, strict=True):
             for place, (system, cells) in enumerate(systems.items()):
-                if title in cells and system.distance == distance:
+                if title in cells and system.metric == metric:
                     panel.barh(
                         place,
-                        cells[title]["value"],
-                        xerr=cells[title]["deviation"],
+                        cells[title].value,
+                        xerr=cells[title].deviation,
                         color=color[system.protocol or "not stated"],
                         edgecolor="black" if system.measured_here else "none",
                         hatch="//" if system.measured_here else None,
                         capsize=3,
                     )
-            panel.set(title=title, xlabel=distance)
+            panel.set(title=title, xlabel=metric)
             panel.grid(visible=False, axis="y")
         labels = [f"{system.system} ({system.dataset})" for system in systems]
         panels[0].set_yticks(range(len(systems)), labels)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from balancing_vae.errors import InputError
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.normalization import MODES
 from balancing_vae.schema import anything
+from balancing_vae.schema import fields_of
 from balancing_vae.schema import mapping
 from balancing_vae.schema import one_of
 from balancing_vae.schema import optional
@@ -22,10 +24,12 @@ from balancing_vae.schema import truth
 from balancing_vae.schema import whole
 
 METRICS_FILE = "metrics.json"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _REMEDY = "remove it and evaluate again"
 
-_ROW = record(
+# A number in format 1: `distance` was its name in tables, and the mode stood beside numbers
+# that are not normalised, too.
+_ROW_1 = record(
     required={
         "dataset": text,
         "column": text,
@@ -45,18 +49,17 @@ _ROW = record(
         "data_sha256": text,
         "command": text,
         "versions": mapping(text),
-        # What the run was: its weights; the sampler and the normalisation that took part.
         "weights_sha256": text,
         "fitted_sha256": text,
     },
 )
-# What was measured. A row with the same replaces one that was measured before.
+_ROWS = {1: sequence(_ROW_1), _FORMAT_VERSION: sequence(fields_of(Measurement))}
+# What was measured. A number with the same replaces one that was measured before.
 _KEY = (
     "column",
-    "normalized",
     "normalization",
     "seed",
-    "distance",
+    "metric",
     "protocol",
     "features",
     "features_sha256",
@@ -65,135 +68,118 @@ _KEY = (
 )
 
 
-def write_metrics(run: str | os.PathLike, rows: list[dict]) -> Path:
-    """Write rows into a run's `metrics.json`; whatever else was measured stays.
+def write_metrics(run: str | os.PathLike, measurements: Sequence[Measurement]) -> Path:
+    """Write measurements into a run's `metrics.json`; whatever else was measured stays.
 
-    A row replaces one of the same column, normalisation and its mode, sampling seed,
-    distance, protocol, features and data, both with their hashes. Rows that say what the run
-    was also replace those of what it no longer is: of other weights, and of another sampler
-    or normalisation in the same column. A row that does not say it is replaced by one that
+    A number replaces one of the same column, mode of normalisation, sampling seed, metric,
+    protocol, features and data, both with their hashes. Numbers that say what the run was
+    also replace those of what it no longer is: of other weights, and of another sampler or
+    normalisation in the same column. A number that does not say it is replaced by one that
     differs from it in the seed alone.
 
     Args:
         run: The run's folder.
-        rows: As `evaluate` gives, each with `dataset`, and with data, command and versions
-            where they are known; with what `Fingerprint.of` gives, where that is known.
+        measurements: As `evaluate` gives, with data, command and versions where they are
+            known, and with what `Fingerprint.of` gives, where that is known.
 
     Returns:
         The file's path.
 
     Raises:
-        ValueError: The file that is there cannot be understood, or a row lacks something.
+        ValueError: The file that is there cannot be understood.
         OSError: The folder cannot be written to.
 
     Example:
         ```python
-        write_metrics("runs/a", rows)
+        write_metrics("runs/a", measurements)
         ```
     """
     path = Path(run) / METRICS_FILE
-    sequence(_ROW)(rows, "rows")
-    replaced = {_key(row) for row in rows}
-    is_outdated = _outdated_by(rows)
-    kept = [r for r in read_metrics(run) if _key(r) not in replaced and not is_outdated(r)]
-    # A row a line: indented, hundreds of them take a fifth more space.
-    lines = ",\n".join(json.dumps(row) for row in kept + rows)
+    replaced = {_key(one) for one in measurements}
+    is_outdated = _outdated_by(measurements)
+    kept = [m for m in read_metrics(run) if _key(m) not in replaced and not is_outdated(m)]
+    # A number a line: indented, hundreds of them take a fifth more space.
+    lines = ",\n".join(json.dumps(one.to_dict()) for one in [*kept, *measurements])
     contents = f'{{"format_version": {_FORMAT_VERSION}, "measurements": [\n{lines}\n]}}\n'
     with atomic_file(path) as temporary:
         temporary.write_text(contents, encoding="utf-8")
     return path
 
 
-def read_metrics(run: str | os.PathLike) -> list[dict]:
-    """Return the rows of a run's `metrics.json`; none where there is no such file.
+def read_metrics(run: str | os.PathLike) -> list[Measurement]:
+    """Return the measurements in a run's `metrics.json`; none where there is no such file.
 
     Args:
         run: The run's folder.
 
     Returns:
-        One dict a number.
+        One for each number.
 
     Raises:
         ValueError: The file is broken or of a newer format; the message names what is wrong.
 
     Example:
         ```python
-        read_metrics("runs/a")[0]["value"]
+        read_metrics("runs/a")[0].value
         ```
     """
     path = Path(run) / METRICS_FILE
     if not os.path.lexists(path):
         return []
-    return read_json(path, _contents, _REMEDY)["measurements"]
-
-
-def by_data(rows: Sequence[dict]) -> dict[str, list[dict]]:
-    """Return rows by the images they were measured on, so that only like is set beside like.
-
-    Args:
-        rows: As `read_metrics` gives.
-
-    Returns:
-        The rows of each set of images, under "" where there is but one, else under its
-        name and the start of its hash. A distance in features of one name, but of several
-        networks, has the start of the network's hash in its name.
-
-    Example:
-        ```python
-        for images, rows in by_data(read_metrics("runs/a")).items():
-            print(images, summarise(rows))
-        ```
-    """
-    networks: dict[str, set] = {}
-    for row in rows:
-        networks.setdefault(row["distance"], set()).add(row.get("features_sha256"))
-    groups: dict[tuple, list[dict]] = {}
-    for row in rows:
-        name, sha256 = row["distance"], row.get("features_sha256")
-        if len(networks[name]) > 1:
-            row = row | {"distance": f"{name}, network {_start(sha256)}"}
-        groups.setdefault((row.get("dataset"), row.get("data_sha256")), []).append(row)
-    if len(groups) == 1:
-        return {"": next(iter(groups.values()))}
-    return {f"{name} {_start(sha256)}": group for (name, sha256), group in groups.items()}
-
-
-def _start(sha256: str | None) -> str:
-    return "unknown" if sha256 is None else sha256[:8]
+    contents = read_json(path, _contents, _REMEDY)
+    rows = contents["measurements"]
+    if contents["format_version"] == 1:
+        return _from_format_1(rows)
+    return [Measurement(**row) for row in rows]
 
 
 def _contents(value: object, name: str) -> None:
     record({"format_version": whole()}, others=anything)(value, name)
-    if value["format_version"] != _FORMAT_VERSION:
+    rows = _ROWS.get(value["format_version"])
+    if rows is None:
         raise InputError(
             f"it has the format {value['format_version']}, this version of balancing_vae reads "
-            f"{_FORMAT_VERSION}"
+            f"{' and '.join(map(str, _ROWS))}"
         )
-    record({"format_version": whole(), "measurements": sequence(_ROW)})(value, name)
+    record({"format_version": whole(), "measurements": rows})(value, name)
 
 
-def _key(row: dict) -> tuple:
-    # Before there were modes, there was only that of the original program.
-    return tuple({"normalization": "reference", **row}.get(name) for name in _KEY)
+def _from_format_1(rows: list[dict]) -> list[Measurement]:
+    found: dict[tuple, Measurement] = {}
+    for row in rows:
+        row = dict(row)
+        distance, normalized = row.pop("distance"), row.pop("normalized")
+        # Before there were modes, there was only that of the original program.
+        mode = row.pop("normalization", "reference")
+        is_frechet = distance == "FID" or distance.startswith("FD(")
+        metric = "fid" if is_frechet else distance.lower().replace(" ", "_")
+        one = Measurement(metric=metric, normalization=mode if normalized else None, **row)
+        # What is not normalised was measured beside each mode: the last time counts.
+        found.pop(_key(one), None)
+        found[_key(one)] = one
+    return list(found.values())
 
 
-def _outdated_by(rows: list[dict]) -> Callable[[dict], bool]:
-    """Return what tells whether a row describes a state of the run that is gone."""
-    told = [row for row in rows if "weights_sha256" in row]
-    weights = {row["weights_sha256"] for row in told}
-    fitted = {_place(row): row.get("fitted_sha256") for row in told}
-    measured = {_key(row | {"seed": None}) for row in told}
+def _key(one: Measurement) -> tuple:
+    return tuple(getattr(one, name) for name in _KEY)
 
-    def is_outdated(row: dict) -> bool:
-        if "weights_sha256" not in row:
-            return row["seed"] is not None and _key(row | {"seed": None}) in measured
-        now = row.get("fitted_sha256")
-        of_others = bool(weights) and row["weights_sha256"] not in weights
-        return of_others or fitted.get(_place(row), now) != now
+
+def _but_for_the_seed(one: Measurement) -> tuple:
+    return tuple(getattr(one, name) for name in _KEY if name != "seed")
+
+
+def _outdated_by(measurements: Sequence[Measurement]) -> Callable[[Measurement], bool]:
+    """Return what tells whether a number describes a state of the run that is gone."""
+    told = [one for one in measurements if one.weights_sha256 is not None]
+    weights = {one.weights_sha256 for one in told}
+    fitted = {(one.column, one.normalization): one.fitted_sha256 for one in told}
+    measured = {_but_for_the_seed(one) for one in told}
+
+    def is_outdated(one: Measurement) -> bool:
+        if one.weights_sha256 is None:
+            return one.seed is not None and _but_for_the_seed(one) in measured
+        now = one.fitted_sha256
+        of_others = bool(weights) and one.weights_sha256 not in weights
+        return of_others or fitted.get((one.column, one.normalization), now) != now
 
     return is_outdated
-
-
-def _place(row: dict) -> tuple:
-    mode = row.get("normalization") if row["normalized"] else None
-    return row["column"], row["normalized"], mode

@@ -1,11 +1,17 @@
 """What normalisation changes: each number without and with it, seed by seed."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
-from statistics import stdev
 
-from balancing_vae.evaluation.metrics_file import by_data
+from balancing_vae.evaluation.measurement import DATA
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.measurement import by_data
+from balancing_vae.evaluation.measurement import mean_and_deviation
+from balancing_vae.evaluation.measurement import naming
+from balancing_vae.evaluation.measurement import with_deviation
+from balancing_vae.fid.metrics import METRICS
+from balancing_vae.figures.tables import Table
 
 
 @dataclass(frozen=True)
@@ -14,19 +20,19 @@ class Effect:
 
     Attributes:
         column: `REC`, `GEN-1`, `GEN-2` or another.
-        mode: Of the normalisation: "reference" or "paper"; None where unknown.
-        distance: `FID`, `FD(...)`, or the name of a moment.
-        protocol: Of the distance; None for moments.
+        mode: Of the normalisation: "reference" or "paper".
+        name: What tables call the metric: `FID`, `FD(...)`, `mse`.
+        protocol: Of the metric; None for one that needs no features.
         plain: A value a seed.
         normalized: Likewise, of the same seeds.
-        better: In how many of the seeds normalisation makes it better: a distance or an
-            error smaller, a variance loss nearer to 0, a deviation nearer to the data's.
+        better: In how many of the seeds normalisation makes it better, as the metric tells: a
+            distance smaller, a variance loss nearer to 0, a deviation nearer to the data's.
         worse: In how many it makes it worse.
     """
 
     column: str
-    mode: str | None
-    distance: str
+    mode: str
+    name: str
     protocol: str | None
     plain: list[float]
     normalized: list[float]
@@ -39,45 +45,57 @@ class Effect:
         return [after - before for before, after in zip(self.plain, self.normalized, strict=True)]
 
 
-def effects(rows: Sequence[dict]) -> list[Effect]:
-    """Pair what was measured without and with normalisation.
+def effects(measurements: Sequence[Measurement]) -> list[Effect]:
+    """Pair what was measured without and with normalisation, of the same weights.
 
     Args:
-        rows: As `evaluate` gives, or a run's `metrics.json`.
+        measurements: As `evaluate` gives, or a run's `metrics.json`.
 
     Returns:
-        An effect for each column and measure that was measured both ways; where there are
-        several sets of images, the column names them.
+        An effect for each column, mode and metric that was measured both ways; where there
+        are several sets of images, the column names them. Metrics that are not in
+        `fid.METRICS` are left out: nothing tells which of their values are better.
 
     Example:
         ```python
         print(effects_table(effects(read_metrics("runs/mnist"))))
         ```
     """
+    known = [one for one in measurements if one.metric in METRICS]
+    name = naming(known)
     return [
         effect
-        for images, group in by_data(rows).items()
-        for effect in _effects(group, f" ({images})" if images else "")
+        for images, group in by_data(known).items()
+        for effect in _effects(group, f" ({images})" if images else "", name)
     ]
 
 
-def _effects(rows: Sequence[dict], images: str) -> list[Effect]:
-    values: dict[tuple, dict[int, float]] = {}
+def _effects(
+    rows: Sequence[Measurement], images: str, name: Callable[[Measurement], str]
+) -> list[Effect]:
+    values: dict[tuple, dict[int | None, float]] = {}
     for row in rows:
-        place = (row["column"] + images, row.get("normalization"), row["distance"], row["protocol"])
-        values.setdefault((place, row["normalized"]), {})[row["seed"]] = row["value"]
-    data_std = next((row["value"] for row in rows if row["column"] == "data"), 0.0)
+        place = (row.column, row.metric, name(row), row.protocol, row.weights_sha256)
+        values.setdefault((row.normalization, place), {})[row.seed] = row.value
+    of_data = {row.metric: row.value for row in rows if row.column == DATA}
     found = []
-    for (place, normalized), plain in values.items():
-        after = values.get((place, True), {})
+    for (mode, place), after in values.items():
+        plain = values.get((None, place), {})
         seeds = sorted(set(plain) & set(after), key=str)
-        if normalized or not seeds:
+        if mode is None or not seeds:
             continue
-        target = data_std if place[2] == "mean std" else 0.0
-        gains = [abs(plain[seed] - target) - abs(after[seed] - target) for seed in seeds]
+        column, metric, shown, protocol, _ = place
+
+        def badness(value: float, metric: str = metric) -> float:
+            return METRICS[metric].badness(value, of_data.get(metric, 0.0))
+
+        gains = [badness(plain[seed]) - badness(after[seed]) for seed in seeds]
         found.append(
             Effect(
-                *place,
+                column + images,
+                mode,
+                shown,
+                protocol,
                 [plain[seed] for seed in seeds],
                 [after[seed] for seed in seeds],
                 sum(gain > 0 for gain in gains),
@@ -87,32 +105,32 @@ def _effects(rows: Sequence[dict], images: str) -> list[Effect]:
     return found
 
 
-def effects_table(found: Sequence[Effect]) -> str:
-    """Return a table, a line an effect.
+def effects_table(found: Sequence[Effect]) -> Table:
+    """Return a table, a line an effect: mean ± deviation over the seeds (n - 1).
 
     Args:
         found: As `effects` gives.
 
     Returns:
-        GitHub-flavoured Markdown: mean ± deviation over the seeds (n - 1).
+        The table.
     """
-    lines = [
-        "| | mode | measure | protocol | plain | normalised | change | better in |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for effect in found:
-        cells = [
-            effect.column,
-            effect.mode or "-",
-            effect.distance,
-            f"`{effect.protocol}`" if effect.protocol else "-",
-            with_deviation(effect.plain),
-            with_deviation(effect.normalized),
-            with_deviation(effect.changes, sign="+"),
-            f"{effect.better} of {len(effect.plain)}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    titles = ["", "mode", "measure", "protocol", "plain", "normalised", "change", "better in"]
+    return Table(
+        titles,
+        [
+            [
+                effect.column,
+                effect.mode,
+                effect.name,
+                effect.protocol and f"`{effect.protocol}`",
+                _mean(effect.plain),
+                _mean(effect.normalized),
+                _mean(effect.changes, "+#.4g"),
+                f"{effect.better} of {len(effect.plain)}",
+            ]
+            for effect in found
+        ],
+    )
 
 
 def answer(effect: Effect) -> str:
@@ -138,12 +156,9 @@ def answer(effect: Effect) -> str:
         verdict = f"no, worse in {count} of {count} seeds"
     else:
         verdict = f"undecided, better in {effect.better} of {count} seeds"
-    change = with_deviation(effect.changes, sign="+")
-    mode = f", mode {effect.mode}" if effect.mode else ""
-    return f"{effect.column}{mode}: {verdict} ({effect.distance} {change})"
+    change = _mean(effect.changes, "+#.4g")
+    return f"{effect.column}, mode {effect.mode}: {verdict} ({effect.name} {change})"
 
 
-def with_deviation(values: Sequence[float], sign: str = "") -> str:
-    """Return "mean ± deviation" (n - 1), the mean alone of a single value."""
-    deviation = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{mean(values):{sign}#.4g}{deviation}"
+def _mean(values: Sequence[float], form: str = "#.4g") -> str:
+    return with_deviation(*mean_and_deviation(values), form)

@@ -62,7 +62,7 @@ def balancing(
     Example:
         ```python
         rows = balancing(x_train, x_test, "runs/balancing/rows.json")
-        print(markdown_table(compare_balancings(rows)))
+        print(Table.of(compare_balancings(rows)))
         ```
     """
     cases = [

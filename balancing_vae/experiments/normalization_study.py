@@ -8,6 +8,8 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.backend.batches import map_batches
+from balancing_vae.evaluation.measurement import mean_and_deviation
+from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.experiments.rescaling import PosteriorMoments
 from balancing_vae.experiments.rescaling import factor_a_latent
 from balancing_vae.experiments.rescaling import full_covariance
@@ -146,7 +148,7 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
 
     Example:
         ```python
-        print(markdown_table(compare_normalizations(rows)))
+        print(Table.of(compare_normalizations(rows)))
         ```
     """
     lines = []
@@ -154,8 +156,7 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
         for way in dict.fromkeys(row["rescaling"] for row in rows):
             line = {"rescaling": way, "noise": "gamma_z" if noise else "none"}
             for count, values in _by_samples(rows, way, noise).items():
-                deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-                line[f"{count} samples"] = f"{np.mean(values):.3f}{deviation}"
+                line[f"{count} samples"] = with_deviation(*mean_and_deviation(values))
             lines.append(line)
     return lines
 
@@ -176,11 +177,12 @@ def draw_normalization(rows: list[dict]) -> Figure:
         for axis, noise in zip(axes, (False, True), strict=True):
             for i, way in enumerate(ways):
                 values = _by_samples(rows, way, noise)
+                means, deviations = zip(*map(mean_and_deviation, values.values()), strict=True)
                 axis.errorbar(
                     # Side by side, so that no bar hides another.
                     np.array(list(values)) * 1.03 ** (i - (len(ways) - 1) / 2),
-                    [np.mean(v) for v in values.values()],
-                    [np.std(v, ddof=1) if len(v) > 1 else 0 for v in values.values()],
+                    means,
+                    [deviation or 0 for deviation in deviations],
                     marker=".",
                     label=way,
                 )

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from statistics import mean
-from statistics import stdev
 
 from balancing_vae.config import Config
+from balancing_vae.evaluation.comparison import Comparison
+from balancing_vae.evaluation.comparison import beside_their_floors
 from balancing_vae.evaluation.comparison import compare
+from balancing_vae.evaluation.comparison import measurements_of
+from balancing_vae.evaluation.comparison import numbers_of
+from balancing_vae.evaluation.measurement import aggregate
 
 # By table and budget the preset that is trained.
 PRESETS = {
@@ -44,16 +46,19 @@ def describe_budget(config: Config, images: int) -> str:
     )
 
 
-def over_trainings(runs: Sequence[str | os.PathLike], dataset: str, name: str) -> list[dict]:
+def over_trainings(
+    runs: Sequence[str | os.PathLike], dataset: str, name: str, budget: str
+) -> Comparison:
     """Return the mean of evaluated trainings, then what is published on the same data.
 
     Args:
         runs: Evaluated runs of one config, each with its own seed.
         dataset: Name of the dataset.
         name: What the table calls them.
+        budget: What a training cost, as `describe_budget` says.
 
     Returns:
-        Rows as `evaluation.compare` gives. Of those measured here `value` is the mean over
+        Numbers as `evaluation.compare` gives. Of those measured here `value` is the mean over
         trainings of their means over sampling seeds, `deviation` (n - 1) and `repetitions`
         are over trainings.
 
@@ -62,27 +67,15 @@ def over_trainings(runs: Sequence[str | os.PathLike], dataset: str, name: str) -
 
     Example:
         ```python
-        rows = over_trainings(["runs/0", "runs/1"], "cifar10", "computed gamma")
-        print(evaluation.to_markdown(rows))
+        budget = describe_budget(preset_config("cifar10"), 50_000)
+        print(over_trainings(["runs/0", "runs/1"], "cifar10", "computed gamma", budget))
         ```
     """
-    groups: dict[tuple, list[dict]] = {}
-    for run in runs:
-        for row in compare([run], dataset):
-            if row["measured_here"]:
-                # What follows the run's name says whether and how it was normalised.
-                normalization = row["system"].removeprefix(Path(run).resolve().name)
-                key = (normalization, row["column"], row["distance"], row["protocol"])
-                groups.setdefault(key, []).append(row)
-    ours = [
-        rows[0]
-        | {
-            "system": name + normalization,
-            "value": mean(row["value"] for row in rows),
-            "deviation": stdev(row["value"] for row in rows) if len(rows) > 1 else None,
-            "repetitions": len(rows),
-            "source": "1 training" if len(rows) == 1 else f"{len(rows)} trainings",
-        }
-        for (normalization, *_), rows in groups.items()
-    ]
-    return ours + compare([], dataset)
+    over_seeds = [aggregate(measurements_of(run)) for run in runs]
+    means, floors = beside_their_floors(aggregate(one for run in over_seeds for one in run))
+    source = "1 training" if len(runs) == 1 else f"{len(runs)} trainings"
+    theirs = compare([], dataset)
+    note = NOTE.format(budget=budget)
+    return Comparison(
+        [*numbers_of(name, means, source), *theirs], note, [*floors, *theirs.left_out]
+    )

@@ -1,19 +1,24 @@
 """Several systems trained on one dataset with one budget, and their distances as a table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean
-from statistics import stdev
 
 import numpy as np
 
 from balancing_vae.config import Config
 from balancing_vae.datasets import unpad
-from balancing_vae.evaluation.distances import evaluate
-from balancing_vae.evaluation.distances import two_stage_columns
+from balancing_vae.evaluation.columns import two_stage_columns
+from balancing_vae.evaluation.measurement import NOISE_FLOOR
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.measurement import aggregate
+from balancing_vae.evaluation.measurement import with_deviation
+from balancing_vae.evaluation.measuring import evaluate
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
+from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.figures.tables import Table
 from balancing_vae.files.formats import DESCRIPTION
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.fingerprint import fingerprint
@@ -79,7 +84,8 @@ def measure_systems(
     network: FeatureNetwork,
     protocol: str,
     about: dict,
-) -> list[dict]:
+    more_real: np.ndarray | None = None,
+) -> dict[str, list[Measurement]]:
     """Measure REC, GEN-1 and GEN-2 of every training, plain and normalised.
 
     Each training is sampled once, with a seed equal to its own. The numbers go into its
@@ -91,63 +97,70 @@ def measure_systems(
         network: Gives the features.
         protocol: Name of the protocol.
         about: What stands beside each number: dataset, data, command, versions.
+        more_real: As many further test images, for the noise floor; None leaves it out.
 
     Returns:
-        A row a number: system, training seed and what `evaluate` says.
+        What was measured in these features of all trainings of each system, by name.
     """
-    rows = []
+    sha256 = content_sha256(real)
+    measured: dict[str, list[Measurement]] = {name: [] for name in runs}
     for name, folders in runs.items():
         for seed, run in enumerate(folders):
-            found = _distances(read_metrics(run), network, protocol, about)
+            found = _distances(read_metrics(run), network, protocol, sha256)
             if not found:
                 state = fingerprint(run)
                 columns = two_stage_columns(TwoStageVAE.load(run), real)
-                measured = evaluate(columns, real, network, protocol, [seed], progress=True)
-                measured = [about | row | state.of(row) for row in measured]
-                write_metrics(run, measured)
-                found = _distances(measured, network, protocol, about)
-            rows += [{"system": name, "training": seed, **row} for row in found]
-    return rows
+                rows = evaluate(
+                    columns, real, network, protocol, [seed], more_real=more_real, progress=True
+                )
+                rows = [
+                    replace(one, **about, **state.of(one.column, one.normalization, one.seed))
+                    for one in rows
+                ]
+                write_metrics(run, rows)
+                found = _distances(rows, network, protocol, sha256)
+            measured[name] += found
+    return measured
 
 
-def systems_table(rows: Sequence[dict]) -> str:
+def systems_table(measured: dict[str, list[Measurement]]) -> Table:
     """Return mean and deviation over trainings, a line a system.
 
     Args:
-        rows: What `measure_systems` returned.
+        measured: What `measure_systems` returned.
 
     Returns:
-        GitHub-flavoured Markdown, the noise floor of the data below.
+        The table, with the noise floor of the data in its note.
 
     Example:
         ```python
-        print(systems_table(rows))
+        print(systems_table(measured))
         ```
     """
-    lines = ["| system | " + " | ".join(COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for system in dict.fromkeys(row["system"] for row in rows):
+    lines = []
+    means = {name: aggregate(of_system) for name, of_system in measured.items()}
+    for name, of_system in means.items():
         for normalized in (False, True):
-            cells = [
-                _mean_and_deviation(
-                    row["value"]
-                    for row in rows
-                    if (row["system"], row["column"], row["normalized"])
-                    == (system, column, normalized)
-                )
-                for column in COLUMNS
-            ]
-            name = f"{system}, normalised" if normalized else system
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    floor = next(row for row in rows if row["column"] == "noise floor")
-    count = len({row["training"] for row in rows})
-    lines += [
-        "",
-        f"{floor['distance']}, protocol {floor['protocol']}, mean ± deviation over {count} "
-        f"trainings, {rows[0]['real_count']:,} real and {rows[0]['generated_count']:,} generated "
-        f"images. Noise floor: {floor['value']:.4g} ({floor['real_count']:,} against "
-        f"{floor['generated_count']:,} real images).",
-    ]
-    return "\n".join(lines)
+            cells = {
+                one.column: with_deviation(one.value, one.deviation)
+                for one in of_system
+                if (one.normalization is not None) == normalized
+            }
+            title = f"{name}, normalised" if normalized else name
+            lines.append([title, *(cells.get(column) for column in COLUMNS)])
+    every = [one for of_system in means.values() for one in of_system]
+    first = next(one for one in every if one.column in COLUMNS)
+    floor = next((one for one in every if one.column == NOISE_FLOOR), None)
+    shown = "not measured: it takes as many further real images"
+    if floor is not None:
+        counts = f"{floor.real_count:,} against {floor.generated_count:,} real images"
+        shown = f"{floor.value:.4g} ({counts})"
+    note = (
+        f"{first.name}, protocol {first.protocol}, mean ± deviation over {first.repetitions} "
+        f"trainings, {first.real_count:,} real and {first.generated_count:,} generated images. "
+        f"Noise floor: {shown}."
+    )
+    return Table(["system", *COLUMNS], lines, note)
 
 
 def systems_sheet(
@@ -176,18 +189,17 @@ def systems_sheet(
     return rows
 
 
-def _distances(rows: list[dict], network: FeatureNetwork, protocol: str, about: dict) -> list[dict]:
+def _distances(
+    rows: list[Measurement], network: FeatureNetwork, protocol: str, data_sha256: str
+) -> list[Measurement]:
     """Return the distances among rows that may hold moments and other measurements, too."""
-    names = ("protocol", "features", "features_sha256", "data_sha256")
-    wanted = (protocol, network.name, network.sha256, about["data_sha256"])
-    return [row for row in rows if tuple(row.get(name) for name in names) == wanted]
+    wanted = ("fid", protocol, network.name, network.sha256, data_sha256)
+    return [
+        one
+        for one in rows
+        if (one.metric, one.protocol, one.features, one.features_sha256, one.data_sha256) == wanted
+    ]
 
 
 def _is_finished(run: Path) -> bool:
     return (run / DESCRIPTION).is_file() and read_description(run)["trained_epochs"] is not None
-
-
-def _mean_and_deviation(values) -> str:
-    values = list(values)
-    deviation = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{mean(values):.4g}{deviation}"

@@ -24,7 +24,7 @@ def gather(
     images: Images,
     metrics: Iterable[Metric],
     network: FeatureNetwork | None,
-    protocol: str | Protocol,
+    protocol: str | Protocol | None,
     generated: bool = False,
     cached: bool = True,
     progress: bool = False,
@@ -38,7 +38,7 @@ def gather(
         images: As in `extract`.
         metrics: The metrics that will be computed.
         network: Gives the features; None where no metric needs them.
-        protocol: Name or `Protocol`.
+        protocol: Name or `Protocol`; None likewise.
         generated: Whether these images are the generated side.
         cached: Whether statistics are looked for, and kept, in the cache.
         progress: Whether to show a bar on stderr.
@@ -57,7 +57,6 @@ def gather(
         [metric(real[metric.needs], fake[metric.needs]) for metric in metrics]
         ```
     """
-    protocol = get_protocol(protocol)
     needs = {metric.needs for metric in metrics}
     side: Side = {"images": images, "pairs": images}
     if needs <= set(side):
@@ -65,6 +64,7 @@ def gather(
     if network is None:
         named = ", ".join(metric.name for metric in metrics if metric.needs_features)
         raise InputError(f"Computing {named} from images needs features: give a network.")
+    protocol = get_protocol(protocol)
     if "features" in needs:
         batches = extract(images, network, protocol, generated, progress)
         features = side["features"] = Features.from_batches(batches)

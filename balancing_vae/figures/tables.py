@@ -1,70 +1,124 @@
-"""Rows as a table that a terminal, a page or a notebook can show."""
+"""A table, and all the forms that it is shown in."""
 
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-
-def markdown_table(rows: Sequence[dict]) -> str:
-    """Return rows as GitHub-flavoured Markdown, aligned for the eye.
-
-    Args:
-        rows: At least one dict; all have the first one's names. Floats show four digits,
-            None a dash.
-
-    Returns:
-        The table.
-
-    Example:
-        ```python
-        print(markdown_table([{"kind": "dense", "mse": 0.0123456}]))
-        # | kind  | mse     |
-        # |-------|---------|
-        # | dense | 0.01235 |
-        ```
-    """
-    titles = list(rows[0])
-    cells = [titles, *[[_text(row[title]) for title in titles] for row in rows]]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(titles))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in cells
-    ]
-    rule = "|" + "|".join("-" * (w + 2) for w in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+# Also one with its deviation, or none.
+_NUMBER = re.compile(r"([-+]?[\d,.]+(e[-+]?\d+)?( ± \S+)?|-)?")
 
 
-def html_table(rows: Sequence[dict], *notes: str) -> str:
-    """Return rows as an HTML table with lines of text below.
+@dataclass(frozen=True)
+class Table:
+    """Rows under titles, and what has to be said about them.
 
-    Args:
-        rows: Dicts with the same names. Floats show four digits, None a dash.
-        *notes: What stands below, a line each.
+    In text, Markdown and HTML floats show four digits, whole numbers their thousands, None a
+    dash; CSV and JSON keep values as they are. A notebook shows the table by itself.
 
-    Returns:
-        HTML, everything in it escaped.
+    Attributes:
+        columns: The titles.
+        rows: A value for each title; strings, numbers or None.
+        note: Lines of text below the table.
 
     Example:
         ```python
-        html_table([{"stage": 1, "mse": 0.0123456}], "mse of the last epoch")
+        print(Table(["kind", "mse"], [["dense", 0.0123456], ["conv", None]], "test images"))
+        # kind       mse
+        # dense  0.01235
+        # conv         -
+        #
+        # test images
         ```
     """
-    titles = list(rows[0]) if rows else []
-    head = "".join(f"<th>{escape(str(title))}</th>" for title in titles)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td>{escape(_html_text(row.get(title)))}</td>" for title in titles)
-        + "</tr>"
-        for row in rows
-    )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
-    return table + "".join(f"<div>{escape(note)}</div>" for note in notes)
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence]
+    note: str = ""
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping], note: str = "") -> "Table":
+        """Make a table of dicts.
+
+        Args:
+            rows: Dicts; the titles are all their names, in the order of their first use. What a
+                dict lacks is None.
+            note: Lines of text below the table.
+
+        Returns:
+            The table.
+
+        Example:
+            ```python
+            Table.of([{"kind": "dense", "mse": 0.0123456}])
+            ```
+        """
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        return cls(columns, [[row.get(name) for name in columns] for row in rows], note)
+
+    def text(self) -> str:
+        """Return the table aligned for a terminal: numbers to the right, words to the left."""
+        cells = self._cells()
+        lines = [""] * len(cells)
+        for column in zip(*cells, strict=True):
+            width = max(map(len, column))
+            numbers = all(_NUMBER.fullmatch(cell) for cell in column[1:])
+            for i, cell in enumerate(column):
+                lines[i] += (cell.rjust(width) if numbers else cell.ljust(width)) + "  "
+        return _with_note([line.rstrip() for line in lines], self.note)
+
+    def markdown(self) -> str:
+        """Return the table in GitHub-flavoured Markdown."""
+        titles, *rows = (
+            [" ".join(cell.replace("|", r"\|").splitlines()) for cell in line]
+            for line in self._cells()
+        )
+        lines = ["|" + "".join(f" {c} |" if c else " |" for c in line) for line in (titles, *rows)]
+        # A paragraph a line: Markdown would run them together.
+        note = self.note.replace("\n", "\n\n")
+        return _with_note([lines[0], "|" + "---|" * len(titles), *lines[1:]], note)
+
+    def html(self) -> str:
+        """Return the table in HTML, everything in it escaped."""
+        titles, *rows = ([escape(cell) for cell in line] for line in self._cells())
+        head = "".join(f"<th>{title}</th>" for title in titles)
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        notes = "".join(f"<div>{escape(line)}</div>" for line in self.note.splitlines())
+        return (table if rows else "") + notes
+
+    def csv(self) -> str:
+        """Return comma-separated values with a header; None is an empty cell."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.columns, *self.rows])
+        return text.getvalue().rstrip("\n")
+
+    def json(self) -> str:
+        """Return a JSON object with `rows`, a list of objects, and `note`."""
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return json.dumps({"rows": rows, "note": self.note}, indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def _cells(self) -> list[list[str]]:
+        return [[str(c) for c in self.columns], *([_cell(v) for v in row] for row in self.rows)]
 
 
-def _text(value) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if type(value) is int else str(value)
 
 
-def _html_text(value: object) -> str:
-    return f"{value:,}" if type(value) is int else _text(value)
+def _with_note(lines: list[str], note: str) -> str:
+    return "\n".join([*lines, "", note] if note else lines)

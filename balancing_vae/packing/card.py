@@ -5,6 +5,7 @@ from pathlib import Path
 from balancing_vae.config import Config
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.metrics_file import METRICS_FILE
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.files.atomic import atomic_file
@@ -101,7 +102,7 @@ def summary(folder: Path) -> str:
     )
 
 
-def _read(folder: Path) -> tuple[dict, list[dict], Config, bool]:
+def _read(folder: Path) -> tuple[dict, list[Measurement], Config, bool]:
     """Return facts, measured rows, config, and whether normalisation rescales latents."""
     facts, rows, description = read_facts(folder), read_metrics(folder), read_description(folder)
     config = Config.from_dict(description["config"])

@@ -6,9 +6,13 @@ from balancing_vae.config import Config
 from balancing_vae.config import differences
 from balancing_vae.datasets import dataset
 from balancing_vae.datasets.published import sources
+from balancing_vae.evaluation.measurement import DATA
+from balancing_vae.evaluation.measurement import NOISE_FLOOR
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.renormalization import answer
 from balancing_vae.evaluation.renormalization import effects
 from balancing_vae.evaluation.renormalization import effects_table
+from balancing_vae.figures.tables import Table
 from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.packing.facts import DECODER
 from balancing_vae.presets import load_preset
@@ -63,17 +67,15 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
     trained = config.replace(precision=facts["trained_in"])
     history = read_history(folder)
     images = dataset(load_preset(config.preset)["dataset"]["name"]).counts["train"]
-    lines = ["| stage | network | parameters | epochs | steps | learning rate | gamma | mse |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    titles = ["stage", "network", "parameters", "epochs", "steps", "learning rate", "gamma", "mse"]
+    lines = []
     for name, parameters in facts["parameters"].items():
         number = int(name[-1])
         network, epochs, rate = stages[name]
         last = next((row for row in reversed(history) if row["stage"] == number), {})
-        gamma, error = (f"{last[log]:.4g}" if log in last else "-" for log in ("gamma", "mse"))
-        lines.append(
-            f"| {number} | {network} | {parameters:,} | {epochs} | "
-            f"{epochs * (images // config.batch_size):,} | {rate:g} | {gamma} | {error} |"
-        )
+        steps = epochs * (images // config.batch_size)
+        measured = (last.get("gamma"), last.get("mse"))
+        lines.append([number, network, parameters, epochs, steps, f"{rate:g}", *measured])
     versions = ", ".join(f"{name} {version}" for name, version in facts["trained_with"].items())
     text = (
         f"Preset `{config.preset}` ({load_preset(config.preset)['source']}), {config.latent_dim} "
@@ -84,7 +86,12 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
     changed = differences(preset_config(config.preset, padding=config.padding), trained)
     if changed:
         text += f" Of the preset this changes {'; '.join(changed)}."
-    return ["## Training", "\n".join(lines), text, _console(_commands(facts, trained, folder))]
+    return [
+        "## Training",
+        Table(titles, lines).markdown(),
+        text,
+        _console(_commands(facts, trained, folder)),
+    ]
 
 
 def _commands(facts: dict, config: Config, folder: Path) -> list[str]:
@@ -99,7 +106,7 @@ def _console(commands: list[str]) -> str:
     return "```console\n" + "\n".join(commands) + "\n```"
 
 
-def data(config: Config, rows: list[dict]) -> list[str]:
+def data(config: Config, rows: list[Measurement]) -> list[str]:
     """The images, their source, their licence."""
     asked = load_preset(config.preset)["dataset"]
     entry = dataset(asked["name"])
@@ -113,84 +120,84 @@ def data(config: Config, rows: list[dict]) -> list[str]:
         f"{published.get('licence', 'not known here')}. Licence of the weights: Apache-2.0, as "
         "far as they are this project's to give."
     )
-    hashes = sorted({row["data_sha256"] for row in rows if "data_sha256" in row})
+    hashes = sorted({row.data_sha256 for row in rows if row.data_sha256 is not None})
     if hashes:
         text += f" The images measured below have the content sha256 `{', '.join(hashes)}`."
     return ["## Data", text]
 
 
-def numbers(rows: list[dict], gate_open: bool) -> list[str]:
+def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     """What normalisation changes, measure by measure; None yet before an evaluation."""
     if not rows:
         return ["## Numbers", "None yet: `balancing-vae evaluate` on this folder writes them here."]
     found = effects(rows)
     generated = [effect for effect in found if effect.protocol and effect.column.startswith("GEN")]
     floors = dict.fromkeys(
-        f"{row['distance']}, `{row['protocol']}`: {row['value']:.4g} ({row['real_count']:,} "
-        f"against {row['generated_count']:,} images)"
+        f"{row.name}, `{row.protocol}`: {row.value:.4g} ({row.real_count:,} against "
+        f"{row.generated_count:,} images)"
         for row in rows
-        if row["column"] == "noise floor"
+        if row.column == NOISE_FLOOR
     )
-    spreads = dict.fromkeys(f"{row['value']:.4f}" for row in rows if row["column"] == "data")
+    spreads = dict.fromkeys(f"{row.value:.4f}" for row in rows if row.column == DATA)
     counts = sorted(
         {
-            (row["real_count"], row["generated_count"])
+            (row.real_count, row.generated_count)
             for row in rows
-            if row["protocol"] and row["column"] != "noise floor"
+            if row.protocol and row.column != NOISE_FLOOR
         }
     )
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
     seeds = max((len(effect.plain) for effect in found), default=0)
     modes = "" if gate_open else _GATE
-    if any(row.get("normalization") == "paper" for row in rows):
+    if any(row.normalization == "paper" for row in rows):
         modes += _PAPER
     return [
         "## Numbers: does normalisation improve what is generated?",
         "\n".join(f"- {answer(effect)}" for effect in generated),
-        effects_table(found),
+        effects_table(found).markdown(),
         f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
         f"paired. Images: {pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller "
         f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{modes}",
-        f"Noise floor, the data's halves against each other: {'; '.join(floors)}.",
-        _console(list(dict.fromkeys(row["command"] for row in rows if "command" in row))),
+        f"Noise floor, real images against others: {'; '.join(floors) or 'not measured'}.",
+        _console(list(dict.fromkeys(row.command for row in rows if row.command is not None))),
         "All of it, seed by seed and with versions, is in `metrics.json`.",
     ]
 
 
 def deviations(facts: dict) -> list[str]:
     """What precision and rounding changed against the run."""
-    lines = ["| | images | largest | mean | mse | variance loss |", "|---|---|---|---|---|---|"]
+    lines = []
     for row in facts["deviations"]:
         pairs = [
-            f"{row[name][0]:.6f} -> {row[name][1]:.6f}" if name in row else "-"
+            f"{row[name][0]:.6f} -> {row[name][1]:.6f}" if name in row else None
             for name in ("mse", "variance loss")
         ]
         lines.append(
-            f"| {row['column']} | {row['images']:,} | {row['largest']:.2g} | {row['mean']:.2g} | "
-            f"{' | '.join(pairs)} |"
+            [row["column"], row["images"], f"{row['largest']:.2g}", f"{row['mean']:.2g}", *pairs]
         )
+    titles = ["", "images", "largest", "mean", "mse", "variance loss"]
     return [
         "## Precision",
         f"Trained in {facts['trained_in']}; kernels stored in {facts['kernels']}; computes in "
         "float32. What that changes against the run, from the same draws, as difference of a pixel "
         "(of 1) and in the moments:",
-        "\n".join(lines),
+        Table(titles, lines).markdown(),
     ]
 
 
-def limits(config: Config, rows: list[dict]) -> list[str]:
+def limits(config: Config, rows: list[Measurement]) -> list[str]:
     """What the set is not."""
     limits = [
         "One training with one seed: the deviations above say nothing of other trainings.",
         "What is generated resembles the training data, with their gaps and biases; the images "
         "are blurred, as a VAE's are, and not fit for anything but research.",
     ]
-    if rows and not any(row["distance"] == "FID" for row in rows):
+    if rows and not any(row.name == "FID" for row in rows):
         limits.append(
             "No FID: the distances above are in other features, and cannot be set beside published "
             "FIDs, nor beside distances in features of another name or sha256."
         )
-    if any(row["real_count"] < 2000 for row in rows):
+    if any(row.real_count < 2000 for row in rows):
         limits.append("Few images: Fréchet distances are biased upwards; see the noise floor.")
     return [
         "## Limits",

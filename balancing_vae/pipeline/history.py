@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingPackageError
-from balancing_vae.figures.tables import html_table
+from balancing_vae.figures.tables import Table
 from balancing_vae.figures.training_curves import CURVES
 from balancing_vae.figures.training_curves import draw_training_curves
 from balancing_vae.figures.training_curves import training_curves
@@ -73,7 +73,7 @@ class History(list):
             rows.append({"stage": number, "epochs": len(own), **last})
         used = {name for row in rows for name, value in row.items() if value is not None}
         rows = [{name: value for name, value in row.items() if name in used} for row in rows]
-        return html_table(rows, "Values of the last epoch." if rows else "No epoch yet.")
+        return Table.of(rows, "Values of the last epoch." if rows else "No epoch yet.").html()
 
     def __repr__(self) -> str:
         stages = []

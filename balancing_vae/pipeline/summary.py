@@ -1,6 +1,6 @@
 """A pipeline in a few lines: no weight, gamma or sampler is hidden."""
 
-from balancing_vae.figures.tables import html_table
+from balancing_vae.figures.tables import Table
 from balancing_vae.pipeline.stale import stale_parts
 
 
@@ -27,7 +27,7 @@ def html_summary(vae) -> str:
     Args:
         vae: A `TwoStageVAE`.
     """
-    return f"<code>{_title(vae)}</code>" + html_table(_stages(vae), *_rest(vae))
+    return f"<code>{_title(vae)}</code>" + Table.of(_stages(vae), "\n".join(_rest(vae))).html()
 
 
 def _title(vae) -> str:

@@ -23,8 +23,8 @@ from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
 from balancing_vae.errors import find_stack_level
-from balancing_vae.evaluation.evaluation import Evaluation
-from balancing_vae.evaluation.evaluation import evaluate
+from balancing_vae.evaluation.moments_table import Evaluation
+from balancing_vae.evaluation.moments_table import evaluate_moments
 from balancing_vae.files.atomic import atomic_folder
 from balancing_vae.files.formats import SAVED
 from balancing_vae.files.lock import locked_run
@@ -412,7 +412,7 @@ class TwoStageVAE(Plots):
             ```
         """
         if normalize:
-            self._check_normalization()
+            self.check_normalization()
         mu, sigma = self.encode(x)
         images = self.decode(draw(mu, sigma, seed, noise), keep_padding=True)
         if normalize:
@@ -534,7 +534,7 @@ class TwoStageVAE(Plots):
             draws["latent_noise"] = latent_noise
         self._check_trained(density)
         if normalize:
-            self._check_normalization()
+            self.check_normalization()
             check_fresh(self, NORMALIZATION)
             if name in OF_THE_MODEL:
                 self._warn_if_nothing_is_rescaled()
@@ -645,6 +645,20 @@ class TwoStageVAE(Plots):
                 f"fit it with `balancing-vae fit-sampler RUN {name}`",
             )
 
+    def check_normalization(self) -> None:
+        """Refuse to normalise where no normalisation is fitted.
+
+        Raises:
+            ValueError: `fit_normalization` was not called yet.
+        """
+        if self.latent_normalization is None:
+            raise InputError(
+                "The normalisation is not fitted yet",
+                "call fit_normalization(x) with real images, or pass normalize=False",
+                "leave it out (`generate --plain`, `reconstruct` without --normalize), or import "
+                "the checkpoint again with --data",
+            )
+
     def fit_normalization(
         self, x: np.ndarray | Iterable, mode: str = "reference", seed: int = 0
     ) -> None:
@@ -698,11 +712,11 @@ class TwoStageVAE(Plots):
             print(vae.evaluate(x_test))
             ```
         """
-        self._check_normalization()
+        self.check_normalization()
         check_fresh(self, NORMALIZATION)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NothingRescaledWarning)
-            evaluation = evaluate(self, self._array(x), seed)
+            evaluation = evaluate_moments(self, self._array(x), seed)
         self._warn_if_nothing_is_rescaled()
         return evaluation
 
@@ -826,15 +840,6 @@ class TwoStageVAE(Plots):
     def _warn_if_nothing_is_rescaled(self):
         if not self.latent_normalization.gate_open:
             warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, find_stack_level())
-
-    def _check_normalization(self):
-        if self.latent_normalization is None:
-            raise InputError(
-                "The normalisation is not fitted yet",
-                "call fit_normalization(x) with real images, or pass normalize=False",
-                "leave it out (`generate --plain`, `reconstruct` without --normalize), or import "
-                "the checkpoint again with --data",
-            )
 
 
 def _pair(encoder, decoder) -> tuple[keras.Model, keras.Model] | None:

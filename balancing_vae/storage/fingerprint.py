@@ -26,20 +26,22 @@ class Fingerprint:
     mode: str | None
     normalization: str
 
-    def of(self, row: dict) -> dict:
+    def of(self, column: str, normalization: str | None, seed: int | None) -> dict[str, str]:
         """Return the fields of a number in `metrics.json` that say what it was measured on.
 
         Args:
-            row: A row as `evaluate` gives, with the mode of its normalisation.
+            column: `REC`, `GEN-1` or another.
+            normalization: The mode of its normalisation; None: it is not normalised.
+            seed: Its sampling seed; None: the data alone decide it.
 
         Returns:
             `weights_sha256`; `fitted_sha256`, where a fitted sampler or the saved
             normalisation took part. Nothing for what the data alone decide.
         """
-        if row["seed"] is None:
+        if seed is None:
             return {}
-        fitted = [self.samplers.get(row["column"])]
-        if row["normalized"] and row.get("normalization", self.mode) == self.mode:
+        fitted = [self.samplers.get(column)]
+        if normalization is not None and normalization == self.mode:
             fitted.append(self.normalization)
         fields = {"weights_sha256": self.weights}
         if any(fitted):
@@ -64,7 +66,7 @@ def fingerprint(folder: Path) -> Fingerprint:
     Example:
         ```python
         state = fingerprint(Path("runs/a"))
-        rows = [row | state.of(row) for row in rows]
+        state.of("GEN-2", "reference", seed=0)["weights_sha256"]
         ```
     """
     description = read_finished(folder)

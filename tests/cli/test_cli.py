@@ -134,7 +134,7 @@ def test_python_takes_the_frame_off_in_the_same_place():
         assert framed.shape == x.shape
         np.testing.assert_array_equal(vae.reconstruct(x, normalize), framed[:, 1:-1, 1:-1])
     # What is measured is measured with the frame, as the data have it.
-    assert vae.evaluate(x).rows[0].mse == pytest.approx(
+    assert vae.evaluate(x).value("REC", "mse") == pytest.approx(
         mse(as_float(x), vae.reconstruct(x, keep_padding=True))
     )
 
@@ -257,17 +257,17 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
     from balancing_vae import cli
     from balancing_vae import datasets
     from balancing_vae.evaluation import metrics_file
+    from balancing_vae.evaluation.measurement import Measurement
 
     called = []
 
     def pretend(words):
         called.append(words)
         if words[0] == "evaluate":
-            row = {"dataset": "cifar10", "distance": "FID", "protocol": "asperti2020"}
-            row |= {"features": "pixels", "real_count": 10, "generated_count": 10}
-            row |= {"column": "GEN-2", "normalized": False, "seed": 0, "value": 80.0}
-            row["protocol"] = words[words.index("--protocol") + 1]
-            metrics_file.write_metrics(words[1], [row])
+            about = {"dataset": "cifar10", "features": "pixels"}
+            about["protocol"] = words[words.index("--protocol") + 1]
+            measured = Measurement("GEN-2", "fid", 80.0, 10, 10, seed=0, **about)
+            metrics_file.write_metrics(words[1], [measured])
         else:
             run = Path(words[words.index("--out") + 1])
             run.mkdir(parents=True, exist_ok=True)

@@ -1,23 +1,21 @@
 """What normalisation changes, paired by seed."""
 
+from dataclasses import replace
+
 import pytest
 
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.renormalization import answer
 from balancing_vae.evaluation.renormalization import effects
 from balancing_vae.evaluation.renormalization import effects_table
 
 
-def rows(plain, normalized, distance="FD(pixels)", protocol="ttur", column="GEN-2"):
+def rows(plain, normalized, mode="reference", metric="fid", column="GEN-2"):
+    about = {} if metric in ("mean_std", "variance_loss") else {"protocol": "ttur"}
+    about |= {"features": "pixels"} if about else {}
     return [
-        {
-            "column": column,
-            "distance": distance,
-            "protocol": protocol,
-            "normalized": flag,
-            "seed": seed,
-            "value": value,
-        }
-        for flag, values in ((False, plain), (True, normalized))
+        Measurement(column, metric, value, 64, 64, normalization, seed, **about)
+        for normalization, values in ((None, plain), (mode, normalized))
         for seed, value in enumerate(values)
     ]
 
@@ -33,19 +31,18 @@ def rows(plain, normalized, distance="FD(pixels)", protocol="ttur", column="GEN-
 )
 def test_the_answer_counts_seeds_and_pairs_them(normalized, words):
     (effect,) = effects(rows([2.0, 3.0, 4.0], normalized))
-    assert answer(effect) == f"GEN-2: {words}"
+    assert answer(effect) == f"GEN-2, mode reference: {words}"
 
 
 def test_moments_are_better_nearer_to_the_data():
-    data = {"column": "data", "distance": "mean std", "protocol": None, "normalized": False}
     found = effects(
         [
-            *rows([0.2, 0.2], [0.24, 0.3], "mean std", None),
-            *rows([0.01, 0.01], [-0.005, -0.02], "variance loss", None),
-            data | {"seed": None, "value": 0.25},
+            *rows([0.2, 0.2], [0.24, 0.3], metric="mean_std"),
+            *rows([0.01, 0.01], [-0.005, -0.02], metric="variance_loss"),
+            Measurement("data", "mean_std", 0.25, 64, 64),
         ]
     )
-    assert [(e.distance, e.better, e.worse) for e in found] == [
+    assert [(e.name, e.better, e.worse) for e in found] == [
         ("mean std", 1, 0),
         ("variance loss", 1, 1),
     ]
@@ -53,23 +50,29 @@ def test_moments_are_better_nearer_to_the_data():
 
 def test_the_table_has_a_line_for_what_was_measured_both_ways():
     floor = rows([5.0], [], column="noise floor")
-    table = effects_table(effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor]))
+    table = effects_table(effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor])).markdown()
     assert table.splitlines()[2:] == [
-        "| GEN-2 | - | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 | 2 of 2 |"
+        "| GEN-2 | reference | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 "
+        "| 2 of 2 |"
     ]
 
 
 def test_one_seed_has_no_deviation():
-    assert "| 2.000 | 1.000 | -1.000 | 1 of 1 |" in effects_table(effects(rows([2.0], [1.0])))
+    table = effects_table(effects(rows([2.0], [1.0]))).markdown()
+    assert "| 2.000 | 1.000 | -1.000 | 1 of 1 |" in table
 
 
 def test_modes_of_normalisation_stay_apart():
     measured = [
-        row | {"normalization": mode}
-        for mode, values in (("reference", [2.0, 4.0]), ("paper", [1.0, 3.0]))
-        for row in rows([2.0, 4.0], values)
+        *rows([2.0, 4.0], [2.0, 4.0]),
+        *rows([], [1.0, 3.0], mode="paper"),
     ]
     assert [answer(effect) for effect in effects(measured)] == [
         "GEN-2, mode reference: no difference (FD(pixels) +0.000 ± 0)",
         "GEN-2, mode paper: yes, in 2 of 2 seeds (FD(pixels) -1.000 ± 0)",
     ]
+
+
+def test_numbers_of_other_weights_are_not_paired():
+    plain, rescaled = rows([2.0], [1.0])
+    assert effects([plain, replace(rescaled, weights_sha256="a")]) == []

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balancing_vae.cli import main
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.experiments import systems_plan
 from balancing_vae.experiments.systems import measure_systems
 from balancing_vae.experiments.systems import systems_sheet
@@ -23,7 +24,7 @@ from tests.helpers.pipelines import tiny_images
 # So few images are all that a test needs.
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* images")
 
-ABOUT = {"dataset": "noise", "data_sha256": "0" * 64}
+ABOUT = {"dataset": "noise"}
 
 
 @given(st.floats(0.001, 1), st.integers(0, 1000), st.integers(1, 1000), st.integers(0, 300))
@@ -82,28 +83,29 @@ def test_a_finished_training_is_left_and_a_lost_one_done_again(tmp_path):
     assert len(read_history(runs["b"][0])) == 4
 
     real = tiny_images(40, seed=3)
-    rows = measure_systems(runs, real, Pixels(), "asperti2020", ABOUT)
-    assert measure_systems(runs, real, Pixels(), "asperti2020", ABOUT) == rows
-    assert len(rows) == 2 * 2 * 7
+    measured = measure_systems(runs, real, Pixels(), "asperti2020", ABOUT, tiny_images(40, seed=4))
+    assert measure_systems(runs, real, Pixels(), "asperti2020", ABOUT) == measured
+    assert {name: len(rows) for name, rows in measured.items()} == {"a": 2 * 7, "b": 2 * 7}
     sheet = systems_sheet(runs, real, count=3)
     assert list(sheet)[:3] == ["data", "a: REC", "a: GEN-1"]
     assert all(images.shape == (3, 4, 4, 1) for images in sheet.values())
 
 
 def test_the_table_shows_mean_and_deviation_over_trainings():
-    common = {"distance": "FD(pixels)", "protocol": "asperti2020"}
-    common |= {"real_count": 40, "generated_count": 40}
+    about = {"protocol": "asperti2020", "features": "pixels"}
     rows = [
-        {"system": "a", "training": t, "column": c, "normalized": n, "value": v + t, **common}
-        for t in (0, 1)
-        for n in (False, True)
-        for c, v in (("REC", 1.0), ("GEN-1", 2.0), ("GEN-2", 3.0 - n))
+        Measurement(column, "fid", value + seed, 40, 40, mode, seed, **about)
+        for seed in (0, 1)
+        for mode in (None, "reference")
+        for column, value in (("REC", 1.0), ("GEN-1", 2.0), ("GEN-2", 3.0 - (mode is not None)))
     ]
-    rows.append({**rows[0], "column": "noise floor", "value": 0.25, "real_count": 20})
-    lines = systems_table(rows).splitlines()
+    assert "Noise floor: not measured" in str(systems_table({"a": rows}))
+    floor = Measurement("noise floor", "fid", 0.25, 40, 40, **about)
+    lines = systems_table({"a": [*rows, floor]}).markdown().splitlines()
     assert lines[2] == "| a | 1.5 ± 0.71 | 2.5 ± 0.71 | 3.5 ± 0.71 |"
     assert lines[3] == "| a, normalised | 1.5 ± 0.71 | 2.5 ± 0.71 | 2.5 ± 0.71 |"
-    assert "2 trainings" in lines[5] and "Noise floor: 0.25 (20 " in lines[5]
+    assert "FD(pixels), protocol asperti2020" in lines[5]
+    assert "2 trainings" in lines[5] and "Noise floor: 0.25 (40 " in lines[5]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pytest
 
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.experiments.paper_tables import PRESETS
 from balancing_vae.experiments.paper_tables import describe_budget
@@ -10,14 +11,12 @@ from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 
 
-def write_run(folder, values_by_normalized, mode="reference"):
+def write_run(folder, values_by_mode):
     folder.mkdir(exist_ok=True)
-    common = {"dataset": "cifar10", "distance": "FID", "protocol": "asperti2020"}
-    common |= {"features": "inception", "real_count": 9984, "generated_count": 9984}
-    common |= {"column": "GEN-2", "normalization": mode}
+    about = {"dataset": "cifar10", "protocol": "asperti2020", "features": "inception"}
     rows = [
-        common | {"normalized": normalized, "seed": seed, "value": value}
-        for normalized, values in values_by_normalized.items()
+        Measurement("GEN-2", "fid", value, 9984, 9984, mode, seed, **about)
+        for mode, values in values_by_mode.items()
         for seed, value in enumerate(values)
     ]
     write_metrics(folder, rows)
@@ -26,36 +25,38 @@ def write_run(folder, values_by_normalized, mode="reference"):
 
 def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
     runs = [
-        write_run(tmp_path / "a", {False: [70.0, 72.0], True: [60.0]}),
-        write_run(tmp_path / "b", {False: [75.0], True: [64.0]}),
+        write_run(tmp_path / "a", {None: [70.0, 72.0], "reference": [60.0]}),
+        write_run(tmp_path / "b", {None: [75.0], "reference": [64.0]}),
     ]
-    rows = over_trainings(runs, "cifar10", "ours")
-    plain, normalized, *published = rows
-    assert (plain["system"], normalized["system"]) == ("ours", "ours, with normalisation")
-    assert plain["value"] == 73 and plain["repetitions"] == 2
+    found = over_trainings(runs, "cifar10", "ours", "a day")
+    plain, normalized, *published = found
+    assert (plain.system, normalized.system) == ("ours", "ours, with normalisation")
+    assert plain.value == 73 and plain.repetitions == 2
     # 71 and 75 over trainings; the spread over sampling seeds has no part in it.
-    assert plain["deviation"] == pytest.approx(8**0.5)
-    assert normalized["value"] == 62
-    assert published and not any(row["measured_here"] for row in published)
-    (single, *_) = over_trainings(runs[:1], "cifar10", "ours")
-    assert single["deviation"] is None and single["source"] == "1 training"
+    assert plain.deviation == pytest.approx(8**0.5)
+    assert normalized.value == 62
+    assert published and not any(number.measured_here for number in published)
+    assert "Budget of the rows measured here: a day." in str(found)
+    (single, *_) = over_trainings(runs[:1], "cifar10", "ours", "a day")
+    assert single.deviation is None and single.source == "1 training"
     with pytest.raises(FileNotFoundError, match="balancing-vae evaluate"):
-        over_trainings([tmp_path], "cifar10", "ours")
+        over_trainings([tmp_path], "cifar10", "ours", "a day")
 
 
-def test_modes_of_normalisation_are_averaged_apart(tmp_path):
-    for name, shift in (("a", 0.0), ("b", 2.0)):
-        for mode, normalized in (("reference", 60.0), ("paper", 50.0)):
-            values = {False: [70.0 + shift], True: [normalized + shift]}
-            write_run(tmp_path / name, values, mode)
-    rows = over_trainings([tmp_path / "a", tmp_path / "b"], "cifar10", "ours")
-    found = {row["system"]: row["value"] for row in rows if row["measured_here"]}
-    assert found == {
+def test_modes_of_normalisation_are_averaged_apart_whatever_the_run_is_called(tmp_path):
+    # A name that ends as a label does.
+    names = ("a, with normalisation", "b")
+    for name, shift in zip(names, (0.0, 2.0), strict=True):
+        values = {None: 70.0, "reference": 60.0, "paper": 50.0}
+        write_run(tmp_path / name, {mode: [value + shift] for mode, value in values.items()})
+    found = over_trainings([tmp_path / name for name in names], "cifar10", "ours", "a day")
+    values = {number.system: number.value for number in found if number.measured_here}
+    assert values == {
         "ours": 71,
         "ours, with normalisation": 61,
         "ours, with normalisation (paper's mode)": 51,
     }
-    assert rows[0]["repetitions"] == 2
+    assert found[0].repetitions == 2
 
 
 def test_each_table_has_two_budgets_of_its_dataset():

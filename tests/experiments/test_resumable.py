@@ -1,11 +1,10 @@
-"""Measured cases survive a kill, and tables show them."""
+"""Measured cases survive a kill."""
 
 import json
 
 import pytest
 
 from balancing_vae.experiments.resumable import measure_each
-from balancing_vae.figures.tables import markdown_table
 
 CASES = [{"a": 1, "sizes": {"width": 2}}, {"a": 2, "sizes": {"width": 2}}, {"a": 3, "sizes": {}}]
 
@@ -39,13 +38,3 @@ def test_a_file_of_something_else_is_refused(tmp_path, text):
     with pytest.raises(ValueError, match="rows.json .*move it away"):
         measure_each(path, CASES, lambda case: {}, "test")
     assert path.read_text() == text
-
-
-def test_tables_are_aligned():
-    rows = [{"kind": "dense", "mse": 0.0123456, "n": 3}, {"kind": "conv", "mse": None, "n": 12}]
-    assert markdown_table(rows).splitlines() == [
-        "| kind  | mse     | n  |",
-        "|-------|---------|----|",
-        "| dense | 0.01235 | 3  |",
-        "| conv  | -       | 12 |",
-    ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from balancing_vae.errors import BalancingVAEError
 from balancing_vae.evaluation.comparison import compare
-from balancing_vae.evaluation.comparison import to_markdown
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.evaluation.renormalization import effects
@@ -28,7 +28,7 @@ fuzzing = settings(
 )
 D = 6
 
-ROW = {
+ROW_1 = {
     "dataset": "cifar10",
     "data": "data/cifar10",
     "data_sha256": "ab" * 32,
@@ -46,6 +46,10 @@ ROW = {
     "generated_count": 100,
     "value": 12.5,
 }
+ROW = Measurement(
+    **{name: value for name, value in ROW_1.items() if name not in ("normalized", "distance")},
+    metric="fid",
+).to_dict()
 ANYTHING = st.recursive(
     st.one_of(
         st.none(),
@@ -134,19 +138,22 @@ def test_odd_statistics_are_sound_or_refused(tmp_path, changes):
 
 def assert_sound(rows):
     for row in rows:
-        assert ROW.keys() >= row.keys() >= {"dataset", "column", "normalized", "seed", "value"}
-        assert isinstance(row["value"], int | float) and math.isfinite(row["value"])
-        assert row["seed"] is None or (isinstance(row["seed"], int) and row["seed"] >= 0)
-        assert type(row["normalized"]) is bool and row.get("normalization", "paper") in MODES
-        assert row["real_count"] >= 1 and row["generated_count"] >= 1
-        assert all(isinstance(row[name], str) for name in ("dataset", "column", "distance"))
+        assert math.isfinite(row.value)
+        assert row.seed is None or row.seed >= 0
+        assert row.normalization in (None, *MODES)
+        assert row.real_count >= 1 and row.generated_count >= 1
+        assert all(isinstance(text, str) for text in (row.dataset, row.column, row.name))
     effects(rows)
 
 
 @fuzzing
 @given(data=st.data())
 def test_damaged_metrics_are_sound_or_refused(tmp_path, data):
-    rows = [ROW | {"seed": seed, "normalized": flag} for seed in (0, 1) for flag in (True, False)]
+    rows = [
+        Measurement(**(ROW | {"seed": seed, "normalization": mode}))
+        for seed in (0, 1)
+        for mode in (None, "paper")
+    ]
     (tmp_path / "metrics.json").unlink(missing_ok=True)
     path = write_metrics(tmp_path, rows)
     path.write_bytes(damage(path.read_bytes(), data))
@@ -155,23 +162,34 @@ def test_damaged_metrics_are_sound_or_refused(tmp_path, data):
     except BalancingVAEError as error:
         assert "metrics.json" in str(error)
         return
-    assert_sound(found)
     assert len(found) == len(rows)
-    to_markdown(compare([tmp_path]))
+    for row in found:
+        assert math.isfinite(row.value) and row.name
+    effects(found)
+    str(compare([tmp_path]))
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @fuzzing
-@given(changes=st.dictionaries(st.sampled_from([*ROW, "other"]), ANYTHING, min_size=1, max_size=3))
-def test_odd_metrics_are_sound_or_refused(tmp_path, changes):
-    contents = {"format_version": 1, "measurements": [ROW, ROW | changes]}
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*(ROW_1 | ROW), "other"]), ANYTHING, min_size=1, max_size=3
+    )
+)
+def test_odd_metrics_are_sound_or_refused(tmp_path, version, changes):
+    row = ROW_1 if version == 1 else ROW
+    contents = {"format_version": version, "measurements": [row, row | changes]}
     (tmp_path / "metrics.json").write_text(json.dumps(contents))
     try:
         found = read_metrics(tmp_path)
     except BalancingVAEError as error:
         assert "metrics.json" in str(error)
         return
-    assert found == contents["measurements"]
-    assert_sound(found)
+    if version == 2:
+        assert found == [Measurement(**row), Measurement(**(row | changes))]
+    else:
+        assert found[-1].value == (row | changes)["value"]
+    assert_sound([one for one in found if one.dataset is not None])
 
 
 @fuzzing

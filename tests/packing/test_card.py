@@ -2,24 +2,19 @@
 
 import pytest
 
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.packing.sections import numbers
 
 SHUT, IMAGES = "its gate is shut", "generated images are rescaled, too"
 
 
 def measured(mode):
-    common = {"distance": "FD(pixels)", "protocol": "ttur", "normalization": mode, "command": "c"}
-    moments = {"distance": "mean std", "protocol": None, "normalized": False, "command": "c"}
-    counts = {"real_count": 64, "generated_count": 64}
+    about = {"protocol": "ttur", "features": "pixels", "command": "c"}
     return [
-        *(
-            common | counts | {"column": "GEN-2", "normalized": flag, "seed": 0, "value": value}
-            for flag, value in ((False, 2.0), (True, 1.0))
-        ),
-        common
-        | counts
-        | {"column": "noise floor", "normalized": False, "seed": None, "value": 0.5},
-        moments | {"column": "data", "seed": None, "value": 0.25, "normalization": mode},
+        Measurement("GEN-2", "fid", 2.0, 64, 64, seed=0, **about),
+        Measurement("GEN-2", "fid", 1.0, 64, 64, normalization=mode, seed=0, **about),
+        Measurement("noise floor", "fid", 0.5, 64, 64, **about),
+        Measurement("data", "mean_std", 0.25, 64, 64),
     ]
 
 

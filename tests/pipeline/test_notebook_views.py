@@ -7,9 +7,8 @@ import pytest
 
 import balancing_vae as bv
 from balancing_vae.evaluation.comparison import compare
-from balancing_vae.evaluation.evaluation import Evaluation
-from balancing_vae.evaluation.evaluation import Row
-from balancing_vae.figures.tables import html_table
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.moments_table import Evaluation
 from balancing_vae.pipeline import plots
 from balancing_vae.pipeline.history import History
 from tests.helpers.pipelines import digits_pipeline
@@ -18,25 +17,6 @@ from tests.helpers.processes import python_prints
 
 def texts(html: str) -> list[str]:
     return re.findall(r">([^<>]+)<", html)
-
-
-def test_a_table_shows_four_digits_and_escapes_what_it_is_given():
-    html = html_table(
-        [{"a<b": 0.0123456, "n": 12345, "none": None}, {"a<b": "<i>", "n": 1}], "x & y"
-    )
-    assert texts(html) == [
-        "a&lt;b",
-        "n",
-        "none",
-        "0.01235",
-        "12,345",
-        "-",
-        "&lt;i&gt;",
-        "1",
-        "-",
-        "x &amp; y",
-    ]
-    assert html_table([], "nothing") == "<div>nothing</div>"
 
 
 def test_a_pipeline_shows_the_same_as_its_repr(trained):
@@ -50,10 +30,14 @@ def test_histories_evaluations_and_comparisons_are_tables(trained):
     assert rows.count("<tr>") == 1 + 2
     assert f"{trained.history[-1]['mse']:.4g}" in texts(rows)
     assert "No epoch yet." in History()._repr_html_()
-    row = Row("GEN-2", True, None, 0.5, 0.25, 0.125)
-    evaluation = Evaluation([row], 1.0, 1.0, 3, 4, rescaled=False)
+    rows = [
+        Measurement("GEN-2", "variance_loss", 0.5, 9, 9, normalization="paper"),
+        Measurement("GEN-2", "mean_std", 0.25, 9, 9, normalization="paper"),
+        Measurement("data", "mean_std", 0.125, 9, 9),
+    ]
+    evaluation = Evaluation(rows, 1.0, 1.0, 3, 4, rescaled=False)
     shown = texts(evaluation._repr_html_())
-    assert ["GEN-2 normalised", "-", "0.5", "0.25", "0.125"] == shown[5:10]
+    assert ["GEN-2 normalised", "-", "0.5", "0.25", "0.125"] == shown[-8:-3]
     assert shown[-1].startswith("Generated images are not rescaled")
     assert repr(evaluation) == str(evaluation)
     table = compare([], "cifar10")

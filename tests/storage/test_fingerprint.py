@@ -8,12 +8,12 @@ from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 
-REC = {"column": "REC", "normalized": False, "seed": 0}
+REC = ("REC", None, 0)
 ROWS = {
     "plain": REC,
-    "normalised": REC | {"normalized": True, "normalization": "paper"},
-    "sampled": REC | {"column": "GEN (gaussian)"},
-    "mixture": REC | {"column": "GEN-1"},
+    "normalised": ("REC", "paper", 0),
+    "sampled": ("GEN (gaussian)", None, 0),
+    "mixture": ("GEN-1", None, 0),
 }
 
 
@@ -29,7 +29,7 @@ def vae():
 def state(vae, folder):
     vae.save(folder, overwrite=True)
     found = fingerprint(folder)
-    return {name: found.of(row) for name, row in ROWS.items()}
+    return {name: found.of(*row) for name, row in ROWS.items()}
 
 
 def changed(before, after):
@@ -57,6 +57,5 @@ def test_a_fingerprint_tells_what_has_changed(vae, tmp_path):
 def test_another_mode_than_the_saved_one_and_what_the_data_decide(vae, tmp_path):
     vae.save(tmp_path / "a")
     found = fingerprint(tmp_path / "a")
-    other = ROWS["normalised"] | {"normalization": "reference"}
-    assert found.of(other) == found.of(REC)
-    assert found.of({"column": "noise floor", "normalized": False, "seed": None}) == {}
+    assert found.of("REC", "reference", 0) == found.of(*REC)
+    assert found.of("noise floor", None, None) == {}

@@ -1,0 +1,188 @@
+"""Every metric of every column, from one making of the images and one pass for their features."""
+
+import math
+import warnings
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from balancing_vae.errors import InputError
+from balancing_vae.evaluation.columns import Column
+from balancing_vae.evaluation.measurement import DATA
+from balancing_vae.evaluation.measurement import NOISE_FLOOR
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.fid.cache import content_sha256
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.metrics import get_metrics
+from balancing_vae.fid.metrics.metric import Metric
+from balancing_vae.fid.protocols import Protocol
+from balancing_vae.fid.protocols import get_protocol
+from balancing_vae.fid.sides import Side
+from balancing_vae.fid.sides import gather
+from balancing_vae.progress import progress_bar
+
+MOMENTS = ("mse", "variance_loss", "mean_std")
+DEFAULT_METRICS = ("fid", *MOMENTS)
+
+
+def evaluate(
+    columns: Sequence[Column],
+    real: np.ndarray,
+    network: FeatureNetwork | None = None,
+    protocol: str | Protocol | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    more_real: np.ndarray | None = None,
+    progress: bool = False,
+) -> list[Measurement]:
+    """Measure each column against real images, over several sampling seeds.
+
+    Args:
+        columns: What to measure.
+        real: uint8 array [n, h, w, c], as `choose_images` gives, or floats in [0, 1].
+        network: Gives the features; None where no metric needs them.
+        protocol: Name or `Protocol`; None likewise.
+        seeds: Sampling seeds; the training is one and the same.
+        metrics: Names in `fid.METRICS`. Those of pairs are measured of reconstructions alone.
+        more_real: As many further real images, for the noise floor of metrics of features.
+            Where they are fewer, or None, it is left out: at another number of images it
+            would tell nothing about these numbers.
+        progress: Whether to show a bar on stderr.
+
+    Returns:
+        A measurement a number, metric by metric: plain ones, normalised ones, the noise
+        floor. Where a metric is better nearer to the data's own value, that is its last one,
+        in the column `data`.
+
+    Raises:
+        ValueError: The images are not what the protocol takes, there is no such metric, or
+            it needs a network and a protocol.
+
+    Example:
+        ```python
+        columns = two_stage_columns(vae, real)
+        evaluate(columns, real, load_inception(), "asperti2020", metrics=["fid", "kid"])
+        ```
+    """
+    chosen = get_metrics(metrics)
+    of_features = [metric for metric in chosen if metric.needs_features]
+    has_floor = bool(of_features) and more_real is not None and len(more_real) >= len(real)
+    sets = 1 + has_floor + 2 * len(columns) * len(seeds)
+    found: list[Measurement] = []
+    with progress_bar(progress, total=sets * len(real), unit="image", desc="evaluate") as bar:
+        sides = _Sides(network, protocol and get_protocol(protocol), bar)
+        data = sides.gather(real, chosen)
+        for column in columns:
+            fitting = [metric for metric in chosen if column.paired or metric.needs != "pairs"]
+            for seed in seeds:
+                last, values = None, []
+                for mode, images in column.make(seed):
+                    # The same images again: normalisation changed nothing.
+                    if images is last:
+                        bar.update(len(images))
+                    else:
+                        side = sides.gather(images, fitting, generated=True)
+                        values = sides.compare(column.name, fitting, data, side)
+                    found += [replace(one, normalization=mode, seed=seed) for one in values]
+                    last = images
+        if has_floor:
+            side = sides.gather(more_real[: len(real)], of_features)
+            found += sides.compare(NOISE_FLOOR, of_features, data, side)
+        of_data = [metric for metric in chosen if metric.better == "data"]
+        found += sides.compare(DATA, of_data, data, data)
+    order = [metric.name for metric in chosen]
+    ends = (NOISE_FLOOR, DATA)
+    found.sort(key=lambda m: (order.index(m.metric), m.column in ends, m.normalization is not None))
+    sha256 = content_sha256(real)
+    return [replace(one, data_sha256=sha256) for one in found]
+
+
+def noise_floor(
+    real: np.ndarray,
+    network: FeatureNetwork,
+    protocol: str | Protocol,
+    metrics: Sequence[str] = ("fid",),
+    progress: bool = False,
+) -> list[Measurement]:
+    """Measure two disjoint halves of the data against each other.
+
+    What a perfect model would still show at that many images: distances are biased upwards
+    for few images, so that the floor at half the number lies above that of all.
+
+    Args:
+        real: uint8 array [n, h, w, c], shuffled as `choose_images` does.
+        network: Gives the features.
+        protocol: Name or `Protocol`.
+        metrics: Names of metrics of features.
+        progress: Whether to show a bar on stderr.
+
+    Returns:
+        A measurement a metric, in the column `noise floor`.
+
+    Example:
+        ```python
+        (floor,) = noise_floor(choose_images(x_test), load_inception(), "asperti2020")
+        ```
+    """
+    half = len(real) // 2
+    chosen = get_metrics(metrics)
+    with progress_bar(progress, total=2 * half, unit="image", desc=NOISE_FLOOR) as bar:
+        sides = _Sides(network, get_protocol(protocol), bar)
+        halves = (sides.gather(part, chosen) for part in (real[:half], real[half : 2 * half]))
+        return sides.compare(NOISE_FLOOR, chosen, *halves)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Makes the sides of comparisons in one way, and moves one bar on."""
+
+    network: FeatureNetwork | None
+    protocol: Protocol | None
+    bar: tqdm
+
+    def gather(
+        self, images: np.ndarray, metrics: Sequence[Metric], generated: bool = False
+    ) -> Side:
+        """Return what metrics need of images; statistics of real ones are cached."""
+        if self.protocol is None and any(metric.needs_features for metric in metrics):
+            named = ", ".join(metric.name for metric in metrics if metric.needs_features)
+            raise InputError(f"Measuring {named} needs features: give a network and a protocol.")
+        begun = self.bar.n
+        side = gather(
+            images, metrics, self.network, self.protocol, generated, not generated, self.bar
+        )
+        # Where features were extracted, most of it is done.
+        self.bar.update(begun + len(images) - self.bar.n)
+        return side
+
+    def compare(
+        self, column: str, metrics: Iterable[Metric], real: Side, other: Side
+    ) -> list[Measurement]:
+        """Return each metric's value of one side against the other."""
+        counts = len(real["images"]), len(other["images"])
+        found = []
+        for metric in metrics:
+            value, deviation = metric(real[metric.needs], other[metric.needs])
+            if not math.isfinite(value):
+                warnings.warn(
+                    f"{metric.title} of {column} is {value}, which is no number to compare: it is "
+                    "left out.",
+                    stacklevel=3,
+                )
+                continue
+            about, used = {}, counts
+            if metric.needs_features:
+                about = {
+                    "protocol": self.protocol.name,
+                    "features": self.network.name,
+                    "features_sha256": self.network.sha256,
+                }
+                used = tuple(self.protocol.used(count) for count in counts)
+            found.append(
+                Measurement(column, metric.name, value, *used, deviation=deviation, **about)
+            )
+        return found

@@ -1,0 +1,122 @@
+"""The command `evaluate`, on a tiny pipeline that knows nothing: from its folder to the table."""
+
+import json
+
+import numpy as np
+import pytest
+
+from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.errors import ResourceError
+from balancing_vae.evaluation import measuring
+from balancing_vae.evaluation import metrics_file
+from balancing_vae.evaluation.comparison import compare
+from balancing_vae.evaluation.metrics_file import read_metrics
+from tests.helpers.pipelines import as_if_trained
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation"),
+    pytest.mark.filterwarnings("ignore:Only .* images"),
+]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A run with a fitted sampler, its data, and the words that evaluate it."""
+    from balancing_vae.pipeline import TwoStageVAE
+
+    folder = tmp_path_factory.mktemp("evaluate")
+    data = folder / "data"
+    images = np.random.default_rng(0).integers(0, 256, (130, 8, 8, 1), dtype="uint8")
+    write_prepared(data, "mnist", from_arrays({"test": (images, None)}, {}))
+    network = {"name": "resnet", "base_dim": 4, "num_scale": 1, "fc_dim": 8}
+    sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 50}
+    vae = as_if_trained(TwoStageVAE.from_preset("digits", network=network, **sizes))
+    vae.fit_normalization(images)
+    vae.fit_sampler("gaussian", images)
+    vae.save(folder / "run")
+    words = ["evaluate", str(folder / "run"), "--data", str(data), "--features", "pixels"]
+    words += ["--seeds", "2", "--samplers", "gaussian"]
+    return folder / "run", data, words
+
+
+@pytest.fixture(autouse=True)
+def no_numbers_yet(evaluated):
+    (evaluated[0] / "metrics.json").unlink(missing_ok=True)
+
+
+def test_every_number_says_how_to_repeat_it(evaluated, capsys):
+    folder, data, words = evaluated
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert "FD(pixels): 128 real images against 128, protocol asperti2020." in printed.out
+    assert "The noise floor is left out: it takes 130 further real images" in printed.err
+    rows = read_metrics(folder)
+    assert [row.metric for row in rows if row.protocol] == ["fid"] * 16
+    assert len(rows) == 16 + 37
+    for row in rows:
+        assert row.data == str(data) and row.data_sha256 and row.versions
+        assert row.command == (
+            f"balancing-vae evaluate {folder} --data {data} --protocol asperti2020 --features "
+            "pixels --seeds 2 --images 10000 --samplers gaussian --metrics fid mse variance_loss "
+            "mean_std"
+        )
+    assert rows[0].dataset == "mnist"
+    assert "| GEN (gaussian) |" in str(compare([folder]))
+    hashed = {row.column: row.fitted_sha256 for row in rows if row.normalization is None}
+    assert [name for name, sha256 in hashed.items() if sha256] == ["GEN (gaussian)"]
+    assert len({row.weights_sha256 for row in rows if row.seed is not None}) == 1
+    assert main([*words, "mixture"]) == 2
+    assert "no fitted sampler 'mixture', only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_full_disk_costs_the_file_and_not_the_numbers(evaluated, monkeypatch, capsys, form):
+    def no_space(path):
+        raise ResourceError("no space left on device")
+
+    folder, _, words = evaluated
+    monkeypatch.setattr(metrics_file, "atomic_file", no_space)
+    assert main([*words, "--metrics", "mse", *form]) == 2
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)) == 4 if form else "\nREC, normalised  " in printed.out
+    assert "no space" in printed.err and read_metrics(folder) == []
+
+
+def test_metrics_are_chosen_and_half_the_images_leave_a_noise_floor(evaluated, capsys):
+    folder, _, words = evaluated
+    assert main([*words, "--images", "65", "--metrics", "fid", "mse"]) == 0
+    assert "left out" not in capsys.readouterr().err
+    rows = read_metrics(folder)
+    assert {row.metric for row in rows} == {"fid", "mse"}
+    (floor,) = (row for row in rows if row.column == "noise floor")
+    assert (floor.real_count, floor.generated_count) == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--metrics", "fdi"], "no metric 'fdi'; choose of fid, "),
+        (["--data", "x.npy"], "x.npy"),
+        (["--seeds", "0"], "argument --seeds: must be at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_measured(evaluated, monkeypatch, capsys, change, message):
+    monkeypatch.setattr(measuring, "evaluate", None)
+    assert main([*evaluated[2], *change]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_refused_before_anything_is_measured(evaluated, monkeypatch, capsys):
+    folder, _, words = evaluated
+    (folder / "metrics.json").write_text("{")
+    monkeypatch.setattr(measuring, "evaluate", None)
+    assert main(words) == 2
+    assert "metrics.json is damaged" in capsys.readouterr().err
+
+
+def test_a_missing_run_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "run", "--data", "x.npy"]) == 2
+    assert "config.json is missing" in capsys.readouterr().err

@@ -1,0 +1,24 @@
+"""Measurements that were never measured."""
+
+from dataclasses import replace
+
+from balancing_vae.evaluation.measurement import NOISE_FLOOR
+from balancing_vae.evaluation.measurement import Measurement
+
+
+def measurements(
+    protocol="asperti2020", value=50.0, dataset="cifar10", features="inception", mode="reference"
+) -> list[Measurement]:
+    """Return an evaluation with the seeds 0 and 2: the value, and 2 more; and a floor of 5."""
+    about = {"protocol": protocol, "features": features, "dataset": dataset}
+    return [
+        Measurement(column, "fid", value + seed, 9984, 9984, normalization, seed, **about)
+        for column in ("REC", "GEN-1", "GEN-2")
+        for normalization in (None, mode)
+        for seed in (0, 2)
+    ] + [Measurement(NOISE_FLOOR, "fid", 5.0, 9984, 9984, **about)]
+
+
+def changed(rows: list[Measurement], **fields) -> list[Measurement]:
+    """Return measurements with other fields."""
+    return [replace(row, **fields) for row in rows]
