@@ -5,6 +5,7 @@ not what it must be. Larger rules are made of smaller ones.
 """
 
 import dataclasses
+import inspect
 import json
 import math
 import numbers
@@ -151,6 +152,8 @@ def rule_of(annotation: Any) -> Rule:
         rule_of(Annotated[float, real(above=0)])(-1.0, "lr")   # lr must be positive, got -1.0.
         ```
     """
+    if isinstance(annotation, dataclasses.InitVar):
+        return rule_of(annotation.type)
     if typing.get_origin(annotation) is Annotated:
         return annotation.__metadata__[0]
     if isinstance(annotation, types.UnionType):
@@ -161,10 +164,10 @@ def rule_of(annotation: Any) -> Rule:
 
 
 def fields_of(cls: type) -> Rule:
-    """Return the rule of a dict of a dataclass's fields, made of their type hints.
+    """Return the rule of a dict of what a dataclass takes, made of its type hints.
 
     Args:
-        cls: A dataclass. Its fields without a default must be there.
+        cls: A dataclass. What has no default must be there.
 
     Returns:
         The rule.
@@ -172,18 +175,17 @@ def fields_of(cls: type) -> Rule:
     hints = typing.get_type_hints(cls, include_extras=True)
     required: dict[str, Rule] = {}
     others: dict[str, Rule] = {}
-    for field in dataclasses.fields(cls):
-        default = (field.default, field.default_factory)
-        has_default = default != (dataclasses.MISSING, dataclasses.MISSING)
-        (others if has_default else required)[field.name] = rule_of(hints[field.name])
+    for name, parameter in inspect.signature(cls).parameters.items():
+        (required if parameter.default is parameter.empty else others)[name] = rule_of(hints[name])
     return record(required, others)
 
 
-def check_fields(instance: object) -> None:
+def check_fields(instance: Any, **given: object) -> None:
     """Check every field of a dataclass's instance by the rule of its type hint.
 
     Args:
         instance: The instance.
+        **given: Values of its `InitVar`s, which it does not keep.
 
     Raises:
         ValueError: A field is not what it must be.
@@ -194,8 +196,10 @@ def check_fields(instance: object) -> None:
             check_fields(self)
         ```
     """
-    for name, hint in typing.get_type_hints(type(instance), include_extras=True).items():
-        rule_of(hint)(getattr(instance, name), name)
+    hints = typing.get_type_hints(type(instance), include_extras=True)
+    kept = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+    for name, value in (kept | given).items():
+        rule_of(hints[name])(value, name)
 
 
 def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> Any:

@@ -13,6 +13,7 @@ from balancing_vae.errors import MissingFileError
 from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.pipeline import TwoStageVAE
+from balancing_vae.pipeline.stages import check_config
 from balancing_vae.schema import anything
 from balancing_vae.schema import mapping
 from balancing_vae.schema import read_json
@@ -86,13 +87,16 @@ def plan_trainings(
         The recipe to be trained, by name.
 
     Raises:
-        ValueError: A system's share is shorter than one epoch of each stage.
+        ValueError: A system's config names what there is not, or its share is shorter than
+            one epoch of each stage.
 
     Example:
         ```python
         plan_trainings({"digits": preset_config("digits")}, x_train, None, trainings=3, minutes=10)
         ```
     """
+    for config in configs.values():
+        check_config(config)
     if minutes is None:
         return dict(configs)
     start = time.perf_counter()

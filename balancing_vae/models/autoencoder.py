@@ -99,21 +99,7 @@ class Autoencoder(GuardedModel, SaveableModel):
 
         Returns:
             Arguments of the constructor by name.
-
-        Raises:
-            ValueError: The config sets what the model has no part for.
         """
-        for name, usual in (("likelihood", "gaussian"), ("kl_weight", None)):
-            if getattr(config, name) != usual:
-                raise InputError(
-                    f"The model {config.model['name']!r} has no {name}, got "
-                    f"{getattr(config, name)!r}; leave it {usual!r}, or take the model 'vae'."
-                )
-        if "prior" in config.samplers and not cls.has_prior:
-            raise InputError(
-                f"The model {config.model['name']!r} has no prior to sample from, and the samplers "
-                f"are {config.samplers}; take two of 'gaussian', 'mixture' and 'second_stage'."
-            )
         return {"seed": config.seed}
 
     @property

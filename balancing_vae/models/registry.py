@@ -3,6 +3,7 @@
 import keras
 
 from balancing_vae.config import Config
+from balancing_vae.errors import InputError
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.rae import RegularizedAutoencoder
 from balancing_vae.models.vae import VAE
@@ -34,23 +35,29 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
         stage1 = build_model(config, encoder, decoder)
         ```
     """
+    check_model(config)
     name, arguments = _name_and_arguments(config)
     given = MODELS[name].settings_of(config)
     return MODELS.make(name, arguments, encoder=encoder, decoder=decoder, name="stage1", **given)
 
 
 def check_model(config: Config) -> None:
-    """Refuse a model's name, its arguments' names or types, or settings that it has no part for.
+    """Refuse a model's name, its arguments' names or types, or samplers that it is not made for.
 
     Args:
         config: The hyperparameters.
 
     Raises:
-        ValueError: There is no such model, or it does not take these arguments or settings.
+        ValueError: There is no such model, or it does not take these arguments or samplers.
     """
     name, arguments = _name_and_arguments(config)
     given = MODELS[name].settings_of(config)
     MODELS.check(name, arguments, given=("encoder", "decoder", "name", *given))
+    if "prior" in config.samplers and not MODELS[name].has_prior:
+        raise InputError(
+            f"The model {name!r} has no prior to sample from, and the samplers are "
+            f"{config.samplers}; take two of 'gaussian', 'mixture' and 'second_stage'."
+        )
 
 
 def _name_and_arguments(config: Config) -> tuple[str, dict]:

@@ -13,6 +13,8 @@ from balancing_vae.balancing import build_strategy
 from balancing_vae.balancing.low_gamma import WarnOfLowGamma
 from balancing_vae.config import LIKELIHOODS
 from balancing_vae.config import Config
+from balancing_vae.config import KLWeight
+from balancing_vae.config import Likelihood
 from balancing_vae.errors import InputError
 from balancing_vae.layers.sampling import reparameterize
 from balancing_vae.models.autoencoder import Autoencoder
@@ -80,9 +82,9 @@ class VAE(Autoencoder):
         encoder: keras.Model,
         decoder: keras.Model,
         balancing: BalancingStrategy | None = None,
-        kl_weight: float | None = None,
+        kl_weight: KLWeight = None,
         seed: int | None = None,
-        likelihood: str = "gaussian",
+        likelihood: Likelihood = "gaussian",
         **kwargs,
     ):
         super().__init__(encoder, decoder, seed, **kwargs)
@@ -99,13 +101,8 @@ class VAE(Autoencoder):
 
     @classmethod
     def settings_of(cls, config: Config) -> dict:
-        """Return the config's seed, strategy and likelihood."""
-        return {
-            "seed": config.seed,
-            "balancing": build_strategy(**config.balancing),
-            "kl_weight": config.kl_weight,
-            "likelihood": config.likelihood,
-        }
+        """Return the config's seed and strategy."""
+        return {"seed": config.seed, "balancing": build_strategy(**config.balancing)}
 
     def describe(self) -> str:
         """Return the likelihood, gamma with its strategy, and the weight of KL."""

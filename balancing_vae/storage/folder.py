@@ -152,7 +152,7 @@ def _upgraded(description: dict) -> dict:
 
 def _with_kl_weight(config: Config) -> Config:
     """Name the weight of KL where None meant the original program's: until format 4."""
-    open_weight = config.kl_weight is None and not decides_kl_weight(config.balancing)
+    open_weight = "kl_weight" not in config.model and not decides_kl_weight(config.balancing)
     if config.model["name"] != "vae" or not open_weight:
         return config
     return config.replace(kl_weight=original_kl_weight(config.image_shape, config.latent_dim))

@@ -22,6 +22,7 @@ LOAD_AND_GENERATE = """
 import sys
 import numpy as np
 sys.modules["sklearn"] = None  # only fitting needs it
+from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.config import original_kl_weight
 from balancing_vae.storage.folder import read_description
@@ -148,4 +149,4 @@ def test_no_weight_of_kl_means_what_it_meant_when_it_was_written(
     description |= {"format_version": version, "samplers": []}
     description["config"] |= changes
     (tmp_path / "config.json").write_text(json.dumps(description))
-    assert read_description(tmp_path)["config"]["kl_weight"] == expected
+    assert Config.from_dict(read_description(tmp_path)["config"]).kl_weight == expected
