@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.config import original_kl_weight
 from balancing_vae.storage.folder import read_description
@@ -22,7 +23,6 @@ LOAD_AND_GENERATE = """
 import sys
 import numpy as np
 sys.modules["sklearn"] = None  # only fitting needs it
-from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.config import original_kl_weight
 from balancing_vae.storage.folder import read_description
