@@ -10,8 +10,8 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.config import differences
 from balancing_vae.experiments.systems_plan import plan_trainings
 from balancing_vae.presets import preset_config
-from tests.helpers.tiny import tiny_config
-from tests.helpers.tiny import tiny_images
+from tests.helpers.pipelines import tiny_config
+from tests.helpers.pipelines import tiny_images
 
 VAE = {"name": "vae"}
 RAE = {"name": "rae", "latent_weight": 1e-3}

@@ -21,6 +21,7 @@ from balancing_vae.networks import build_networks
 from balancing_vae.networks import latent_networks
 from balancing_vae.networks.registry import build_own_networks
 from balancing_vae.networks.registry import check_network
+from balancing_vae.samplers import OF_THE_MODEL
 from balancing_vae.samplers import SAMPLERS
 from balancing_vae.training.optimizer import build_optimizer
 from balancing_vae.training.optimizer import check_optimizer
@@ -104,7 +105,7 @@ def check_config(config: Config) -> None:
     check_strategy(**config.balancing)
     check_model(config)
     check_optimizer(**config.optimizer)
-    names = {*SAMPLERS, "second_stage"}
+    names = {*SAMPLERS, *OF_THE_MODEL}
     if unknown := set(config.samplers) - names:
         raise InputError(f"Unknown samplers {sorted(unknown)}; choose two of {sorted(names)}.")
 
