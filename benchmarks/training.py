@@ -139,7 +139,7 @@ def _positions(layer):
 
 def package_sides(precision, x):
     """Return the sides of the package, and the pipeline."""
-    vae = TwoStageVAE.from_preset("cifar10", precision=precision)
+    vae = TwoStageVAE.untrained("cifar10", precision=precision)
     return vae, {
         "stage-1 step": fit_step(vae.stage1, x, STEPS[1]),
         "stage-2 step": fit_step(vae.stage2, LATENTS, STEPS[2]),
@@ -194,7 +194,7 @@ def measure(precision, x):
     sides = {f"ours {name}": side for name, side in ours.items()}
     sides["ours product"] = matrix_product(dtype)
     if keras.backend.backend() == "tensorflow":
-        other = TwoStageVAE.from_preset("cifar10", precision=precision).stage2
+        other = TwoStageVAE.untrained("cifar10", precision=precision).stage2
         other.compile(Adam(1e-4), jit_compile=not vae.stage2.jit_compile)
         name = f"stage-2 step {'with' if other.jit_compile else 'without'} XLA"
         sides[name] = fit_step(other, LATENTS, STEPS[2])
@@ -240,11 +240,11 @@ def measure(precision, x):
 
 def measure_overhead():
     """Print what surrounds stage 2's compiled step: Python, input, callbacks."""
-    vae = TwoStageVAE.from_preset("cifar10")
+    vae = TwoStageVAE.untrained("cifar10")
     batch = tuple(array[:BATCH] for array in LATENTS)
     sides = {}
     for steps in EXECUTIONS if keras.backend.backend() != "torch" else (1,):
-        stage = TwoStageVAE.from_preset("cifar10").stage2
+        stage = TwoStageVAE.untrained("cifar10").stage2
         jit_compile = stage.jit_compile
         stage.compile(Adam(1e-4), jit_compile=jit_compile, steps_per_execution=steps)
         sides[f"fit, {steps} steps an execution"] = fit_step(stage, LATENTS, 2 * max(EXECUTIONS))

@@ -103,7 +103,7 @@ def make_deterministic(seed: int) -> None:
     Example:
         ```python
         make_deterministic(0)
-        vae = TwoStageVAE.from_preset("digits", seed=0)
+        vae = TwoStageVAE.untrained("digits", seed=0)
         ```
     """
     keras.utils.set_random_seed(seed)

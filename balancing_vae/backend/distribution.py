@@ -31,7 +31,7 @@ def data_parallel(devices: int) -> Iterator[None]:
     Example:
         ```python
         with data_parallel(2):
-            vae = TwoStageVAE.from_preset("cifar10")
+            vae = TwoStageVAE.untrained("cifar10")
             vae.fit(x_train)
         ```
     """

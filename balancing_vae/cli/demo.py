@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae.pipeline import TwoStageVAE
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
-    vae = TwoStageVAE.from_preset("digits")
+    vae = TwoStageVAE.untrained("digits")
     print(f"{len(x_train)} digits to train on, {len(x_val)} held out, {len(x_test)} to test")
     print(vae)
     vae.fit(x_train, validation_data=x_val)

@@ -333,7 +333,7 @@ def _train_digits(out: Path) -> tuple[Path, str]:
     if not data.exists():
         datasets.prepare("digits", None, data)
     if not run.exists():
-        vae = TwoStageVAE.from_preset("digits")
+        vae = TwoStageVAE.untrained("digits")
         vae.fit(datasets.load("digits", "train"), validation_data=datasets.load("digits", "val"))
         vae.save(run)
     return run, f"classifier:{data}"

@@ -112,7 +112,7 @@ class TwoStageVAE(Plots):
 
     Example:
         ```python
-        vae = TwoStageVAE.from_preset("digits")
+        vae = TwoStageVAE.untrained("digits")
         vae.fit(x_train)
         samples = vae.generate(100, stage=2, normalize=True, seed=0)
         ```
@@ -158,12 +158,16 @@ class TwoStageVAE(Plots):
         return {name: s for name, s in self.samplers.items() if name not in OF_THE_MODEL}
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "TwoStageVAE":
-        """Make an untrained two-stage VAE with published hyperparameters.
+    def untrained(cls, name: str, **changes) -> "TwoStageVAE":
+        """Make an untrained two-stage VAE with a preset's hyperparameters.
+
+        A preset is hyperparameters alone, most of them published. In KerasHub `from_preset`
+        also loads weights; here `from_pretrained` does that, and its names are others: the
+        weights "digits" come from the preset "digits-small".
 
         Args:
             name: "cifar10", "celeba", "digits" or another preset.
-            **changes: Fields of `Config` to set differently.
+            **changes: Arguments of `Config` to set differently.
 
         Returns:
             The untrained pipeline.
@@ -173,7 +177,7 @@ class TwoStageVAE(Plots):
 
         Example:
             ```python
-            vae = TwoStageVAE.from_preset("cifar10", epochs=10, epochs2=20)
+            vae = TwoStageVAE.untrained("cifar10", epochs=10, epochs2=20)
             ```
         """
         return cls(preset_config(name, **changes))

@@ -134,7 +134,7 @@ def test_xla_compiles_what_it_makes_faster(monkeypatch):
     assert [jit_compile_pays(*case) for case in cases] == [False, True, False]
     for precision in ("float32", "mixed_bfloat16"):
         with with_xla():
-            stage2 = TwoStageVAE.from_preset("digits", precision=precision).stage2
+            stage2 = TwoStageVAE.untrained("digits", precision=precision).stage2
         jits = {network.jit_compile for network in (stage2, stage2.encoder, stage2.decoder)}
         assert jits == {precision == "float32"}
     monkeypatch.setattr(backend, "uses_accelerator", lambda: True)

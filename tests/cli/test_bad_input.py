@@ -99,7 +99,7 @@ def test_networks_that_do_not_fit_are_refused(network, shape, message):
 
 def test_unknown_names_list_what_there_is():
     with pytest.raises(ValueError, match="there are .*cifar10.*Did you mean 'cifar10'"):
-        TwoStageVAE.from_preset("cifar-10")
+        TwoStageVAE.untrained("cifar-10")
     with pytest.raises(ValueError, match="Unknown balancing 'computd'"):
         build_strategy("computd")
     with pytest.raises(ValueError, match="does not take"):

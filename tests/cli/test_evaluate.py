@@ -32,7 +32,7 @@ def evaluated(tmp_path_factory):
     write_prepared(data, "mnist", from_arrays({"test": (images, None)}, {}))
     network = {"name": "resnet", "base_dim": 4, "num_scale": 1, "fc_dim": 8}
     sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 50}
-    vae = as_if_trained(TwoStageVAE.from_preset("digits", network=network, **sizes))
+    vae = as_if_trained(TwoStageVAE.untrained("digits", network=network, **sizes))
     vae.fit_normalization(images)
     vae.fit_sampler("gaussian", images)
     vae.save(folder / "run")

@@ -283,7 +283,7 @@ def test_presets_of_ghosh_et_al():
 
 
 def test_presets_make_models():
-    vae = TwoStageVAE.from_preset("ghosh2020-rae-sn-mnist")
+    vae = TwoStageVAE.untrained("ghosh2020-rae-sn-mnist")
     assert isinstance(vae.stage1, RegularizedAutoencoder) and vae.stage2 is None
     assert float(vae.stage1.optimizer.epsilon) == 1e-7
     assert dataclasses.replace(vae.config, preset=None).padding == 2

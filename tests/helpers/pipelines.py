@@ -68,7 +68,7 @@ def save_run(folder: Path, **changes) -> TwoStageVAE:
     """Save a tiny pipeline of the preset digits-small as if it had been trained on 8x8 images."""
     network = {"name": "resnet", "base_dim": 2, "num_scale": 1, "fc_dim": 4, "depth_per_block": 1}
     sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 16}
-    vae = TwoStageVAE.from_preset("digits-small", network=network, **sizes, **changes)
+    vae = TwoStageVAE.untrained("digits-small", network=network, **sizes, **changes)
     _unsettle(vae)
     images = tiny_images(32, side=8)
     vae.fit_normalization(images)

@@ -168,7 +168,7 @@ def test_presets_of_dai_and_wipf():
 
 @pytest.mark.parametrize("name", ["dai2019-mnist", "dai2019-cifar10"])
 def test_presets_make_networks(name):
-    vae = TwoStageVAE.from_preset(name)
+    vae = TwoStageVAE.untrained(name)
     assert vae.stage1.kl_weight == 1 and isinstance(vae.stage2.balancing, LearnedGamma)
     assert load_preset(name)["dataset"]["name"] in ("mnist", "cifar10")
     assert isinstance(vae.stage1.optimizer, keras.optimizers.Adam)

@@ -495,14 +495,14 @@ def test_presets_have_the_papers_hyperparameters():
     assert (cifar10.network["num_scale"], celeba.network["num_scale"]) == (3, 4)
 
 
-def test_from_preset_takes_changes():
-    vae = TwoStageVAE.from_preset("digits", epochs=3, network={"base_dim": 4, "fc_dim": 8})
+def test_a_preset_takes_changes():
+    vae = TwoStageVAE.untrained("digits", epochs=3, network={"base_dim": 4, "fc_dim": 8})
     assert vae.config.epochs == 3
     assert vae.config.network["name"] == "resnet"
     assert vae.stage1.encoder.get_layer("conv0").filters == 4
     assert vae.config.preset == "digits"
     with pytest.raises(ValueError, match="Unknown hyperparameters.*epoch_count"):
-        TwoStageVAE.from_preset("digits", epoch_count=3)
+        TwoStageVAE.untrained("digits", epoch_count=3)
 
 
 def test_optimizer_is_the_originals_adam():

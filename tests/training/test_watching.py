@@ -34,7 +34,7 @@ class Watch(keras.callbacks.Callback):
 
 rows = []
 x = datasets.load("digits", "train")[:100]
-vae = TwoStageVAE.from_preset("digits", epochs=200, epochs2=200)
+vae = TwoStageVAE.untrained("digits", epochs=200, epochs2=200)
 with tempfile.TemporaryDirectory() as folder:
     vae.fit(x, validation_data=x[:50], callbacks=[Watch()], verbose=False, run_dir=folder)
 print(json.dumps(rows))
