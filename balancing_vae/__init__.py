@@ -1,48 +1,58 @@
 """Two-stage variational autoencoders with computed gamma, in Keras 3.
 
 The names below are imported when they are first used: the package itself imports neither
-Keras nor a backend.
+Keras nor a backend. The stub beside this file lists them; docs/api.md describes them.
 """
 
-import importlib
+import lazy_loader
 
 from balancing_vae.backend.serialization import register_with_keras
 
-_HOMES = {
-    "TwoStageVAE": "pipeline",
-    "VAE": "models.vae",
-    "LatentVAE": "models.latent_vae",
-    "Config": "config",
-    "GammaBalancing": "training.callbacks",
-    "ComputedGamma": "balancing",
-    "FixedBeta": "balancing",
-    "FixedGamma": "balancing",
-    "LearnedGamma": "balancing",
-    "WarmUpBeta": "balancing",
-    "update_running_mse": "balancing.rule",
-}
-
-# Modules that need neither Keras nor a backend.
-_MODULES = ("datasets", "presets")
-
-__all__ = sorted([*_HOMES, *_MODULES])
-
 register_with_keras()
+
+_imported, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+# Names that need neither Keras nor a backend, which may be missing then.
+_LIGHT = frozenset(
+    {
+        "BalancingVAEError",
+        "Config",
+        "ExistingFileError",
+        "ImageNormalization",
+        "InputError",
+        "LatentNormalization",
+        "MissingFileError",
+        "MissingPackageError",
+        "NonFiniteLossError",
+        "NothingRescaledWarning",
+        "ResourceError",
+        "datasets",
+        "evaluation",
+        "experiments",
+        "fid",
+        "figures",
+        "inactive_latents",
+        "mean_std",
+        "models",
+        "mse",
+        "presets",
+        "pretrained",
+        "variance_law",
+        "variance_loss",
+    }
+)
 
 
 def __getattr__(name: str):
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":
         from balancing_vae.versions import installed_version
 
         return installed_version(__name__)
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from balancing_vae.checks import check_backend
+    if name in __all__ and name not in _LIGHT:
+        from balancing_vae.checks import check_backend
 
-    check_backend()
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        check_backend()
+    return _imported(name)
 
 
 def __dir__() -> list[str]:

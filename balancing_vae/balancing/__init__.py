@@ -4,9 +4,22 @@ from balancing_vae.balancing.beta import FixedBeta
 from balancing_vae.balancing.computed import ComputedGamma
 from balancing_vae.balancing.fixed import FixedGamma
 from balancing_vae.balancing.learned import LearnedGamma
+from balancing_vae.balancing.rule import update_running_mse
 from balancing_vae.balancing.strategy import BalancingStrategy
 from balancing_vae.balancing.warm_up import WarmUpBeta
 from balancing_vae.registry import Registry
+
+__all__ = [
+    "STRATEGIES",
+    "BalancingStrategy",
+    "ComputedGamma",
+    "FixedBeta",
+    "FixedGamma",
+    "LearnedGamma",
+    "WarmUpBeta",
+    "build_strategy",
+    "update_running_mse",
+]
 
 STRATEGIES = Registry[type[BalancingStrategy]](
     "balancing",

@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     info = add_command(
         actions,
         "info",
-        "Say what a dataset is and what to fetch, or check a prepared folder and show it.",
+        "Say what a dataset is and what to download, or check a prepared folder and show it.",
         "balancing-vae datasets info mnist\nbalancing-vae datasets info data/mnist",
     )
     info.add_argument("what", metavar="NAME|FOLDER", help="a dataset's name or a prepared folder")
@@ -96,7 +96,7 @@ def _info(options: argparse.Namespace) -> None:
     print(f"{entry.name}: {entry.summary}")
     print(f"images   {entry.shape}, uint8; {counts or 'as many as the folder holds'}")
     print(f"options  {', '.join('--' + o.replace('_', '-') for o in entry.options) or 'none'}")
-    print(f"source   {entry.fetch or 'Nothing to fetch: scikit-learn brings it along.'}")
+    print(f"source   {entry.instructions or 'Nothing to download: scikit-learn brings it along.'}")
 
 
 def _prepare(options: argparse.Namespace) -> None:

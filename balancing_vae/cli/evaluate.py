@@ -93,9 +93,9 @@ def run(options: argparse.Namespace) -> int:
 
     from balancing_vae.evaluation.columns import choose_images
     from balancing_vae.evaluation.columns import two_stage_columns
-    from balancing_vae.evaluation.measured_table import measured_table
     from balancing_vae.evaluation.measuring import evaluate
     from balancing_vae.evaluation.metrics_file import write_metrics
+    from balancing_vae.evaluation.table import measured_table
     from balancing_vae.fid.metrics import get_metrics
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.files.checksums import CHECKSUMS

@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     download = add_command(
         actions,
         "download",
-        "Fetch a set into the user's cache, its sha256 verified.",
+        "Download a set into the user's cache, its sha256 verified.",
         "balancing-vae pretrained download mnist --base-url https://example.org/weights",
     )
     download.add_argument("name", metavar="NAME", help="a set's name; see `pretrained list`")
@@ -186,7 +186,7 @@ def _place(entry) -> str:
     if found := _on_this_machine(entry.name):
         return str(found[0])
     if entry.sha256:
-        return f"not on this machine; `balancing-vae pretrained download {entry.name}` fetches it"
+        return f"not on this machine; `balancing-vae pretrained download {entry.name}` downloads it"
     return entry.note
 
 

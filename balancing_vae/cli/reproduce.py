@@ -208,14 +208,14 @@ def _balancing(options: argparse.Namespace) -> None:
     out = _out(options, "balancing.png")
 
     from balancing_vae import datasets
-    from balancing_vae.experiments.balancing_strategies import balancing
     from balancing_vae.experiments.balancing_strategies import compare_balancings
     from balancing_vae.experiments.balancing_strategies import draw_balancing
+    from balancing_vae.experiments.balancing_strategies import measure_balancings
     from balancing_vae.figures.tables import Table
 
     x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
     path = out / "rows.json"
-    rows = balancing(x_train, x_test, path, options.epochs, range(options.trainings))
+    rows = measure_balancings(x_train, x_test, path, options.epochs, range(options.trainings))
     print(Table.of(compare_balancings(rows)))
     _save(out / "balancing.png", draw_balancing(rows))
 
@@ -232,7 +232,7 @@ def _normalization(options: argparse.Namespace) -> None:
     from balancing_vae.evaluation.columns import choose_images
     from balancing_vae.experiments.normalization_study import compare_normalizations
     from balancing_vae.experiments.normalization_study import draw_normalization
-    from balancing_vae.experiments.normalization_study import normalization
+    from balancing_vae.experiments.normalization_study import measure_normalizations
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.figures.tables import Table
     from balancing_vae.pipeline import TwoStageVAE
@@ -246,7 +246,9 @@ def _normalization(options: argparse.Namespace) -> None:
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     path = out / f"{name}.json"
     seeds = range(options.seeds)
-    rows = normalization(vae, x, real, network, options.protocol, path, options.samples, seeds)
+    rows = measure_normalizations(
+        vae, x, real, network, options.protocol, path, options.samples, seeds
+    )
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
     print(Table.of(compare_normalizations(rows)))
     _save(out / f"{name}.png", draw_normalization(rows))

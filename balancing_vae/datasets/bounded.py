@@ -90,12 +90,12 @@ def gunzip(path: Path, limit: int) -> bytes:
     except DAMAGE as error:
         raise InputError(
             f"{path} is not a whole gzip file ({error}); a download may have been cut off: "
-            "fetch it again."
+            "download it again."
         ) from error
     if len(data) > limit:
         raise InputError(
             f"{path} unpacks to more than {limit:,} bytes, the most that was expected; "
-            "fetch it again from its own source."
+            "download it again from its own source."
         )
     return data
 
@@ -141,7 +141,7 @@ def read_tar(path: Path, wanted: Container[str], limit: int) -> dict[str, bytes]
     except DAMAGE as error:
         raise InputError(
             f"{path} is not a whole tar archive ({error}); a download may have been cut off: "
-            "fetch it again."
+            "download it again."
         ) from error
     return found
 
@@ -165,7 +165,7 @@ class _Limited(io.BufferedIOBase):
         if size > self._left:
             raise InputError(
                 f"{self._path} unpacks to more than {self._limit:,} bytes, the most that was "
-                "expected; fetch it again from its own source."
+                "expected; download it again from its own source."
             )
 
 

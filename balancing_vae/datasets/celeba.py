@@ -96,8 +96,8 @@ def _check_count(
     if len(images) != COUNT and not allow_partial:
         raise InputError(
             f"{source} has {len(images):,} images, CelebA has {COUNT:,}",
-            "fetch the whole of it, or allow a part with allow_partial=True",
-            "fetch the whole of it, or allow a part with --allow-partial",
+            "download the whole of it, or allow a part with allow_partial=True",
+            "download the whole of it, or allow a part with --allow-partial",
         )
 
 
@@ -110,7 +110,7 @@ def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tupl
                     text = files.read(name, _LARGEST_PARTITION)
                 except InputError as error:
                     raise InputError(
-                        f"{source}/{name} cannot be read ({error}); fetch it again."
+                        f"{source}/{name} cannot be read ({error}); download it again."
                     ) from error
                 return f"{source}/{name}", text.decode("utf-8", "replace")
         # The official layout has Img/img_align_celeba.zip and Eval/list_eval_partition.txt.
@@ -152,11 +152,11 @@ def _splits_by_partition(
         if len(fields) != 2 or fields[1] not in ("0", "1", "2"):
             raise InputError(
                 f"{place}, line {number}: {line[:80]!r} is not an image's name and 0, 1 or 2; "
-                "fetch the file again."
+                "download the file again."
             )
         if fields[0] in splits:
             raise InputError(
-                f"{place}, line {number}: {fields[0]} stands there twice; fetch the file again."
+                f"{place}, line {number}: {fields[0]} stands there twice; download the file again."
             )
         splits[fields[0]] = SPLITS[int(fields[1])]
     absent = splits.keys() - by_name.keys()
@@ -164,13 +164,13 @@ def _splits_by_partition(
         raise InputError(
             f"{place} names {min(absent)}, which is absent from the images (and {len(absent) - 1} "
             "more)",
-            "fetch the images again, or allow a part with allow_partial=True",
-            "fetch the images again, or allow a part with --allow-partial",
+            "download the images again, or allow a part with allow_partial=True",
+            "download the images again, or allow a part with --allow-partial",
         )
     unlisted = by_name.keys() - splits.keys()
     if unlisted:
         raise InputError(
-            f"{place} does not name {min(unlisted)} (and {len(unlisted) - 1} more images); fetch "
-            "the file again, or take it away to split by position."
+            f"{place} does not name {min(unlisted)} (and {len(unlisted) - 1} more images); "
+            "download the file again, or take it away to split by position."
         )
     return {name: split for name, split in splits.items() if name in by_name}

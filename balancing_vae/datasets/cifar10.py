@@ -104,7 +104,7 @@ def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
             return kind, {name: files[name] for name in names}
         if len(missing) < len(names):
             raise MissingFileError(
-                f"{source} lacks {', '.join(missing)}; unpack or fetch CIFAR-10 again."
+                f"{source} lacks {', '.join(missing)}; unpack or download CIFAR-10 again."
             )
     raise InputError(
         f"{source} is not CIFAR-10: it holds neither data_batch_1 nor data_batch_1.bin; give "
@@ -117,7 +117,7 @@ def _check_sha256(place: str, data: bytes, expected: str) -> None:
     if actual != expected:
         raise InputError(
             f"{place} has the sha256 {actual}, CIFAR-10's is {expected}; the file is a pickle and "
-            "was not opened: fetch CIFAR-10 again."
+            "was not opened: download CIFAR-10 again."
         )
 
 
@@ -145,11 +145,11 @@ def _unpickle(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         labels = np.asarray(batch[b"labels"], np.int64)
     except (pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{place} is not a batch of CIFAR-10 ({error}); fetch CIFAR-10 again."
+            f"{place} is not a batch of CIFAR-10 ({error}); download CIFAR-10 again."
         ) from error
     if labels.shape != (len(images),):
         raise InputError(
-            f"{place} has {labels.size} labels for {len(images)} images; fetch it again."
+            f"{place} has {labels.size} labels for {len(images)} images; download it again."
         )
     return images, labels
 
@@ -159,14 +159,14 @@ def _decode_records(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not data or len(data) % _RECORD:
         raise InputError(
             f"{place} has {len(data):,} bytes, which is not a whole number of records of "
-            f"{_RECORD:,}; it was cut short: fetch CIFAR-10 again."
+            f"{_RECORD:,}; it was cut short: download CIFAR-10 again."
         )
     records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
     labels = records[:, 0].astype(np.int64)
     if labels.max() >= len(CLASSES):
         raise InputError(
-            f"{place} has the label {labels.max()}, CIFAR-10's go to 9 (is it CIFAR-100?); fetch "
-            "CIFAR-10 again."
+            f"{place} has the label {labels.max()}, CIFAR-10's go to 9 (is it CIFAR-100?); "
+            "download CIFAR-10 again."
         )
     return _planes_to_images(records[:, 1:]), labels
 
@@ -180,6 +180,6 @@ def _check_counts(source: Path, arrays: Arrays, allow_partial: bool) -> None:
         if len(images) != COUNTS[split] and not allow_partial:
             raise InputError(
                 f"{source} has {len(images):,} {split} images, CIFAR-10 has {COUNTS[split]:,}",
-                "fetch the whole of it, or allow a part with allow_partial=True",
-                "fetch the whole of it, or allow a part with --allow-partial",
+                "download the whole of it, or allow a part with allow_partial=True",
+                "download the whole of it, or allow a part with --allow-partial",
             )

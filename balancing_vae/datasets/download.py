@@ -1,4 +1,4 @@
-"""Fetch the sources whose hosts allow it, each file checked against its published sha256."""
+"""Download the sources whose hosts allow it, each file checked against its published sha256."""
 
 import hashlib
 from pathlib import Path
@@ -7,10 +7,10 @@ from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
 from balancing_vae.errors import ResourceError
 from balancing_vae.files.download import WrongContentError
-from balancing_vae.files.download import download
+from balancing_vae.files.download import download_file
 
 
-def fetch(name: str, published: dict | None = None) -> Path:
+def download_source(name: str, published: dict | None = None) -> Path:
     """Download a dataset's files into the user's cache, or find them there.
 
     Each file is downloaded under a temporary name, its sha256 is compared, and only then it
@@ -30,7 +30,7 @@ def fetch(name: str, published: dict | None = None) -> Path:
 
     Example:
         ```python
-        prepare("mnist", fetch("mnist"), "data/mnist")
+        prepare("mnist", download_source("mnist"), "data/mnist")
         ```
     """
     import pooch
@@ -41,15 +41,17 @@ def fetch(name: str, published: dict | None = None) -> Path:
         if _is_there(folder / file, **about):
             continue
         address = published["base"] + file
-        remedy = f"fetch {', '.join(published['files'])} by other means and give --source"
+        remedy = f"download {', '.join(published['files'])} by other means and give --source"
         try:
-            download(address, folder / file, **about)
+            download_file(address, folder / file, **about)
         except WrongContentError as error:
             raise InputError(
                 f"{error}, and was thrown away; try again later, or {remedy}."
             ) from error
         except OSError as error:
-            raise ResourceError(f"{address} could not be fetched ({error}); {remedy}.") from error
+            raise ResourceError(
+                f"{address} could not be downloaded ({error}); {remedy}."
+            ) from error
     return folder
 
 

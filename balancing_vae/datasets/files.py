@@ -131,7 +131,7 @@ class Zip:
             raise InputError(
                 f"{path} is not a whole zip archive ({error}); a download may have been cut off, "
                 "or a web page saved in its place (Google Drive does so when its quota is "
-                "spent): fetch it again."
+                "spent): download it again."
             ) from error
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._passed_over: Counter = Counter()
@@ -144,7 +144,7 @@ class Zip:
         if path.is_absolute() or ".." in path.parts:
             raise InputError(
                 f"{self.path} has the entry {entry.filename!r}, which climbs out of the folder; "
-                "do not trust this archive, fetch it again from its own source."
+                "do not trust this archive, download it again from its own source."
             )
         if entry.filename.endswith(("/", "\\")):
             return

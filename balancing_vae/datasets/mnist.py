@@ -111,14 +111,14 @@ def read_idx(path: Path) -> np.ndarray:
     header = 4 + 4 * rank
     if data[:3] != bytes([0, 0, _UINT8]) or rank == 0 or len(data) < header:
         raise InputError(
-            f"{path} does not begin like an idx file of bytes (0, 0, 8, rank); fetch it again."
+            f"{path} does not begin like an idx file of bytes (0, 0, 8, rank); download it again."
         )
     shape = tuple(int(length) for length in np.frombuffer(data, ">u4", rank, offset=4))
     if math.prod(shape) != len(data) - header:
         raise InputError(
             f"{path} says in its header that it holds {'x'.join(map(str, shape))} = "
             f"{math.prod(shape):,} bytes, but {len(data) - header:,} follow; it was cut short or "
-            "changed: fetch it again."
+            "changed: download it again."
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
@@ -137,7 +137,9 @@ def _find_idx(folder: Path, stem: str, kind: str) -> Path:
             path = folder / f"{stem}{joint}{kind}{ending}"
             if path.is_file():
                 return path
-    raise MissingFileError(f"{folder / f'{stem}-{kind}'} is missing, also packed (.gz); fetch it.")
+    raise MissingFileError(
+        f"{folder / f'{stem}-{kind}'} is missing, also packed (.gz); download it."
+    )
 
 
 def _read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -147,7 +149,7 @@ def _read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     except (InputError, KeyError) as error:
         raise InputError(
             f"{path} is not an .npz with plain arrays x_train, y_train, x_test and y_test "
-            f"({error}); fetch it again, or give the folder with the idx files."
+            f"({error}); download it again, or give the folder with the idx files."
         ) from error
 
 
@@ -163,19 +165,19 @@ def _check_split(
     if images.dtype != np.uint8 or shape[1:] != (_SIDE, _SIDE) or len(images) == 0:
         raise InputError(
             f"{place} holds images of {images.dtype} {images.shape}, uint8 [N, 28, 28] was "
-            "expected; fetch it again."
+            "expected; download it again."
         )
     fitting = labels.shape == (len(images),) and labels.dtype.kind in "iu"
     if not fitting or labels.min() < 0 or labels.max() > 9:
         raise InputError(
             f"{place} has labels of {labels.dtype} {labels.shape} for {len(images):,} images, "
-            "one whole number from 0 to 9 for each was expected; fetch it again."
+            "one whole number from 0 to 9 for each was expected; download it again."
         )
     if len(images) != COUNTS[split] and not allow_partial:
         raise InputError(
             f"{place} has {len(images):,} images, {TITLES[name]} has {COUNTS[split]:,}",
-            "fetch the whole of it, or allow a part with allow_partial=True",
-            "fetch the whole of it, or allow a part with --allow-partial",
+            "download the whole of it, or allow a part with allow_partial=True",
+            "download the whole of it, or allow a part with --allow-partial",
         )
 
 

@@ -14,7 +14,7 @@ from balancing_vae.datasets import digits
 from balancing_vae.datasets import folder
 from balancing_vae.datasets import mnist
 from balancing_vae.datasets.description import DESCRIPTION_FILE
-from balancing_vae.datasets.download import fetch
+from balancing_vae.datasets.download import download_source
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.prepared import Prepared
 from balancing_vae.datasets.prepared import open_prepared
@@ -36,7 +36,7 @@ class Dataset:
         counts: Images of each split; empty where the source decides.
         read: Reads its source.
         options: The keywords of `read` that `prepare` hands on.
-        fetch: What to fetch and give as the source; empty where there is nothing to fetch.
+        instructions: What to download and give as the source; empty where the data is at hand.
     """
 
     name: str
@@ -45,26 +45,26 @@ class Dataset:
     counts: dict[str, int]
     read: Callable[..., Contents]
     options: tuple[str, ...]
-    fetch: str
+    instructions: str
 
     @property
     def needs_source(self) -> bool:
-        """Whether a source must be given or fetched."""
-        return bool(self.fetch)
+        """Whether a source must be given or downloaded."""
+        return bool(self.instructions)
 
     @property
     def downloadable(self) -> bool:
-        """Whether its host allows it to be fetched."""
+        """Whether its host allows it to be downloaded."""
         return "files" in sources().get(self.name, {})
 
 
-_FETCH_CELEBA = (
-    'Fetch img_align_celeba.zip ("Align&Cropped Images") and list_eval_partition.txt from '
+_DOWNLOAD_CELEBA = (
+    'Download img_align_celeba.zip ("Align&Cropped Images") and list_eval_partition.txt from '
     f"{sources()['celeba']['homepage']} (or Kaggle's mirror, with its .csv), put both into "
     "one folder, and give the zip, or the folder it unpacks to, as the source. This program "
-    "does not fetch it: Google Drive's quota is mostly spent, and its terms are yours to accept."
+    "does not download it: Google Drive's quota is mostly spent, and its terms are yours to accept."
 )
-_FETCH_IDX = (
+_DOWNLOAD_IDX = (
     "Give the folder of the four idx files ({} ...), packed or not, or an .npz with x_train, "
     "y_train, x_test, y_test; without a source they are downloaded from {}."
 )
@@ -79,7 +79,7 @@ def _mnist(name: str, summary: str) -> Dataset:
         mnist.COUNTS,
         functools.partial(mnist.read, name),
         ("pad", "allow_partial"),
-        _FETCH_IDX.format(next(iter(published["files"])), published["base"]),
+        _DOWNLOAD_IDX.format(next(iter(published["files"])), published["base"]),
     )
 
 
@@ -91,7 +91,7 @@ def _celeba(name: str, summary: str) -> Dataset:
         celeba.COUNTS,
         functools.partial(celeba.read, name),
         ("allow_partial", "skip_broken", "workers"),
-        _FETCH_CELEBA,
+        _DOWNLOAD_CELEBA,
     )
 
 
@@ -196,8 +196,8 @@ def prepare(
         return write_prepared(out, name, entry.read(), overwrite)
     if source is None:
         if not entry.downloadable:
-            raise InputError(f"{name} needs a source. {entry.fetch}")
-        source = fetch(name)
+            raise InputError(f"{name} needs a source. {entry.instructions}")
+        source = download_source(name)
     return write_prepared(out, name, entry.read(source=Path(source), **options), overwrite)
 
 
@@ -257,7 +257,8 @@ def _find_prepared(name: str, root: str | os.PathLike | None) -> Prepared | None
     if root is None:
         if entry.needs_source:
             raise InputError(
-                f"{name} needs a root, the folder it was prepared in. To prepare it: {entry.fetch}"
+                f"{name} needs a root, the folder it was prepared in. To prepare it: "
+                f"{entry.instructions}"
             )
         return None
     root = Path(root)

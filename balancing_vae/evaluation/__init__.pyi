@@ -4,7 +4,6 @@ from .columns import two_stage_columns as two_stage_columns
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare
 from .comparison_plot import plot as plot
-from .measured_table import measured_table as measured_table
 from .measurement import Measurement as Measurement
 from .measurement import aggregate as aggregate
 from .measuring import evaluate as evaluate
@@ -15,3 +14,4 @@ from .moments_table import Evaluation as Evaluation
 from .publications import published as published
 from .renormalization import effects as effects
 from .renormalization import effects_table as effects_table
+from .table import measured_table as measured_table

@@ -1,1 +1,15 @@
-"""Tables and figures: for each one function that returns the data and one that draws it."""
+"""Tables and figures: for each one function that returns the data and one that draws it.
+
+The names in the stub beside this file are imported when they are first used.
+
+Example:
+    ```python
+    from balancing_vae import experiments
+
+    experiments.draw_exact_cases(experiments.exact_cases(x_train / 255)).savefig("exact.png")
+    ```
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

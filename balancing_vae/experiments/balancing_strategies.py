@@ -34,7 +34,7 @@ LEARNING_RATE = 1e-3
 PANELS = {"val_mse": "mse", "val_kl": "KL (nats)", "gamma": "gamma", "val_bound": "bound (nats)"}
 
 
-def balancing(
+def measure_balancings(
     x_train: np.ndarray,
     x_test: np.ndarray,
     path: str | Path,
@@ -61,7 +61,7 @@ def balancing(
 
     Example:
         ```python
-        rows = balancing(x_train, x_test, "runs/balancing/rows.json")
+        rows = measure_balancings(x_train, x_test, "runs/balancing/rows.json")
         print(Table.of(compare_balancings(rows)))
         ```
     """
@@ -75,7 +75,7 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
     """Return one line a balancing, the mean over seeds.
 
     Args:
-        rows: What `balancing` returned.
+        rows: What `measure_balancings` returned.
 
     Returns:
         Dicts of balancing; mse, KL, bound (nats) and its deviation over seeds on the test
@@ -118,7 +118,7 @@ def draw_balancing(rows: list[dict]) -> Figure:
     """Draw mse, KL, gamma and bound over training, a line a balancing, its seeds as a band.
 
     Args:
-        rows: What `balancing` returned.
+        rows: What `measure_balancings` returned.
 
     Returns:
         The figure.

@@ -65,7 +65,7 @@ def rescalings(vae, x: np.ndarray, seed: int = 0) -> dict[str, Callable[[np.ndar
     }
 
 
-def normalization(
+def measure_normalizations(
     vae,
     x: np.ndarray,
     real: np.ndarray,
@@ -98,7 +98,7 @@ def normalization(
     Example:
         ```python
         network = dataset_classifier("data/digits")
-        rows = normalization(vae, x_train, x_test, network, "ttur", "runs/normalization.json")
+        rows = measure_normalizations(vae, x_train, x_test, network, "ttur", "runs/rows.json")
         ```
     """
     ways = rescalings(vae, x)
@@ -141,7 +141,7 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
     """Return one line a rescaling, the mean and deviation over seeds at each sample size.
 
     Args:
-        rows: What `normalization` returned.
+        rows: What `measure_normalizations` returned.
 
     Returns:
         Dicts of rescaling, noise, and "mean ± deviation" by number of samples.
@@ -165,7 +165,7 @@ def draw_normalization(rows: list[dict]) -> Figure:
     """Draw the distance over the number of samples, a line a rescaling.
 
     Args:
-        rows: What `normalization` returned.
+        rows: What `measure_normalizations` returned.
 
     Returns:
         The figure: without the decoder's noise on the left, with it on the right.

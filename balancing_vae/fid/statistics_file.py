@@ -85,7 +85,7 @@ def _together(path: Path, stored: dict[str, np.ndarray]) -> dict:
     if not fits:
         raise InputError(
             f"{path} holds mu of shape {mu.shape} and {name} of shape {matrix.shape}; expected "
-            "[d] and [d, d] (of a factor [r, d]): write or fetch it again."
+            "[d] and [d, d] (of a factor [r, d]): write or download it again."
         )
     with np.errstate(over="ignore"):
         spread = trace(covariance) if np.isfinite(matrix).all() else np.inf

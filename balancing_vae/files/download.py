@@ -1,4 +1,4 @@
-"""Fetch a file of a known size, no further than that and no longer than it should take."""
+"""Download a file of a known size, no further than that and no longer than it should take."""
 
 import hashlib
 import queue
@@ -22,8 +22,8 @@ class WrongContentError(InputError):
     """What came is not the file that was published; the message is a clause about its address."""
 
 
-def download(address: str, path: Path, size: int, sha256: str | None = None) -> None:
-    """Fetch a file, with a progress bar; it stands at `path` when it is whole, not before.
+def download_file(address: str, path: Path, size: int, sha256: str | None = None) -> None:
+    """Download a file, with a progress bar; it stands at `path` when it is whole, not before.
 
     Args:
         address: Where it is, http or https.
@@ -39,7 +39,7 @@ def download(address: str, path: Path, size: int, sha256: str | None = None) -> 
 
     Example:
         ```python
-        download("https://example.org/a.gz", Path("a.gz"), 28_881, sha256)
+        download_file("https://example.org/a.gz", Path("a.gz"), 28_881, sha256)
         ```
     """
     digest = hashlib.sha256()

@@ -1,1 +1,15 @@
-"""The Keras models of a stage, one a file; their objectives, metrics and registry."""
+"""The Keras models of a stage, one a file; their objectives, metrics and registry.
+
+The names in the stub beside this file are imported when they are first used.
+
+Example:
+    ```python
+    from balancing_vae import models
+
+    models.MODELS["my_vae"] = MyVAE  # a subclass of models.Autoencoder
+    ```
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

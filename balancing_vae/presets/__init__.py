@@ -7,6 +7,8 @@ from importlib import resources
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 
+__all__ = ["load_preset", "preset_config", "preset_names", "preset_of"]
+
 
 def preset_names() -> list[str]:
     """Return the names of all presets, sorted."""

@@ -1,9 +1,9 @@
 """Sets of trained weights by name: which there are, where they are found, how they come."""
 
-from balancing_vae.pretrained.download import BASE_URL
-from balancing_vae.pretrained.download import download
-from balancing_vae.pretrained.find import find
-from balancing_vae.pretrained.find import places
+from balancing_vae.pretrained.cache import BASE_URL
+from balancing_vae.pretrained.cache import download
+from balancing_vae.pretrained.lookup import find
+from balancing_vae.pretrained.lookup import places
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
 from balancing_vae.pretrained.registry import pretrained_sets

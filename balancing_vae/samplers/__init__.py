@@ -10,6 +10,16 @@ from balancing_vae.samplers.prior import Prior
 from balancing_vae.samplers.sampler import Sampler
 from balancing_vae.samplers.second_stage import SecondStage
 
+__all__ = [
+    "SAMPLERS",
+    "Gaussian",
+    "Mixture",
+    "Prior",
+    "Sampler",
+    "SecondStage",
+    "fit_sampler",
+]
+
 # What `fit_sampler` fits.
 SAMPLERS = Registry[type[Sampler]](
     "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}

@@ -221,7 +221,7 @@ def test_npz_bombs(tmp_path):
         archive.writestr("x_test.npy", npy(HUGE))
     refuses("fashion_mnist", path, tmp_path, r"m\.npz is not an \.npz with plain arrays")
     np.savez(path, **{key: value for key, value in kept.items() if key != "x_test"})
-    refuses("fashion_mnist", path, tmp_path, r"\('x_test'\); fetch it again")
+    refuses("fashion_mnist", path, tmp_path, r"\('x_test'\); download it again")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a.npy", npy(HUGE | {"shape": (1,)}) + b"1")
     with pytest.raises(ValueError, match="a.npy is packed in a way that NumPy does not write"):

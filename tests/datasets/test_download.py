@@ -1,4 +1,4 @@
-"""Downloads: checked before they stand, and CelebA never fetched."""
+"""Downloads: checked before they stand, and CelebA never downloaded."""
 
 import hashlib
 import http.server
@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from balancing_vae import datasets
-from balancing_vae.datasets.download import fetch
+from balancing_vae.datasets.download import download_source
 from balancing_vae.datasets.published import sources
 from tests.helpers.layouts import mnist_arrays
 from tests.helpers.layouts import mnist_idx
@@ -46,7 +46,7 @@ def host(tmp_path):
     server.server_close()
 
 
-def test_fetched_once_and_prepared(host, cache, tmp_path, monkeypatch):
+def test_downloaded_once_and_prepared(host, cache, tmp_path, monkeypatch):
     _, published, requests = host
     monkeypatch.setitem(sources(), "mnist", sources()["mnist"] | published)
     for _ in range(2):
@@ -64,25 +64,25 @@ def test_another_checksum_leaves_nothing(host, cache):
     with pytest.raises(
         ValueError, match=r"t10k-images-idx3-ubyte\.gz has not the sha256 .*--source"
     ):
-        fetch("mnist", published)
+        download_source("mnist", published)
     assert "t10k-images-idx3-ubyte.gz" not in [path.name for path in cache.iterdir()]
 
 
-def test_a_larger_file_is_not_fetched(host, cache):
+def test_a_larger_file_is_not_downloaded(host, cache):
     folder, published, _ = host
     with (folder / "t10k-images-idx3-ubyte.gz").open("ab") as file:
         file.truncate(10**10)
     match = r"t10k-images-idx3-ubyte\.gz has more than the .* bytes that are published.*--source"
     with pytest.raises(ValueError, match=match):
-        fetch("mnist", published)
+        download_source("mnist", published)
     assert "t10k-images-idx3-ubyte.gz" not in [path.name for path in cache.iterdir()]
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(host, cache):
+def test_a_damaged_file_in_the_cache_is_downloaded_again(host, cache):
     folder, published, _ = host
-    fetch("mnist", published)
+    download_source("mnist", published)
     (cache / "train-labels-idx1-ubyte.gz").write_bytes(b"damaged")
-    fetch("mnist", published)
+    download_source("mnist", published)
     for path in folder.iterdir():
         assert (cache / path.name).read_bytes() == path.read_bytes()
 
@@ -91,27 +91,27 @@ def test_a_host_that_does_not_have_it(host, cache):
     folder, published, _ = host
     (folder / "train-images-idx3-ubyte.gz").unlink()
     with pytest.raises(
-        OSError, match="could not be fetched .*404.*by other means and give --source"
+        OSError, match="could not be downloaded .*404.*by other means and give --source"
     ):
-        fetch("mnist", published)
+        download_source("mnist", published)
 
 
 def test_a_cache_that_cannot_be_written_to(host, cache):
     cache.parent.parent.mkdir(parents=True)
     cache.parent.write_text("a file in the folder's place")
     with pytest.raises((ValueError, OSError), match="balancing_vae") as refusal:
-        fetch("mnist", host[1])
+        download_source("mnist", host[1])
     assert "thrown away" not in str(refusal.value)
 
 
 def test_a_host_that_does_not_answer(cache):
     published = {"base": "http://127.0.0.1:1/", "files": {"a.gz": {"sha256": "0" * 64, "size": 9}}}
-    with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/a\.gz could not be fetched"):
-        fetch("mnist", published)
+    with pytest.raises(OSError, match=r"http://127\.0\.0\.1:1/a\.gz could not be downloaded"):
+        download_source("mnist", published)
 
 
 @pytest.mark.parametrize("name", ["celeba", "celeba140"])
-def test_celeba_is_not_fetched_but_explained(name, tmp_path):
+def test_celeba_is_not_downloaded_but_explained(name, tmp_path):
     with pytest.raises(ValueError, match=r"img_align_celeba\.zip.*mmlab.*put both into"):
         datasets.prepare(name, None, tmp_path / "out")
     with pytest.raises(ValueError, match="Give a folder of images"):

@@ -8,13 +8,13 @@ import pytest
 from balancing_vae.evaluation.columns import choose_images
 from balancing_vae.evaluation.columns import two_stage_columns
 from balancing_vae.evaluation.comparison import compare
-from balancing_vae.evaluation.measured_table import measured_table
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measuring import evaluate
 from balancing_vae.evaluation.measuring import noise_floor
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.evaluation.renormalization import effects
+from balancing_vae.evaluation.table import measured_table
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.metrics import METRICS

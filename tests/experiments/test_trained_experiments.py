@@ -9,9 +9,9 @@ from balancing_vae.experiments import balancing_strategies as balancing_module
 from balancing_vae.experiments import figure4 as fig4_module
 from balancing_vae.experiments.average_faces import draw_faces
 from balancing_vae.experiments.average_faces import faces
-from balancing_vae.experiments.balancing_strategies import balancing
 from balancing_vae.experiments.balancing_strategies import compare_balancings
 from balancing_vae.experiments.balancing_strategies import draw_balancing
+from balancing_vae.experiments.balancing_strategies import measure_balancings
 from balancing_vae.experiments.figure4 import draw_fig4
 from balancing_vae.experiments.figure4 import fig4
 from balancing_vae.experiments.figure4 import slope_and_correlation
@@ -23,7 +23,7 @@ from balancing_vae.experiments.latent_space import nearest_training_images
 from balancing_vae.experiments.latent_space import traversals
 from balancing_vae.experiments.normalization_study import compare_normalizations
 from balancing_vae.experiments.normalization_study import draw_normalization
-from balancing_vae.experiments.normalization_study import normalization
+from balancing_vae.experiments.normalization_study import measure_normalizations
 from balancing_vae.experiments.normalization_study import rescalings
 from balancing_vae.experiments.variance_law import VarianceLawHistory
 from balancing_vae.experiments.variance_law import draw_variance_law
@@ -82,7 +82,7 @@ def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
     monkeypatch.setattr(balancing_module, "BATCH_SIZE", 8)
     network = {"name": "dense", "width": 4, "depth": 1}
     monkeypatch.setattr(balancing_module, "NETWORK", network)
-    (row,) = balancing(digits, digits[:20], tmp_path / "rows.json", epochs=2, seeds=(1,))
+    (row,) = measure_balancings(digits, digits[:20], tmp_path / "rows.json", epochs=2, seeds=(1,))
     assert row["seconds_per_step"] > 0
     curves = row["curves"]
     np.testing.assert_allclose(curves["gamma"], [0.3, 0.3], rtol=1e-6)
@@ -147,7 +147,7 @@ def test_normalisations_are_measured_from_the_same_draws(trained, digits, tmp_pa
     path = tmp_path / "rows.json"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.warns(UserWarning, match="biased upwards"):
-        rows = normalization(
+        rows = measure_normalizations(
             trained,
             digits[:24],
             digits[24:],

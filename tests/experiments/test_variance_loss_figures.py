@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from balancing_vae.experiments.exact_cases import draw_exact_cases
-from balancing_vae.experiments.exact_cases import exact_cases
+from balancing_vae.experiments.known_variance_loss import draw_exact_cases
+from balancing_vae.experiments.known_variance_loss import exact_cases
 from balancing_vae.experiments.pca import draw_pca_variance_loss
 from balancing_vae.experiments.pca import pca_variance_loss
 from balancing_vae.experiments.running_averages import draw_smoothing

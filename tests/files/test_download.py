@@ -9,7 +9,7 @@ import time
 import pytest
 
 from balancing_vae.files import download as module
-from balancing_vae.files.download import download
+from balancing_vae.files.download import download_file
 
 BODY = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -53,7 +53,7 @@ def hurried(monkeypatch):
 def refuses(address, folder, error, match):
     started = time.monotonic()
     with pytest.raises(error, match=match):
-        download(address, folder / "a.gz", len(BODY), SHA256)
+        download_file(address, folder / "a.gz", len(BODY), SHA256)
     assert list(folder.iterdir()) == []
     return time.monotonic() - started
 
@@ -61,14 +61,14 @@ def refuses(address, folder, error, match):
 @pytest.mark.parametrize("headers", [b"", b"Content-Length: 256000\r\n"])
 def test_the_right_body(tmp_path, headers):
     with serving(answer(headers), BODY) as address:
-        download(address, tmp_path / "folder" / "a.gz", len(BODY), SHA256)
+        download_file(address, tmp_path / "folder" / "a.gz", len(BODY), SHA256)
     assert (tmp_path / "folder" / "a.gz").read_bytes() == BODY
     assert len(list((tmp_path / "folder").iterdir())) == 1
 
 
 def test_a_body_is_kept_packed_as_it_is(tmp_path):
     with serving(answer(b"Content-Encoding: gzip\r\n"), BODY) as address:
-        download(address, tmp_path / "a.gz", len(BODY), SHA256)
+        download_file(address, tmp_path / "a.gz", len(BODY), SHA256)
     assert (tmp_path / "a.gz").read_bytes() == BODY
 
 
@@ -82,7 +82,7 @@ def test_a_body_that_is_longer(tmp_path):
         refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
 
 
-def test_a_body_that_says_it_is_longer_is_not_fetched(tmp_path):
+def test_a_body_that_says_it_is_longer_is_not_downloaded(tmp_path):
     with serving(answer(b"Content-Length: 256001\r\n")) as address:
         refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
 
@@ -117,7 +117,7 @@ def test_a_server_that_says_nothing(tmp_path, hurried):
 def test_an_old_file_stays_where_a_download_fails(tmp_path):
     (tmp_path / "a.gz").write_bytes(b"old")
     with serving(answer(), BODY[1:]) as address, pytest.raises(ValueError, match="sha256"):
-        download(address, tmp_path / "a.gz", len(BODY), SHA256)
+        download_file(address, tmp_path / "a.gz", len(BODY), SHA256)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 

@@ -85,7 +85,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def test_fetched_once_and_loaded(server, cache, monkeypatch):
+def test_downloaded_once_and_loaded(server, cache, monkeypatch):
     folder, url, requests = server
     monkeypatch.setenv(BASE_URL, url + "/")
     vae = TwoStageVAE.from_pretrained("tiny")
@@ -98,7 +98,7 @@ def test_fetched_once_and_loaded(server, cache, monkeypatch):
     assert find("tiny") == cache / "tiny" and len(requests) == len(files(folder))
 
 
-def test_a_damaged_cache_is_fetched_again(server, cache):
+def test_a_damaged_cache_is_downloaded_again(server, cache):
     folder, url, _ = server
     download("tiny", url)
     (cache / "tiny" / "stage1.weights.h5").write_bytes(b"damaged")
@@ -108,7 +108,7 @@ def test_a_damaged_cache_is_fetched_again(server, cache):
     assert files(cache / "tiny") == files(folder)
 
 
-def test_a_cache_that_agrees_with_itself_alone_is_fetched_again(server, cache):
+def test_a_cache_that_agrees_with_itself_alone_is_downloaded_again(server, cache):
     folder, url, _ = server
     download("tiny", url)
     (cache / "tiny" / "history.csv").write_text("other")
@@ -140,7 +140,7 @@ def test_a_failed_update_leaves_the_old_set(server, cache):
     (cache / "tiny" / "history.csv").write_text("changed by hand")
     before = files(cache / "tiny")
     (folder / "history.csv").unlink()
-    with pytest.raises(OSError, match=r"tiny/history\.csv could not be fetched .*404"):
+    with pytest.raises(OSError, match=r"tiny/history\.csv could not be downloaded .*404"):
         download("tiny", url)
     assert files(cache / "tiny") == before
 
@@ -160,14 +160,14 @@ def test_half_a_file_leaves_nothing(server, cache, monkeypatch):
 def test_an_interrupted_download_leaves_nothing(server, cache, monkeypatch):
     _, url, _ = server
     module = sys.modules[download.__module__]
-    fetch_file = module.fetch_file
+    download_file = module.download_file
 
     def interrupted(address, *arguments):
         if address.endswith("stage2.weights.h5"):
             raise KeyboardInterrupt
-        return fetch_file(address, *arguments)
+        return download_file(address, *arguments)
 
-    monkeypatch.setattr(module, "fetch_file", interrupted)
+    monkeypatch.setattr(module, "download_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         download("tiny", url)
     assert files(cache) == {}
@@ -176,7 +176,7 @@ def test_an_interrupted_download_leaves_nothing(server, cache, monkeypatch):
 def test_no_server_and_no_network(server):
     with pytest.raises(FileNotFoundError, match=f"no server is known .*set {BASE_URL}.*--base-url"):
         find("tiny")
-    with pytest.raises(OSError, match="could not be fetched .*nothing was kept"):
+    with pytest.raises(OSError, match="could not be downloaded .*nothing was kept"):
         find("tiny", "http://127.0.0.1:1")
     with pytest.raises(ValueError, match="must begin with http"):
         find("tiny", "weights")
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_nothing(server, cache, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sys.modules[download.__module__], "fetch_file", full)
+    monkeypatch.setattr(sys.modules[download.__module__], "download_file", full)
     with pytest.raises(OSError, match="No space left on device.*nothing was kept"):
         download("tiny", server[1])
     assert files(cache) == {}

@@ -16,7 +16,7 @@ from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.networks.inception import FrozenInception
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.files.download import WrongContentError
-from balancing_vae.files.download import download
+from balancing_vae.files.download import download_file
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 GRAPH_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
@@ -25,7 +25,7 @@ ARCHIVE_SIZE = 88_931_400
 UNPACKED_SIZE = GRAPH_SIZE + 2_000_000  # beside the graph are label maps, a picture, a licence
 ARCHIVE_URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 OFFLINE_RECIPE = (
-    f"On a machine with a network, fetch {ARCHIVE_URL} and bring the file here; then pass "
+    f"On a machine with a network, download {ARCHIVE_URL} and bring the file here; then pass "
     f"`--inception inception-2015-12-05.tgz`, or unpack it and put {GRAPH_NAME} into "
     "{folder}."
 )
@@ -126,7 +126,7 @@ def download_graph() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "inception-2015-12-05.tgz"
         try:
-            download(ARCHIVE_URL, archive, ARCHIVE_SIZE)
+            download_file(ARCHIVE_URL, archive, ARCHIVE_SIZE)
         except WrongContentError as error:
             raise InputError(
                 f"{error}, so it is not the Inception graph. "

@@ -66,7 +66,7 @@ class TrustedSavedModel(ReplicatedNetwork):
         # Whatever TensorFlow says of files that are no such model.
         except Exception as error:
             raise InputError(
-                f"The SavedModel in {self._folder} cannot be loaded ({error}): fetch it again."
+                f"The SavedModel in {self._folder} cannot be loaded ({error}): download it again."
             ) from error
 
         def run(images: np.ndarray, raw: bool) -> np.ndarray:

@@ -284,7 +284,7 @@ def test_what_is_not_such_a_saved_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no saved_model.pb"):
         TrustedSavedModel(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"not a model")
-    with pytest.raises(ValueError, match="cannot be loaded .*fetch it again"):
+    with pytest.raises(ValueError, match="cannot be loaded .*download it again"):
         TrustedSavedModel(tmp_path)
     stand_ins.save_tfgan_model(tmp_path / "other", outputs=["logits"])
     with pytest.raises(ValueError, match="gives logits; expected pool_3"):

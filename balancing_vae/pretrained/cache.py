@@ -12,7 +12,7 @@ from balancing_vae.files.checksums import check_checksums
 from balancing_vae.files.checksums import read_checksums
 from balancing_vae.files.checksums import sha256
 from balancing_vae.files.download import WrongContentError
-from balancing_vae.files.download import download as fetch_file
+from balancing_vae.files.download import download_file
 from balancing_vae.files.formats import CACHED_WEIGHTS
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
@@ -28,7 +28,7 @@ def cached_folder(name: str) -> Path:
 
 
 def download(name: str, base_url: str | None = None) -> Path:
-    """Fetch a set into the user's cache, or find it whole there.
+    """Download a set into the user's cache, or find it whole there.
 
     Every file is checked against the set's `SHA256SUMS`, and that one against the sha256
     that this package knows, so that the server need not be trusted. The folder stands in
@@ -105,12 +105,12 @@ def _download_all(address: str, checksum: str, size: int, folder: Path) -> None:
 def _download(address: str, name: str, expected: str, folder: Path, size: int) -> int:
     """Download one file of at most `size` bytes; return how many it has."""
     try:
-        fetch_file(address + name, folder / name, size, expected)
+        download_file(address + name, folder / name, size, expected)
         return (folder / name).stat().st_size
     except OSError as error:
         raise ResourceError(
-            f"{address}{name} could not be fetched ({error}); nothing was kept. Check the address, "
-            "the network and the space on the disk, and try again."
+            f"{address}{name} could not be downloaded ({error}); nothing was kept. Check the "
+            "address, the network and the space on the disk, and try again."
         ) from error
     except WrongContentError as error:
         raise InputError(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.files.checksums import check_checksums
-from balancing_vae.pretrained.download import cached_folder
-from balancing_vae.pretrained.download import download
+from balancing_vae.pretrained.cache import cached_folder
+from balancing_vae.pretrained.cache import download
 from balancing_vae.pretrained.registry import pretrained_set
 from balancing_vae.storage.folder import DESCRIPTION
 

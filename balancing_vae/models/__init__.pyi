@@ -1,0 +1,12 @@
+from .autoencoder import Autoencoder as Autoencoder
+from .latent_vae import LatentVAE as LatentVAE
+from .metrics import Latest as Latest
+from .objectives import bernoulli_nll as bernoulli_nll
+from .objectives import gaussian_nll as gaussian_nll
+from .objectives import kl_divergence as kl_divergence
+from .objectives import mean_over_images as mean_over_images
+from .objectives import mean_squared_error as mean_squared_error
+from .rae import RegularizedAutoencoder as RegularizedAutoencoder
+from .registry import MODELS as MODELS
+from .registry import build_model as build_model
+from .vae import VAE as VAE
