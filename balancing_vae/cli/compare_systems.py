@@ -1,7 +1,6 @@
 """`balancing-vae compare-systems`: train several systems alike, and put them into one table."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 from balancing_vae.cli.arguments import MOST_IMAGES
@@ -91,17 +90,16 @@ def run(options: argparse.Namespace) -> int:
     real, more_real = chosen[: options.test_images], chosen[options.test_images :]
     # The features come first: a comparison that cannot be measured is not trained.
     network = load_network(options.features, options.inception, options.trusted_saved_model)
-    command = _command(options)
-    plan = _plan(options, presets, x, x_val, command)
+    plan = _plan(options, presets, x, x_val)
     runs = train_systems(options.out, plan, options.trainings, x, x_val)
     about = {
         "dataset": options.dataset,
         "data": None if options.data is None else str(options.data),
-        "command": command,
+        "command": options.command_line,
         "versions": measurement_versions(),
     }
     measured = measure_systems(runs, real, network, options.protocol, about, more_real)
-    table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{command}`"
+    table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{options.command_line}`"
     with atomic_file(options.out / "table.md") as temporary:
         temporary.write_text(table + "\n", "utf-8")
     sheet = draw_images(systems_sheet(runs, real))
@@ -145,7 +143,7 @@ def _presets(options: argparse.Namespace) -> list[str]:
     return chosen
 
 
-def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: str) -> dict:
+def _plan(options: argparse.Namespace, presets: list[str], x, x_val) -> dict:
     """Return what is trained: what a begun comparison wrote down, or a new plan."""
     from balancing_vae.experiments.systems_plan import plan_trainings
     from balancing_vae.experiments.systems_plan import read_plan
@@ -153,7 +151,13 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.presets import preset_config
 
-    about = {"command": command, "systems_compared": presets, "train_images": len(x)}
+    about = {
+        "systems_compared": presets,
+        "data": None if options.data is None else str(options.data),
+        "train_images": len(x),
+        "budget": options.budget,
+        "trainings": options.trainings,
+    }
     if options.resume:
         return read_plan(options.out, about)
     configs = {
@@ -164,20 +168,6 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val, command: st
     plan = plan_trainings(configs, x, x_val, options.trainings, options.budget)
     write_plan(options.out, plan, about)
     return plan
-
-
-def _command(options: argparse.Namespace) -> str:
-    """Return the command with every option that decides the numbers."""
-    words = ["balancing-vae", "compare-systems", options.dataset]
-    names = ("data", "train_images", "test_images", "trainings", "protocol", "features")
-    for name in (*names, "trusted_saved_model"):
-        if getattr(options, name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
-    budget = "full" if options.budget is None else f"{options.budget:g}"
-    words += ["--budget", budget]
-    if options.systems is not None:
-        words += ["--systems", *options.systems]
-    return shlex.join(words)
 
 
 def _recipes(plan: dict) -> str:

@@ -2,10 +2,11 @@
 
 import argparse
 import json
-import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
@@ -17,6 +18,11 @@ from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
 
+if TYPE_CHECKING:
+    from balancing_vae.fid.features import FeatureNetwork
+
+SEEDS = 3
+IMAGES = 10_000
 _EXAMPLE = """
 balancing-vae evaluate runs/digits --features pixels
 balancing-vae evaluate runs/cifar10 --data data/cifar10
@@ -42,14 +48,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--seeds",
         type=whole_number(1, MOST_SEEDS),
-        default=3,
+        default=SEEDS,
         metavar="N",
         help="sampling seeds (default: %(default)s)",
     )
     parser.add_argument(
         "--images",
         type=whole_number(2, MOST_IMAGES),
-        default=10_000,
+        default=IMAGES,
         metavar="N",
         help="real images, and as many generated ones (default: %(default)s); where the data "
         "have twice as many, the noise floor is measured, too",
@@ -57,7 +63,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--metrics",
         nargs="+",
-        default=["fid", "mse", "variance_loss", "mean_std"],
         metavar="NAME",
         help="what is measured, such as fid kid precision recall (default: fid mse variance_loss "
         "mean_std); a wrong name shows all there are",
@@ -80,57 +85,105 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print mean and deviation over seeds; write every number into `metrics.json`.
-
-    The card and the checksums of a weights folder follow.
-    """
+    """Measure what the options describe."""
     from balancing_vae.evaluation.metrics_file import read_metrics
 
+    # What cannot be measured or added to is refused now, not after hours.
     preset = check_run(options.run_folder).preset
-    # What cannot be added to is refused now, not after hours.
     read_metrics(options.run_folder)
-    images = open_split(options.data, preset, "test")
+    open_split(options.data, preset, "test")
 
+    from balancing_vae.evaluation.measuring import DEFAULT_METRICS
+    from balancing_vae.fid.metrics import get_metrics
+    from balancing_vae.fid.scoring import load_network
+
+    metrics = options.metrics or DEFAULT_METRICS
+    network = None
+    if any(metric.needs_features for metric in get_metrics(metrics)):
+        network = load_network(options.features, options.inception, options.trusted_saved_model)
+    evaluate_run(
+        options.run_folder,
+        options.data,
+        network,
+        options.protocol,
+        options.command_line,
+        seeds=options.seeds,
+        images=options.images,
+        metrics=metrics,
+        samplers=options.samplers,
+        normalization=options.normalization,
+        as_json=options.json,
+    )
+    return 0
+
+
+def evaluate_run(
+    folder: Path,
+    data: Path | None,
+    network: "FeatureNetwork | None",
+    protocol: str,
+    command: str,
+    *,
+    seeds: int = SEEDS,
+    images: int = IMAGES,
+    metrics: Sequence[str] | None = None,
+    samplers: Sequence[str] = (),
+    normalization: str | None = None,
+    as_json: bool = False,
+) -> None:
+    """Print means and deviations over seeds; write every number into `metrics.json`.
+
+    The card and the checksums of a weights folder follow.
+
+    Args:
+        folder: A saved folder.
+        data: What `--data` names.
+        network: Gives the features; None where no metric needs them.
+        protocol: Name of the protocol.
+        command: What stands beside the numbers.
+        seeds: How many sampling seeds.
+        images: How many real images, and generated ones.
+        metrics: Names of the metrics; None: those that `evaluate` measures by default.
+        samplers: Further samplers to measure.
+        normalization: Mode to fit the normalisation again in; None: as saved.
+        as_json: Whether the numbers are printed as JSON.
+    """
     from balancing_vae.evaluation.columns import choose_images
     from balancing_vae.evaluation.columns import two_stage_columns
+    from balancing_vae.evaluation.measuring import DEFAULT_METRICS
     from balancing_vae.evaluation.measuring import evaluate
     from balancing_vae.evaluation.metrics_file import write_metrics
     from balancing_vae.evaluation.table import measured_table
-    from balancing_vae.fid.metrics import get_metrics
-    from balancing_vae.fid.scoring import load_network
     from balancing_vae.files.checksums import CHECKSUMS
     from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.fingerprint import fingerprint
     from balancing_vae.versions import measurement_versions
 
-    metrics = get_metrics(options.metrics)
-    state = fingerprint(options.run_folder)
-    vae = TwoStageVAE.load(options.run_folder)
-    for name in options.samplers:
+    state = fingerprint(folder)
+    vae = TwoStageVAE.load(folder)
+    preset = vae.config.preset
+    for name in samplers:
         vae.check_sampler(name)
-    if options.normalization:
-        fitted_on = open_images_to_fit(options.data, preset, vae.config.held_out)
-        vae.fit_normalization(fitted_on, options.normalization)
-    network = None
-    if any(metric.needs_features for metric in metrics):
-        network = load_network(options.features, options.inception, options.trusted_saved_model)
-    chosen = choose_images(images, 2 * options.images)
-    real, more_real = chosen[: options.images], chosen[options.images :]
+    if normalization:
+        vae.fit_normalization(open_images_to_fit(data, preset, vae.config.held_out), normalization)
+    test = open_split(data, preset, "test")
+    chosen = choose_images(test, 2 * images)
+    real, more_real = chosen[:images], chosen[images:]
     measurements = evaluate(
-        two_stage_columns(vae, real, options.samplers),
+        two_stage_columns(vae, real, samplers),
         real,
         network,
-        options.protocol,
-        range(options.seeds),
-        options.metrics,
+        protocol,
+        range(seeds),
+        metrics or DEFAULT_METRICS,
         more_real,
         progress=True,
     )
     about = {
-        "dataset": _dataset_name(options.data, preset),
-        "data": None if options.data is None else str(options.data),
-        "command": _command(options),
+        "dataset": _dataset_name(data, preset),
+        "data": None if data is None else str(data),
+        "command": command,
         "versions": measurement_versions(),
     }
     measurements = [
@@ -138,35 +191,21 @@ def run(options: argparse.Namespace) -> int:
         for one in measurements
     ]
     # Printed first: a full disk then costs the file, not the numbers.
-    if options.json:
+    if as_json:
         print(json.dumps([one.to_dict() for one in measurements]), flush=True)
     else:
         print(measured_table(measurements), flush=True)
     if network is not None and len(more_real) < len(real):
         print(
             f"The noise floor is left out: it takes {len(real):,} further real images, and the "
-            f"data have {len(more_real):,} (--images {len(images) // 2} leaves enough).",
+            f"data have {len(more_real):,} (--images {len(test) // 2} leaves enough).",
             file=sys.stderr,
         )
-    path = write_metrics(options.run_folder, measurements)
-    if (options.run_folder / CHECKSUMS).is_file():
-        write_card(options.run_folder)
-    if not options.json:
+    path = write_metrics(folder, measurements)
+    if (folder / CHECKSUMS).is_file():
+        write_card(folder)
+    if not as_json:
         print(f"written to {path}")
-    return 0
-
-
-def _command(options: argparse.Namespace) -> str:
-    """Return the command with every option that decides the numbers."""
-    words = ["balancing-vae", "evaluate", str(options.run_folder)]
-    names = ("data", "protocol", "features", "trusted_saved_model", "seeds", "images")
-    for name in (*names, "normalization"):
-        if getattr(options, name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
-    for name in ("samplers", "metrics"):
-        if getattr(options, name):
-            words += [f"--{name}", *getattr(options, name)]
-    return shlex.join(words)
 
 
 def _dataset_name(data: Path | None, preset: str) -> str:

@@ -8,6 +8,11 @@ from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
+from balancing_vae.cli.data import check_run
+from balancing_vae.cli.data import find_split
+from balancing_vae.cli.data import open_images_to_fit
+from balancing_vae.cli.data import open_split
+from balancing_vae.cli.data import preparation_changes
 from balancing_vae.cli.fid import add_measuring_arguments
 from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
@@ -221,8 +226,6 @@ def _balancing(options: argparse.Namespace) -> None:
 
 
 def _normalization(options: argparse.Namespace) -> None:
-    from balancing_vae.cli.data import check_run
-    from balancing_vae.cli.data import open_split
 
     name = DIGITS if options.run_folder is None else options.run_folder.name
     out = _out(options, f"{name}.png")
@@ -256,8 +259,6 @@ def _normalization(options: argparse.Namespace) -> None:
 
 def _faces(options: argparse.Namespace) -> None:
     figures = None if options.run_folder is None else options.run_folder / "figures"
-    from balancing_vae.cli.data import check_run
-    from balancing_vae.cli.data import open_images_to_fit
 
     out = _out(options, "fig5.png", "fig6.png", default=figures)
     if options.run_folder is not None:
@@ -285,44 +286,46 @@ def _faces(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> int:
-    """Train and evaluate each seed by the commands of those names, then compare."""
+    """Train and evaluate each seed as the commands of those names do, then compare."""
     out = _out(options)
 
     from balancing_vae import datasets
-    from balancing_vae.cli import main
+    from balancing_vae.cli.evaluate import evaluate_run
+    from balancing_vae.cli.train import resumed_config
+    from balancing_vae.cli.train import train
     from balancing_vae.evaluation.metrics_file import read_metrics
     from balancing_vae.experiments.paper_tables import PRESETS
     from balancing_vae.experiments.paper_tables import describe_budget
     from balancing_vae.experiments.paper_tables import over_trainings
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.files.formats import DESCRIPTION
+    from balancing_vae.files.formats import SAVED
+    from balancing_vae.files.targets import output_folder
     from balancing_vae.presets import preset_config
 
-    prepared = datasets.open_prepared(options.data)
+    data, protocol = options.data, options.protocol
+    dataset = datasets.open_prepared(data).name
     # Features that are not at hand should not show only after days of training.
-    features = load_network(options.features, options.inception, options.trusted_saved_model).name
+    network = load_network(options.features, options.inception, options.trusted_saved_model)
     preset = PRESETS[options.experiment][options.budget]
+    x, x_val = open_split(data, preset, "train"), find_split(data, preset, "val")
     runs = [out / options.budget / f"seed{seed}" for seed in range(options.trainings)]
-    measuring = ["--protocol", options.protocol, "--features", options.features]
-    if options.inception:
-        measuring += ["--inception", options.inception]
-    if options.trusted_saved_model:
-        measuring += ["--trusted-saved-model", options.trusted_saved_model]
     for seed, run in enumerate(runs):
-        data = ["--data", str(options.data)]
-        train = ["train", "--preset", preset, *data, "--seed", str(seed), "--out", str(run)]
-        if (run / DESCRIPTION).is_file():  # else it was stopped before it began
-            train.append("--resume")
-        code = main(train)
-        measured = {(one.protocol, one.features) for one in read_metrics(run)}
-        if not code and (options.protocol, features) not in measured:
-            code = main(["evaluate", str(run), *data, *measuring])
+        begun = (run / DESCRIPTION).is_file()  # else it was stopped before it began
+        if begun:
+            config = resumed_config(run, data, preset, {"seed": seed})
+        else:
+            output_folder(run, SAVED, overwrite=False, sources=[data])
+            config = preset_config(preset, seed=seed, **preparation_changes(data, preset))
+        code = train(config, x, x_val, run, resume=begun)
         if code:
             return code
-    config = preset_config(preset)
-    budget = describe_budget(config, len(prepared.images("train")))
+        measured = {(one.protocol, one.features) for one in read_metrics(run)}
+        if (protocol, network.name) not in measured:
+            evaluate_run(run, data, network, protocol, options.command_line)
+    budget = describe_budget(preset_config(preset), len(x))
     name = f"computed gamma, {options.budget} budget"
-    print(over_trainings(runs, prepared.name, name, budget))
+    print(over_trainings(runs, dataset, name, budget))
     return 0
 
 

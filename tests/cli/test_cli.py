@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,58 +253,58 @@ def test_reproduce_refuses_what_it_cannot_measure(words, tmp_path, capsys):
 
 
 def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
-    from balancing_vae import cli
-    from balancing_vae import datasets
-    from balancing_vae.evaluation import metrics_file
     from balancing_vae.evaluation.measurement import Measurement
+    from balancing_vae.evaluation.metrics_file import write_metrics
 
     called = []
 
-    def pretend(words):
-        called.append(words)
-        if words[0] == "evaluate":
-            about = {"dataset": "cifar10", "features": "pixels"}
-            about["protocol"] = words[words.index("--protocol") + 1]
-            measured = Measurement("GEN-2", "fid", 80.0, 10, 10, seed=0, **about)
-            metrics_file.write_metrics(words[1], [measured])
-        else:
-            run = Path(words[words.index("--out") + 1])
-            run.mkdir(parents=True, exist_ok=True)
-            (run / "config.json").write_text("{}")
+    def pretend_to_train(config, x, x_val, run, resume):
+        called.append(("train", config.seed, resume))
+        assert (config.preset, len(x), x_val) == ("cifar10-small", 30, None)
+        run.mkdir(parents=True, exist_ok=True)
+        description = {"format_version": 4, "config": config.to_dict()}
+        (run / "config.json").write_text(json.dumps(description))
         return 0
 
-    class Prepared:
-        name = "cifar10"
+    def pretend_to_evaluate(run, data, network, protocol, command):
+        called.append(("evaluate", command))
+        about = {"dataset": "cifar10", "features": "pixels", "protocol": protocol}
+        write_metrics(run, [Measurement("GEN-2", "fid", 80.0, 10, 10, seed=0, **about)])
 
-        def images(self, split):
-            return np.zeros((30, 1, 1, 1), np.uint8)
-
-    monkeypatch.setattr(datasets, "open_prepared", lambda folder: Prepared())
-    monkeypatch.setattr(cli, "main", pretend)
-    words = ("reproduce", "table1", "--data", "d", "--budget", "small", "--trainings", 2)
-    words += ("--features", "pixels")
-    assert command(*words, "--out", tmp_path) == 0
+    images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype="uint8")
+    splits = {"train": (images, None), "test": (images[:9], None)}
+    write_prepared(tmp_path / "d", "cifar10", from_arrays(splits, {}))
+    monkeypatch.setattr("balancing_vae.cli.train.train", pretend_to_train)
+    monkeypatch.setattr(
+        "balancing_vae.cli.train.resumed_config",
+        lambda run, data, preset, changes: preset_config(preset, **changes),
+    )
+    monkeypatch.setattr("balancing_vae.cli.evaluate.evaluate_run", pretend_to_evaluate)
+    words = ("reproduce", "table1", "--data", tmp_path / "d", "--budget", "small")
+    words += ("--trainings", 2, "--features", "pixels", "--out", tmp_path / "out")
+    assert command(*words) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if "computed gamma, small budget" in line]
-    assert "| 80 ± 0 | FID | asperti2020 | yes | 2 trainings |" in line
+    assert "| 80 ± 0 | FD(pixels) | asperti2020 | yes | 2 trainings |" in line
     assert "Budget of the rows measured here: preset cifar10-small, 20 + 60 epochs of 30" in out
-    assert [w[0] for w in called] == ["train", "evaluate", "train", "evaluate"]
-    assert not any("--resume" in w for w in called)
+    given = " ".join(["balancing-vae", *map(str, words)])
+    evaluated = ("evaluate", given)
+    assert called == [("train", 0, False), evaluated, ("train", 1, False), evaluated]
     # A second time nothing is evaluated again, and finished trainings are only looked at.
-    assert command(*words, "--out", tmp_path) == 0
-    assert [w[0] for w in called[4:]] == ["train", "train"]
-    assert all("--resume" in w for w in called[4:])
+    assert command(*words) == 0
+    assert called[4:] == [("train", 0, True), ("train", 1, True)]
     # Another protocol is another measurement of the same trainings.
-    assert command(*words, "--protocol", "ttur", "--out", tmp_path) == 0
-    assert [w[0] for w in called[6:]] == ["train", "evaluate", "train", "evaluate"]
+    assert command(*words, "--protocol", "ttur") == 0
+    assert [call[0] for call in called[6:]] == ["train", "evaluate", "train", "evaluate"]
     # A training that was killed before it had a description is begun again.
-    (tmp_path / "small" / "seed1" / "config.json").unlink()
-    assert command(*words, "--out", tmp_path) == 0
-    assert ["--resume" in w for w in called[10:]] == [True, False]
+    (tmp_path / "out" / "small" / "seed1" / "config.json").unlink()
+    (tmp_path / "out" / "small" / "seed1" / "metrics.json").unlink()
+    assert command(*words) == 0
+    assert [call[2] for call in called[10:] if call[0] == "train"] == [True, False]
     # Features that are not there show before anything is trained.
-    words = words[:-1] + ("classifier:absent",)
-    assert command(*words, "--out", tmp_path) == 2
-    assert len(called) == 12
+    before = len(called)
+    assert command(*words, "--features", "classifier:absent") == 2
+    assert len(called) == before
 
 
 def test_presets_are_listed_and_described(capsys):

@@ -154,7 +154,7 @@ def test_metrics_of_images_need_no_network(real):
     assert [(row.column, row.protocol) for row in rows] == [("REC", None)] * 2
     with pytest.raises(ValueError, match="Measuring fid needs features: give a network and a"):
         evaluate(columns, real)
-    with pytest.raises(ValueError, match="no metric 'fdi'"):
+    with pytest.raises(ValueError, match="Unknown metric 'fdi'"):
         evaluate(columns, real, metrics=["fdi"])
 
 

@@ -124,7 +124,7 @@ def test_the_command_resumes_with_the_same_options_only(tmp_path, capsys, monkey
     capsys.readouterr()
     assert main([*words, "--budget", "20", "--resume"]) == 0
     assert main([*words, "--budget", "30", "--resume"]) == 2
-    assert "--budget 20" in capsys.readouterr().err
+    assert "budget: 20.0 -> 30.0" in capsys.readouterr().err
 
 
 def test_bad_input_is_named_before_anything_is_trained(tmp_path, capsys):
