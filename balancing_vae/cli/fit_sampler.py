@@ -13,8 +13,17 @@ from balancing_vae.cli.data import open_split
 EXAMPLE = """
 balancing-vae fit-sampler runs/digits gaussian
 balancing-vae fit-sampler runs/cifar10 mixture --data data/cifar10 --components 20
+balancing-vae fit-sampler runs/cifar10 flow --data data/cifar10
 """
-OPTIONS = ("components", "bayesian", "zero_mean")
+OPTIONS = (
+    "components",
+    "bayesian",
+    "zero_mean",
+    "width",
+    "training_steps",
+    "solver",
+    "solver_steps",
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -23,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         subparsers, "fit-sampler", "fit a sampler to a run's latents and save it there", EXAMPLE
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
-    parser.add_argument("sampler", metavar="SAMPLER", help="gaussian or mixture")
+    parser.add_argument("sampler", metavar="SAMPLER", help="gaussian, mixture or flow")
     add_data_argument(parser)
     parser.add_argument(
         "--components", type=whole_number(1, 10_000), help="Gaussians of the mixture (10)"
@@ -33,6 +42,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--zero-mean", action="store_true", default=None, help="gaussian: of mean 0 all the same"
+    )
+    size = whole_number(1, 1_000_000)
+    parser.add_argument("--width", type=size, help="flow: units of each hidden layer (512)")
+    parser.add_argument("--training-steps", type=size, help="flow: steps of the fit (8000)")
+    parser.add_argument("--solver", help="flow: euler, midpoint or rk4 (midpoint)")
+    parser.add_argument(
+        "--solver-steps", type=size, help="flow: steps from noise to latents (20)"
     )
     parser.add_argument(
         "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="seed of the fit (0)"

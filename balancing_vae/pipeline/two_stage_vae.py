@@ -599,12 +599,12 @@ class TwoStageVAE(Plots):
     def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
         """Fit a sampler to the latents of images, for `generate(sampler=name)`.
 
-        It is fitted to one draw from each image's posterior, `mu + sigma * noise`: to what
-        the decoder was trained on. Of a deterministic encoder, whose sigma is 0, that is
-        `mu`, as Ghosh et al. 2020 have it.
+        It is fitted to one draw from each image's posterior, `mu + sigma * noise`, a flow to
+        new draws in each step: to what the decoder was trained on. Of a deterministic
+        encoder, whose sigma is 0, that is `mu`, as Ghosh et al. 2020 have it.
 
         Args:
-            name: "gaussian" or "mixture"; see `balancing_vae.samplers`.
+            name: "gaussian", "mixture" or "flow"; see `balancing_vae.samplers`.
             x: Training images as in `encode`.
             seed: Seed of the posterior's noise and of what is random in the fit.
             **options: What the sampler's own `fit` takes, such as `components=5`.
@@ -825,7 +825,7 @@ class TwoStageVAE(Plots):
         return first_images(as_source(x, self.config.image_shape), limit)
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
-        self.samplers[name] = fit_sampler(name, draw(mu, sigma, seed), seed, **options)
+        self.samplers[name] = fit_sampler(name, mu, seed, sigma, **options)
         self.fitted_at[name] = now()
 
     def _check_trained(self, sampler):

@@ -4,6 +4,7 @@ import numpy as np
 
 from balancing_vae.registry import Registry
 from balancing_vae.registry import check_arguments
+from balancing_vae.samplers.flow import Flow
 from balancing_vae.samplers.gaussian import Gaussian
 from balancing_vae.samplers.mixture import Mixture
 from balancing_vae.samplers.prior import Prior
@@ -22,19 +23,23 @@ __all__ = [
 
 # What `fit_sampler` fits.
 SAMPLERS = Registry[type[Sampler]](
-    "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture}
+    "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture, "flow": Flow}
 )
 # What a model has without a fit to its latents afterwards.
 OF_THE_MODEL: dict[str, type[Sampler]] = {"prior": Prior, "second_stage": SecondStage}
 
 
-def fit_sampler(name: str, z: np.ndarray, seed: int = 0, **options) -> Sampler:
+def fit_sampler(
+    name: str, z: np.ndarray, seed: int = 0, sigma: np.ndarray | None = None, **options
+) -> Sampler:
     """Fit a sampler by its name.
 
     Args:
-        name: "prior", "gaussian" or "mixture".
-        z: Latents, float [N, L].
+        name: "prior", "gaussian", "mixture" or "flow".
+        z: Latents, or with `sigma` the means of their posteriors, float [N, L].
         seed: Seed of what is random in the fit.
+        sigma: Standard deviations of the posteriors, float [N, L]; the sampler is fitted to
+            draws from them.
         **options: What the sampler's own `fit` takes, such as `components=5` for "mixture".
 
     Returns:
@@ -51,7 +56,7 @@ def fit_sampler(name: str, z: np.ndarray, seed: int = 0, **options) -> Sampler:
         ```
     """
     check_options(name, **options)
-    return SAMPLERS[name].fit(z, seed=seed, **options)
+    return SAMPLERS[name].fit(z, seed=seed, sigma=sigma, **options)
 
 
 def check_options(name: str, **options) -> None:
@@ -64,4 +69,5 @@ def check_options(name: str, **options) -> None:
     Raises:
         ValueError: There is no such sampler, or it takes no such option.
     """
-    check_arguments(SAMPLERS[name].fit, f"sampler {name!r}", options, given=("z", "seed"))
+    given = ("z", "seed", "sigma")
+    check_arguments(SAMPLERS[name].fit, f"sampler {name!r}", options, given=given)

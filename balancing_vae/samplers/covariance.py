@@ -1,6 +1,8 @@
-"""A square root of a covariance matrix, singular ones too."""
+"""A square root of a covariance matrix, singular ones too, and the density that it gives."""
 
 import numpy as np
+
+from balancing_vae.errors import InputError
 
 
 def covariance_root(covariance: np.ndarray) -> np.ndarray:
@@ -22,3 +24,33 @@ def covariance_root(covariance: np.ndarray) -> np.ndarray:
     """
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def gaussian_log_density(z: np.ndarray, mean: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Return the logarithm of a Gaussian's density.
+
+    Args:
+        z: Points, float64 [N, L].
+        mean: Float64 [L].
+        root: Symmetric root of the covariance, float64 [L, L].
+
+    Returns:
+        Float64 [N].
+
+    Raises:
+        ValueError: The covariance is singular.
+
+    Example:
+        ```python
+        gaussian_log_density(z, np.zeros(2), np.eye(2))
+        ```
+    """
+    values, vectors = np.linalg.eigh(root)
+    if values[0] <= len(values) * np.finfo(np.float64).eps * values[-1]:
+        raise InputError(
+            "There is no density: in some direction the Gaussian does not vary. Fit it to latents "
+            "that all vary, such as draws from the posteriors of a VAE."
+        )
+    noise = ((z - mean) @ vectors) / values
+    size = len(mean)
+    return -0.5 * ((noise**2).sum(axis=1) + size * np.log(2 * np.pi)) - np.log(values).sum()

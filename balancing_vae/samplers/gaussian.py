@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from balancing_vae.samplers.covariance import covariance_root
+from balancing_vae.samplers.covariance import gaussian_log_density
 from balancing_vae.samplers.prior import Prior
+from balancing_vae.samplers.prior import draw
 from balancing_vae.samplers.sampler import Sampler
 from balancing_vae.samplers.sampler import check_latents
+from balancing_vae.samplers.sampler import check_points
 from balancing_vae.samplers.sampler import check_shapes
 
 
@@ -33,12 +36,20 @@ class Gaussian(Sampler):
         check_shapes(mean=(self.mean, (size,)), root=(self.root, (size, size)))
 
     @classmethod
-    def fit(cls, z: np.ndarray, seed: int = 0, zero_mean: bool = False) -> "Gaussian":
+    def fit(
+        cls,
+        z: np.ndarray,
+        seed: int = 0,
+        sigma: np.ndarray | None = None,
+        zero_mean: bool = False,
+    ) -> "Gaussian":
         """Measure mean and covariance, the covariance about the mean and with n - 1.
 
         Args:
-            z: Latents, float [N, L], N > L.
-            seed: Unused: nothing here is random.
+            z: Latents, or the posteriors' means, float [N, L], N > L.
+            seed: Seed of the draws from the posteriors.
+            sigma: The posteriors' standard deviations, float [N, L]: one draw of each is
+                measured.
             zero_mean: Whether the samples' mean is 0 all the same, as in the program of
                 Ghosh et al.; by default it is that of the latents.
 
@@ -53,7 +64,7 @@ class Gaussian(Sampler):
             published = Gaussian.fit(mu_validation, zero_mean=True)
             ```
         """
-        z = check_latents(z)
+        z = check_latents(z if sigma is None else draw(z, sigma, seed))
         mean = np.zeros(z.shape[1]) if zero_mean else z.mean(axis=0)
         covariance = np.cov(z, rowvar=False, ddof=1).reshape(z.shape[1], z.shape[1])
         return cls(mean, covariance_root(covariance))
@@ -67,3 +78,7 @@ class Gaussian(Sampler):
         """Draw latents; see `Sampler.sample`."""
         noise = Prior(self.latent_dim).sample(n, seed, noise)
         return (self.mean + noise @ self.root).astype(np.float32)
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the density; see `Sampler.log_density`."""
+        return gaussian_log_density(check_points(z, self.latent_dim), self.mean, self.root)

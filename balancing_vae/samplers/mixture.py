@@ -7,9 +7,12 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.samplers.covariance import covariance_root
+from balancing_vae.samplers.covariance import gaussian_log_density
 from balancing_vae.samplers.prior import Prior
+from balancing_vae.samplers.prior import draw
 from balancing_vae.samplers.sampler import Sampler
 from balancing_vae.samplers.sampler import check_latents
+from balancing_vae.samplers.sampler import check_points
 from balancing_vae.samplers.sampler import check_shapes
 
 MAX_ITERATIONS = 2000
@@ -48,13 +51,20 @@ class Mixture(Sampler):
 
     @classmethod
     def fit(
-        cls, z: np.ndarray, seed: int = 0, components: int = 10, bayesian: bool = False
+        cls,
+        z: np.ndarray,
+        seed: int = 0,
+        sigma: np.ndarray | None = None,
+        components: int = 10,
+        bayesian: bool = False,
     ) -> "Mixture":
         """Fit by expectation maximisation, to a tolerance of 1e-3, in at most 2,000 steps.
 
         Args:
-            z: Latents, float [N, L], N > L.
-            seed: Seed of the start, k-means.
+            z: Latents, or the posteriors' means, float [N, L], N > L.
+            seed: Seed of the draws from the posteriors, and of the start, k-means.
+            sigma: The posteriors' standard deviations, float [N, L]: the mixture is fitted to
+                one draw of each.
             components: Number of Gaussians, K, at most the number of different latents.
             bayesian: Whether the weights have a Dirichlet process prior of concentration
                 1 / K, as most published numbers of Ghosh et al. name it; plain by default.
@@ -76,7 +86,7 @@ class Mixture(Sampler):
         from sklearn.mixture import BayesianGaussianMixture
         from sklearn.mixture import GaussianMixture
 
-        z = check_latents(z)
+        z = check_latents(z if sigma is None else draw(z, sigma, seed))
         if components < 1:
             raise InputError(f"components must be at least 1, got {components}.")
         distinct = len(np.unique(z, axis=0)) if components > 1 else 1
@@ -137,3 +147,13 @@ class Mixture(Sampler):
             rows = choices == k
             z[rows] = mean + noise[rows] @ root
         return z
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the density; see `Sampler.log_density`."""
+        z = check_points(z, self.latent_dim)
+        used = np.flatnonzero(self.weights)
+        terms = [
+            np.log(self.weights[k]) + gaussian_log_density(z, self.means[k], self.roots[k])
+            for k in used
+        ]
+        return np.logaddexp.reduce(terms)

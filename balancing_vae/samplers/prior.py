@@ -6,6 +6,7 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 from balancing_vae.samplers.sampler import Sampler
+from balancing_vae.samplers.sampler import check_points
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Prior(Sampler):
     latent_dim: int
 
     @classmethod
-    def fit(cls, z: np.ndarray, seed: int = 0) -> "Prior":
+    def fit(cls, z: np.ndarray, seed: int = 0, sigma: np.ndarray | None = None) -> "Prior":
         """Return the prior of as many dimensions as `z` has."""
         return cls(np.shape(z)[1])
 
@@ -40,3 +41,15 @@ class Prior(Sampler):
         if np.shape(noise) != shape:
             raise InputError(f"The noise must have the shape {shape}, got {np.shape(noise)}.")
         return np.asarray(noise, np.float32)
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the density; see `Sampler.log_density`."""
+        z = check_points(z, self.latent_dim)
+        return -0.5 * ((z**2).sum(axis=1) + self.latent_dim * np.log(2 * np.pi))
+
+
+def draw(
+    mu: np.ndarray, sigma: np.ndarray, seed: int, noise: np.ndarray | None = None
+) -> np.ndarray:
+    """Return `mu + sigma * noise`, with standard normal noise of a seed where none is given."""
+    return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)

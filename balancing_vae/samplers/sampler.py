@@ -17,7 +17,7 @@ LARGEST = 1e30
 class Sampler(ABC):
     """A density of latents. What is fitted is a frozen dataclass whose fields are arrays.
 
-    A new sampler has `fit`, `latent_dim` and `sample`, checks its fields in
+    A new sampler has `fit`, `latent_dim`, `sample` and `log_density`, checks its fields in
     `__post_init__` (they may come from a damaged file), and stands in `SAMPLERS`.
 
     Attributes:
@@ -28,12 +28,14 @@ class Sampler(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, z: np.ndarray, seed: int = 0) -> Self:
+    def fit(cls, z: np.ndarray, seed: int = 0, sigma: np.ndarray | None = None) -> Self:
         """Fit the density; subclasses may take further options.
 
         Args:
-            z: Latents, float [N, L].
+            z: Latents, or with `sigma` the means of their posteriors, float [N, L].
             seed: Seed of what is random in the fit.
+            sigma: Standard deviations of the posteriors, float [N, L]; the density is fitted
+                to draws from them.
 
         Returns:
             The fitted sampler.
@@ -53,6 +55,21 @@ class Sampler(ABC):
 
         Returns:
             Float32 [n, L]; the first of them do not depend on `n`.
+        """
+
+    @abstractmethod
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Return the natural logarithm of the density at latents.
+
+        Args:
+            z: Latents, float [N, L].
+
+        Returns:
+            Float64 [N].
+
+        Raises:
+            ValueError: The latents are not [N, L] or not finite; or the density lies on less
+                than L dimensions, where no logarithm exists.
         """
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -96,6 +113,26 @@ def check_latents(z: np.ndarray) -> np.ndarray:
         raise InputError(f"Latents must have the shape [N, L], got {z.ndim} axes {z.shape}.")
     check_finite(z, "The latents")
     check_count(*z.shape)
+    return z
+
+
+def check_points(z: np.ndarray, latent_dim: int) -> np.ndarray:
+    """Refuse latents that have no density.
+
+    Args:
+        z: Latents.
+        latent_dim: Number of latents, L.
+
+    Returns:
+        The same as float64 [N, L].
+
+    Raises:
+        ValueError: Another shape, or values that are not finite.
+    """
+    z = np.asarray(z, np.float64)
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise InputError(f"Latents must have the shape [N, {latent_dim}], got {z.shape}.")
+    check_finite(z, "The latents")
     return z
 
 

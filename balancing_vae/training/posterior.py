@@ -7,7 +7,7 @@ from balancing_vae.balancing import ComputedGamma
 from balancing_vae.checks import as_float
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.moments import mse
-from balancing_vae.samplers import Prior
+from balancing_vae.samplers.prior import draw
 from balancing_vae.training.sources import ImageBatches
 from balancing_vae.training.sources import Source
 
@@ -28,13 +28,6 @@ def encode(stage: Autoencoder, source: Source, batch_size: int) -> tuple[np.ndar
         map_batches(lambda batch: stage.posterior(as_float(batch)), batch_size, x) for x in batches
     ]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def draw(
-    mu: np.ndarray, sigma: np.ndarray, seed: int, noise: np.ndarray | None = None
-) -> np.ndarray:
-    """Return `mu + sigma * noise`, with standard normal noise of a seed where none is given."""
-    return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)
 
 
 def computes_gamma(stage: Autoencoder) -> bool:

@@ -1,0 +1,243 @@
+"""A flow from noise to latents, trained by conditional flow matching."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.compilation import jit_compile_pays
+from balancing_vae.backend.compilation import steps_per_execution
+from balancing_vae.backend.seeding import seeded_initializers
+from balancing_vae.errors import InputError
+from balancing_vae.progress import progress_bar
+from balancing_vae.samplers.ode import SOLVERS
+from balancing_vae.samplers.ode import integrate
+from balancing_vae.samplers.prior import Prior
+from balancing_vae.samplers.sampler import Sampler
+from balancing_vae.samplers.sampler import check_latents
+from balancing_vae.samplers.sampler import check_points
+from balancing_vae.samplers.sampler import check_shapes
+from balancing_vae.samplers.velocity import Velocity
+from balancing_vae.samplers.velocity import VelocityAndDivergence
+from balancing_vae.samplers.velocity import weight_shapes
+from balancing_vae.schema import one_of
+from balancing_vae.schema import whole
+
+BATCH_SIZE = 1024
+LEARNING_RATE = 1e-3
+# Parts of the training: the rise of the learning rate, and the steps, the last, whose weights
+# are averaged.
+WARM_UP = 0.05
+AVERAGED = 0.05
+# Few, so that a handful of samples does not take the time of many.
+SOLVED_TOGETHER = 256
+
+Size = Annotated[int, whole(above=0)]
+Solver = Annotated[str, one_of(*SOLVERS)]
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(Sampler):
+    """z = mean + scale y(1), where dy/dt = velocity(y, t) and y(0) = noise.
+
+    The network is trained on straight paths, `y(t) = (1 - t) noise + t latent`, to give the
+    mean of their velocities, `latent - noise`. Sources: Lipman et al. 2023, "Flow Matching
+    for Generative Modeling"; Liu et al. 2023, "Flow Straight and Fast".
+
+    Attributes:
+        mean: Mean of the latents, float32 [L].
+        scale: Standard deviations of the latents, float32 [L]; 1 where they do not vary.
+        velocity: The network.
+        solver: "euler", "midpoint" or "rk4".
+        solver_steps: Steps of the solver between noise and latents.
+
+    Example:
+        ```python
+        flow = Flow.fit(mu, sigma=sigma)
+        z = flow.sample(100, seed=0)
+        ```
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    velocity: Velocity
+    solver: str
+    solver_steps: int
+
+    @classmethod
+    def fit(
+        cls,
+        z: np.ndarray,
+        seed: int = 0,
+        sigma: np.ndarray | None = None,
+        width: Size = 512,
+        training_steps: Size = 8000,
+        solver: Solver = "midpoint",
+        solver_steps: Size = 20,
+    ) -> "Flow":
+        """Train the network, each step on new draws from the posteriors.
+
+        By Adam, whose learning rate falls by a cosine; the fitted weights are an average over
+        the last steps.
+
+        Args:
+            z: Latents, or the posteriors' means, float [N, L], N > L.
+            seed: Seed of the network's initial weights and of all draws.
+            sigma: The posteriors' standard deviations, float [N, L].
+            width: Units of each hidden layer.
+            training_steps: Steps of 1,024 draws.
+            solver: "euler", "midpoint" or "rk4", of order 1, 2 and 4.
+            solver_steps: Steps of the solver between noise and latents.
+
+        Returns:
+            The fitted flow.
+
+        Raises:
+            ValueError: NaN among the latents, or not more points than dimensions.
+
+        Example:
+            ```python
+            flow = Flow.fit(mu, sigma=sigma, width=256)
+            ```
+        """
+        mu = check_latents(z)
+        sigma = np.zeros_like(mu) if sigma is None else check_latents(sigma)
+        mean = mu.mean(axis=0)
+        scale = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
+        scale[scale == 0] = 1
+        with seeded_initializers(seed):
+            velocity = Velocity(mu.shape[1], width)
+        _train(velocity, _Paths((mu - mean) / scale, sigma / scale, seed, training_steps))
+        return cls(
+            mean.astype(np.float32), scale.astype(np.float32), velocity, solver, solver_steps
+        )
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latents."""
+        return len(self.mean)
+
+    def sample(self, n: int, seed: int = 0, noise: np.ndarray | None = None) -> np.ndarray:
+        """Draw latents; see `Sampler.sample`."""
+        noise = Prior(self.latent_dim).sample(n, seed, noise)
+
+        def velocity(y: np.ndarray, t: float) -> np.ndarray:
+            return self.velocity.predict_on_batch((y, _times(y, t)))
+
+        y = _in_batches(lambda y: self._solve(velocity, y, 0.0, 1.0), noise)
+        return self.mean + self.scale * y
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the density; see `Sampler.log_density`.
+
+        By the change of variables along the path from a latent back to its noise,
+        `d log p / dt = -div velocity`, with the exact divergence: a point takes as long as L
+        samples. Source: Chen et al. 2018, "Neural Ordinary Differential Equations".
+        """
+        y = ((check_points(z, self.latent_dim) - self.mean) / self.scale).astype(np.float32)
+        model = VelocityAndDivergence(self.velocity)
+
+        def derivative(state: np.ndarray, t: float) -> np.ndarray:
+            return np.hstack(model.predict_on_batch((state[:, :-1], _times(state, t))))
+
+        start = np.hstack([y, np.zeros((len(y), 1), np.float32)])
+        end = _in_batches(lambda state: self._solve(derivative, state, 1.0, 0.0), start)
+        # Back in time, the integral of the divergence is negative already.
+        volume = end[:, -1] - np.log(self.scale.astype(np.float64)).sum()
+        return Prior(self.latent_dim).log_density(end[:, :-1]) + volume
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return mean, scale, solver and the network's weights."""
+        own = {name: getattr(self, name) for name in ("mean", "scale", "solver", "solver_steps")}
+        return {name: np.asarray(value) for name, value in own.items()} | self.velocity.to_arrays()
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Flow":
+        """Make the flow of what `to_arrays` returned; see `Sampler.from_arrays`."""
+        latent_dim = max(1, np.size(arrays.get("mean", 0)))
+        width = max(1, np.size(arrays.get("enter_bias", 0)))
+        shapes = {"mean": (latent_dim,), "scale": (latent_dim,)}
+        shapes |= weight_shapes(latent_dim, width)
+        names = {*shapes, "solver", "solver_steps"}
+        if set(arrays) != names:
+            raise InputError(f"Expected the arrays {sorted(names)}, got {sorted(arrays)}.")
+        # Before the network is built: a damaged file cannot ask for more than it holds.
+        check_shapes(**{name: (arrays[name], shape) for name, shape in shapes.items()})
+        if (arrays["scale"] <= 0).any():
+            raise InputError("scale must be positive.")
+        solver, steps = arrays["solver"].item(), arrays["solver_steps"].item()
+        one_of(*SOLVERS)(solver, "solver")
+        whole(above=0)(steps, "solver_steps")
+        velocity = Velocity(latent_dim, width)
+        velocity.assign(arrays)
+        return cls(arrays["mean"], arrays["scale"], velocity, solver, steps)
+
+    def _solve(self, derivative: Callable, y: np.ndarray, start: float, end: float) -> np.ndarray:
+        return integrate(derivative, y, start, end, self.solver, self.solver_steps)
+
+
+class _Paths(keras.utils.PyDataset):
+    """Batches of points on straight paths, with their velocities.
+
+    Each depends on the seed and its number alone. The times of a batch lie evenly, which
+    makes the loss less noisy.
+    """
+
+    def __init__(self, mu: np.ndarray, sigma: np.ndarray, seed: int, steps: int):
+        super().__init__()
+        self.mu = mu.astype(np.float32)
+        self.sigma = sigma.astype(np.float32)
+        self.seed = seed
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple:
+        rng = np.random.default_rng([self.seed, index])
+        rows = rng.integers(len(self.mu), size=BATCH_SIZE)
+        noise, of_posterior = rng.standard_normal((2, BATCH_SIZE, self.mu.shape[1]), np.float32)
+        latents = self.mu[rows] + self.sigma[rows] * of_posterior
+        t = ((np.arange(BATCH_SIZE) + rng.random()) / BATCH_SIZE).astype(np.float32)[:, None]
+        return ((1 - t) * noise + t * latents, t), latents - noise
+
+
+def _train(velocity: Velocity, batches: _Paths) -> None:
+    steps = len(batches)
+    warm_up = int(WARM_UP * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warm_up), warmup_target=LEARNING_RATE, warmup_steps=warm_up
+    )
+    velocity.compile(
+        keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=1 - 1 / (AVERAGED * steps + 1)),
+        loss="mse",
+        jit_compile=jit_compile_pays(convolutional=False),
+        steps_per_execution=steps_per_execution(convolutional=False),
+    )
+    with progress_bar(total=steps, desc="flow", unit="step") as bar:
+        follow = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: bar.update(batch + 1 - bar.n)
+        )
+        velocity.fit(batches, shuffle=False, verbose=0, callbacks=[follow])
+
+
+def _times(y: np.ndarray, t: float) -> np.ndarray:
+    return np.full((len(y), 1), t, np.float32)
+
+
+def _in_batches(function: Callable, rows: np.ndarray) -> np.ndarray:
+    """Apply a function to batches of one size, so that it is compiled once.
+
+    The last is filled up with zeros.
+    """
+    count = len(rows)
+    filled = np.concatenate(
+        [rows, np.zeros((-count % SOLVED_TOGETHER, *rows.shape[1:]), rows.dtype)]
+    )
+    parts = [
+        function(filled[start : start + SOLVED_TOGETHER])
+        for start in range(0, count, SOLVED_TOGETHER)
+    ]
+    return np.concatenate(parts)[:count] if parts else filled
