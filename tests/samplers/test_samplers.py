@@ -122,7 +122,12 @@ def test_mixture_draws_each_component_by_its_weight():
     np.testing.assert_allclose(given_, expected, rtol=1e-5)
 
 
-OPTIONS = {"prior": {}, "gaussian": {}, "mixture": {"components": 2}}
+OPTIONS = {
+    "prior": {},
+    "gaussian": {},
+    "mixture": {"components": 2},
+    "flow": {"width": 8, "training_steps": 10, "solver_steps": 2},
+}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -148,7 +153,7 @@ def test_arrays_hold_all_of_a_sampler(name):
 # Refusals.
 
 
-@pytest.mark.parametrize("name", ["gaussian", "mixture"])
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "flow"])
 @pytest.mark.parametrize(
     ("z", "message"),
     [
@@ -165,7 +170,7 @@ def test_latents_that_cannot_be_fitted_are_refused(name, z, message):
 def test_requests_out_of_range_are_refused():
     few = Z[:9]
     for name, z, options, message in (
-        ("gausian", Z, {}, r"Unknown sampler 'gausian'; choose one of \['gaussian', 'mixture'"),
+        ("gausian", Z, {}, r"Unknown sampler 'gausian'; choose one of \['flow', 'gaussian'"),
         ("gaussian", Z, {"components": 3}, r"not take \['components'\], only \['zero_mean'\]"),
         ("mixture", few, {}, "10 components .* got 9; fit to more images or take fewer comp"),
         ("mixture", np.repeat(few, 5, axis=0), {}, "as many different points, got 9"),

@@ -1,0 +1,282 @@
+"""The flow: what it learns, its density, what it is saved as, what it refuses."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+from tests.helpers.tiny import tiny_images
+from tests.helpers.tiny import tiny_pipeline
+
+from balancing_vae import TwoStageVAE
+from balancing_vae.samplers import Flow
+from balancing_vae.samplers import Mixture
+from balancing_vae.samplers import Prior
+from balancing_vae.samplers import fit_sampler
+from balancing_vae.samplers.velocity import Velocity
+from balancing_vae.samplers.velocity import VelocityAndDivergence
+from balancing_vae.storage.samplers import load_samplers
+from balancing_vae.storage.samplers import save_samplers
+from tests.helpers.processes import python_prints
+
+SMALL = {"width": 16, "training_steps": 20}
+TRUE = Mixture(
+    np.array([0.5, 0.3, 0.2]),
+    np.array([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]]),
+    np.stack([0.5 * np.eye(2), 0.3 * np.eye(2), np.array([[0.8, 0.3], [0.3, 0.6]])]),
+)
+
+
+def random_velocity(latent_dim: int) -> Velocity:
+    """A network far from its start, where it is the flow of a normal."""
+    velocity = Velocity(latent_dim, 16)
+    rng = np.random.default_rng(1)
+    arrays = velocity.to_arrays()
+    velocity.assign({k: 0.25 * rng.standard_normal(a.shape) for k, a in arrays.items()})
+    return velocity
+
+
+def random_flow(latent_dim: int, solver: str = "rk4", steps: int = 20) -> Flow:
+    mean = np.linspace(-1, 1, latent_dim, dtype=np.float32)
+    scale = np.linspace(0.5, 2, latent_dim, dtype=np.float32)
+    return Flow(mean, scale, random_velocity(latent_dim), solver, steps)
+
+
+# What it is.
+
+
+def test_untrained_it_is_a_gaussian_with_the_latents_deviations():
+    rng = np.random.default_rng(0)
+    latents = [3.0, -1.0] + rng.standard_normal((50_000, 2)) * [2.0, 0.1]
+    flow = Flow(
+        latents.mean(0, dtype=np.float32),
+        latents.std(0).astype(np.float32),
+        Velocity(2, 16),
+        "rk4",
+        20,
+    )
+    np.testing.assert_allclose(
+        flow.sample(100, seed=1), flow.mean + flow.scale * Prior(2).sample(100, seed=1), atol=1e-3
+    )
+    z = flow.sample(20)
+    expected = Prior(2).log_density((z - flow.mean) / flow.scale) - np.log(flow.scale).sum()
+    np.testing.assert_allclose(flow.log_density(z), expected, atol=1e-3)
+
+
+def test_the_divergence_is_the_trace_of_the_jacobian():
+    velocity = random_velocity(3)
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal((8, 3)).astype(np.float32)
+    t = np.linspace(0, 1, 8, dtype=np.float32)[:, None]
+    v, divergence = VelocityAndDivergence(velocity).predict_on_batch((z, t))
+    np.testing.assert_allclose(v, velocity.predict_on_batch((z, t)), rtol=1e-4, atol=1e-5)
+    step = 0.01 * np.eye(3, dtype=np.float32)
+    differences = sum(
+        velocity.predict_on_batch((z + d, t))[:, i] - velocity.predict_on_batch((z - d, t))[:, i]
+        for i, d in enumerate(step)
+    )
+    np.testing.assert_allclose(divergence[:, 0], differences / 0.02, rtol=0.01, atol=0.01)
+
+
+def test_the_density_integrates_to_one():
+    flow = random_flow(2, "rk4", 8)
+    side = np.linspace(-12, 8, 81)
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    density = np.exp(flow.log_density(grid))
+    # Far from a normal: else this would show nothing of the divergence.
+    assert abs(flow.sample(1000).mean(axis=0) - flow.mean).max() > 0.5
+    assert density.sum() * (side[1] - side[0]) ** 2 == pytest.approx(1, abs=0.01)
+
+
+def test_more_steps_come_nearer_to_the_flow():
+    best = random_flow(2, "rk4", 100)
+    expected = best.sample(50, seed=3)
+
+    def error(solver, steps):
+        return abs(
+            Flow(best.mean, best.scale, best.velocity, solver, steps).sample(50, seed=3) - expected
+        ).max()
+
+    assert error("midpoint", 40) < error("midpoint", 10) < error("euler", 10)
+    assert error("rk4", 10) < error("midpoint", 20)
+
+
+# Its training.
+
+
+def learned(latents, points, **options) -> float:
+    """Return how much the flow's held-out log-likelihood lacks."""
+    flow = Flow.fit(latents, **options)
+    return flow.log_density(points).mean()
+
+
+@pytest.mark.slow
+def test_it_recovers_a_mixture_in_two_dimensions():
+    latents, points = TRUE.sample(50_000, seed=1), TRUE.sample(4_000, seed=2)
+    truth = TRUE.log_density(points).mean()
+    found = learned(latents, points, width=128, training_steps=2000)
+    assert truth - 0.05 < found < truth + 0.02
+    # What is to be seen: a Gaussian lacks most of it.
+    assert fit_sampler("gaussian", latents).log_density(points).mean() < truth - 0.5
+
+
+@pytest.mark.slow
+def test_it_recovers_a_mixture_in_sixteen_dimensions():
+    rng = np.random.default_rng(3)
+    roots = np.stack([np.eye(16) * 0.5, np.diag(rng.uniform(0.3, 1, 16))])
+    true = Mixture(np.array([0.6, 0.4]), rng.standard_normal((2, 16)), roots)
+    latents, points = true.sample(50_000, seed=1), true.sample(1_000, seed=2)
+    truth = true.log_density(points).mean()
+    found = learned(latents, points, width=128, training_steps=2000)
+    gaussian = fit_sampler("gaussian", latents).log_density(points).mean()
+    assert gaussian + 0.5 * (truth - gaussian) < found < truth + 0.1
+
+
+def test_a_short_training_beats_a_gaussian():
+    latents = TRUE.sample(5_000, seed=1)
+    flow = Flow.fit(latents, width=32, training_steps=200)
+    points = TRUE.sample(500, seed=2)
+    gaussian = fit_sampler("gaussian", latents).log_density(points).mean()
+    assert flow.log_density(points).mean() > gaussian + 0.1
+    np.testing.assert_allclose(flow.sample(4000).mean(axis=0), latents.mean(axis=0), atol=0.2)
+
+
+def test_it_is_trained_on_new_draws_from_the_posteriors():
+    """From two points it learns what lies between them only by their deviations."""
+    mu = np.repeat([[-1.0], [1.0]], 50, axis=0)
+    sigma = np.full_like(mu, 3.0)
+    flow = Flow.fit(mu, sigma=sigma, **SMALL)
+    np.testing.assert_allclose(flow.mean, 0, atol=1e-6)
+    np.testing.assert_allclose(flow.scale, np.sqrt(10), rtol=1e-6)
+    assert flow.sample(2000).std() == pytest.approx(np.sqrt(10), rel=0.1)
+
+
+def test_the_seed_decides_the_fit_and_nothing_else_does():
+    latents = TRUE.sample(300, seed=1)
+    keras.utils.set_random_seed(1)
+    one = Flow.fit(latents, seed=4, **SMALL).sample(30)
+    keras.utils.set_random_seed(2)
+    np.testing.assert_array_equal(one, Flow.fit(latents, seed=4, **SMALL).sample(30))
+    assert (one != Flow.fit(latents, seed=5, **SMALL).sample(30)).any()
+
+
+def test_a_latent_that_never_varies_keeps_its_value():
+    latents = np.c_[TRUE.sample(300, seed=1), np.full(300, 0.7)]
+    flow = Flow.fit(latents, **SMALL)
+    assert np.isfinite(flow.sample(20)).all()
+    assert abs(flow.scale[2] - 1) < 1e-6
+
+
+# In the pipeline, saved, loaded.
+
+
+@pytest.fixture(scope="module")
+def vae() -> TwoStageVAE:
+    pipeline = tiny_pipeline()
+    pipeline.fit(tiny_images(), verbose=False)
+    pipeline.fit_sampler("flow", tiny_images(), solver_steps=3, **SMALL)
+    return pipeline
+
+
+def test_the_pipeline_gives_it_the_posteriors_and_draws_from_it(vae):
+    flow = vae.samplers["flow"]
+    mu, sigma = vae.encode(tiny_images())
+    np.testing.assert_allclose(flow.mean, mu.mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert (flow.scale > mu.std(axis=0)).all()
+    assert flow.solver_steps == 3
+    images, z = vae.generate(5, sampler="flow", normalize=False, seed=2, return_latents=True)
+    np.testing.assert_allclose(z, flow.sample(5, seed=2), rtol=1e-5, atol=1e-6)
+    assert images.shape == (5, 4, 4, 1)
+
+
+def test_it_is_saved_and_loaded(vae, tmp_path):
+    vae.save(tmp_path / "run")
+    loaded = TwoStageVAE.load(tmp_path / "run")
+    flow, again = vae.samplers["flow"], loaded.samplers["flow"]
+    assert (again.solver, again.solver_steps, again.latent_dim) == ("midpoint", 3, 2)
+    np.testing.assert_array_equal(again.sample(9, seed=1), flow.sample(9, seed=1))
+    z = flow.sample(9)
+    np.testing.assert_array_equal(again.log_density(z), flow.log_density(z))
+
+
+LOADED = """
+import json, sys, numpy as np
+from balancing_vae.storage.samplers import load_samplers
+from pathlib import Path
+flow = load_samplers(Path(sys.argv[1]), ["flow"], 2)["flow"]
+z = flow.sample(9, seed=1)
+print(json.dumps([z.tolist(), flow.log_density(z).tolist()]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_backend_draws_the_same_from_a_file(backend, tmp_path):
+    flow = random_flow(2)
+    save_samplers(tmp_path, {"flow": flow})
+    z, density = python_prints(LOADED, str(tmp_path), KERAS_BACKEND=backend)
+    np.testing.assert_allclose(z, flow.sample(9, seed=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(density, flow.log_density(np.float32(z)), rtol=1e-3, atol=1e-3)
+
+
+FITTED = """
+import numpy as np
+from balancing_vae.samplers import Flow
+latents = np.random.default_rng(0).standard_normal((300, 2))
+print(Flow.fit(latents, width=16, training_steps=20).sample(400).std())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_backend_fits_it(backend):
+    assert python_prints(FITTED, KERAS_BACKEND=backend) == pytest.approx(1, abs=0.15)
+
+
+def test_damaged_files_are_named(tmp_path):
+    flow = random_flow(2)
+    whole = flow.to_arrays()
+    save_samplers(tmp_path, {"flow": flow})
+    path = tmp_path / "samplers/flow.npz"
+    for changes, message in (
+        ({"leave_bias": np.zeros(3, np.float32)}, r"leave_bias must have the shape \(2,\)"),
+        # A network of a million units would not fit into memory.
+        ({"enter_bias": np.zeros(1_000_000, np.float32)}, r"must have the shape \(2, 1000000\)"),
+        ({"first_0_kernel": whole["first_0_kernel"] * np.nan}, "must hold finite floats"),
+        ({"scale": -whole["scale"]}, "scale must be positive"),
+        ({"solver": np.asarray("magic")}, "solver must be one of"),
+        ({"solver": np.zeros(3)}, "damaged"),
+        ({"solver_steps": np.asarray(0)}, "solver_steps must be"),
+        ({"more": np.zeros(1)}, "Expected the arrays"),
+    ):
+        np.savez(path, **whole | changes)
+        start = time.monotonic()
+        with pytest.raises(ValueError, match=message) as caught:
+            load_samplers(tmp_path, ["flow"], latent_dim=2)
+        assert "flow.npz is damaged" in str(caught.value)
+        assert time.monotonic() - start < 5
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "width must be .* above 0, got 0"),
+        ({"training_steps": 2.5}, "training_steps must be a whole number"),
+        ({"solver": "magic"}, r"solver must be one of \('euler', 'midpoint', 'rk4'\)"),
+        ({"solver_steps": 0}, "solver_steps must be .* above 0"),
+        ({"components": 3}, r"sampler 'flow' does not take \['components'\], only"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_the_latents_are_read(options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_pipeline().fit_sampler("flow", None, **options)
+
+
+def test_too_few_points_are_refused():
+    with pytest.raises(ValueError, match="2 points of 2 dimensions, whose covariance is singular"):
+        Flow.fit(TRUE.sample(2), **SMALL)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        Flow.fit(np.full((9, 2), np.nan), **SMALL)
