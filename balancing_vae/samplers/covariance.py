@@ -4,6 +4,11 @@ import numpy as np
 
 from balancing_vae.errors import InputError
 
+NO_DENSITY = (
+    "There is no density, since the latents do not vary in every direction; fit the sampler to "
+    "draws from the posteriors of a VAE, which do."
+)
+
 
 def covariance_root(covariance: np.ndarray) -> np.ndarray:
     """Return the symmetric root R of a covariance: R R = covariance.
@@ -47,10 +52,7 @@ def gaussian_log_density(z: np.ndarray, mean: np.ndarray, root: np.ndarray) -> n
     """
     values, vectors = np.linalg.eigh(root)
     if values[0] <= len(values) * np.finfo(np.float64).eps * values[-1]:
-        raise InputError(
-            "There is no density: in some direction the Gaussian does not vary. Fit it to latents "
-            "that all vary, such as draws from the posteriors of a VAE."
-        )
+        raise InputError(NO_DENSITY)
     noise = ((z - mean) @ vectors) / values
     size = len(mean)
     return -0.5 * ((noise**2).sum(axis=1) + size * np.log(2 * np.pi)) - np.log(values).sum()

@@ -12,6 +12,7 @@ from balancing_vae.backend.compilation import steps_per_execution
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.errors import InputError
 from balancing_vae.progress import progress_bar
+from balancing_vae.samplers.covariance import NO_DENSITY
 from balancing_vae.samplers.ode import SOLVERS
 from balancing_vae.samplers.ode import integrate
 from balancing_vae.samplers.prior import Prior
@@ -48,7 +49,7 @@ class Flow(Sampler):
 
     Attributes:
         mean: Mean of the latents, float32 [L].
-        scale: Standard deviations of the latents, float32 [L]; 1 where they do not vary.
+        scale: Standard deviations of the latents, float32 [L].
         velocity: The network.
         solver: "euler", "midpoint" or "rk4".
         solver_steps: Steps of the solver between noise and latents.
@@ -106,10 +107,17 @@ class Flow(Sampler):
         sigma = np.zeros_like(mu) if sigma is None else check_latents(sigma)
         mean = mu.mean(axis=0)
         scale = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
-        scale[scale == 0] = 1
+        varies = scale > np.finfo(np.float32).eps * np.maximum(1, np.abs(mean))
+        scale = np.where(varies, scale, 0.0)
+        # What does not vary is noise to the network, and multiplied by 0 afterwards.
+        divisor = np.where(varies, scale, 1.0)
+        sigma = np.where(varies, sigma, 1.0) / divisor
         with seeded_initializers(seed):
-            velocity = Velocity(mu.shape[1], width)
-        _train(velocity, _Paths((mu - mean) / scale, sigma / scale, seed, training_steps))
+            trained = Velocity(mu.shape[1], width)
+        _train(trained, _Paths((mu - mean) / divisor, sigma, seed, training_steps))
+        # Without an optimizer, and compiled as one from a file is.
+        velocity = Velocity(mu.shape[1], width)
+        velocity.assign(trained.to_arrays())
         return cls(
             mean.astype(np.float32), scale.astype(np.float32), velocity, solver, solver_steps
         )
@@ -136,7 +144,10 @@ class Flow(Sampler):
         `d log p / dt = -div velocity`, with the exact divergence: a point takes as long as L
         samples. Source: Chen et al. 2018, "Neural Ordinary Differential Equations".
         """
-        y = ((check_points(z, self.latent_dim) - self.mean) / self.scale).astype(np.float32)
+        z = check_points(z, self.latent_dim)
+        if not self.scale.all():
+            raise InputError(NO_DENSITY)
+        y = ((z - self.mean) / self.scale).astype(np.float32)
         model = VelocityAndDivergence(self.velocity)
 
         def derivative(state: np.ndarray, t: float) -> np.ndarray:
@@ -165,8 +176,8 @@ class Flow(Sampler):
             raise InputError(f"Expected the arrays {sorted(names)}, got {sorted(arrays)}.")
         # Before the network is built: a damaged file cannot ask for more than it holds.
         check_shapes(**{name: (arrays[name], shape) for name, shape in shapes.items()})
-        if (arrays["scale"] <= 0).any():
-            raise InputError("scale must be positive.")
+        if (arrays["scale"] < 0).any():
+            raise InputError("scale must not be negative.")
         solver, steps = arrays["solver"].item(), arrays["solver_steps"].item()
         one_of(*SOLVERS)(solver, "solver")
         whole(above=0)(steps, "solver_steps")
