@@ -47,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--width", type=size, help="flow: units of each hidden layer (512)")
     parser.add_argument("--training-steps", type=size, help="flow: steps of the fit (8000)")
     parser.add_argument("--solver", help="flow: euler, midpoint or rk4 (midpoint)")
-    parser.add_argument("--solver-steps", type=size, help="flow: steps from noise to latents (20)")
+    parser.add_argument("--solver-steps", type=size, help="flow: steps from noise to latents (10)")
     parser.add_argument(
         "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="seed of the fit (0)"
     )

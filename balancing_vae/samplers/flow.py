@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Annotated
 
-import keras
 import numpy as np
 
-from balancing_vae.backend.compilation import jit_compile_pays
-from balancing_vae.backend.compilation import steps_per_execution
-from balancing_vae.backend.seeding import seeded_initializers
+from balancing_vae.backend.batches import map_batches
 from balancing_vae.errors import InputError
-from balancing_vae.progress import progress_bar
 from balancing_vae.samplers.covariance import NO_DENSITY
 from balancing_vae.samplers.ode import SOLVERS
 from balancing_vae.samplers.ode import integrate
@@ -20,18 +17,13 @@ from balancing_vae.samplers.sampler import Sampler
 from balancing_vae.samplers.sampler import check_latents
 from balancing_vae.samplers.sampler import check_points
 from balancing_vae.samplers.sampler import check_shapes
-from balancing_vae.samplers.velocity import Velocity
-from balancing_vae.samplers.velocity import VelocityAndDivergence
-from balancing_vae.samplers.velocity import weight_shapes
 from balancing_vae.schema import one_of
 from balancing_vae.schema import whole
 
-BATCH_SIZE = 1024
-LEARNING_RATE = 1e-3
-# Parts of the training: the rise of the learning rate, and the steps, the last, whose weights
-# are averaged.
-WARM_UP = 0.05
-AVERAGED = 0.05
+# Commands that compute nothing import the samplers, too: Keras is imported where it is needed.
+if TYPE_CHECKING:
+    from balancing_vae.samplers.velocity import Velocity
+
 # Few, so that a handful of samples does not take the time of many.
 SOLVED_TOGETHER = 256
 
@@ -63,7 +55,7 @@ class Flow(Sampler):
 
     mean: np.ndarray
     scale: np.ndarray
-    velocity: Velocity
+    velocity: "Velocity"
     solver: str
     solver_steps: int
 
@@ -76,7 +68,7 @@ class Flow(Sampler):
         width: Size = 512,
         training_steps: Size = 8000,
         solver: Solver = "midpoint",
-        solver_steps: Size = 20,
+        solver_steps: Size = 10,
     ) -> "Flow":
         """Train the network, each step on new draws from the posteriors.
 
@@ -103,6 +95,8 @@ class Flow(Sampler):
             flow = Flow.fit(mu, sigma=sigma, width=256)
             ```
         """
+        from balancing_vae.samplers.flow_matching import train_velocity
+
         mu = check_latents(z)
         sigma = np.zeros_like(mu) if sigma is None else check_latents(sigma)
         mean = mu.mean(axis=0)
@@ -112,12 +106,7 @@ class Flow(Sampler):
         # What does not vary is noise to the network, and multiplied by 0 afterwards.
         divisor = np.where(varies, scale, 1.0)
         sigma = np.where(varies, sigma, 1.0) / divisor
-        with seeded_initializers(seed):
-            trained = Velocity(mu.shape[1], width)
-        _train(trained, _Paths((mu - mean) / divisor, sigma, seed, training_steps))
-        # Without an optimizer, and compiled as one from a file is.
-        velocity = Velocity(mu.shape[1], width)
-        velocity.assign(trained.to_arrays())
+        velocity = train_velocity((mu - mean) / divisor, sigma, seed, width, training_steps)
         return cls(
             mean.astype(np.float32), scale.astype(np.float32), velocity, solver, solver_steps
         )
@@ -134,7 +123,7 @@ class Flow(Sampler):
         def velocity(y: np.ndarray, t: float) -> np.ndarray:
             return self.velocity.predict_on_batch((y, _times(y, t)))
 
-        y = _in_batches(lambda y: self._solve(velocity, y, 0.0, 1.0), noise)
+        y = map_batches(lambda y: self._solve(velocity, y, 0.0, 1.0), SOLVED_TOGETHER, noise)
         return self.mean + self.scale * y
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
@@ -144,6 +133,8 @@ class Flow(Sampler):
         `d log p / dt = -div velocity`, with the exact divergence: a point takes as long as L
         samples. Source: Chen et al. 2018, "Neural Ordinary Differential Equations".
         """
+        from balancing_vae.samplers.velocity import VelocityAndDivergence
+
         z = check_points(z, self.latent_dim)
         if not self.scale.all():
             raise InputError(NO_DENSITY)
@@ -154,7 +145,7 @@ class Flow(Sampler):
             return np.hstack(model.predict_on_batch((state[:, :-1], _times(state, t))))
 
         start = np.hstack([y, np.zeros((len(y), 1), np.float32)])
-        end = _in_batches(lambda state: self._solve(derivative, state, 1.0, 0.0), start)
+        end = map_batches(lambda y: self._solve(derivative, y, 1.0, 0.0), SOLVED_TOGETHER, start)
         # Back in time, the integral of the divergence is negative already.
         volume = end[:, -1] - np.log(self.scale.astype(np.float64)).sum()
         return Prior(self.latent_dim).log_density(end[:, :-1]) + volume
@@ -167,6 +158,9 @@ class Flow(Sampler):
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Flow":
         """Make the flow of what `to_arrays` returned; see `Sampler.from_arrays`."""
+        from balancing_vae.samplers.velocity import Velocity
+        from balancing_vae.samplers.velocity import weight_shapes
+
         latent_dim = max(1, np.size(arrays.get("mean", 0)))
         width = max(1, np.size(arrays.get("enter_bias", 0)))
         shapes = {"mean": (latent_dim,), "scale": (latent_dim,)}
@@ -189,66 +183,5 @@ class Flow(Sampler):
         return integrate(derivative, y, start, end, self.solver, self.solver_steps)
 
 
-class _Paths(keras.utils.PyDataset):
-    """Batches of points on straight paths, with their velocities.
-
-    Each depends on the seed and its number alone. The times of a batch lie evenly, which
-    makes the loss less noisy.
-    """
-
-    def __init__(self, mu: np.ndarray, sigma: np.ndarray, seed: int, steps: int):
-        super().__init__()
-        self.mu = mu.astype(np.float32)
-        self.sigma = sigma.astype(np.float32)
-        self.seed = seed
-        self.steps = steps
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, index: int) -> tuple:
-        rng = np.random.default_rng([self.seed, index])
-        rows = rng.integers(len(self.mu), size=BATCH_SIZE)
-        noise, of_posterior = rng.standard_normal((2, BATCH_SIZE, self.mu.shape[1]), np.float32)
-        latents = self.mu[rows] + self.sigma[rows] * of_posterior
-        t = ((np.arange(BATCH_SIZE) + rng.random()) / BATCH_SIZE).astype(np.float32)[:, None]
-        return ((1 - t) * noise + t * latents, t), latents - noise
-
-
-def _train(velocity: Velocity, batches: _Paths) -> None:
-    steps = len(batches)
-    warm_up = int(WARM_UP * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm_up), warmup_target=LEARNING_RATE, warmup_steps=warm_up
-    )
-    velocity.compile(
-        keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=1 - 1 / (AVERAGED * steps + 1)),
-        loss="mse",
-        jit_compile=jit_compile_pays(convolutional=False),
-        steps_per_execution=steps_per_execution(convolutional=False),
-    )
-    with progress_bar(total=steps, desc="flow", unit="step") as bar:
-        follow = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: bar.update(batch + 1 - bar.n)
-        )
-        velocity.fit(batches, shuffle=False, verbose=0, callbacks=[follow])
-
-
 def _times(y: np.ndarray, t: float) -> np.ndarray:
     return np.full((len(y), 1), t, np.float32)
-
-
-def _in_batches(function: Callable, rows: np.ndarray) -> np.ndarray:
-    """Apply a function to batches of one size, so that it is compiled once.
-
-    The last is filled up with zeros.
-    """
-    count = len(rows)
-    filled = np.concatenate(
-        [rows, np.zeros((-count % SOLVED_TOGETHER, *rows.shape[1:]), rows.dtype)]
-    )
-    parts = [
-        function(filled[start : start + SOLVED_TOGETHER])
-        for start in range(0, count, SOLVED_TOGETHER)
-    ]
-    return np.concatenate(parts)[:count] if parts else filled

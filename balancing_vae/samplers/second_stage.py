@@ -37,7 +37,7 @@ class SecondStage(Sampler):
     adds_noise: bool = False
 
     @classmethod
-    def fit(cls, z: np.ndarray, seed: int = 0) -> "SecondStage":
+    def fit(cls, z: np.ndarray, seed: int = 0, sigma: np.ndarray | None = None) -> "SecondStage":
         """Refuse: it is trained by `TwoStageVAE.fit`."""
         raise InputError(
             "A second stage is not fitted to latents but trained by TwoStageVAE.fit; name "

@@ -7,14 +7,14 @@ import pytest
 
 from balancing_vae.backend.compilation import jit_compile_pays
 from balancing_vae.pipeline import stages
-from balancing_vae.samplers import flow
+from balancing_vae.samplers import flow_matching
 
 
 @contextmanager
 def without_xla() -> Iterator[None]:
     """Let pipelines be made that XLA does not compile."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (stages, flow):
+        for module in (stages, flow_matching):
             patch.setattr(module, "jit_compile_pays", lambda *_, **__: False)
         yield
 
@@ -23,6 +23,6 @@ def without_xla() -> Iterator[None]:
 def with_xla() -> Iterator[None]:
     """Let pipelines be made that XLA compiles where users' are compiled."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (stages, flow):
+        for module in (stages, flow_matching):
             patch.setattr(module, "jit_compile_pays", jit_compile_pays)
         yield

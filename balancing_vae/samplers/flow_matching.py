@@ -1,0 +1,100 @@
+"""The training of a flow's network: conditional flow matching on straight paths."""
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.compilation import jit_compile_pays
+from balancing_vae.backend.compilation import steps_per_execution
+from balancing_vae.backend.seeding import seeded_initializers
+from balancing_vae.progress import progress_bar
+from balancing_vae.samplers.velocity import Velocity
+
+BATCH_SIZE = 1024
+LEARNING_RATE = 1e-3
+# Parts of the training: the rise of the learning rate, and the steps, the last, whose weights
+# are averaged.
+WARM_UP = 0.05
+AVERAGED = 0.05
+
+
+def train_velocity(
+    mu: np.ndarray, sigma: np.ndarray, seed: int, width: int, steps: int
+) -> Velocity:
+    """Train a network to give the mean velocity of straight paths from noise to latents.
+
+    Adam with a learning rate that rises linearly and falls by a cosine; the weights are an
+    exponential average over the last steps.
+
+    Args:
+        mu: Means of posteriors, standardised, float [N, L].
+        sigma: Their standard deviations, float [N, L].
+        seed: Seed of the initial weights and of all draws.
+        width: Units of each hidden layer.
+        steps: Steps of 1,024 draws.
+
+    Returns:
+        The trained network.
+
+    Example:
+        ```python
+        velocity = train_velocity(mu, sigma, seed=0, width=256, steps=4000)
+        ```
+    """
+    with seeded_initializers(seed):
+        velocity = Velocity(mu.shape[1], width)
+    warm_up = int(WARM_UP * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warm_up), warmup_target=LEARNING_RATE, warmup_steps=warm_up
+    )
+    velocity.compile(
+        keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=1 - 1 / (AVERAGED * steps + 1)),
+        loss="mse",
+        jit_compile=jit_compile_pays(convolutional=False),
+        steps_per_execution=steps_per_execution(convolutional=False),
+    )
+    with progress_bar(total=steps, desc="flow", unit="step") as bar:
+        follow = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: bar.update(batch + 1 - bar.n)
+        )
+        velocity.fit(Paths(mu, sigma, seed, steps), shuffle=False, verbose=0, callbacks=[follow])
+    # Without an optimizer, and compiled as one from a file is.
+    trained = Velocity(mu.shape[1], width)
+    trained.assign(velocity.to_arrays())
+    return trained
+
+
+class Paths(keras.utils.PyDataset):
+    """Batches of points on straight paths, with the paths' velocities.
+
+    `z = (1 - t) noise + t latent` has the velocity `latent - noise`. A batch depends on the
+    seed and its number alone. Its times lie evenly, which makes the loss less noisy.
+
+    Args:
+        mu: Means of posteriors, float [N, L].
+        sigma: Their standard deviations, float [N, L].
+        seed: Seed of all draws.
+        steps: Number of batches.
+
+    Example:
+        ```python
+        (z, t), velocities = Paths(mu, sigma, seed=0, steps=100)[0]
+        ```
+    """
+
+    def __init__(self, mu: np.ndarray, sigma: np.ndarray, seed: int, steps: int):
+        super().__init__()
+        self.mu = mu.astype(np.float32)
+        self.sigma = sigma.astype(np.float32)
+        self.seed = seed
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple:
+        rng = np.random.default_rng([self.seed, index])
+        rows = rng.integers(len(self.mu), size=BATCH_SIZE)
+        noise, of_posterior = rng.standard_normal((2, BATCH_SIZE, self.mu.shape[1]), np.float32)
+        latents = self.mu[rows] + self.sigma[rows] * of_posterior
+        t = ((np.arange(BATCH_SIZE) + rng.random()) / BATCH_SIZE).astype(np.float32)[:, None]
+        return ((1 - t) * noise + t * latents, t), latents - noise
