@@ -19,15 +19,13 @@ from statistics import stdev
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-from balancing_vae.evaluation.distances import Column
-from balancing_vae.evaluation.distances import choose_images
-from balancing_vae.evaluation.distances import evaluate
-from scipy.spatial import cKDTree
 
-from balancing_vae import TwoStageVAE
-from balancing_vae import datasets
+from balancing_vae.evaluation.columns import choose_images
+from balancing_vae.fid.distance import frechet_distance
+from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.networks.classifier import Classifier
 from balancing_vae.fid.networks.classifier import dataset_classifier
+from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.samplers.prior import draw
 
 FITTED = ("gaussian", "mixture", "flow")
@@ -73,46 +71,36 @@ def report(vae, x_train, x_test, network):
         return draw(mu[rows], sigma[rows], seed)
 
     def drawn_by(name: str):
-        return lambda seed: vae.generate(
-            count, sampler=name, normalize=False, seed=seed, return_latents=True, keep_padding=True
-        )[1]
+        return lambda seed: vae.sample_latents(count, sampler=name, normalize=False, seed=seed)
 
     def nearest(latents: np.ndarray) -> float:
         return tree.query(latents[:1000] / deviation)[0].mean()
+
+    def decoded(of):
+        return lambda seed: vae.decode(of(seed), keep_padding=True)
 
     held_out = draw(mu_test, sigma_test, 0)
     latents = {"posterior": posterior} | {
         name: drawn_by(name) for name in ("prior", "second_stage", *FITTED)
     }
-    columns = [
-        Column(
-            "reconstruction",
-            False,
-            lambda seed: vae.reconstruct(x_test, seed=seed, keep_padding=True),
-        )
-    ]
-    columns += [
-        Column(name, False, lambda seed, of=of: vae.decode(of(seed), keep_padding=True))
-        for name, of in latents.items()
-    ]
-    rows = evaluate(columns, x_test, network, "asperti2020")
+    images = {"reconstruction": lambda seed: vae.reconstruct(x_test, seed=seed, keep_padding=True)}
+    images |= {name: decoded(of) for name, of in latents.items()}
+    protocol = get_protocol("asperti2020")
+    real = measure(x_test, network, protocol)
     print(f"| latents | FD({network.name}) | log-density of test latents | nearest |")
     print("|---|---|---|---|")
-    for column in columns:
+    for name, made_of in images.items():
         values = [
-            row["value"]
-            for row in rows
-            if row["column"] == column.name and row["protocol"] == "asperti2020"
+            frechet_distance(real, measure(made_of(seed), network, protocol, generated=True))
+            for seed in range(3)
         ]
         density = near = "-"
-        if column.name in vae.samplers:
-            density = f"{vae.samplers[column.name].log_density(held_out[:1000]).mean():.2f}"
-        if column.name in latents:
-            near = f"{nearest(latents[column.name](0)) / nearest(held_out):.3f}"
-        print(
-            f"| {column.name} | {mean(values):.2f} ± {stdev(values):.2f} | {density} | {near} |",
-            flush=True,
-        )
+        if name in ("prior", *FITTED):
+            density = f"{vae.samplers[name].log_density(held_out[:1000]).mean():.2f}"
+        if name in latents:
+            near = f"{nearest(latents[name](0)) / nearest(held_out):.3f}"
+        distance = f"{mean(values):.2f} ± {stdev(values):.2f}"
+        print(f"| {name} | {distance} | {density} | {near} |", flush=True)
 
 
 if __name__ == "__main__":
