@@ -19,7 +19,10 @@ from statistics import stdev
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
+from scipy.spatial import cKDTree
 
+from balancing_vae import TwoStageVAE
+from balancing_vae import datasets
 from balancing_vae.evaluation.columns import choose_images
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.measuring import measure
