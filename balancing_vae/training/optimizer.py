@@ -11,6 +11,8 @@ from balancing_vae.registry import make
 
 # What a config describes by itself, and what two stages cannot share.
 NOT_OPTIONS = ("name", "learning_rate")
+# Where Keras's Adam has its slots. The names are private: another Keras may have others.
+SLOTS = ("_momentums", "_velocities")
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
@@ -22,8 +24,8 @@ class Adam(keras.optimizers.Adam):
 
     This is Keras's Adam with its slots, and on JAX and PyTorch nothing else. Under
     TensorFlow Keras takes a dozen passes over each weight; TensorFlow's own operation for
-    the same formula takes one. Source: Kingma and Ba 2015, section 2, the "epsilon hat"
-    form.
+    the same formula takes one. Where a version of Keras keeps its slots elsewhere, its own
+    update is taken there too. Source: Kingma and Ba 2015, section 2, the "epsilon hat" form.
 
     Args:
         learning_rate: Learning rate, positive.
@@ -41,16 +43,15 @@ class Adam(keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one weight and its two slots."""
-        if keras.backend.backend() != "tensorflow" or self.amsgrad:
+        handles = self._handles(variable)
+        if handles is None:
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
 
-        index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            **handles,
             beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
             lr=tf.cast(learning_rate, variable.dtype),
@@ -60,6 +61,17 @@ class Adam(keras.optimizers.Adam):
             grad=tf.cast(gradient, variable.dtype),
         )
         return None
+
+    def _handles(self, variable) -> dict | None:
+        """Return TensorFlow's handles of a weight's slots; None where Keras must update it."""
+        if keras.backend.backend() != "tensorflow" or self.amsgrad:
+            return None
+        try:
+            index = self._get_variable_index(variable)
+            m, v = (getattr(self, name)[index].value.handle for name in SLOTS)
+        except AttributeError:
+            return None
+        return {"m": m, "v": v}
 
 
 def build_optimizer(
