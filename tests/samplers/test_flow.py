@@ -206,17 +206,8 @@ def test_the_command_line_fits_it_and_draws_from_it(vae, tmp_path, capsys):
     assert main([str(word) for word in words]) == 0
     flow = TwoStageVAE.load(run).samplers["flow"]
     assert (flow.solver, flow.solver_steps, len(flow.to_arrays()["enter_bias"])) == ("euler", 2, 8)
-    words = [
-        "generate",
-        run,
-        "-n",
-        "5",
-        "--sampler",
-        "flow",
-        "--plain",
-        "--out",
-        tmp_path / "y.npy",
-    ]
+    out = tmp_path / "y.npy"
+    words = ["generate", run, "-n", "5", "--sampler", "flow", "--plain", "--out", out]
     assert main([str(word) for word in words]) == 0
     assert np.load(out).shape == (5, 4, 4, 1)
     capsys.readouterr()
