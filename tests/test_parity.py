@@ -13,7 +13,7 @@ from parity.balancing import check_posterior
 from parity.balancing import check_stage1
 from parity.balancing import check_stage2
 from parity.rows import Row
-from parity.rows import deviation
+from parity.rows import difference
 
 from balancing_vae import ComputedGamma
 from balancing_vae import balancing
@@ -191,12 +191,12 @@ def test_rows_read_as_lines():
 
 def test_what_is_no_number_or_of_another_shape_exceeds():
     assert Row("eval/mse", float("nan"), 1.0).exceeds
-    assert Row("eval/mse", deviation(np.zeros(3), np.zeros(4)), 1.0).exceeds
+    assert Row("eval/mse", difference(np.zeros(3), np.zeros(4)), 1.0).exceeds
 
 
-def test_deviation_is_relative_to_the_largest_value_above_one():
-    assert deviation([1.0, 9.0], [1.0, 10.0]) == pytest.approx(0.1)
-    assert deviation([0.0], [0.5]) == pytest.approx(0.5)
+def test_difference_is_relative_to_the_largest_value_above_one():
+    assert difference([1.0, 9.0], [1.0, 10.0]) == pytest.approx(0.1)
+    assert difference([0.0], [0.5]) == pytest.approx(0.5)
 
 
 def test_exit_code_tells_whether_a_quantity_exceeds(monkeypatch, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from parity.rows import Row
-from parity.rows import deviation
+from parity.rows import difference
 
 from tests.helpers.paths import ROOT
 
@@ -35,7 +35,7 @@ def copy_networks(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_resnet_and_infogan_repeat_the_recorded_run_and_a_deviation_is_found(tmp_path):
+def test_resnet_and_infogan_repeat_the_recorded_run_and_a_difference_is_found(tmp_path):
     copy_networks(tmp_path, "infogan28", "resnet32")
     with np.load(tmp_path / "resnet32.npz") as file:
         golden = dict(file)
@@ -71,6 +71,6 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, broken):
 
 def test_what_is_no_number_exceeds():
     assert Row("a", float("nan"), 1.0).exceeds
-    assert Row("a", deviation(np.zeros(2), np.zeros(3)), 1.0).exceeds
+    assert Row("a", difference(np.zeros(2), np.zeros(3)), 1.0).exceeds
     assert not Row("a", 5.0, None).exceeds
-    assert deviation([1.0, 4.0], [1.0, 5.0], floor=0) == pytest.approx(0.2)
+    assert difference([1.0, 4.0], [1.0, 5.0], floor=0) == pytest.approx(0.2)

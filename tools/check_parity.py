@@ -4,7 +4,7 @@
 
 FOLDER is laid out like `tests/golden/balancing` (BalancingVAE), `tests/golden/dai_wipf`
 (TwoStageVAE of Dai and Wipf) or `tests/golden/rae` (RAE of Ghosh et al.). Each quantity gets
-a line with the deviation found and the one allowed; the exit code is 1 if any exceeds it. The
+a line with the difference found and the one allowed; the exit code is 1 if any exceeds it. The
 backend is Keras's: KERAS_BACKEND=jax python tools/check_parity.py FOLDER.
 """
 

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `balancing-vae`; those of the process by default.
 
     Returns:
-        The exit code: 0; 2 where the input or the system was in the way; 1 where this
+        The exit code: 0; 2 where the input or the machine was in the way; 1 where this
         package is at fault; 130 after Ctrl-C; 141 where nobody reads the output any more.
         One sentence on stderr says what was wrong.
 

@@ -10,7 +10,7 @@ balancing-vae datasets info celeba
 balancing-vae datasets prepare celeba --source img_align_celeba.zip --out data/celeba
 balancing-vae datasets prepare cifar10 --jpeg --out data/cifar10
 balancing-vae datasets prepare folder --source photos --side 64 --out data/photos
-balancing-vae datasets prepare folder --source scans --side 28 --grey --out data/scans
+balancing-vae datasets prepare folder --source scans --side 28 --grayscale --out data/scans
 balancing-vae datasets info data/celeba
 """
 _PREPARE_EXAMPLE = """
@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--crop", type=_crop, help="folder: SIDE of a centred square, or LEFT,TOP,RIGHT,BOTTOM"
     )
     some.add_argument("--side", type=int, help="folder: side of the result in pixels")
-    some.add_argument("--grey", action="store_true", help="folder: one channel instead of RGB")
+    some.add_argument("--grayscale", action="store_true", help="folder: one channel instead of RGB")
     some.add_argument(
         "--allow-partial", action="store_true", help="take a source with fewer images"
     )

@@ -28,7 +28,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         case BrokenPipeError():
             return CLOSED_PIPE, ""
         case OSError():
-            return REFUSED, _reason_of_the_system(error)
+            return REFUSED, _reason_of_the_machine(error)
         case RecursionError():
             return REFUSED, "what was given is nested too deeply to be read."
     message = " ".join(str(error).split())[:LONGEST_MESSAGE]
@@ -43,7 +43,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     )
 
 
-def _reason_of_the_system(error: OSError) -> str:
+def _reason_of_the_machine(error: OSError) -> str:
     """Return for example "data/a.npy: Permission denied."; some libraries give a text only."""
     if error.strerror is None:
         return " ".join(str(error).split())[:LONGEST_MESSAGE] or f"{type(error).__name__}."

@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--reference",
         type=Path,
         help="an .npz with `images` (uint8), `x` (what the original's network was fed, float), "
-        "`mu` and `sigma` it gave: the deviation is printed",
+        "`mu` and `sigma` it gave: the largest difference is printed",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a saved folder")
     parser.set_defaults(run=run)
@@ -99,12 +99,12 @@ def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
 
 def _measure(vae, options: argparse.Namespace) -> None:
     """Compare with a recorded pass, measure gamma, fit normalisation, as far as there is data."""
-    from balancing_vae.storage.reference import forward_deviations
+    from balancing_vae.storage.reference import forward_differences
 
     computed = vae.config.balancing["name"] == "computed"
     if options.reference is not None:
-        for name, deviation in forward_deviations(vae.encode, options.reference).items():
-            print(f"largest difference from the original, {name}: {deviation:.2e}")
+        for name, difference in forward_differences(vae.encode, options.reference).items():
+            print(f"largest difference from the original, {name}: {difference:.2e}")
     if options.data is None:
         if computed:
             print("gamma is not in the checkpoint and stays at 1; give --data to measure it")

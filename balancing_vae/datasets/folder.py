@@ -41,7 +41,7 @@ def read(
     source: Path,
     side: int | None = None,
     crop: int | tuple[int, int, int, int] | None = None,
-    grey: bool = False,
+    grayscale: bool = False,
     skip_broken: bool = False,
     workers: int | None = None,
 ) -> Contents:
@@ -57,7 +57,7 @@ def read(
         side: Side of the result in pixels.
         crop: Side of a centred square, or (left, top, right, bottom) in pixels with the last
             two exclusive; the largest centred square by default.
-        grey: Whether the result has one channel, grey.
+        grayscale: Whether the result has one channel, grey.
         skip_broken: Whether unreadable images are left out.
         workers: Number of processes; all cores by default.
 
@@ -96,9 +96,9 @@ def read(
     }
     if classes:
         description["classes"] = classes
-    if grey:
+    if grayscale:
         description["grey"] = True
-    cut = Cut(crop, side, grey=grey)
+    cut = Cut(crop, side, grayscale=grayscale)
     return decode_files(source, entries, cut, description, skip_broken, workers)
 
 

@@ -169,7 +169,7 @@ class Cut:
         size: The (width, height) that every image must have, or None.
         upright: Whether images are first turned as their EXIF tags say; else the box counts
             stored pixels.
-        grey: Whether the result has one channel, grey.
+        grayscale: Whether the result has one channel, grey.
 
     Example:
         ```python
@@ -181,12 +181,12 @@ class Cut:
     side: int
     size: tuple[int, int] | None = None
     upright: bool = True
-    grey: bool = False
+    grayscale: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(side, side, channels) of the result."""
-        return self.side, self.side, 1 if self.grey else 3
+        return self.side, self.side, 1 if self.grayscale else 3
 
     def box_in(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Return the box to cut from an image of this size.
@@ -238,7 +238,7 @@ def cut_and_shrink(image: Image.Image, cut: Cut) -> np.ndarray:
         ```
     """
     box = cut.box_in(*image.size)
-    if cut.grey:
+    if cut.grayscale:
         image = image.convert("L")
     # Cut first: `resize(box=...)` would let pixels outside the box into its border.
     small = image.crop(box).resize((cut.side, cut.side), Image.Resampling.BILINEAR)

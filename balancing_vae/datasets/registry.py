@@ -127,7 +127,7 @@ DATASETS: dict[str, Dataset] = {
             "side x side x 3 (grey: 1)",
             {},
             folder.read,
-            ("side", "crop", "grey", "skip_broken", "workers"),
+            ("side", "crop", "grayscale", "skip_broken", "workers"),
             "Give a folder of images (or a zip of it) and the side.",
         ),
     )
@@ -166,7 +166,7 @@ def prepare(
         out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
         overwrite: Whether a prepared dataset that is already there is replaced.
         **options: What the dataset takes: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),
-            `crop`, `side` and `grey` (folder), `allow_partial`, `skip_broken`, `workers`.
+            `crop`, `side` and `grayscale` (folder), `allow_partial`, `skip_broken`, `workers`.
 
     Returns:
         The prepared dataset, open.

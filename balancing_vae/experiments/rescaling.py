@@ -108,11 +108,11 @@ def full_covariance(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
         np.cov(full_covariance(z, moments), rowvar=False, bias=True)   # moments.covariance
         ```
     """
-    centred = np.asarray(z, np.float64) - z.mean(axis=0)
-    covariance = centred.T @ centred / len(z)
+    centered = np.asarray(z, np.float64) - z.mean(axis=0)
+    covariance = centered.T @ centered / len(z)
     # A latent that does not vary would have no inverse.
     covariance += MIN_VARIANCE * np.diag(covariance).mean() * np.eye(len(covariance))
     root = covariance_root(covariance)
     inverse_root = np.linalg.inv(root)
     inner_root = covariance_root(root @ moments.covariance @ root)
-    return centred @ (inverse_root @ inner_root @ inverse_root) + moments.mean
+    return centered @ (inverse_root @ inner_root @ inverse_root) + moments.mean

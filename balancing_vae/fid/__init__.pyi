@@ -9,14 +9,14 @@ from .metrics import METRICS as METRICS
 from .metrics import get_metrics as get_metrics
 from .metrics.metric import Estimate as Estimate
 from .metrics.metric import Metric as Metric
-from .neighbours import Features as Features
+from .neighbors import Features as Features
 from .networks.classifier import Classifier as Classifier
 from .networks.classifier import train_classifier as train_classifier
 from .networks.inception_files import load_inception as load_inception
 from .networks.pixels import Pixels as Pixels
 from .networks.saved_model import TrustedSavedModel as TrustedSavedModel
 from .preprocessing import network_input as network_input
-from .preprocessing import prepare as prepare
+from .preprocessing import preprocess as preprocess
 from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Protocol as Protocol
 from .protocols import get_protocol as get_protocol

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from balancing_vae.fid.preprocessing import prepare
+from balancing_vae.fid.preprocessing import preprocess
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.progress import progress_bar
@@ -47,7 +47,7 @@ class FeatureNetwork(ABC):
         """Return the features of a batch; called from several threads.
 
         Args:
-            images: float32 array [n, h, w, 3] in 0..255, as `prepare` gives.
+            images: float32 array [n, h, w, 3] in 0..255, as `preprocess` gives.
             protocol: Says how images are resized and scaled, where the network leaves
                 that open.
 
@@ -120,7 +120,7 @@ def extract(
 
     def run(start: int) -> np.ndarray:
         batch = images[start : min(start + network.batch_size, used)]
-        return network(prepare(batch, protocol, generated, first=start), protocol)
+        return network(preprocess(batch, protocol, generated, first=start), protocol)
 
     with (
         network.running(),

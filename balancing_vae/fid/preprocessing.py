@@ -10,7 +10,7 @@ from balancing_vae.fid.resize import resize_bilinear_tf1
 INCEPTION_SIDE = 299
 
 
-def prepare(
+def preprocess(
     images: np.ndarray, protocol: Protocol, generated: bool = False, first: int = 0
 ) -> np.ndarray:
     """Return images as float32 RGB in 0..255: checked, quantised, stretched.
@@ -33,7 +33,7 @@ def prepare(
 
     Example:
         ```python
-        prepare(np.zeros((2, 28, 28), "uint8"), get_protocol("ttur")).shape  # (2, 28, 28, 3)
+        preprocess(np.zeros((2, 28, 28), "uint8"), get_protocol("ttur")).shape  # (2, 28, 28, 3)
         ```
     """
     images = np.asarray(images)
@@ -47,7 +47,7 @@ def prepare(
     if images.dtype == np.uint8:
         images = images.astype(np.float32)
     elif np.issubdtype(images.dtype, np.floating):
-        images = _quantise(images, protocol, first)
+        images = _quantize(images, protocol, first)
     else:
         raise InputError(
             f"Images of dtype {images.dtype} were given; expected uint8 in 0..255 or floats "
@@ -64,7 +64,7 @@ def network_input(images: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Resize to 299 x 299 and scale to about [-1, 1], as Inception expects.
 
     Args:
-        images: Array [n, h, w, 3], values 0..255, as `prepare` gives.
+        images: Array [n, h, w, 3], values 0..255, as `preprocess` gives.
         protocol: Says which resize and which scale: `(x - center) / scale`.
 
     Returns:
@@ -112,13 +112,13 @@ def check_range(images: np.ndarray, first: int = 0) -> None:
         )
 
 
-def _quantise(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
+def _quantize(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
     """Return float images in [0, 1] as float32 in 0..255, on the protocol's levels."""
     check_range(images, first)
     images = images.astype(np.float32) * np.float32(255)
-    if protocol.quantisation == "truncate":
+    if protocol.quantization == "truncate":
         return np.floor(images)
-    if protocol.quantisation == "round":
+    if protocol.quantization == "round":
         return np.floor(images + np.float32(0.5))
     return images
 

@@ -16,7 +16,7 @@ class Protocol:
 
     All four protocols below use the Inception network of 2015-12-05 and its layer
     `pool_3`. A protocol of one's own is another instance, under another name:
-    `dataclasses.replace(PROTOCOLS["ttur"], name="mine", quantisation="none")`.
+    `dataclasses.replace(PROTOCOLS["ttur"], name="mine", quantization="none")`.
 
     Attributes:
         name: What is printed and stored beside every number.
@@ -24,7 +24,7 @@ class Protocol:
             (Pillow's, antialiased, in floating point, clipped to 0..255), to 299 x 299.
         center: Subtracted from pixel values in 0..255.
         scale: What the result is then divided by.
-        quantisation: What happens to floating-point images: `none`, `truncate` to
+        quantization: What happens to floating-point images: `none`, `truncate` to
             8 bits (`uint8(255 x)`), or `round` to the nearest of the 256 levels.
             Images that are uint8 already pass through unchanged.
         batch_size: The program behind the protocol works in batches of this many images
@@ -40,7 +40,7 @@ class Protocol:
     resize: Literal["tf1_bilinear", "pil_bicubic"]
     center: float
     scale: float
-    quantisation: Literal["none", "truncate", "round"]
+    quantization: Literal["none", "truncate", "round"]
     batch_size: int | None
     stretch: bool
     ddof: int
@@ -73,7 +73,7 @@ PROTOCOLS: dict[str, Protocol] = {
             resize="tf1_bilinear",
             center=127.5,
             scale=127.5,
-            quantisation="none",
+            quantization="none",
             batch_size=64,
             stretch=False,
             ddof=1,
@@ -84,7 +84,7 @@ PROTOCOLS: dict[str, Protocol] = {
             resize="tf1_bilinear",
             center=128.0,
             scale=128.0,
-            quantisation="none",
+            quantization="none",
             batch_size=50,
             stretch=True,
             ddof=1,
@@ -97,7 +97,7 @@ PROTOCOLS: dict[str, Protocol] = {
             resize="tf1_bilinear",
             center=128.0,
             scale=128.0,
-            quantisation="truncate",
+            quantization="truncate",
             batch_size=50,
             stretch=False,
             ddof=1,
@@ -108,7 +108,7 @@ PROTOCOLS: dict[str, Protocol] = {
             resize="pil_bicubic",
             center=128.0,
             scale=128.0,
-            quantisation="round",
+            quantization="round",
             batch_size=None,
             stretch=False,
             ddof=1,

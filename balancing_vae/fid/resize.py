@@ -29,13 +29,13 @@ def resize_bilinear_tf1(images: np.ndarray, height: int, width: int) -> np.ndarr
         ```
     """
     images = np.asarray(images, dtype=np.float32)
-    left, right, weight = _neighbours(images.shape[2], width)
+    left, right, weight = _neighbors(images.shape[2], width)
     images = _mix(images[:, :, left], images[:, :, right], weight[:, None])
-    top, bottom, weight = _neighbours(images.shape[1], height)
+    top, bottom, weight = _neighbors(images.shape[1], height)
     return _mix(images[:, top], images[:, bottom], weight[:, None, None])
 
 
-def _neighbours(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _neighbors(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for each output position, the input before it, the one after it, the weight."""
     # The scale is rounded to float32 before it is used, as in the kernel.
     scale = np.float32(size) / np.float32(new_size)

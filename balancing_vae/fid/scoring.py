@@ -18,7 +18,7 @@ from balancing_vae.fid.image_archive import read_image_archive
 from balancing_vae.fid.metrics import get_metrics
 from balancing_vae.fid.metrics.fid import FID
 from balancing_vae.fid.metrics.metric import Metric
-from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbors import Features
 from balancing_vae.fid.networks.classifier import Classifier
 from balancing_vae.fid.networks.classifier import dataset_classifier
 from balancing_vae.fid.networks.inception_files import load_inception

@@ -12,7 +12,7 @@ from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.measuring import statistics_of
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.metrics.metric import Need
-from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbors import Features
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 

@@ -91,7 +91,7 @@ def summary(folder: Path) -> str:
     largest = max(row["largest"] for row in facts["deviations"])
     lines = [
         f"{facts['name']}: {load_preset(preset_of(config))['description']}",
-        f"data      {asked}; licence: {sources().get(asked, {}).get('licence', 'not known here')}",
+        f"data      {asked}; licence: {sources().get(asked, {}).get('license', 'not known here')}",
         f"training  preset {config.preset}, {config.epochs} and {config.epochs2} epochs, seed "
         f"{config.seed}, in {facts['trained_in']}",
         f"stored    kernels in {facts['kernels']}; pixels differ from the run's by at most "

@@ -19,7 +19,7 @@ DECODER = "decoder.keras"
 FACTS = "pretrained.json"
 SAMPLES = "samples.png"
 
-IS_DEVIATION = record(
+IS_DIFFERENCE = record(
     {
         "column": text,
         "images": whole(least=1),
@@ -37,13 +37,13 @@ IS_FACTS = record(
         "trained_in": one_of(*PRECISIONS),
         "trained_with": mapping(text),
         "parameters": mapping(whole(least=0)),
-        "deviations": sequence(IS_DEVIATION, 2),
+        "deviations": sequence(IS_DIFFERENCE, 2),
     }
 )
 
 
 def read_facts(folder: Path) -> dict:
-    """Return what `pack` wrote about a set: name, storage, parameters, deviations.
+    """Return what `pack` wrote about a set: name, storage, parameters, differences.
 
     Args:
         folder: A weights folder.

@@ -40,7 +40,7 @@ def pack(
             whose normalisation is fitted.
         out: Where to write; its name becomes the set's.
         x: Test images, integers in 0..255 or floats in [0, 1], [N, D, D, C], for the
-            samples' sheet and for the deviations, which the first 1,000 are enough for.
+            samples' sheet and for the differences, which the first 1,000 are enough for.
         float16: Whether the kernels are stored in float16, at half the size.
         overwrite: Whether a weights folder that is there is replaced.
         command: The command line that this call comes from, for the card.
@@ -64,7 +64,7 @@ def pack(
     from balancing_vae.figures.contact_sheet import contact_sheet
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure
-    from balancing_vae.packing.deviation import deviations
+    from balancing_vae.packing.differences import largest_differences
     from balancing_vae.packing.plain import plain_copy
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.half import round_kernels
@@ -100,7 +100,7 @@ def pack(
             "trained_in": trained.config.precision,
             "trained_with": description["versions"],
             "parameters": {name: stage.count_params() for name, stage in trained.stages.items()},
-            "deviations": deviations(trained, vae, x),
+            "deviations": largest_differences(trained, vae, x),
         }
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         write_card(folder)

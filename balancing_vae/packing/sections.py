@@ -117,7 +117,7 @@ def data(config: Config, rows: list[Measurement]) -> list[str]:
     text = (
         f"{entry.summary} ({published.get('homepage', 'no home page')}); {counts}; images "
         f"{_shape(config)}{''.join(', ' + words for words in prepared)}. Licence of the data: "
-        f"{published.get('licence', 'not known here')}. Licence of the weights: Apache-2.0, as "
+        f"{published.get('license', 'not known here')}. Licence of the weights: Apache-2.0, as "
         "far as they are this project's to give."
     )
     hashes = sorted({row.data_sha256 for row in rows if row.data_sha256 is not None})

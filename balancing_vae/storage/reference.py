@@ -12,7 +12,7 @@ from balancing_vae.files.arrays import load_arrays
 ARRAYS = ("images", "x", "mu", "sigma")
 
 
-def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
+def forward_differences(encode: Callable, path: Path) -> dict[str, float]:
     """Compare preprocessing and modelling, apart, with a recorded forward pass.
 
     Args:
@@ -30,7 +30,7 @@ def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
 
     Example:
         ```python
-        forward_deviations(vae.encode, Path("reference.npz"))   # {"modelling (mu)": 2e-07, ...}
+        forward_differences(vae.encode, Path("reference.npz"))   # {"modelling (mu)": 2e-07, ...}
         ```
     """
     arrays = load_arrays(path)
@@ -43,15 +43,15 @@ def forward_deviations(encode: Callable, path: Path) -> dict[str, float]:
             raise InputError(f"{path}: {name} must hold finite floats (images uint8).")
     found = {}
     if {"images", "x"} <= set(arrays):
-        found["preprocessing (x)"] = _deviation(path, as_float(arrays["images"]), arrays["x"])
+        found["preprocessing (x)"] = _difference(path, as_float(arrays["images"]), arrays["x"])
     mu, sigma = encode(arrays["x" if "x" in arrays else "images"])
-    found["modelling (mu)"] = _deviation(path, mu, arrays["mu"])
+    found["modelling (mu)"] = _difference(path, mu, arrays["mu"])
     if "sigma" in arrays:
-        found["modelling (sigma)"] = _deviation(path, sigma, arrays["sigma"])
+        found["modelling (sigma)"] = _difference(path, sigma, arrays["sigma"])
     return found
 
 
-def _deviation(path: Path, ours: np.ndarray, theirs: np.ndarray) -> float:
+def _difference(path: Path, ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
         raise InputError(f"{path} has an array of {theirs.shape}, expected {ours.shape}.")
     return float(np.max(np.abs(ours - theirs)) / max(1.0, float(np.max(np.abs(theirs)))))

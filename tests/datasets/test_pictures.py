@@ -253,7 +253,7 @@ def test_grey_makes_one_channel(tmp_path):
     source.mkdir()
     (source / "a.png").write_bytes(saved(RGB[:6, :6]))
     (source / "b.png").write_bytes(saved(RGB[:6, :6, 0]))
-    words = ["--source", str(source), "--out", str(tmp_path / "out"), "--side", "6", "--grey"]
+    words = ["--source", str(source), "--out", str(tmp_path / "out"), "--side", "6", "--grayscale"]
     assert main(["datasets", "prepare", "folder", *words, "--workers", "1"]) == 0
     prepared = datasets.open_prepared(tmp_path / "out")
     assert prepared.image_shape == (6, 6, 1) and prepared.description["grey"] is True
@@ -261,8 +261,8 @@ def test_grey_makes_one_channel(tmp_path):
     np.testing.assert_array_equal(grey[..., 0], RGB[:6, :6, 0])
     expected = RGB[:6, :6] @ [0.299, 0.587, 0.114]
     assert np.abs(colour[..., 0] - expected).max() <= 1
-    with pytest.raises(ValueError, match="mnist does not take the option grey"):
-        datasets.prepare("mnist", source, tmp_path / "other", grey=True)
+    with pytest.raises(ValueError, match="mnist does not take the option grayscale"):
+        datasets.prepare("mnist", source, tmp_path / "other", grayscale=True)
 
 
 @settings(

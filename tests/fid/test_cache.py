@@ -57,7 +57,7 @@ def changed(images):
         (IMAGES[:99], Pixels(), "ttur"),
         (IMAGES.reshape(100, 2, 8, 3), Pixels(), "ttur"),
         (IMAGES, Pixels(), "clean"),
-        (IMAGES, Pixels(), replace(PROTOCOLS["ttur"], quantisation="none")),
+        (IMAGES, Pixels(), replace(PROTOCOLS["ttur"], quantization="none")),
         (IMAGES, OtherPixels(), "ttur"),
     ],
 )

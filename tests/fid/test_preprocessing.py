@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from balancing_vae.fid.preprocessing import network_input
-from balancing_vae.fid.preprocessing import prepare
+from balancing_vae.fid.preprocessing import preprocess
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.protocols import get_protocol
 
@@ -23,13 +23,13 @@ def tf1_bilinear(images):
 
 def test_asperti2020_of_floats():
     protocol = PROTOCOLS["asperti2020"]
-    ours = network_input(prepare(FLOATS, protocol, generated=True), protocol)
+    ours = network_input(preprocess(FLOATS, protocol, generated=True), protocol)
     np.testing.assert_allclose(ours, tf1_bilinear(2 * FLOATS - 1), rtol=0, atol=1e-6)
 
 
 def test_asperti2020_of_bytes():
     protocol = PROTOCOLS["asperti2020"]
-    ours = network_input(prepare(UINT8, protocol), protocol)
+    ours = network_input(preprocess(UINT8, protocol), protocol)
     expected = tf1_bilinear(2 * (UINT8 / np.float32(255)) - 1)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6)
 
@@ -39,17 +39,17 @@ def test_dai2019_stretches_the_generated_side_only():
     expected = FLOATS.copy()
     for image in expected:
         image[:] = (image - image.min()) / (image - image.min()).max()
-    ours = prepare(FLOATS, protocol, generated=True)
+    ours = preprocess(FLOATS, protocol, generated=True)
     np.testing.assert_allclose(ours, 255 * expected, rtol=0, atol=1e-4)
     assert ours.min() == 0 and ours.max() == 255
-    np.testing.assert_allclose(prepare(FLOATS, protocol), 255 * FLOATS, rtol=1e-6)
+    np.testing.assert_allclose(preprocess(FLOATS, protocol), 255 * FLOATS, rtol=1e-6)
     scaled = network_input(ours, protocol)
     np.testing.assert_allclose(scaled, (tf1_bilinear(ours) - 128) / 128, rtol=0, atol=1e-6)
 
 
 def test_ttur_truncates_floats():
     protocol = PROTOCOLS["ttur"]
-    ours = prepare(FLOATS, protocol, generated=True)
+    ours = preprocess(FLOATS, protocol, generated=True)
     np.testing.assert_array_equal(ours, (255 * FLOATS).astype("uint8"))
     scaled = network_input(ours, protocol)
     np.testing.assert_allclose(scaled, (tf1_bilinear(ours) - 128) / 128, rtol=0, atol=1e-6)
@@ -57,20 +57,20 @@ def test_ttur_truncates_floats():
 
 def test_clean_rounds_floats():
     protocol = PROTOCOLS["clean"]
-    ours = prepare(FLOATS, protocol, generated=True)
+    ours = preprocess(FLOATS, protocol, generated=True)
     np.testing.assert_array_equal(ours, np.round(255 * FLOATS.astype("float64")))
     assert network_input(ours, protocol).shape == (3, 299, 299, 3)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_bytes_pass_unchanged_as_the_real_side(name):
-    np.testing.assert_array_equal(prepare(UINT8, PROTOCOLS[name]), UINT8)
+    np.testing.assert_array_equal(preprocess(UINT8, PROTOCOLS[name]), UINT8)
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (2, 8, 8, 1)])
 def test_one_channel_is_repeated_to_three(shape):
     grey = RNG.integers(0, 256, shape, dtype="uint8")
-    ours = prepare(grey, PROTOCOLS["ttur"])
+    ours = preprocess(grey, PROTOCOLS["ttur"])
     assert ours.shape == (2, 8, 8, 3)
     for channel in range(3):
         np.testing.assert_array_equal(ours[..., channel], grey.reshape(2, 8, 8))
@@ -103,14 +103,14 @@ def test_batch_remainder(name, count, used):
 )
 def test_wrong_images_are_named(images, message):
     with pytest.raises(ValueError, match=message):
-        prepare(images, PROTOCOLS["ttur"], first=10)
+        preprocess(images, PROTOCOLS["ttur"], first=10)
 
 
 def test_flat_image_cannot_be_stretched():
     images = FLOATS.copy()
     images[1] = 0.5
     with pytest.raises(ValueError, match="Image 11 has the same value everywhere"):
-        prepare(images, PROTOCOLS["dai2019"], generated=True, first=10)
+        preprocess(images, PROTOCOLS["dai2019"], generated=True, first=10)
 
 
 def test_unknown_protocol_lists_those_there_are():
@@ -119,6 +119,6 @@ def test_unknown_protocol_lists_those_there_are():
 
 
 def test_a_protocol_of_ones_own():
-    mine = replace(PROTOCOLS["ttur"], name="mine", quantisation="none")
+    mine = replace(PROTOCOLS["ttur"], name="mine", quantization="none")
     assert get_protocol(mine) is mine
-    np.testing.assert_allclose(prepare(FLOATS, mine), 255 * FLOATS, rtol=1e-6)
+    np.testing.assert_allclose(preprocess(FLOATS, mine), 255 * FLOATS, rtol=1e-6)

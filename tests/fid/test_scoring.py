@@ -11,7 +11,7 @@ from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.metrics import METRICS
-from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbors import Features
 from balancing_vae.fid.networks.inception import FrozenInception
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.scoring import load_network

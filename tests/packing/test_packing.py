@@ -13,7 +13,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
 from balancing_vae.files.checksums import check_checksums
 from balancing_vae.packing import pack
-from balancing_vae.packing.deviation import deviations
+from balancing_vae.packing.differences import largest_differences
 from balancing_vae.storage.half import round_kernels
 from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import digits_pipeline
@@ -98,7 +98,7 @@ def test_the_decoder_alone_gives_the_same_images(packed):
 
 def test_no_deviation_between_a_pipeline_and_itself():
     vae = as_if_trained(digits_pipeline())
-    for row in deviations(vae, vae, tiny_images(8, side=8)):
+    for row in largest_differences(vae, vae, tiny_images(8, side=8)):
         assert row["largest"] == row["mean"] == 0
         assert row["variance loss"][0] == row["variance loss"][1]
 

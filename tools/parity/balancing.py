@@ -19,7 +19,7 @@ from balancing_vae.normalization import LatentNormalization
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.original import assign_variables
 from parity.rows import Row
-from parity.rows import deviation
+from parity.rows import difference
 
 SINGLE_PASS = 1e-4
 FIRST_LOSSES = 1e-3
@@ -79,11 +79,11 @@ def compare_training(name: str, found: dict, golden) -> list[Row]:
         ours, theirs = found[quantity], golden[f"{name}/{quantity}"]
         what = f"{name}/{quantity}"
         rows.append(
-            Row(f"{what} 1..{JUDGED_STEPS}", deviation(ours[first], theirs[first]), FIRST_LOSSES)
+            Row(f"{what} 1..{JUDGED_STEPS}", difference(ours[first], theirs[first]), FIRST_LOSSES)
         )
         if len(ours) > JUDGED_STEPS:
             rows.append(
-                Row(f"{what} {JUDGED_STEPS + 1}..", deviation(ours[rest], theirs[rest]), None)
+                Row(f"{what} {JUDGED_STEPS + 1}..", difference(ours[rest], theirs[rest]), None)
             )
     for quantity in ("gamma_used", "final_mse_estimate"):
         theirs = np.ravel(golden[f"{name}/{quantity}"])
@@ -122,8 +122,8 @@ def check_posterior(folder: Path, golden) -> list[Row]:
     """Encode the training images with the weights after stage 1."""
     mu, sigma = make_pipeline(folder, "stage1").encode(golden["x_train"])
     return [
-        Row("stage1/train_mu", deviation(mu, golden["stage1/train_mu"]), SINGLE_PASS),
-        Row("stage1/train_sd", deviation(sigma, golden["stage1/train_sd"]), SINGLE_PASS),
+        Row("stage1/train_mu", difference(mu, golden["stage1/train_mu"]), SINGLE_PASS),
+        Row("stage1/train_sd", difference(sigma, golden["stage1/train_sd"]), SINGLE_PASS),
     ]
 
 
@@ -185,7 +185,7 @@ def check_evaluation(folder: Path, golden) -> list[Row]:
             found[f"{key}/images"] = vae.generate(n, **drawn_from)
             found[f"{key}/z"] = vae.sample_latents(n, **drawn_from)
     return [
-        Row(f"eval/{name}", deviation(value, golden[f"eval/{name}"]), SINGLE_PASS)
+        Row(f"eval/{name}", difference(value, golden[f"eval/{name}"]), SINGLE_PASS)
         for name, value in found.items()
     ]
 

@@ -16,7 +16,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.storage.original import assign_variables
 from balancing_vae.storage.original import infer_sizes
 from parity.rows import Row
-from parity.rows import deviation
+from parity.rows import difference
 
 SINGLE_PASS = 1e-5
 # Images after the training passes, on JAX and PyTorch. In float64 the recorded ones are
@@ -98,7 +98,7 @@ def compare_pass(
     mu, sigma = vae.encode(golden["x"][0])
     x_hat = vae.decode(mu + sigma * golden[f"{name}/noise_z"])
     return [
-        Row(f"{name}/{quantity}", deviation(found, golden[f"{name}/{quantity}"], 0), allowed)
+        Row(f"{name}/{quantity}", difference(found, golden[f"{name}/{quantity}"], 0), allowed)
         for quantity, found, allowed in (
             ("mu", mu, SINGLE_PASS),
             ("sd", sigma, SINGLE_PASS),
@@ -121,14 +121,14 @@ def check_training(description: dict, golden: dict) -> list[Row]:
         for quantity, limit in (("loss", allowed), ("kl", None), ("gen", None)):
             ours, theirs = found[quantity][span], golden[f"train/{quantity}"][span]
             if len(theirs):
-                rows.append(Row(f"train/{quantity} {steps}", deviation(ours, theirs, 0), limit))
+                rows.append(Row(f"train/{quantity} {steps}", difference(ours, theirs, 0), limit))
     rows.append(compare_log_gamma("train", found, golden))
 
     # Draws from a posterior of no width are the recorded latents themselves.
     zeros = np.zeros_like(golden["stage2/z"])
     inputs = zip(golden["stage2/z"], zeros, zeros, golden["stage2/noise_u"], strict=True)
     found = train(vae.stage2, inputs, golden["train/lr"])
-    loss = deviation(found["loss"], golden["stage2/loss"], 0)
+    loss = difference(found["loss"], golden["stage2/loss"], 0)
     return [
         *rows,
         Row("stage2/loss", loss, LATENT_LOSS),
@@ -147,9 +147,9 @@ def check_frozen(description: dict, golden: dict) -> list[Row]:
 
 
 def compare_log_gamma(name: str, found: dict, golden: dict) -> Row:
-    """Return the deviation of log gamma after each step; the first step has Adam's full rate."""
+    """Return the difference of log gamma after each step; the first step has Adam's full rate."""
     theirs = golden[f"{name}/loggamma"]
-    found = deviation(found["loggamma"], theirs, float(golden["train/lr"]))
+    found = difference(found["loggamma"], theirs, float(golden["train/lr"]))
     return Row(f"{name}/loggamma", found, LOG_GAMMA)
 
 
@@ -167,7 +167,7 @@ def check_network(description_path: Path) -> list[Row]:
         golden = {name: file[name] for name in file.files}
     parts = (check_training, check_frozen)
     return [
-        Row(f"{description_path.stem}/{row.name}", row.deviation, row.allowed)
+        Row(f"{description_path.stem}/{row.name}", row.difference, row.allowed)
         for part in parts
         for row in part(description, golden)
     ]

@@ -13,7 +13,7 @@ import numpy as np
 from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from parity.rows import Row
-from parity.rows import deviation
+from parity.rows import difference
 
 SINGLE_PASS = 1e-5
 FIRST_LOSS = 5e-6
@@ -94,13 +94,13 @@ def values(stage) -> dict[str, np.ndarray]:
 
 
 def worst(found: dict, golden: dict, prefix: str, ending: str) -> float:
-    """Return the largest deviation among recorded arrays of one kind, each by its own size."""
+    """Return the largest difference among recorded arrays of one kind, each by its own size."""
     names = [
         name.removeprefix(prefix)
         for name in golden
         if name.startswith(prefix) and name.endswith(ending)
     ]
-    return max(deviation(found[name], golden[prefix + name], 0) for name in names)
+    return max(difference(found[name], golden[prefix + name], 0) for name in names)
 
 
 def compare_pass(name: str, stage, golden: dict, recorded: str, bounds: tuple) -> list[Row]:
@@ -109,8 +109,8 @@ def compare_pass(name: str, stage, golden: dict, recorded: str, bounds: tuple) -
     x_hat = keras.ops.convert_to_numpy(stage.decoder(golden[f"{name}/z"], training=False))[:2]
     latents, images, vectors = bounds
     rows = [
-        Row(f"{recorded}/z", deviation(z, golden[f"{recorded}/z"], 0), latents),
-        Row(f"{name}/x_hat", deviation(x_hat, golden[f"{name}/x_hat"], 0), images),
+        Row(f"{recorded}/z", difference(z, golden[f"{recorded}/z"], 0), latents),
+        Row(f"{name}/x_hat", difference(x_hat, golden[f"{name}/x_hat"], 0), images),
     ]
     if any(key.startswith(f"{name}/u/") for key in golden):
         u = worst(values(stage), golden, f"{name}/u/", "_u")
@@ -157,8 +157,8 @@ def check_training(description: dict, golden: dict) -> list[Row]:
     before, first, last = states[0], states[1], states[-1]
     recorded = golden["train/loss"]
     rows = [
-        Row("train/loss 1", deviation(loss[:1], recorded[:1], 0), FIRST_LOSS),
-        Row("train/mse 1", deviation(mse[:1], golden["train/mse"][:1], 0), FIRST_LOSS),
+        Row("train/loss 1", difference(loss[:1], recorded[:1], 0), FIRST_LOSS),
+        Row("train/mse 1", difference(mse[:1], golden["train/mse"][:1], 0), FIRST_LOSS),
         Row("train/loss 2..4", relative(loss[1:4], recorded[1:4]), LATER_LOSSES),
         Row("train/loss 5", relative(loss[4:], recorded[4:]), LAST_LOSS),
         Row("step1/kernels", kernel_update(before, first, golden), KERNEL_UPDATE),
@@ -185,7 +185,7 @@ def check_training(description: dict, golden: dict) -> list[Row]:
 
 
 def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return the largest relative deviation of a number."""
+    """Return the largest relative difference of a number."""
     return float(np.max(np.abs(ours / theirs - 1)))
 
 
@@ -214,7 +214,7 @@ def check_network(description_path: Path) -> list[Row]:
         golden = {name: file[name] for name in file.files}
     parts = (check_inference, check_gradient, check_training)
     return [
-        Row(f"{description_path.stem}/{row.name}", row.deviation, row.allowed)
+        Row(f"{description_path.stem}/{row.name}", row.difference, row.allowed)
         for part in parts
         for row in part(description, golden)
     ]

@@ -1,4 +1,4 @@
-"""What a comparison consists of: named deviations, and what is allowed."""
+"""What a comparison consists of: named differences, and what is allowed."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """One compared quantity: its largest deviation and what is allowed, None if nothing is."""
+    """One compared quantity: its largest difference and what is allowed, None if nothing is."""
 
     name: str
-    deviation: float
+    difference: float
     allowed: float | None
 
     @property
     def exceeds(self) -> bool:
-        """Whether the deviation is too large; one that is no number is."""
-        return self.allowed is not None and not self.deviation <= self.allowed
+        """Whether the difference is too large; one that is no number is."""
+        return self.allowed is not None and not self.difference <= self.allowed
 
     def __str__(self) -> str:
         if self.allowed is None:
-            return f"{self.name:44} {self.deviation:10.2e}              not judged"
+            return f"{self.name:44} {self.difference:10.2e}              not judged"
         verdict = "EXCEEDS" if self.exceeds else "ok"
-        return f"{self.name:44} {self.deviation:10.2e}  <= {self.allowed:7.0e}  {verdict}"
+        return f"{self.name:44} {self.difference:10.2e}  <= {self.allowed:7.0e}  {verdict}"
 
 
-def deviation(a, b, floor: float = 1.0) -> float:
+def difference(a, b, floor: float = 1.0) -> float:
     """Return max|a - b| / max(floor, max|b|); NaN where the shapes differ."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:

@@ -1,9 +1,9 @@
 """Coverage (Naeem et al. 2020): how many real images have a generated one nearby."""
 
 from balancing_vae.fid.metrics.metric import Metric
-from balancing_vae.fid.neighbours import K_DENSITY
-from balancing_vae.fid.neighbours import Features
-from balancing_vae.fid.neighbours import check_neighbours
+from balancing_vae.fid.neighbors import K_DENSITY
+from balancing_vae.fid.neighbors import Features
+from balancing_vae.fid.neighbors import check_neighbors
 
 
 def coverage(real: Features, generated: Features) -> float:
@@ -26,8 +26,8 @@ def coverage(real: Features, generated: Features) -> float:
         coverage(Features(x), Features(x))  # 1.0
         ```
     """
-    check_neighbours(real, K_DENSITY, "coverage", "real")
-    return real.neighbourhoods(generated).coverage
+    check_neighbors(real, K_DENSITY, "coverage", "real")
+    return real.neighborhoods(generated).coverage
 
 
 COVERAGE = Metric("coverage", "coverage", needs="features", better="larger", compute=coverage)

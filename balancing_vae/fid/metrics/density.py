@@ -1,9 +1,9 @@
 """Density (Naeem et al. 2020): how densely real images lie where images are generated."""
 
 from balancing_vae.fid.metrics.metric import Metric
-from balancing_vae.fid.neighbours import K_DENSITY
-from balancing_vae.fid.neighbours import Features
-from balancing_vae.fid.neighbours import check_neighbours
+from balancing_vae.fid.neighbors import K_DENSITY
+from balancing_vae.fid.neighbors import Features
+from balancing_vae.fid.neighbors import check_neighbors
 
 
 def density(real: Features, generated: Features) -> float:
@@ -27,8 +27,8 @@ def density(real: Features, generated: Features) -> float:
         density(Features(x), Features(samples))
         ```
     """
-    check_neighbours(real, K_DENSITY, "density", "real")
-    return real.neighbourhoods(generated).density
+    check_neighbors(real, K_DENSITY, "density", "real")
+    return real.neighborhoods(generated).density
 
 
 DENSITY = Metric("density", "density", needs="features", better="larger", compute=density)

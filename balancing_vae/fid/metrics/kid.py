@@ -5,8 +5,8 @@ import numpy as np
 from balancing_vae.errors import InputError
 from balancing_vae.fid.metrics.metric import Estimate
 from balancing_vae.fid.metrics.metric import Metric
-from balancing_vae.fid.neighbours import Features
-from balancing_vae.fid.neighbours import check_sides
+from balancing_vae.fid.neighbors import Features
+from balancing_vae.fid.neighbors import check_sides
 
 SUBSETS = 100
 SUBSET_SIZE = 1000

@@ -1,9 +1,9 @@
 """Precision (Kynkäänniemi et al. 2019): how many generated images are like real ones."""
 
 from balancing_vae.fid.metrics.metric import Metric
-from balancing_vae.fid.neighbours import K_PRECISION
-from balancing_vae.fid.neighbours import Features
-from balancing_vae.fid.neighbours import check_neighbours
+from balancing_vae.fid.neighbors import K_PRECISION
+from balancing_vae.fid.neighbors import Features
+from balancing_vae.fid.neighbors import check_neighbors
 
 
 def precision(real: Features, generated: Features) -> float:
@@ -27,8 +27,8 @@ def precision(real: Features, generated: Features) -> float:
         precision(Features(x), Features(x))  # 1.0
         ```
     """
-    check_neighbours(real, K_PRECISION, "precision", "real")
-    return real.neighbourhoods(generated).precision
+    check_neighbors(real, K_PRECISION, "precision", "real")
+    return real.neighborhoods(generated).precision
 
 
 PRECISION = Metric("precision", "precision", needs="features", better="larger", compute=precision)

@@ -1,9 +1,9 @@
 """Recall (Kynkäänniemi et al. 2019): how many real images the generated ones reach."""
 
 from balancing_vae.fid.metrics.metric import Metric
-from balancing_vae.fid.neighbours import K_PRECISION
-from balancing_vae.fid.neighbours import Features
-from balancing_vae.fid.neighbours import check_neighbours
+from balancing_vae.fid.neighbors import K_PRECISION
+from balancing_vae.fid.neighbors import Features
+from balancing_vae.fid.neighbors import check_neighbors
 
 
 def recall(real: Features, generated: Features) -> float:
@@ -27,8 +27,8 @@ def recall(real: Features, generated: Features) -> float:
         recall(Features(x), Features(x))  # 1.0
         ```
     """
-    check_neighbours(generated, K_PRECISION, "recall", "generated")
-    return real.neighbourhoods(generated).recall
+    check_neighbors(generated, K_PRECISION, "recall", "generated")
+    return real.neighborhoods(generated).recall
 
 
 RECALL = Metric("recall", "recall", needs="features", better="larger", compute=recall)

@@ -12,7 +12,7 @@ import numpy as np
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.protocols import Protocol
 
-# What a copy of the network does: features from images that are either as `prepare`
+# What a copy of the network does: features from images that are either as `preprocess`
 # gives them (raw) or resized and scaled already.
 Replica = Callable[[np.ndarray, bool], np.ndarray]
 

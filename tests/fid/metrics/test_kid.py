@@ -7,7 +7,7 @@ import pytest
 
 from balancing_vae.fid.metrics import METRICS
 from balancing_vae.fid.metrics.kid import kernel_distance
-from balancing_vae.fid.neighbours import Features
+from balancing_vae.fid.neighbors import Features
 
 
 def normal(count, size=16, seed=0, shift=0.0):

@@ -20,7 +20,7 @@ from balancing_vae.fid.networks.inception_files import load_inception
 from balancing_vae.fid.networks.inception_files import read_graph
 from balancing_vae.fid.networks.saved_model import TrustedSavedModel
 from balancing_vae.fid.preprocessing import network_input
-from balancing_vae.fid.preprocessing import prepare
+from balancing_vae.fid.preprocessing import preprocess
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.scoring import load_network
 from tests.helpers import stand_ins
@@ -56,7 +56,7 @@ def assert_close(ours, expected):
 
 @pytest.mark.parametrize("protocol", ["ttur", "dai2019"])
 def test_own_resize_of_the_graph(network, protocol):
-    images = prepare(IMAGES, PROTOCOLS[protocol], generated=True)
+    images = preprocess(IMAGES, PROTOCOLS[protocol], generated=True)
     expected = run_graph("ExpandDims:0", images)
     assert_close(features(network, IMAGES, protocol, generated=True), expected)
     # Our resize and scale, fed behind the graph's own, come to the same.
@@ -73,7 +73,7 @@ def test_asperti2020(network):
 
 
 def test_clean(network):
-    resized = network_input(prepare(IMAGES, PROTOCOLS["clean"]), PROTOCOLS["clean"])
+    resized = network_input(preprocess(IMAGES, PROTOCOLS["clean"]), PROTOCOLS["clean"])
     assert_close(features(network, IMAGES, "clean"), run_graph("Mul:0", resized))
     # At 299 x 299 the graph's own resize changes nothing.
     assert_close(features(network, IMAGES, "clean"), run_graph("ExpandDims:0", resized * 128 + 128))

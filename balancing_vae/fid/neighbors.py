@@ -19,7 +19,7 @@ _NEIGHBOURS = max(K_PRECISION, K_DENSITY)
 _BLOCK = 1024
 
 
-class Neighbourhoods(NamedTuple):
+class Neighborhoods(NamedTuple):
     """How two sides lie among each other's nearest neighbours.
 
     Attributes:
@@ -55,7 +55,7 @@ class Features:
         rows = np.asarray(rows)
         check_rows(rows)
         self.rows = rows
-        self._neighbourhoods: WeakKeyDictionary[Features, Neighbourhoods] = WeakKeyDictionary()
+        self._neighborhoods: WeakKeyDictionary[Features, Neighborhoods] = WeakKeyDictionary()
 
     @classmethod
     def from_batches(cls, batches: Iterable[np.ndarray]) -> "Features":
@@ -93,7 +93,7 @@ class Features:
                 radii[here] = _smallest(radii[here], distances)
         return np.sort(radii, axis=1)
 
-    def neighbourhoods(self, generated: "Features") -> Neighbourhoods:
+    def neighborhoods(self, generated: "Features") -> Neighborhoods:
         """Return how generated features lie among these, the real ones.
 
         Args:
@@ -106,9 +106,9 @@ class Features:
         Raises:
             ValueError: The two have another number of features.
         """
-        if generated not in self._neighbourhoods:
-            self._neighbourhoods[generated] = _neighbourhoods(self, generated)
-        return self._neighbourhoods[generated]
+        if generated not in self._neighborhoods:
+            self._neighborhoods[generated] = _neighborhoods(self, generated)
+        return self._neighborhoods[generated]
 
 
 def check_sides(real: Features, generated: Features) -> None:
@@ -134,7 +134,7 @@ def check_sides(real: Features, generated: Features) -> None:
         )
 
 
-def check_neighbours(features: Features, k: int, metric: str, side: str) -> None:
+def check_neighbors(features: Features, k: int, metric: str, side: str) -> None:
     """Refuse a side whose images do not have k neighbours.
 
     Args:
@@ -154,7 +154,7 @@ def check_neighbours(features: Features, k: int, metric: str, side: str) -> None
         )
 
 
-def _neighbourhoods(real: Features, generated: Features) -> Neighbourhoods:
+def _neighborhoods(real: Features, generated: Features) -> Neighborhoods:
     check_sides(real, generated)
     real_small, real_large = real.squared_radii[:, [K_PRECISION - 1, K_DENSITY - 1]].T
     generated_small = generated.squared_radii[:, K_PRECISION - 1]
@@ -170,7 +170,7 @@ def _neighbourhoods(real: Features, generated: Features) -> Neighbourhoods:
             within = distances <= real_large[here, None]
             covered[here] |= within.any(axis=1)
             balls += int(within.sum())
-    return Neighbourhoods(
+    return Neighborhoods(
         float(precise.mean()),
         float(recalled.mean()),
         balls / (K_DENSITY * len(generated)),

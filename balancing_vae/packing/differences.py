@@ -7,7 +7,7 @@ from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 
 
-def deviations(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
+def largest_differences(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
     """Compare two pipelines, image by image, from the same draws.
 
     Args:
@@ -24,7 +24,7 @@ def deviations(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
 
     Example:
         ```python
-        deviations(TwoStageVAE.load("runs/a"), TwoStageVAE.load("weights/a"), x_test)
+        largest_differences(TwoStageVAE.load("runs/a"), TwoStageVAE.load("weights/a"), x_test)
         ```
     """
     data = as_float(x)
