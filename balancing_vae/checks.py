@@ -36,7 +36,7 @@ def check_backend() -> None:
         )
 
 
-def check_images(x: np.ndarray, image_shape: tuple[int, int, int], name: str = "x") -> None:
+def check_images(x: np.ndarray, image_shape: tuple[int, ...], name: str = "x") -> None:
     """Refuse what is not a set of images of the expected shape.
 
     Args:

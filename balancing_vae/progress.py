@@ -5,6 +5,7 @@ import re
 import sys
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
+from typing import overload
 
 from tqdm import tqdm
 
@@ -16,6 +17,10 @@ def shows_bars() -> bool:
     return _in_notebook() or sys.stderr.isatty()
 
 
+@overload
+def progress_bar(wanted: bool = True, **options) -> tqdm: ...
+@overload
+def progress_bar(wanted: tqdm, **options) -> AbstractContextManager[tqdm]: ...
 def progress_bar(wanted: bool | tqdm = True, **options) -> AbstractContextManager[tqdm]:
     """Return a bar on stderr that hides itself where nobody can watch it.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
@@ -17,6 +18,7 @@ from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
+from balancing_vae.config import Config
 
 if TYPE_CHECKING:
     from balancing_vae.fid.features import FeatureNetwork
@@ -180,8 +182,8 @@ def evaluate_run(
         more_real,
         progress=True,
     )
-    about = {
-        "dataset": _dataset_name(data, preset),
+    about: dict[str, Any] = {
+        "dataset": _dataset_name(data, vae.config),
         "data": None if data is None else str(data),
         "command": command,
         "versions": measurement_versions(),
@@ -208,11 +210,12 @@ def evaluate_run(
         print(f"written to {path}")
 
 
-def _dataset_name(data: Path | None, preset: str) -> str:
+def _dataset_name(data: Path | None, config: Config) -> str:
     """Return what the data call themselves: the preset's, a prepared folder, else a file."""
     from balancing_vae import datasets
     from balancing_vae.presets import load_preset
+    from balancing_vae.presets import preset_of
 
     if data is None:
-        return load_preset(preset)["dataset"]["name"]
+        return load_preset(preset_of(config))["dataset"]["name"]
     return datasets.open_prepared(data).name if data.is_dir() else data.stem

@@ -276,7 +276,7 @@ def _faces(options: argparse.Namespace) -> None:
     x = open_images_to_fit(options.data, vae.config.preset, vae.config.held_out)
     # The paper's way has no gate, which would leave many a run's latents as they are.
     vae.fit_normalization(x, mode="paper")
-    target = vae.latent_normalization.target
+    target = vae.fitted_normalizations()[0].target
     print(f"latents rescaled to a standard deviation of {target:.4f}, that of {len(x):,} images'")
     sheets = faces(vae, seed=options.seed)
     _save(out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))

@@ -23,8 +23,8 @@ from balancing_vae.errors import MissingFileError
 # Options that stand for fields of the config.
 CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics", "seed")
 # What is chosen where there is no preset.
-CHOSEN = ("network", "latent_dim", "kl_weight", "second_dim", "batch_size", "epochs", "epochs2")
-CHOSEN += ("lr", "lr_epochs", "lr2", "lr_epochs2")
+CHOSEN: tuple[str, ...] = ("network", "latent_dim", "kl_weight", "second_dim", "batch_size")
+CHOSEN += ("epochs", "epochs2", "lr", "lr_epochs", "lr2", "lr_epochs2")
 # Their posterior goes into TensorBoard.
 WATCHED_IMAGES = 1_000
 EXAMPLE = """

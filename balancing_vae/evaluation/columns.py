@@ -21,18 +21,10 @@ Posterior = tuple[np.ndarray, np.ndarray]
 
 
 class Pipeline(Interface):
-    """What `two_stage_columns` needs of a pipeline; `TwoStageVAE` is one.
+    """What `two_stage_columns` needs of a pipeline; `TwoStageVAE` is one."""
 
-    Attributes:
-        latent_normalization: Fitted normalisation of latents.
-        image_normalization: Fitted normalisation of images.
-    """
-
-    latent_normalization: LatentNormalization | None
-    image_normalization: ImageNormalization | None
-
-    def check_normalization(self) -> None:
-        """Refuse to normalise where no normalisation is fitted."""
+    def fitted_normalizations(self) -> tuple[LatentNormalization, ImageNormalization]:
+        """Return the normalisations of latents and of images; refuse where there are none."""
 
     def encode(self, x: np.ndarray) -> Posterior:
         """Return `mu` and `sigma` [n, L] of the images `x`."""
@@ -114,8 +106,8 @@ def two_stage_columns(
         evaluate(two_stage_columns(vae, real), real, load_inception(), "asperti2020")
         ```
     """
-    pipeline.check_normalization()
-    mode, images_alike = pipeline.latent_normalization.mode, pipeline.image_normalization
+    of_latents, of_images = pipeline.fitted_normalizations()
+    mode = of_latents.mode
 
     @cache
     def encoded() -> Posterior:
@@ -124,7 +116,7 @@ def two_stage_columns(
     def reconstructions(seed: int) -> Iterator[tuple[str | None, np.ndarray]]:
         images = pipeline.decode(draw(*encoded(), seed), keep_padding=True)
         yield None, images
-        yield mode, images_alike.apply(images, generated=False)
+        yield mode, of_images.apply(images, generated=False)
 
     def samples(seed: int, **drawn_from) -> Iterator[tuple[str | None, np.ndarray]]:
         plain, normalized = (
@@ -135,7 +127,7 @@ def two_stage_columns(
         yield None, images
         if not np.array_equal(plain, normalized):
             images = pipeline.decode(normalized, keep_padding=True)
-        yield mode, images_alike.apply(images, generated=True)
+        yield mode, of_images.apply(images, generated=True)
 
     return [
         Column("REC", reconstructions, paired=True),

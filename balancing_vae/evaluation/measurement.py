@@ -168,8 +168,8 @@ def aggregate(measurements: Iterable[Measurement]) -> list[Measurement]:
 
 
 def _kind(one: Measurement) -> tuple:
-    names = ("column", "normalization", "metric", "protocol", "features", "features_sha256")
-    names += ("dataset", "data_sha256", "real_count", "generated_count")
+    names: tuple[str, ...] = ("column", "normalization", "metric", "protocol", "features")
+    names += ("features_sha256", "dataset", "data_sha256", "real_count", "generated_count")
     return tuple(getattr(one, name) for name in names)
 
 

@@ -70,11 +70,13 @@ def evaluate(
     """
     chosen = get_metrics(metrics)
     of_features = [metric for metric in chosen if metric.needs_features]
-    has_floor = bool(of_features) and more_real is not None and len(more_real) >= len(real)
-    sets = 1 + has_floor + 2 * len(columns) * len(seeds)
+    other_real = None
+    if of_features and more_real is not None and len(more_real) >= len(real):
+        other_real = more_real[: len(real)]
+    sets = 1 + (other_real is not None) + 2 * len(columns) * len(seeds)
     found: list[Measurement] = []
     with progress_bar(progress, total=sets * len(real), unit="image", desc="evaluate") as bar:
-        sides = _Sides(network, protocol and get_protocol(protocol), bar)
+        sides = _Sides(network, None if protocol is None else get_protocol(protocol), bar)
         data = sides.gather(real, chosen)
         for column in columns:
             fitting = [metric for metric in chosen if column.paired or metric.needs != "pairs"]
@@ -89,8 +91,8 @@ def evaluate(
                         values = sides.compare(column.name, fitting, data, side)
                     found += [replace(one, normalization=mode, seed=seed) for one in values]
                     last = images
-        if has_floor:
-            side = sides.gather(more_real[: len(real)], of_features)
+        if other_real is not None:
+            side = sides.gather(other_real, of_features)
             found += sides.compare(NOISE_FLOOR, of_features, data, side)
         of_data = [metric for metric in chosen if metric.better == "data"]
         found += sides.compare(DATA, of_data, data, data)
@@ -148,9 +150,9 @@ class _Sides:
         self, images: np.ndarray, metrics: Sequence[Metric], generated: bool = False
     ) -> Side:
         """Return what metrics need of images; statistics of real ones are cached."""
-        if self.protocol is None and any(metric.needs_features for metric in metrics):
-            named = ", ".join(metric.name for metric in metrics if metric.needs_features)
-            raise InputError(f"Measuring {named} needs features: give a network and a protocol.")
+        of_features = [metric for metric in metrics if metric.needs_features]
+        if of_features:
+            self._features_for(of_features)
         begun = self.bar.n
         side = gather(
             images, metrics, self.network, self.protocol, generated, not generated, self.bar
@@ -174,15 +176,22 @@ class _Sides:
                     stacklevel=3,
                 )
                 continue
-            about, used = {}, counts
+            one = Measurement(column, metric.name, value, *counts, deviation=deviation)
             if metric.needs_features:
-                about = {
-                    "protocol": self.protocol.name,
-                    "features": self.network.name,
-                    "features_sha256": self.network.sha256,
-                }
-                used = tuple(self.protocol.used(count) for count in counts)
-            found.append(
-                Measurement(column, metric.name, value, *used, deviation=deviation, **about)
-            )
+                network, protocol = self._features_for([metric])
+                one = replace(
+                    one,
+                    real_count=protocol.used(counts[0]),
+                    generated_count=protocol.used(counts[1]),
+                    protocol=protocol.name,
+                    features=network.name,
+                    features_sha256=network.sha256,
+                )
+            found.append(one)
         return found
+
+    def _features_for(self, metrics: Sequence[Metric]) -> tuple[FeatureNetwork, Protocol]:
+        if self.network is None or self.protocol is None:
+            named = ", ".join(metric.name for metric in metrics)
+            raise InputError(f"Measuring {named} needs features: give a network and a protocol.")
+        return self.network, self.protocol

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from balancing_vae.errors import InputError
 from balancing_vae.evaluation.measurement import Measurement
@@ -133,7 +134,7 @@ def read_metrics(run: str | os.PathLike) -> list[Measurement]:
     return [Measurement(**row) for row in rows]
 
 
-def _contents(value: object, name: str) -> None:
+def _contents(value: Any, name: str) -> None:
     record({"format_version": whole()}, others=anything)(value, name)
     rows = _ROWS.get(value["format_version"])
     if rows is None:

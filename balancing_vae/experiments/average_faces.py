@@ -54,7 +54,7 @@ def draw_faces(sheets: dict[str, np.ndarray], columns: int = COLUMNS) -> Figure:
     rows = -(-max(len(images) for images in sheets.values()) // columns)
     with style():
         figure = Figure(figsize=((0.55 * columns + 0.3) * len(sheets), 0.55 * rows + 0.4))
-        figure.get_layout_engine().set(w_pad=0.12)
+        figure.set_layout_engine("constrained", w_pad=0.12)
         axes = np.atleast_1d(figure.subplots(1, len(sheets)))
         for axis, (title, images) in zip(axes, sheets.items(), strict=True):
             axis.imshow(_grid(images, columns), cmap="gray", vmin=0, vmax=1)

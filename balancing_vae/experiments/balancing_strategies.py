@@ -20,7 +20,7 @@ from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.optimizer import Adam
 
-STRATEGIES = {
+STRATEGIES: dict[str, dict] = {
     "computed": {"name": "computed"},
     "learned": {"name": "learned"},
     "fixed 1": {"name": "fixed", "gamma": 1.0},
@@ -96,7 +96,8 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
     for name in dict.fromkeys(row["balancing"] for row in rows):
         own = [row for row in rows if row["balancing"] == name]
         last = {key: np.array([row["curves"][key][-1] for row in own]) for key in own[0]["curves"]}
-        reached = [_first_below(row["curves"]["val_bound"], goal) for row in own]
+        found = [_first_below(row["curves"]["val_bound"], goal) for row in own]
+        reached = [epoch for epoch in found if epoch is not None]
         lines.append(
             {
                 "balancing": name,
@@ -107,7 +108,7 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
                 "± over seeds": float(last["val_bound"].std(ddof=1)) if len(own) > 1 else None,
                 "gamma": float(last["gamma"].mean()),
                 "gamma²/mse": float((last["gamma"] ** 2 / last["mse"]).mean()),
-                "epochs to the goal": None if None in reached else float(np.mean(reached)),
+                "epochs to the goal": float(np.mean(reached)) if len(reached) == len(own) else None,
                 "ms a step": float(1000 * np.mean([row["seconds_per_step"] for row in own])),
             }
         )

@@ -93,7 +93,7 @@ def slope_and_correlation(rows: list[dict]) -> tuple[float, float]:
         ```
     """
     points = np.array([(row["mse"], row["variance_loss"]) for row in rows])
-    slope, _ = np.polyfit(*points.T, 1)
+    slope, _ = np.polyfit(points[:, 0], points[:, 1], 1)
     return float(slope), float(np.corrcoef(points.T)[0, 1])
 
 

@@ -104,7 +104,7 @@ def draw_nearest_distances(distances: dict[str, np.ndarray]) -> Figure:
         axis = figure.subplots()
         for name, values in distances.items():
             label = f"{name}, mean {values.mean():.3f}"
-            axis.hist(values, bins=bins, density=True, alpha=0.6, label=label)
+            axis.hist(values, bins=bins.tolist(), density=True, alpha=0.6, label=label)
         axis.set_xlabel("distance to the nearest training image (root mean square)")
         axis.set_ylabel("density")
         axis.margins(y=0.25)

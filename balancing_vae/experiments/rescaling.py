@@ -43,7 +43,7 @@ class PosteriorMoments:
             ```
         """
         variance = variance_law(mu, sigma, "paper")
-        mean = np.mean(mu, axis=0, dtype=np.float64)
+        mean = mu.mean(axis=0, dtype=np.float64)
         covariance = (mu - mean).T @ (mu - mean) / len(mu)
         np.fill_diagonal(covariance, variance)
         return cls(mean, variance, covariance)

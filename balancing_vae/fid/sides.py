@@ -61,9 +61,11 @@ def gather(
     side: Side = {"images": images, "pairs": images}
     if needs <= set(side):
         return side
-    if network is None:
+    if network is None or protocol is None:
         named = ", ".join(metric.name for metric in metrics if metric.needs_features)
-        raise InputError(f"Computing {named} from images needs features: give a network.")
+        raise InputError(
+            f"Computing {named} from images needs features: give a network and a protocol."
+        )
     protocol = get_protocol(protocol)
     if "features" in needs:
         batches = extract(images, network, protocol, generated, progress)

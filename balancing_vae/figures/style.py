@@ -1,10 +1,10 @@
 """Make figures in the project's style and write them."""
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
-from pathlib import Path
 
 import matplotlib
 import matplotlib.figure
@@ -53,7 +53,7 @@ def colors() -> list[str]:
         return matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
 
 
-def save_figure(path: str | Path, figure: matplotlib.figure.Figure) -> None:
+def save_figure(path: str | os.PathLike, figure: matplotlib.figure.Figure) -> None:
     """Write a figure, in the project's style.
 
     Args:

@@ -178,10 +178,12 @@ class GuardedModel(keras.Model):
             if weight is not None:
                 check_sample_weight(weight)
         count = len(keras.tree.flatten(inputs)[0])
-        if is_arrays(x) and np.shape(given.get("sample_weight")) not in ((), (count,), (count, 1)):
+        own = given.get("sample_weight")
+        shape = () if own is None else np.shape(own)
+        if is_arrays(x) and shape not in ((), (count,), (count, 1)):
             raise InputError(
-                f"{name} has {count} images and {len(given['sample_weight'])} weights; give one "
-                "sample_weight per image."
+                f"{name} has {count} images and {shape[0]} weights; give one sample_weight per "
+                "image."
             )
         # Keras drops weights that come without labels: they stand in for those, unused.
         return given | {"x": x, "y": given.get("sample_weight")}

@@ -17,6 +17,7 @@ from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.packing.facts import DECODER
 from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
+from balancing_vae.presets import preset_of
 from balancing_vae.pretrained.registry import data_words
 from balancing_vae.pretrained.registry import training_commands
 from balancing_vae.storage.folder import read_description
@@ -66,24 +67,24 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
     }
     trained = config.replace(precision=facts["trained_in"])
     history = read_history(folder)
-    images = dataset(load_preset(config.preset)["dataset"]["name"]).counts["train"]
+    images = dataset(load_preset(preset_of(config))["dataset"]["name"]).counts["train"]
     titles = ["stage", "network", "parameters", "epochs", "steps", "learning rate", "gamma", "mse"]
     lines = []
     for name, parameters in facts["parameters"].items():
         number = int(name[-1])
         network, epochs, rate = stages[name]
-        last = next((row for row in reversed(history) if row["stage"] == number), {})
+        last: dict = next((row for row in reversed(history) if row["stage"] == number), {})
         steps = epochs * (images // config.batch_size)
         measured = (last.get("gamma"), last.get("mse"))
         lines.append([number, network, parameters, epochs, steps, f"{rate:g}", *measured])
     versions = ", ".join(f"{name} {version}" for name, version in facts["trained_with"].items())
     text = (
-        f"Preset `{config.preset}` ({load_preset(config.preset)['source']}), {config.latent_dim} "
-        f"latents, {config.batch_size} images a step, seed {config.seed}; gamma and mse are those "
+        f"Preset `{config.preset}` ({load_preset(preset_of(config))['source']}), "
+        f"{config.latent_dim} latents, {config.batch_size} images a step, seed {config.seed}; gamma and mse are those "
         f"of the last epoch's training. Every epoch is in `history.csv`. Made with {versions}."
     )
     # The padding comes from the data, and has its place there.
-    changed = differences(preset_config(config.preset, padding=config.padding), trained)
+    changed = differences(preset_config(preset_of(config), padding=config.padding), trained)
     if changed:
         text += f" Of the preset this changes {'; '.join(changed)}."
     return [
@@ -98,7 +99,7 @@ def _commands(facts: dict, config: Config, folder: Path) -> list[str]:
     commands = training_commands(config, facts["name"])
     for sampler in read_description(folder)["samplers"]:
         words = ["balancing-vae fit-sampler", f"runs/{facts['name']}", sampler]
-        commands.append(" ".join([*words, *data_words(config.preset)]))
+        commands.append(" ".join([*words, *data_words(preset_of(config))]))
     return [*commands, facts["command"]] if facts["command"] else commands
 
 
@@ -108,7 +109,7 @@ def _console(commands: list[str]) -> str:
 
 def data(config: Config, rows: list[Measurement]) -> list[str]:
     """The images, their source, their licence."""
-    asked = load_preset(config.preset)["dataset"]
+    asked = load_preset(preset_of(config))["dataset"]
     entry = dataset(asked["name"])
     published = sources().get(entry.name, {})
     prepared = ["after the original program's JPEG round trip"] if asked.get("jpeg") else []

@@ -2,24 +2,33 @@
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from balancing_vae.checks import as_float
 from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
+from balancing_vae.pipeline.history import History
 
 if TYPE_CHECKING:
     from balancing_vae.figures.style import Figure
-    from balancing_vae.pipeline.two_stage_vae import TwoStageVAE
 
 COLUMNS = 16
+
+
+class _Pipeline(Protocol):
+    """What the methods of `Plots` need of the class that they are mixed into."""
+
+    history: History
+
+    def _array(self, x: np.ndarray | Iterable, limit: int | None = None) -> np.ndarray: ...
 
 
 class Plots:
     """The methods of a `TwoStageVAE` that draw. Matplotlib is imported at the first of them."""
 
-    def plot_samples(self: "TwoStageVAE", n: int = 48, **drawn_from) -> "Figure":
+    def plot_samples(self: _Pipeline, n: int = 48, **drawn_from) -> "Figure":
         """Draw generated images.
 
         Args:
@@ -39,7 +48,7 @@ class Plots:
         return draw_images(samples(self, n, **drawn_from))
 
     def plot_reconstructions(
-        self: "TwoStageVAE", x: np.ndarray | Iterable, n: int = 16, seed: int = 0
+        self: _Pipeline, x: np.ndarray | Iterable, n: int = 16, seed: int = 0
     ) -> "Figure":
         """Draw images above their reconstructions.
 
@@ -61,7 +70,7 @@ class Plots:
         return draw_images(reconstructions(self, self._array(x, n), seed))
 
     def plot_interpolation(
-        self: "TwoStageVAE", a: np.ndarray, b: np.ndarray, steps: int = 9
+        self: _Pipeline, a: np.ndarray, b: np.ndarray, steps: int = 9
     ) -> "Figure":
         """Draw the way from one image to another, straight through the latents.
 
@@ -85,7 +94,7 @@ class Plots:
         starts, ends = (image[None] if image.ndim == 3 else image for image in (a, b))
         return draw_images(interpolations(self, starts, ends, steps))
 
-    def plot_history(self: "TwoStageVAE") -> "Figure":
+    def plot_history(self: _Pipeline) -> "Figure":
         """Draw the training's loss, kl, mse and gamma, a row of panels for each stage.
 
         Returns:

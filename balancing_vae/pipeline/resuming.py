@@ -55,6 +55,8 @@ def begin_second_stage_again(vae, run_dir: Path) -> None:
         states.discard()
     if states.folder.is_dir() and not states.epochs() and vae.stage2.trained_epochs > 0:
         _, fresh = build_stages(vae.config)
+        if fresh is None:
+            raise InputError("The run has a second stage, and its config names none.")
         vae.stage2.set_weights(fresh.get_weights())
         for variable, value in zip(
             vae.stage2.optimizer.variables, fresh.optimizer.variables, strict=True

@@ -40,19 +40,19 @@ def training_images(
     """
     check_divisible(config.batch_size, stage1)
     source = as_source(x, config.image_shape)
-    is_array = isinstance(source, np.ndarray)
-    count, name = len(source) if is_array else source.survey(), "x"
+    count = len(source) if isinstance(source, np.ndarray) else source.survey()
+    name = "x"
     held_out = config.held_out
     if validation_data is not None:
         validation_data = first_images(
             as_source(validation_data, config.image_shape, "validation_data")
         )
-    elif held_out and not is_array:
-        raise InputError(
-            f"held_out={held_out} takes images from the end of an array, and x is a dataset; "
-            "give validation_data."
-        )
     elif held_out:
+        if not isinstance(source, np.ndarray):
+            raise InputError(
+                f"held_out={held_out} takes images from the end of an array, and x is a dataset; "
+                "give validation_data."
+            )
         count, name = max(0, count - held_out), f"x without the last {held_out}"
         source, validation_data = source[:-held_out], source[-held_out:]
     elif config.lr_patience or config.keep_best:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -306,7 +307,7 @@ class TwoStageVAE(Plots):
             vae.fit(tf.keras.utils.image_dataset_from_directory("photos").map(augment), epochs=50)
             ```
         """
-        changes = {
+        changes: dict[str, Any] = {
             "epochs": epochs,
             "epochs2": epochs2,
             "held_out": held_out_count(x, validation_split, validation_data),
@@ -415,12 +416,11 @@ class TwoStageVAE(Plots):
             x_hat = vae.reconstruct(x_test)
             ```
         """
-        if normalize:
-            self.check_normalization()
+        of_images = self.fitted_normalizations()[1] if normalize else None
         mu, sigma = self.encode(x)
         images = self.decode(draw(mu, sigma, seed, noise), keep_padding=True)
-        if normalize:
-            images = self.image_normalization.apply(images, generated=False)
+        if of_images is not None:
+            images = of_images.apply(images, generated=False)
         return images if keep_padding else self._without_padding(images)
 
     def decode(self, z: np.ndarray, keep_padding: bool = False) -> np.ndarray:
@@ -469,7 +469,9 @@ class TwoStageVAE(Plots):
             z_hat = vae.reconstruct_latents(mu)
             ```
         """
-        self.check_sampler("second_stage")
+        if self.stage2 is None:
+            raise InputError(_no_second_stage(self.config))
+        check_fresh(self, "second_stage")
         size = self.config.batch_size
         mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
         u = draw(mu_u, np.exp(log_sigma_u), seed, noise)
@@ -537,17 +539,17 @@ class TwoStageVAE(Plots):
             check_adds_noise(density)
             draws["latent_noise"] = latent_noise
         self._check_trained(density)
-        if normalize:
-            self.check_normalization()
+        of_latents = self.fitted_normalizations()[0] if normalize else None
+        if of_latents is not None:
             check_fresh(self, NORMALIZATION)
             if name in OF_THE_MODEL:
-                self._warn_if_nothing_is_rescaled()
+                _warn_if_nothing_is_rescaled(of_latents)
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
         count = -(-n // size) * size if noise is None else len(noise)
         z = density.sample(count, seed, noise, **draws)
-        if normalize:
-            z = self.latent_normalization.apply(z, name, size)
+        if of_latents is not None:
+            z = of_latents.apply(z, name, size)
         return z[:n]
 
     def generate(
@@ -593,7 +595,7 @@ class TwoStageVAE(Plots):
         z = self.sample_latents(n, stage, normalize, seed, noise, latent_noise, sampler)
         images = self.decode(z, keep_padding=True)
         if normalize:
-            images = self.image_normalization.apply(images, generated=True)
+            images = self.fitted_normalizations()[1].apply(images, generated=True)
         return images if keep_padding else self._without_padding(images)
 
     def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
@@ -638,10 +640,7 @@ class TwoStageVAE(Plots):
         if name in self.samplers:
             check_fresh(self, name)
         elif name in OF_THE_MODEL:
-            raise InputError(
-                f"There is no second stage: the config's samplers are {self.config.samplers}; "
-                'name another sampler, or train a model whose config names "second_stage".'
-            )
+            raise InputError(_no_second_stage(self.config))
         else:
             raise InputError(
                 f"There is no fitted sampler {name!r}, only {', '.join(self.samplers)}",
@@ -649,19 +648,20 @@ class TwoStageVAE(Plots):
                 f"fit it with `balancing-vae fit-sampler RUN {name}`",
             )
 
-    def check_normalization(self) -> None:
-        """Refuse to normalise where no normalisation is fitted.
+    def fitted_normalizations(self) -> tuple[LatentNormalization, ImageNormalization]:
+        """Return the normalisations of latents and of images.
 
         Raises:
             ValueError: `fit_normalization` was not called yet.
         """
-        if self.latent_normalization is None:
+        if self.latent_normalization is None or self.image_normalization is None:
             raise InputError(
                 "The normalisation is not fitted yet",
                 "call fit_normalization(x) with real images, or pass normalize=False",
                 "leave it out (`generate --plain`, `reconstruct` without --normalize), or import "
                 "the checkpoint again with --data",
             )
+        return self.latent_normalization, self.image_normalization
 
     def fit_normalization(
         self, x: np.ndarray | Iterable, mode: str = "reference", seed: int = 0
@@ -691,7 +691,7 @@ class TwoStageVAE(Plots):
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
         self.fitted_at[NORMALIZATION] = now()
-        self._warn_if_nothing_is_rescaled()
+        _warn_if_nothing_is_rescaled(self.latent_normalization)
 
     def evaluate(self, x: np.ndarray | Iterable, seed: int = 0) -> Evaluation:
         """Measure the moments of reconstructions and samples, plain and normalised.
@@ -716,12 +716,12 @@ class TwoStageVAE(Plots):
             print(vae.evaluate(x_test))
             ```
         """
-        self.check_normalization()
+        of_latents, _ = self.fitted_normalizations()
         check_fresh(self, NORMALIZATION)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NothingRescaledWarning)
             evaluation = evaluate_moments(self, self._array(x), seed)
-        self._warn_if_nothing_is_rescaled()
+        _warn_if_nothing_is_rescaled(of_latents)
         return evaluation
 
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
@@ -841,9 +841,17 @@ class TwoStageVAE(Plots):
     def _without_padding(self, images):
         return unpad(images, self.config.padding)
 
-    def _warn_if_nothing_is_rescaled(self):
-        if not self.latent_normalization.gate_open:
-            warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, find_stack_level())
+
+def _no_second_stage(config: Config) -> str:
+    return (
+        f"There is no second stage: the config's samplers are {config.samplers}; name another "
+        'sampler, or train a model whose config names "second_stage".'
+    )
+
+
+def _warn_if_nothing_is_rescaled(normalization: LatentNormalization) -> None:
+    if not normalization.gate_open:
+        warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, find_stack_level())
 
 
 def _pair(encoder, decoder) -> tuple[keras.Model, keras.Model] | None:

@@ -29,7 +29,12 @@ class Prior(Sampler):
         """Return the prior of as many dimensions as `z` has."""
         return cls(np.shape(z)[1])
 
-    def sample(self, n: int, seed: int = 0, noise: np.ndarray | None = None) -> np.ndarray:
+    def sample(
+        self,
+        n: int,
+        seed: int | np.random.SeedSequence = 0,
+        noise: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Draw latents; see `Sampler.sample`.
 
         Raises:

@@ -2,7 +2,9 @@
 
 from abc import ABC
 from abc import abstractmethod
+from dataclasses import dataclass
 from dataclasses import fields
+from typing import TYPE_CHECKING
 from typing import Self
 
 import numpy as np
@@ -14,6 +16,7 @@ from balancing_vae.errors import InputError
 LARGEST = 1e30
 
 
+@dataclass(frozen=True)
 class Sampler(ABC):
     """A density of latents. What is fitted is a frozen dataclass whose fields are arrays.
 
@@ -24,7 +27,11 @@ class Sampler(ABC):
         latent_dim: Number of latents.
     """
 
-    latent_dim: int
+    if TYPE_CHECKING:
+        # A field of some samplers and a property of others.
+        @property
+        def latent_dim(self) -> int:
+            """Number of latents."""
 
     @classmethod
     @abstractmethod

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from balancing_vae.config import Config
 from balancing_vae.files.checksums import sha256
@@ -26,7 +27,7 @@ class Fingerprint:
     mode: str | None
     normalization: str
 
-    def of(self, column: str, normalization: str | None, seed: int | None) -> dict[str, str]:
+    def of(self, column: str, normalization: str | None, seed: int | None) -> dict[str, Any]:
         """Return the fields of a number in `metrics.json` that say what it was measured on.
 
         Args:

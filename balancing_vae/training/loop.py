@@ -151,8 +151,9 @@ def _training_batches(data, config: Config) -> EpochBatches | PassBatches:
     size = config.batch_size
     if not isinstance(data, ImageBatches):
         return EpochBatches(data, size, config.seed if config.shuffle else None)
+    count = data.survey() if data.count is None else data.count
     return PassBatches(
-        lambda: (batch for batch in data.of_size(size) if len(batch) == size), data.count // size
+        lambda: (batch for batch in data.of_size(size) if len(batch) == size), count // size
     )
 
 

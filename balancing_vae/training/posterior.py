@@ -27,7 +27,8 @@ def encode(stage: Autoencoder, source: Source, batch_size: int) -> tuple[np.ndar
     parts = [
         map_batches(lambda batch: stage.posterior(as_float(batch)), batch_size, x) for x in batches
     ]
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    mu, sigma = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return mu, sigma
 
 
 def computes_gamma(stage: Autoencoder) -> bool:

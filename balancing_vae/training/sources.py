@@ -81,14 +81,13 @@ class ImageBatches:
 
     def of_size(self, size: int) -> Iterator[np.ndarray]:
         """Yield the images of one pass in batches of one size; the last may be smaller."""
-        rest = None
+        rest: list[np.ndarray] = []
         for batch in self:
-            rest = batch if rest is None else np.concatenate([rest, batch])
-            whole = len(rest) // size * size
-            yield from (rest[start : start + size] for start in range(0, whole, size))
-            rest = rest[whole:]
-        if len(rest):
-            yield rest
+            images = np.concatenate([*rest, batch])
+            whole = len(images) // size * size
+            yield from (images[start : start + size] for start in range(0, whole, size))
+            rest = [images[whole:]] if whole < len(images) else []
+        yield from rest
 
     def survey(self) -> int:
         """Check all batches of a pass, and that there can be a second one.
@@ -236,7 +235,9 @@ def images_to_fit(
     """
     if validation_data is not None:
         return validation_data
-    return source[-held_out:] if held_out else first_images(source, FITTED_IMAGES)
+    if held_out and isinstance(source, np.ndarray):
+        return source[-held_out:]
+    return first_images(source, FITTED_IMAGES)
 
 
 def held_out_count(x, fraction: float, validation_data) -> int | None:

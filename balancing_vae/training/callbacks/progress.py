@@ -3,6 +3,7 @@
 import time
 
 import keras
+from tqdm import tqdm
 
 from balancing_vae.progress import progress_bar
 from balancing_vae.progress import write_line
@@ -28,7 +29,7 @@ class TrainingProgress(keras.callbacks.Callback):
     def __init__(self, title: str):
         super().__init__()
         self.title = title
-        self.bar = None
+        self.bar: tqdm | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
         """Make the bar at the first epoch: a resumed training starts in the middle."""
@@ -46,15 +47,19 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Move the bar; read the values once a second only, since each read waits."""
+        if self.bar is None:
+            return
         self.bar.update(self.steps_per_execution)
         if not self.bar.disable and time.monotonic() > self.next_values:
-            self._show(logs)
+            self.bar.set_postfix(_values(logs), refresh=False)
             self.next_values = time.monotonic() + SECONDS_BETWEEN_VALUES
 
     def on_epoch_end(self, epoch, logs=None):
         """Show the epoch's values."""
+        if self.bar is None:
+            return
         self.bar.update((epoch + 1) * self.params["steps"] - self.bar.n)
-        self._show(logs)
+        self.bar.set_postfix(_values(logs), refresh=False)
         if self.bar.disable:
             values = ", ".join(f"{name} {value}" for name, value in _values(logs).items())
             write_line(f"{self.title}, epoch {epoch + 1} of {self.params['epochs']}: {values}")
@@ -63,9 +68,6 @@ class TrainingProgress(keras.callbacks.Callback):
         """Leave the full bar on the screen."""
         if self.bar is not None:
             self.bar.close()
-
-    def _show(self, logs):
-        self.bar.set_postfix(_values(logs), refresh=False)
 
 
 def _values(logs: dict) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Watching a training in TensorBoard: its logs, the KL of each latent, samples."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ class TensorBoardLog(keras.callbacks.Callback):
                 "`pip install tensorflow`, or read history.csv instead."
             ) from error
         self._tf = tf
-        self._writer = None
+        self._writer: Any = None  # TensorFlow has no types
         self.folder = Path(folder)
         self.vae = vae
         self.images = images
