@@ -179,7 +179,7 @@ class GuardedModel(keras.Model):
                 check_sample_weight(weight)
         count = len(keras.tree.flatten(inputs)[0])
         own = given.get("sample_weight")
-        shape = () if own is None else np.shape(own)
+        shape: tuple[int, ...] = () if own is None else np.shape(own)
         if is_arrays(x) and shape not in ((), (count,), (count, 1)):
             raise InputError(
                 f"{name} has {count} images and {shape[0]} weights; give one sample_weight per "

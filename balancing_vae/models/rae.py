@@ -80,7 +80,7 @@ class RegularizedAutoencoder(Autoencoder):
         }
 
     def _regularized_kernels(self) -> list:
-        kinds: tuple[type, ...] = (keras.layers.Conv2DTranspose,)
+        kinds: tuple[type[keras.layers.Layer], ...] = (keras.layers.Conv2DTranspose,)
         if self.regularize_dense:
             kinds += (keras.layers.Dense,)
         return [layer.kernel for layer in self.decoder.layers if isinstance(layer, kinds)]

@@ -80,8 +80,9 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in facts["trained_with"].items())
     text = (
         f"Preset `{config.preset}` ({load_preset(preset_of(config))['source']}), "
-        f"{config.latent_dim} latents, {config.batch_size} images a step, seed {config.seed}; gamma and mse are those "
-        f"of the last epoch's training. Every epoch is in `history.csv`. Made with {versions}."
+        f"{config.latent_dim} latents, {config.batch_size} images a step, seed {config.seed}; "
+        "gamma and mse are those of the last epoch's training. Every epoch is in `history.csv`. "
+        f"Made with {versions}."
     )
     # The padding comes from the data, and has its place there.
     changed = differences(preset_config(preset_of(config), padding=config.padding), trained)

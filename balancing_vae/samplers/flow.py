@@ -163,7 +163,7 @@ class Flow(Sampler):
 
         latent_dim = max(1, np.size(arrays.get("mean", 0)))
         width = max(1, np.size(arrays.get("enter_bias", 0)))
-        shapes = {"mean": (latent_dim,), "scale": (latent_dim,)}
+        shapes: dict[str, tuple[int, ...]] = {"mean": (latent_dim,), "scale": (latent_dim,)}
         shapes |= weight_shapes(latent_dim, width)
         names = {*shapes, "solver", "solver_steps"}
         if set(arrays) != names:

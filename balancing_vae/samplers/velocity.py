@@ -1,6 +1,7 @@
 """The network of a flow: the velocity of a point at a time, and its divergence."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -139,7 +140,7 @@ def layer_sizes(latent_dim: int, width: int) -> dict[str, tuple[int, int]]:
 
 def weight_shapes(latent_dim: int, width: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of each weight, by its name."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, (inputs, units) in layer_sizes(latent_dim, width).items():
         shapes |= {f"{name}_kernel": (inputs, units), f"{name}_bias": (units,)}
     return shapes
@@ -153,9 +154,9 @@ def _silu(h, dh):
     return h * s, None if dh is None else dh * (s * (1 + h * (1 - s)))[:, None]
 
 
-def _scale(h, dh, factor):
+def _scale(h, dh, factor) -> tuple[Any, Any]:
     return h * factor, None if dh is None else dh * factor[:, None]
 
 
-def _add(h, dh, u, du):
+def _add(h, dh, u, du) -> tuple[Any, Any]:
     return h + u, None if dh is None else dh + du
