@@ -45,14 +45,6 @@ def _is_image_shape(value: Any, name: str) -> None:
         )
 
 
-def _are_sizes(network: Any, name: str) -> None:
-    """Check a network's name and sizes; which sizes there are, its own file says."""
-    named(network, name)
-    for size, value in network.items():
-        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-            raise InputError(f"The network's {size} must be at least 1, got {value}.")
-
-
 ImageShape = Annotated[tuple[int, int, int], _is_image_shape]
 Size = Annotated[int, whole(above=0)]
 Layers = Annotated[int, whole(above=0, most=1000)]
@@ -138,7 +130,7 @@ class Config:
 
     image_shape: ImageShape
     latent_dim: Size
-    network: Annotated[dict, optional(_are_sizes)] = None  # type: ignore[assignment]  # then chosen
+    network: Annotated[dict, optional(named)] = None  # type: ignore[assignment]  # then chosen
     model: Named = field(default_factory=lambda: {"name": "vae"})
     second_network: Annotated[dict | None, optional(named)] = None
     second_dim: Size = 1024

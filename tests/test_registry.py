@@ -66,7 +66,7 @@ def test_what_is_chosen_is_made_of_what_is_given_and_what_the_user_chose():
         ("child", {"self": 1}, r"not take \['self'\]"),
     ],
 )
-def test_arguments_are_refused_before_the_call(name, arguments, message, monkeypatch):
+def test_arguments_are_refused_before_the_call(name, arguments, message):
     given = {"image": 0} if name == "build" else {"given": 0}
     for call in (THINGS.make, lambda *both, **given: THINGS.check(*both, given)):
         with pytest.raises(ValueError, match=message):

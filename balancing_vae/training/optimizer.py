@@ -75,7 +75,7 @@ class Adam(keras.optimizers.Adam):
 
 
 def build_optimizer(
-    lr: float, adam_epsilon: float, name: str = "adam", **options
+    lr: float, adam_epsilon: float, /, name: str = "adam", **options
 ) -> keras.optimizers.Optimizer:
     """Build the optimizer that a config names.
 

@@ -71,7 +71,6 @@ def test_validation_images_are_refused_by_their_name(vae):
         ({"lr": float("nan")}, "lr must be positive, got nan"),
         ({"second_dim": 0}, "second_dim must be positive"),
         ({"kl_weight": 0.0}, "kl_weight must be positive"),
-        ({"network": {"base_dim": 0}}, "base_dim must be at least 1"),
         ({"image_shape": (0, 4, 1)}, "image_shape must be"),
         ({"colour": "red"}, r"Unknown hyperparameters \['colour'\]; there are"),
     ],
@@ -89,6 +88,7 @@ def test_hyperparameters_out_of_range_are_refused(changes, message):
         (TINY_NETWORK, (2, 2, 1), "at least 4"),
         (TINY_NETWORK | {"num_scale": 9}, (4, 4, 1), "num_scale 9 halves a side of 4"),
         (TINY_NETWORK | {"colour": 1}, (4, 4, 1), r"'resnet' does not take \['colour'\], only "),
+        (TINY_NETWORK | {"base_dim": 0}, (4, 4, 1), "base_dim must be positive, got 0"),
         ({"name": "resnett"}, (4, 4, 1), "Unknown network 'resnett'; choose one of"),
     ],
 )
