@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         output_file(options.plot, options.overwrite, PICTURE_ENDINGS)
 
     from balancing_vae.evaluation.comparison import compare
-    from balancing_vae.evaluation.comparison_plot import plot
+    from balancing_vae.evaluation.comparison_plot import plot_comparison
 
     comparison = compare(options.runs, options.dataset)
     if options.format == "markdown":
@@ -57,5 +57,5 @@ def run(options: argparse.Namespace) -> int:
         for line in comparison.left_out:
             print(f"left out: {line}", file=sys.stderr)
     if options.plot:
-        plot(comparison, options.plot)
+        plot_comparison(comparison, options.plot)
     return 0

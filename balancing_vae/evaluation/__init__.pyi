@@ -3,7 +3,9 @@ from .columns import choose_images as choose_images
 from .columns import two_stage_columns as two_stage_columns
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare
-from .comparison_plot import plot as plot
+from .comparison_plot import plot_comparison as plot_comparison
+from .effects import normalization_effects as normalization_effects
+from .effects import normalization_effects_table as normalization_effects_table
 from .measurement import Measurement as Measurement
 from .measurement import aggregate as aggregate
 from .measuring import evaluate as evaluate
@@ -11,7 +13,5 @@ from .measuring import noise_floor as noise_floor
 from .metrics_file import read_metrics as read_metrics
 from .metrics_file import write_metrics as write_metrics
 from .moments_table import Evaluation as Evaluation
-from .publications import published as published
-from .renormalization import effects as effects
-from .renormalization import effects_table as effects_table
+from .publications import published_numbers as published_numbers
 from .table import measured_table as measured_table

@@ -19,7 +19,7 @@ from balancing_vae.evaluation.measurement import naming
 from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.evaluation.metrics_file import METRICS_FILE
 from balancing_vae.evaluation.metrics_file import read_metrics
-from balancing_vae.evaluation.publications import published
+from balancing_vae.evaluation.publications import published_numbers
 from balancing_vae.fid.metrics import METRICS
 from balancing_vae.figures.tables import Table
 
@@ -167,7 +167,7 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Co
             "one with --dataset."
         )
     family = _family(dataset) if dataset else families.pop()
-    known = {_family(row["dataset"]) for row in published()["rows"]}
+    known = {_family(row["dataset"]) for row in published_numbers()["rows"]}
     if dataset is not None and family not in known | families:
         raise InputError(
             f"Nothing is published here on {dataset!r}; choose one of {', '.join(sorted(known))}."
@@ -276,7 +276,7 @@ def _of_family(means: Sequence[Measurement], family: str) -> tuple[list[Measurem
 
 def _published(family: str) -> tuple[list[Number], list[str]]:
     """Return the published numbers on a dataset, and how many more only quote others."""
-    rows = [row for row in published()["rows"] if _family(row["dataset"]) == family]
+    rows = [row for row in published_numbers()["rows"] if _family(row["dataset"]) == family]
     own = [row for row in rows if "quoted_from" not in row]
     numbers = [
         Number(
@@ -289,7 +289,7 @@ def _published(family: str) -> tuple[list[Number], list[str]]:
             METRICS["fid"].title,
             row["protocol"],
             False,
-            published()["sources"][row["source"]]["title"],
+            published_numbers()["sources"][row["source"]]["title"],
         )
         for row in own
     ]

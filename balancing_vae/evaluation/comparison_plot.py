@@ -7,7 +7,7 @@ from balancing_vae.evaluation.comparison import Number
 from balancing_vae.evaluation.comparison import by_system
 
 
-def plot(numbers: Sequence[Number], path: str | os.PathLike) -> None:
+def plot_comparison(numbers: Sequence[Number], path: str | os.PathLike) -> None:
     """Draw one panel a column and metric, one bar a system.
 
     Error bars show deviations that are known. Moments are left out: no paper has them.
@@ -22,7 +22,7 @@ def plot(numbers: Sequence[Number], path: str | os.PathLike) -> None:
 
     Example:
         ```python
-        plot(compare(["runs/a"]), "comparison.png")
+        plot_comparison(compare(["runs/a"]), "comparison.png")
         ```
     """
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import json
 
 
 @functools.cache
-def published() -> dict:
+def published_numbers() -> dict:
     """Return all published numbers and where they stand.
 
     Returns:
@@ -15,7 +15,7 @@ def published() -> dict:
 
     Example:
         ```python
-        [row for row in published()["rows"] if row["dataset"] == "cifar10"]
+        [row for row in published_numbers()["rows"] if row["dataset"] == "cifar10"]
         ```
     """
     path = importlib.resources.files("balancing_vae.evaluation") / "published.json"

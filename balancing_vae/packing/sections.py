@@ -6,12 +6,12 @@ from balancing_vae.config import Config
 from balancing_vae.config import differences
 from balancing_vae.datasets import dataset
 from balancing_vae.datasets.published import sources
+from balancing_vae.evaluation.effects import answer
+from balancing_vae.evaluation.effects import normalization_effects
+from balancing_vae.evaluation.effects import normalization_effects_table
 from balancing_vae.evaluation.measurement import DATA
 from balancing_vae.evaluation.measurement import NOISE_FLOOR
 from balancing_vae.evaluation.measurement import Measurement
-from balancing_vae.evaluation.renormalization import answer
-from balancing_vae.evaluation.renormalization import effects
-from balancing_vae.evaluation.renormalization import effects_table
 from balancing_vae.figures.tables import Table
 from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.packing.facts import DECODER
@@ -132,7 +132,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     """What normalisation changes, measure by measure; None yet before an evaluation."""
     if not rows:
         return ["## Numbers", "None yet: `balancing-vae evaluate` on this folder writes them here."]
-    found = effects(rows)
+    found = normalization_effects(rows)
     generated = [effect for effect in found if effect.protocol and effect.column.startswith("GEN")]
     floors = dict.fromkeys(
         f"{row.name}, `{row.protocol}`: {row.value:.4g} ({row.real_count:,} against "
@@ -156,7 +156,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     return [
         "## Numbers: does normalisation improve what is generated?",
         "\n".join(f"- {answer(effect)}" for effect in generated),
-        effects_table(found).markdown(),
+        normalization_effects_table(found).markdown(),
         f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
         f"paired. Images: {pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller "
         f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{modes}",

@@ -13,6 +13,7 @@ from balancing_vae.samplers.second_stage import SecondStage
 
 __all__ = [
     "SAMPLERS",
+    "Flow",
     "Gaussian",
     "Mixture",
     "Prior",

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from balancing_vae.evaluation.comparison import compare
+from balancing_vae.evaluation.effects import normalization_effects
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.metrics_file import write_metrics
-from balancing_vae.evaluation.publications import published
-from balancing_vae.evaluation.renormalization import effects
+from balancing_vae.evaluation.publications import published_numbers
 from balancing_vae.fid.protocols import PROTOCOLS
 from tests.helpers.measurements import changed
 from tests.helpers.measurements import measurements
@@ -37,7 +37,7 @@ def test_data_and_networks_are_told_apart_in_tables(tmp_path):
     # Nor are they averaged, or paired.
     rows = first + other_data
     assert len(aggregate(rows)) == 2 * len(aggregate(first))
-    assert {e.column: e.plain[0] for e in effects(rows)} == {
+    assert {e.column: e.plain[0] for e in normalization_effects(rows)} == {
         f"{column} (cifar10 {letter * 8})": value
         for column in ("REC", "GEN-1", "GEN-2")
         for letter, value in (("a", 50.0), ("b", 150.0))
@@ -45,7 +45,7 @@ def test_data_and_networks_are_told_apart_in_tables(tmp_path):
 
 
 def test_published_numbers_are_whole():
-    data = published()
+    data = published_numbers()
     assert data["rows"]
     for row in data["rows"]:
         assert row["protocol"] in (*PROTOCOLS, None)
@@ -75,7 +75,7 @@ def test_published_numbers_are_whole():
 def test_published_number(dataset, system, column, value, deviation, protocol):
     (row,) = (
         row
-        for row in published()["rows"]
+        for row in published_numbers()["rows"]
         if (row["dataset"], row["system"], row["column"]) == (dataset, system, column)
         and "quoted_from" not in row
     )

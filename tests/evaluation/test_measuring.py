@@ -8,12 +8,12 @@ import pytest
 from balancing_vae.evaluation.columns import choose_images
 from balancing_vae.evaluation.columns import two_stage_columns
 from balancing_vae.evaluation.comparison import compare
+from balancing_vae.evaluation.effects import normalization_effects
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measuring import evaluate
 from balancing_vae.evaluation.measuring import noise_floor
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
-from balancing_vae.evaluation.renormalization import effects
 from balancing_vae.evaluation.table import measured_table
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.measuring import measure
@@ -166,7 +166,9 @@ def test_a_metric_is_one_file_and_one_line(tmp_path, monkeypatch, real):
     write_metrics(tmp_path, [replace(row, dataset="cifar10") for row in rows])
     assert len(read_metrics(tmp_path)) == len(rows)
     assert "| brightness |" in str(compare([tmp_path]))
-    assert {effect.name for effect in effects(read_metrics(tmp_path))} == {"brightness"}
+    assert {effect.name for effect in normalization_effects(read_metrics(tmp_path))} == {
+        "brightness"
+    }
 
 
 def test_what_is_not_finite_is_left_out_and_said(monkeypatch, real):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from balancing_vae.errors import BalancingVAEError
 from balancing_vae.evaluation.comparison import compare
+from balancing_vae.evaluation.effects import normalization_effects
 from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
-from balancing_vae.evaluation.renormalization import effects
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.normalization import MODES
 from tests.helpers.damage import damage
@@ -143,7 +143,7 @@ def assert_sound(rows):
         assert row.normalization in (None, *MODES)
         assert row.real_count >= 1 and row.generated_count >= 1
         assert all(isinstance(text, str) for text in (row.dataset, row.column, row.name))
-    effects(rows)
+    normalization_effects(rows)
 
 
 @fuzzing
@@ -165,7 +165,7 @@ def test_damaged_metrics_are_sound_or_refused(tmp_path, data):
     assert len(found) == len(rows)
     for row in found:
         assert math.isfinite(row.value) and row.name
-    effects(found)
+    normalization_effects(found)
     str(compare([tmp_path]))
 
 

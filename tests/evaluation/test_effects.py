@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from balancing_vae.evaluation.effects import answer
+from balancing_vae.evaluation.effects import normalization_effects
+from balancing_vae.evaluation.effects import normalization_effects_table
 from balancing_vae.evaluation.measurement import Measurement
-from balancing_vae.evaluation.renormalization import answer
-from balancing_vae.evaluation.renormalization import effects
-from balancing_vae.evaluation.renormalization import effects_table
 
 
 def rows(plain, normalized, mode="reference", metric="fid", column="GEN-2"):
@@ -30,12 +30,12 @@ def rows(plain, normalized, mode="reference", metric="fid", column="GEN-2"):
     ],
 )
 def test_the_answer_counts_seeds_and_pairs_them(normalized, words):
-    (effect,) = effects(rows([2.0, 3.0, 4.0], normalized))
+    (effect,) = normalization_effects(rows([2.0, 3.0, 4.0], normalized))
     assert answer(effect) == f"GEN-2, mode reference: {words}"
 
 
 def test_moments_are_better_nearer_to_the_data():
-    found = effects(
+    found = normalization_effects(
         [
             *rows([0.2, 0.2], [0.24, 0.3], metric="mean_std"),
             *rows([0.01, 0.01], [-0.005, -0.02], metric="variance_loss"),
@@ -50,7 +50,9 @@ def test_moments_are_better_nearer_to_the_data():
 
 def test_the_table_has_a_line_for_what_was_measured_both_ways():
     floor = rows([5.0], [], column="noise floor")
-    table = effects_table(effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor])).markdown()
+    table = normalization_effects_table(
+        normalization_effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor])
+    ).markdown()
     assert table.splitlines()[2:] == [
         "| GEN-2 | reference | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 "
         "| 2 of 2 |"
@@ -58,7 +60,7 @@ def test_the_table_has_a_line_for_what_was_measured_both_ways():
 
 
 def test_one_seed_has_no_deviation():
-    table = effects_table(effects(rows([2.0], [1.0]))).markdown()
+    table = normalization_effects_table(normalization_effects(rows([2.0], [1.0]))).markdown()
     assert "| 2.000 | 1.000 | -1.000 | 1 of 1 |" in table
 
 
@@ -67,7 +69,7 @@ def test_modes_of_normalisation_stay_apart():
         *rows([2.0, 4.0], [2.0, 4.0]),
         *rows([], [1.0, 3.0], mode="paper"),
     ]
-    assert [answer(effect) for effect in effects(measured)] == [
+    assert [answer(effect) for effect in normalization_effects(measured)] == [
         "GEN-2, mode reference: no difference (FD(pixels) +0.000 ± 0)",
         "GEN-2, mode paper: yes, in 2 of 2 seeds (FD(pixels) -1.000 ± 0)",
     ]
@@ -75,4 +77,4 @@ def test_modes_of_normalisation_stay_apart():
 
 def test_numbers_of_other_weights_are_not_paired():
     plain, rescaled = rows([2.0], [1.0])
-    assert effects([plain, replace(rescaled, weights_sha256="a")]) == []
+    assert normalization_effects([plain, replace(rescaled, weights_sha256="a")]) == []

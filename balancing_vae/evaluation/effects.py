@@ -45,7 +45,7 @@ class Effect:
         return [after - before for before, after in zip(self.plain, self.normalized, strict=True)]
 
 
-def effects(measurements: Sequence[Measurement]) -> list[Effect]:
+def normalization_effects(measurements: Sequence[Measurement]) -> list[Effect]:
     """Pair what was measured without and with normalisation, of the same weights.
 
     Args:
@@ -58,7 +58,7 @@ def effects(measurements: Sequence[Measurement]) -> list[Effect]:
 
     Example:
         ```python
-        print(effects_table(effects(read_metrics("runs/mnist"))))
+        print(normalization_effects_table(normalization_effects(read_metrics("runs/mnist"))))
         ```
     """
     known = [one for one in measurements if one.metric in METRICS]
@@ -105,11 +105,11 @@ def _effects(
     return found
 
 
-def effects_table(found: Sequence[Effect]) -> Table:
+def normalization_effects_table(found: Sequence[Effect]) -> Table:
     """Return a table, a line an effect: mean ± deviation over the seeds (n - 1).
 
     Args:
-        found: As `effects` gives.
+        found: As `normalization_effects` gives.
 
     Returns:
         The table.
@@ -137,7 +137,7 @@ def answer(effect: Effect) -> str:
     """Say in a sentence whether normalisation makes something better.
 
     Args:
-        effect: One of what `effects` gives.
+        effect: One of what `normalization_effects` gives.
 
     Returns:
         "yes", "no", "no difference" or "undecided", with the seeds and the change.
