@@ -109,7 +109,7 @@ def test_unknown_features_and_engine():
 def test_metrics_of_the_same_features():
     """The Fréchet distance does not change when others are computed with it."""
     names = ["precision", "fid", "kid", "mean_std"]
-    real, fake = REAL[:300], FAKE[:250]
+    real, fake = REAL[:80], FAKE[:60]
     scores = score(real, fake, Pixels(), "clean", metrics=names)
     assert [s.metric for s in scores] == names
     precision, fid, kid, std = scores
@@ -169,13 +169,13 @@ def test_unknown_metrics():
 @pytest.mark.usefixtures("files")
 @pytest.mark.filterwarnings("ignore:Only")
 def test_command_prints_a_line_for_each_metric(capsys):
-    np.save("few.npy", FAKE[:250])
+    np.save("few.npy", FAKE[:60])
     words = "fid real.npy few.npy --protocol clean --features pixels --metrics fid recall kid"
     assert main([*words.split(), "variance_loss"]) == 0
     fid, recall, kid, lost = capsys.readouterr().out.splitlines()
-    images = "2,200 real and 250 generated images: "
+    images = "2,200 real and 60 generated images: "
     assert fid.startswith(f"FD(pixels), protocol clean, {images}")
-    assert float(fid.split()[-1]) == pytest.approx(by_hand(fake=FAKE[:250]), rel=1e-6)
+    assert float(fid.split()[-1]) == pytest.approx(by_hand(fake=FAKE[:60]), rel=1e-6)
     assert recall.startswith(f"recall(pixels), protocol clean, {images}0.")
     assert re.fullmatch(rf"KD\(pixels\), protocol clean, {images}\S+ ± \S+ over subsets", kid)
     assert lost.startswith(f"variance loss, {images}0.0")
