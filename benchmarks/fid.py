@@ -1,7 +1,7 @@
 """Time and memory of the FID steps, side by side with what others use.
 
-    python benchmarks/fid.py             # everything, about three minutes on two idle cores
-    python benchmarks/fid.py distance    # or one part: distance, features, memory
+    python benchmarks/fid.py             # everything, about four minutes on two idle cores
+    python benchmarks/fid.py distance    # or one part: distance, metrics, features, memory
 
 Each figure is the median of three, the sides taken in turns, in this one process on this
 machine's CPU. Inception's weights are random on both sides; its size, layers and
@@ -14,6 +14,7 @@ import platform
 import resource
 import statistics
 import time
+import tracemalloc
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -26,6 +27,8 @@ from inception_stand_in import torch_network
 from balancing_vae.fid.distance import trace_sqrt_product
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.measuring import measure
+from balancing_vae.fid.metrics import METRICS
+from balancing_vae.fid.neighbors import Features
 from balancing_vae.fid.networks.inception import FrozenInception
 from balancing_vae.fid.networks.pixels import Pixels
 
@@ -66,6 +69,30 @@ def benchmark_distance():
         f"{times['sqrtm']:.2f} s, ratio {times['ours'] / times['sqrtm']:.3f}, values differ by "
         f"{abs(ours / theirs - 1):.1e} relative"
     )
+
+
+def benchmark_metrics(images=10_000, features=2048):
+    rng = np.random.default_rng(0)
+    sides = []
+    for shift in (0.0, 0.01):
+        hidden = rng.normal(size=(images, 64)).astype("float32")
+        rows = hidden @ np.random.default_rng(1).normal(size=(64, features)).astype("float32")
+        rows = np.maximum(0.05 * rows + 0.3 + shift, 0)
+        rows += 0.1 * rng.random(rows.shape, dtype="float32")
+        sides.append(rows)
+    for names in (("kid",), ("precision", "recall", "density", "coverage")):
+        start, processor = time.perf_counter(), time.process_time()
+        tracemalloc.start()
+        real, generated = map(Features, sides)
+        values = [METRICS[name](real, generated).value for name in names]
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        print(
+            f"{', '.join(names)} of {images:,} and {images:,} images, {features:,} features: "
+            f"{time.perf_counter() - start:.0f} s ({time.process_time() - processor:.0f} s of "
+            f"processors), {peak:,.0f} MiB beside the features, "
+            f"values {', '.join(f'{value:.4g}' for value in values)}"
+        )
 
 
 def benchmark_features():
@@ -130,6 +157,7 @@ def main():
     parts = {
         "memory": benchmark_memory,
         "distance": benchmark_distance,
+        "metrics": benchmark_metrics,
         "features": benchmark_features,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

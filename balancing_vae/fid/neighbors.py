@@ -14,7 +14,7 @@ from balancing_vae.fid.statistics import check_rows
 # The k of Kynkäänniemi et al. 2019, section 2, and that of Naeem et al. 2020, section 4.
 K_PRECISION = 3
 K_DENSITY = 5
-_NEIGHBOURS = max(K_PRECISION, K_DENSITY)
+_NEIGHBORS = max(K_PRECISION, K_DENSITY)
 # 1,024 x 1,024 distances in float64 take 8 MiB.
 _BLOCK = 1024
 
@@ -81,7 +81,7 @@ class Features:
 
         Infinity where there are not as many others.
         """
-        radii = np.full((len(self), _NEIGHBOURS), np.inf)
+        radii = np.full((len(self), _NEIGHBORS), np.inf)
         for here, x in _blocks(self.rows):
             # Distances are symmetric: those to former blocks are known from there.
             for there, y in _blocks(self.rows, first=here.start):

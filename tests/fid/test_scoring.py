@@ -11,6 +11,7 @@ from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import extract
 from balancing_vae.fid.measuring import measure
 from balancing_vae.fid.metrics import METRICS
+from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.neighbors import Features
 from balancing_vae.fid.networks.inception import FrozenInception
 from balancing_vae.fid.networks.pixels import Pixels
@@ -248,3 +249,15 @@ def test_command_complains_in_one_line(capsys, words, message):
     (line,) = output.err.splitlines()
     assert line.startswith("balancing-vae fid: ")
     assert message in line
+
+
+def test_a_new_metric_takes_ten_lines(monkeypatch):
+    def farthest(real: Features, generated: Features) -> float:
+        return np.abs(real.rows.mean(axis=0) - generated.rows.mean(axis=0)).max()
+
+    FARTHEST = Metric("farthest", "farthest mean", "features", better="smaller", compute=farthest)
+    monkeypatch.setitem(METRICS, "farthest", FARTHEST)
+
+    (found,) = score(REAL[:9], REAL[9:18], Pixels(), "clean", metrics=["farthest"])
+    assert found.distance == "farthest mean(pixels)"
+    assert found.value > 0 == score(REAL, REAL, Pixels(), "clean", metrics=["farthest"])[0].value
