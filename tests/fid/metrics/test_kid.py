@@ -75,6 +75,9 @@ def test_mean_and_deviation_are_over_random_subsets():
 
 def test_subsets_of_fewer_images():
     x, y = normal(30), normal(20, seed=1)
-    assert kernel_distance(x, y) == kernel_distance(x, y, subset_size=20)
+    for sides in ((x, y), (y, x)):
+        found = kernel_distance(*sides)
+        assert found == kernel_distance(*sides, subset_size=20)
+        assert found.deviation > 0  # subsets of the larger side differ
     with pytest.raises(ValueError, match="at least two images .* got 1 real and 20 generated"):
         METRICS["kid"](normal(1), y)

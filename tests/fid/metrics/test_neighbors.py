@@ -34,7 +34,8 @@ def test_equal_sets():
 
 def test_copies_lie_in_balls_of_radius_zero():
     # Far from the origin |x|^2 + |y|^2 - 2 x'y would leave rounding in place of zero.
-    x = np.repeat(normal(3, shift=1e4), 50, axis=0)
+    x = np.repeat(np.random.default_rng(0).normal(100, 1, (3, 300)), 50, axis=0)
+    assert not Features(x).squared_radii.any()
     assert measured(x, x) == dict(precision=1, recall=1, density=10, coverage=1)
     assert measured(x, x + 1) == dict(precision=0, recall=0, density=0, coverage=0)
 
