@@ -11,7 +11,7 @@ import numpy as np
 from balancing_vae.errors import InputError
 from balancing_vae.fid.statistics import check_rows
 
-# The k of Kynkäänniemi et al. 2019, section 2, and that of Naeem et al. 2020, section 4.
+# The k of Kynkäänniemi et al. 2019, and that of Naeem et al. 2020.
 K_PRECISION = 3
 K_DENSITY = 5
 _NEIGHBORS = max(K_PRECISION, K_DENSITY)
