@@ -298,7 +298,7 @@ def original_kl_weight(image_shape: tuple[int, int, int], latent_dim: int) -> fl
 
     Example:
         ```python
-        Config((64, 64, 3), 64, kl_weight=original_kl_weight((64, 64, 3), 64))  # 4
+        Config((64, 64, 3), 64, kl_weight=original_kl_weight((64, 64, 3), 64))  # kl_weight 4
         ```
     """
     return (2 * image_shape[0] / latent_dim) ** 2

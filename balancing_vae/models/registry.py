@@ -31,7 +31,8 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
 
     Example:
         ```python
-        config = Config((32, 32, 3), 128, model={"name": "rae", "latent_weight": 1e-2})
+        rae = {"name": "rae", "latent_weight": 1e-2}
+        config = Config((32, 32, 3), 128, model=rae, samplers=("gaussian", "mixture"))
         stage1 = build_model(config, encoder, decoder)
         ```
     """

@@ -304,7 +304,8 @@ class TwoStageVAE(Plots):
         Example:
             ```python
             vae.fit(x_train, validation_data=x_val, run_dir="runs/a")
-            vae.fit(tf.keras.utils.image_dataset_from_directory("photos").map(augment), epochs=50)
+            photos = keras.utils.image_dataset_from_directory("photos", labels=None)
+            vae.fit(photos.map(augment), epochs=50)
             ```
         """
         changes: dict[str, Any] = {
@@ -438,7 +439,7 @@ class TwoStageVAE(Plots):
 
         Example:
             ```python
-            images = vae.decode(np.zeros((1, 64)))
+            images = vae.decode(np.zeros((1, vae.config.latent_dim)))
             ```
         """
         check_finite(z, "The latents")
@@ -777,9 +778,9 @@ class TwoStageVAE(Plots):
         with atomic_folder(folder, SAVED, overwrite) as temporary:
             self.write_into(temporary)
 
-    def write_into(self, folder: Path) -> None:
+    def write_into(self, folder: str | Path) -> None:
         """Write the saved folder's files, each atomically, beside what is there already."""
-        write_pipeline(self, folder)
+        write_pipeline(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, unfinished: bool = False) -> "TwoStageVAE":

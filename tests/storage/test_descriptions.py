@@ -129,6 +129,7 @@ def test_networks_that_no_machine_can_hold_are_refused_before_they_are_made(chan
 
 def test_counting_parameters_changes_nothing_of_what_is_built(monkeypatch):
     counted = TwoStageVAE(tiny_config())
+    # Nothing public leaves the counting out: it is to be a part of every building.
     monkeypatch.setattr(stages, "_check_parameters", lambda *arguments: None)
     plain = TwoStageVAE(tiny_config())
     for name, stage in counted.stages.items():
