@@ -22,8 +22,8 @@ from balancing_vae import fid
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.evaluation.effects import normalization_effects
 from balancing_vae.evaluation.metrics_file import read_metrics
-from balancing_vae.evaluation.renormalization import effects
 from balancing_vae.experiments.rescaling import PosteriorMoments
 from balancing_vae.fid.networks.classifier import train_classifier
 from balancing_vae.fid.networks.inception_files import GRAPH_NAME
@@ -131,7 +131,7 @@ NAMES: dict[str, dict[str, Make]] = {
         "network": lambda given: Pixels(),
         "rows": Given.rows,
         "runs": lambda given: [given.run],
-        "effect": lambda given: effects(given.rows())[0],
+        "effect": lambda given: normalization_effects(given.rows())[0],
         "folder": lambda given: given.run,
         "path": lambda given: _saved_weights(given),
         "archive": lambda given: _archive(),
