@@ -146,7 +146,7 @@ class GraphBuilder:
             self.constant(f"{name}/batchnorm/{key}", value.astype("float32"))
             for key, value in moments.items()
         ]
-        normalised = self.node(
+        normalized = self.node(
             f"{name}/batchnorm",
             "BatchNormWithGlobalNormalization",
             convolved,
@@ -156,10 +156,10 @@ class GraphBuilder:
             scale_after_normalization=False,
         )
         checked = self.node(
-            f"{name}/CheckNumerics", "CheckNumerics", normalised, T=float32, message="NaN"
+            f"{name}/CheckNumerics", "CheckNumerics", normalized, T=float32, message="NaN"
         )
         passed = self.node(
-            f"{name}/control_dependency", "Identity", normalised, f"^{checked}", T=float32
+            f"{name}/control_dependency", "Identity", normalized, f"^{checked}", T=float32
         )
         return self.node(name, "Relu", passed, T=float32), filters
 

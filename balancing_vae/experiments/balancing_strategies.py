@@ -20,7 +20,7 @@ from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.optimizer import Adam
 
-STRATEGIES: dict[str, dict] = {
+COMPARED: dict[str, dict] = {
     "computed": {"name": "computed"},
     "learned": {"name": "learned"},
     "fixed 1": {"name": "fixed", "gamma": 1.0},
@@ -66,7 +66,7 @@ def measure_balancings(
         ```
     """
     cases = [
-        {"balancing": name, "seed": seed, "epochs": epochs} for name in STRATEGIES for seed in seeds
+        {"balancing": name, "seed": seed, "epochs": epochs} for name in COMPARED for seed in seeds
     ]
     return measure_each(path, cases, lambda case: _train(case, x_train, x_test), "balancing")
 
@@ -154,7 +154,7 @@ def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
     with seeded_initializers(case["seed"]):
         vae = VAE(
             *build_networks(NETWORK, x_train.shape[1:], LATENT_DIM),
-            build_strategy(**STRATEGIES[case["balancing"]]),
+            build_strategy(**COMPARED[case["balancing"]]),
             original_kl_weight(x_train.shape[1:], LATENT_DIM),
             seed=case["seed"],
         )

@@ -78,7 +78,7 @@ def test_slope_and_correlation_of_a_line():
 def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
     tmp_path, monkeypatch, digits
 ):
-    monkeypatch.setattr(balancing_module, "STRATEGIES", {"0.3": {"name": "fixed", "gamma": 0.3}})
+    monkeypatch.setattr(balancing_module, "COMPARED", {"0.3": {"name": "fixed", "gamma": 0.3}})
     monkeypatch.setattr(balancing_module, "BATCH_SIZE", 8)
     network = {"name": "dense", "width": 4, "depth": 1}
     monkeypatch.setattr(balancing_module, "NETWORK", network)
