@@ -80,6 +80,20 @@ def test_docs_and_notebooks_import_public_names_only():
     assert len(imported) > 40  # they are found at all
 
 
+def test_docs_and_notebooks_ask_rooms_for_public_names_only():
+    rooms = {name.split(".")[-1]: importlib.import_module(name) for name in PUBLIC}
+    rooms["bv"] = balancing_vae
+    asked = []
+    for place, code in snippets().items():
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                room = rooms.get(node.value.id)
+                if room is not None and not node.attr.startswith("__"):
+                    assert node.attr in room.__all__, (place, node.value.id, node.attr)
+                    asked.append(node.attr)
+    assert len(asked) > 40
+
+
 def test_an_installed_package_has_its_data_and_its_stubs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     package = ROOT / "balancing_vae"
