@@ -76,6 +76,11 @@ def check_images(x: np.ndarray, image_shape: tuple[int, ...], name: str = "x") -
         )
     if len(x) == 0:
         raise InputError(f"{name} holds no image; give at least one of shape {image_shape}.")
+    if x.shape[3] != image_shape[2] and x.shape[1] == image_shape[2]:
+        raise InputError(
+            f"{name} has its channels first, {x.shape}; move them to the end, as "
+            "np.moveaxis(x, 1, -1) does",
+        )
     if x.shape[3] != image_shape[2]:
         raise InputError(
             f"{name} has {x.shape[3]} channels, the model was made for {image_shape[2]}",

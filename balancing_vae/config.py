@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import Annotated
 from typing import Any
 
+from balancing_vae.defaults import default_balancing
 from balancing_vae.defaults import default_epochs
 from balancing_vae.defaults import default_network
 from balancing_vae.defaults import default_sizes
@@ -207,9 +208,19 @@ class Config:
         """
         if count < 1:
             raise InputError(f"There must be at least one image to train on, got {count}.")
-        config = cls(image_shape, **default_sizes(image_shape, count)).replace(**changes)
+        shape = tuple(image_shape)
+        if len(shape) != 3:
+            raise InputError(
+                f"Images must have the shape [N, D, D, C], got {(count, *shape)}",
+                "add the missing axis, for grey images x[..., None]",
+                "store the array with four axes, grey images with one channel",
+            )
+        config = cls(shape, **default_sizes(shape, count)).replace(**changes)
         epochs = default_epochs(count, config.batch_size)
         config = config.replace(**{n: e for n, e in epochs.items() if n not in changes})
+        if "balancing" not in changes:
+            steps = config.epochs * (count // config.batch_size)
+            config = config.replace(balancing=default_balancing(steps))
         # The rate is halved three times, unless another rule or other epochs are given.
         quarters = {"lr_epochs2": -(-config.epochs2 // 4)}
         if not config.lr_patience:

@@ -72,6 +72,23 @@ def test_the_recipe_can_be_changed_and_no_images_are_refused():
         Config.for_images((8, 8, 1), 100, epoch_count=3)
 
 
+def test_gamma_comes_down_within_a_quarter_of_a_short_training():
+    usual = Config.for_images((8, 8, 1), 2_000)
+    assert usual.balancing == {"name": "computed"}
+    for epochs, rate in ((20, 0.05), (10, 0.1), (100, 0.01)):
+        config = Config.for_images((8, 8, 1), 2_000, epochs=epochs)
+        assert config.balancing.get("rate", 0.01) == rate
+        # What is left of the 1 that gamma starts from, after a quarter of the steps.
+        assert (1 - rate) ** (epochs * 20 / 4) < 0.01
+    given = Config.for_images((8, 8, 1), 2_000, epochs=10, balancing={"name": "learned"})
+    assert given.balancing == {"name": "learned"}
+
+
+def test_images_without_a_channel_axis_are_named():
+    with pytest.raises(ValueError, match=r"\[N, D, D, C\], got \(40, 8, 8\); .*x\[..., None\]"):
+        TwoStageVAE.for_images(np.zeros((40, 8, 8), np.uint8))
+
+
 def test_for_images_wants_an_array():
     with pytest.raises(ValueError, match=r"an array of images, got a generator; .*for_images\("):
         TwoStageVAE.for_images(x for x in ())

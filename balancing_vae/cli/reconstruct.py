@@ -45,12 +45,11 @@ def run(options: argparse.Namespace) -> None:
     x = open_split(options.data, check_run(options.run_folder).preset, "test")
 
     from balancing_vae.checks import as_float
-    from balancing_vae.datasets import unpad
     from balancing_vae.moments import mse
     from balancing_vae.pipeline import TwoStageVAE
 
     vae = TwoStageVAE.load(options.run_folder)
     images = vae.reconstruct(x, normalize=options.normalize, seed=options.seed, keep_padding=True)
     error = mse(as_float(x), images)
-    write_images(options.out, unpad(images, vae.config.padding), options.overwrite)
+    write_images(options.out, vae.without_padding(images), options.overwrite)
     print(f"{len(images)} images in {options.out}, mse {error:.6f}")

@@ -24,7 +24,7 @@ from balancing_vae.errors import MissingFileError
 CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics", "seed")
 # What is chosen where there is no preset.
 CHOSEN: tuple[str, ...] = ("network", "latent_dim", "kl_weight", "second_dim", "batch_size")
-CHOSEN += ("epochs", "epochs2", "lr", "lr_epochs", "lr2", "lr_epochs2")
+CHOSEN += ("epochs", "epochs2", "lr", "lr_epochs", "lr2", "lr_epochs2", "balancing")
 # Their posterior goes into TensorBoard.
 WATCHED_IMAGES = 1_000
 EXAMPLE = """
@@ -255,7 +255,8 @@ def _own_config(data: Path | None, changes: dict) -> Config:
     """Return a config for images of one's own; print what was chosen."""
     x = open_split(data, None, "train")
     config = Config.for_images(x.shape[1:], len(x), **changes)
-    chosen = [f"{n} {json.dumps(getattr(config, n))}" for n in CHOSEN if n not in changes]
+    values = {name: getattr(config, name) for name in CHOSEN if name not in changes}
+    chosen = [f"{n} {json.dumps(value)}" for n, value in values.items() if value is not None]
     shape = "x".join(str(size) for size in config.image_shape)
     print(
         f"no preset: for {len(x):,} images of {shape}, this takes {', '.join(chosen)}; --set "

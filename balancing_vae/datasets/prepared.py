@@ -339,8 +339,10 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
         raise MissingFileError(
-            f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. Prepare one with "
-            "`balancing-vae datasets prepare NAME --source SOURCE --out FOLDER`, then give FOLDER."
+            f"{folder} is not a prepared dataset: it has no {DESCRIPTION_FILE}. If it holds "
+            f"pictures, run `balancing-vae datasets prepare folder --source {folder} --side 64 "
+            "--out PREPARED` (for another NAME than folder see `datasets list`), then give "
+            "PREPARED."
         )
     return Prepared(folder, read_description(path))
 

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from balancing_vae.checks import as_float
-from balancing_vae.datasets import unpad
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style
 from balancing_vae.moments import inactive_latents
@@ -78,7 +77,7 @@ def nearest_training_images(
         rows, distances = nearest_training_images(vae, samples, x_train, x_test)
         ```
     """
-    train, test = (unpad(as_float(x), vae.config.padding) for x in (x_train, x_test))
+    train, test = (vae.without_padding(as_float(x)) for x in (x_train, x_test))
     flat = train.reshape(len(train), -1)
     search = NearestNeighbors(n_neighbors=1).fit(flat)
     distances, indices = {}, {}

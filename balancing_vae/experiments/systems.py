@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from balancing_vae.config import Config
-from balancing_vae.datasets import unpad
 from balancing_vae.evaluation.columns import two_stage_columns
 from balancing_vae.evaluation.measurement import NOISE_FLOOR
 from balancing_vae.evaluation.measurement import Measurement
@@ -180,12 +179,11 @@ def systems_sheet(
     rows = {"data": real[:count] / np.float32(255)}
     for name, (run, *_) in runs.items():
         vae = TwoStageVAE.load(run)
-        padding = vae.config.padding
         rows[f"{name}: REC"] = vae.reconstruct(real[:count])
         for stage, normalize in ((1, False), (2, False), (2, True)):
             title = f"{name}: GEN-{stage}" + (", normalised" if normalize else "")
             rows[title] = vae.generate(count, stage, normalize=normalize, seed=0)
-    rows["data"] = unpad(rows["data"], padding)
+    rows["data"] = vae.without_padding(rows["data"])
     return rows
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from balancing_vae.checks import as_float
-from balancing_vae.datasets import unpad
 
 COLUMNS = 16
 
@@ -29,7 +28,7 @@ def contact_sheet(
         ```
     """
     rows = {
-        "data": unpad(as_float(x[:columns]), vae.config.padding),
+        "data": vae.without_padding(as_float(x[:columns])),
         "reconstruction": vae.reconstruct(x[:columns], seed=seed),
         "stage 1, plain": vae.generate(columns, stage=1, normalize=False, seed=seed),
         "stage 1, normalised": vae.generate(columns, stage=1, normalize=True, seed=seed),

@@ -94,6 +94,7 @@ class GuardedModel(keras.Model):
         """
         given = arguments_by_name(keras.Model.fit, self, args, kwargs)
         _check_epochs(given)
+        self._check_compiled()
         self.check_ready()
         given = self._checked(given)
         if given.get("validation_data") is not None:
@@ -140,6 +141,16 @@ class GuardedModel(keras.Model):
         self.check_inputs(inputs)
         return super().predict(**given)
 
+    def predict_on_batch(self, x):
+        """Encode, sample and decode one batch; returns what `predict` does.
+
+        Raises:
+            ValueError: The inputs are not what the model takes.
+        """
+        inputs, _, _, x = look_at(x)
+        self.check_inputs(inputs)
+        return super().predict_on_batch(x)
+
     def train_on_batch(self, *args, **kwargs):
         """Train on one batch; takes and returns what `keras.Model.train_on_batch` does.
 
@@ -147,6 +158,7 @@ class GuardedModel(keras.Model):
             ValueError: As `fit`.
         """
         given = arguments_by_name(keras.Model.train_on_batch, self, args, kwargs)
+        self._check_compiled()
         given = self._checked(given)
         self.last_trained = time.monotonic_ns()
         return super().train_on_batch(**given)
@@ -167,6 +179,8 @@ class GuardedModel(keras.Model):
                 f"A {type(self).__name__} has no labels, so there is no class_weight; weigh the "
                 "images by sample_weight."
             )
+        if isinstance(given.get("sample_weight"), (list, tuple)):
+            given = given | {"sample_weight": np.asarray(given["sample_weight"])}
         inputs, labels, weights, x = look_at(given.get("x"))
         if given.get("y") is not None:
             labels = given["y"] if given["y"] is not given["x"] else inputs
@@ -211,6 +225,14 @@ class GuardedModel(keras.Model):
 
     def _count_epoch(self, epoch: int, logs: dict) -> None:
         self.trained_epochs += 1
+
+    def _check_compiled(self) -> None:
+        """Refuse to train without an optimizer."""
+        if getattr(self, "optimizer", None) is None:
+            raise InputError(
+                f"The {type(self).__name__} has no optimizer; call compile with one, such as "
+                "compile(keras.optimizers.Adam(1e-3))."
+            )
 
     def _check_optimizer(self, optimizer) -> None:
         inner = getattr(optimizer, "inner_optimizer", optimizer)

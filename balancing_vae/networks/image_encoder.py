@@ -44,9 +44,10 @@ class ImageEncoder(keras.Model):
         wrapped.dtype_policy = encoder.dtype_policy
         return wrapped
 
-    def __call__(self, inputs, *args, **kwargs):
+    def call(self, inputs, *args, **kwargs):
         """Scale the images and encode them."""
-        return super().__call__(tree.map_structure(as_intensities, inputs), *args, **kwargs)
+        # Not in `__call__`: JAX's `predict` runs `call` alone.
+        return super().call(tree.map_structure(as_intensities, inputs), *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Encode a data set; takes and returns what `keras.Model.predict` does.

@@ -74,7 +74,7 @@ def look_at(data):
         data, which a look into a generator would have cost a batch.
 
     Raises:
-        ValueError: It is neither arrays nor batches.
+        ValueError: It is neither arrays nor batches, or has no batch.
     """
     if is_arrays(data):
         return tree.map_structure(_as_numpy, data), None, None, data
@@ -86,11 +86,14 @@ def look_at(data):
             )
     if isinstance(data, types.GeneratorType):
         batch = next(data, None)
-        data = (each for each in itertools.chain([] if batch is None else [batch], data))
+        # Keras wants tuples of a generator, though arrays of every other kind of batches.
+        data = (_as_tuple(each) for each in itertools.chain([batch], data))
     elif isinstance(data, keras.utils.PyDataset):
         batch = None if data.num_batches == 0 else data[0]
     else:
         batch = next(iter(data), None)
+    if batch is None:
+        raise InputError("x holds no batch; look where its images come from.")
     seen = keras.utils.unpack_x_y_sample_weight(batch)
     return *(tree.map_structure(_as_numpy, part) for part in seen), data
 
@@ -161,6 +164,10 @@ def check_sample_weight(weights) -> None:
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("sample_weight must be finite and not negative.")
+
+
+def _as_tuple(batch) -> tuple:
+    return batch if isinstance(batch, tuple) else (batch,)
 
 
 def _as_numpy(tensor):

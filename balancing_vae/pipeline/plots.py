@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from balancing_vae.checks import as_float
-from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
 from balancing_vae.pipeline.history import History
 
@@ -143,7 +142,7 @@ def reconstructions(vae, x: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
         Images, float [N, D, D, C] in [0, 1], without padding: "data" and "reconstruction".
     """
     return {
-        "data": unpad(as_float(x), vae.config.padding),
+        "data": vae.without_padding(as_float(x)),
         "reconstruction": vae.reconstruct(x, seed=seed),
     }
 
@@ -178,6 +177,6 @@ def interpolations(
     pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)
     for i, (start, end, first, last) in enumerate(pairs):
         way = vae.decode((1 - t) * first + t * last)
-        start, end = (unpad(as_float(x)[None], vae.config.padding) for x in (start, end))
+        start, end = (vae.without_padding(as_float(x)[None]) for x in (start, end))
         rows[f"pair {i + 1}"] = np.concatenate([start, way, end])
     return rows

@@ -78,8 +78,7 @@ def is_behind(description: dict, run_dir: Path) -> bool:
     """
     trained = description["trained_epochs"]
     return trained is None or any(
-        max(states_of(run_dir, stage).epochs(), default=0) > epochs
-        for stage, epochs in trained.items()
+        states_of(run_dir, stage).trained_epochs() > epochs for stage, epochs in trained.items()
     )
 
 

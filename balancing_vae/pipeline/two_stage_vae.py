@@ -422,7 +422,7 @@ class TwoStageVAE(Plots):
         images = self.decode(draw(mu, sigma, seed, noise), keep_padding=True)
         if of_images is not None:
             images = of_images.apply(images, generated=False)
-        return images if keep_padding else self._without_padding(images)
+        return images if keep_padding else self.without_padding(images)
 
     def decode(self, z: np.ndarray, keep_padding: bool = False) -> np.ndarray:
         """Decode latents into images.
@@ -447,7 +447,23 @@ class TwoStageVAE(Plots):
             self.stage1.decoder.predict_on_batch, self.config.batch_size, z.astype(np.float32)
         )
         check_finite(images, "The decoder's images")
-        return images if keep_padding else self._without_padding(images)
+        return images if keep_padding else self.without_padding(images)
+
+    def without_padding(self, images: np.ndarray) -> np.ndarray:
+        """Take off the frame that `datasets.pad` put around the images.
+
+        Args:
+            images: Framed images, [N, D, D, C], any dtype.
+
+        Returns:
+            The images without the config's `padding`.
+
+        Example:
+            ```python
+            x, x_hat = vae.without_padding(x_test), vae.reconstruct(x_test)
+            ```
+        """
+        return unpad(images, self.config.padding)
 
     def reconstruct_latents(
         self, mu: np.ndarray, seed: int = 0, noise: np.ndarray | None = None
@@ -597,7 +613,7 @@ class TwoStageVAE(Plots):
         images = self.decode(z, keep_padding=True)
         if normalize:
             images = self.fitted_normalizations()[1].apply(images, generated=True)
-        return images if keep_padding else self._without_padding(images)
+        return images if keep_padding else self.without_padding(images)
 
     def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
         """Fit a sampler to the latents of images, for `generate(sampler=name)`.
@@ -833,14 +849,19 @@ class TwoStageVAE(Plots):
         stages = self.stages if isinstance(sampler, SecondStage) else {"stage1": self.stage1}
         for name, stage in stages.items():
             if not stage.is_trained:
+                if name == "stage2" and "prior" in self.config.samplers:
+                    python, cli = (
+                        "call fit(x), or pass stage=1",
+                        "finish its training, or give --stage 1",
+                    )
+                else:
+                    python, cli = (
+                        "call fit(x), or load a trained pipeline",
+                        "name a run that `balancing-vae train` finished",
+                    )
                 raise InputError(
-                    f"Stage {name[-1]} was never trained, and would give noise",
-                    "call fit(x), or load a trained pipeline",
-                    "name a run that `balancing-vae train` finished",
+                    f"Stage {name[-1]} was never trained, and would give noise", python, cli
                 )
-
-    def _without_padding(self, images):
-        return unpad(images, self.config.padding)
 
 
 def _no_second_stage(config: Config) -> str:

@@ -38,11 +38,11 @@ class Prior(Sampler):
         """Draw latents; see `Sampler.sample`.
 
         Raises:
-            ValueError: The noise given is not [n, L].
+            ValueError: The noise given is not [n, L], or the seed is no whole number.
         """
         shape = (n, int(self.latent_dim))
         if noise is None:
-            return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+            return _generator(seed).standard_normal(shape, dtype=np.float32)
         if np.shape(noise) != shape:
             raise InputError(f"The noise must have the shape {shape}, got {np.shape(noise)}.")
         return np.asarray(noise, np.float32)
@@ -58,3 +58,10 @@ def draw(
 ) -> np.ndarray:
     """Return `mu + sigma * noise`, with standard normal noise of a seed where none is given."""
     return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)
+
+
+def _generator(seed) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"seed must be a whole number of at least 0, got {seed!r}.") from error

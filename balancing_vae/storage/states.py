@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -43,6 +44,7 @@ def _log(value: object, name: str) -> None:
 
 _NOISE = whole(least=0, most=2**32 - 1)
 _ROW = record({"stage": whole(least=1), "epoch": whole(least=1)}, others=_log)
+_STATE = record({}, optional={"trained_epochs": whole(least=1)}, others=anything)
 _BEST = record({"value": _log}, others=anything)
 
 
@@ -56,8 +58,10 @@ class TrainingStates:
     """The states of one stage's training, in a folder of their own.
 
     Each completed epoch has a folder `epoch-00012` with the weights (gamma among them),
-    the optimizer's slots, the noise generator's state and the history so far. The last
-    two are kept; `best.weights.h5` has the weights of the epoch with the least monitor.
+    the optimizer's slots, the noise generator's state, the history so far and how many
+    epochs the weights were trained for in all: more than the folder's number where it was
+    fine-tuning that began here. The last two are kept; `best.weights.h5` has the weights of
+    the epoch with the least monitor.
 
     Attributes:
         folder: Where the states stand, for example `RUN/states/stage1`.
@@ -80,6 +84,14 @@ class TrainingStates:
         matches = (_EPOCH.fullmatch(path.name) for path in self.folder.glob("epoch-*"))
         return sorted(int(match[1]) for match in matches if match)
 
+    def trained_epochs(self) -> int:
+        """Return how many epochs the weights were trained for in all, by the last state."""
+        for epoch in reversed(self.epochs()):
+            with suppress(InputError, FileNotFoundError):  # an older one may be whole
+                state = read_json(self._path(epoch) / "state.json", _STATE, _REMEDY)
+                return state.get("trained_epochs", epoch)
+        return 0
+
     def save(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
         """Write the state after an epoch and remove all but the last two.
 
@@ -96,7 +108,12 @@ class TrainingStates:
             slots = {f"{i:05d}": _numpy(v) for i, v in enumerate(model.optimizer.variables)}
             save_arrays(folder / "optimizer.npz", **slots)
             noise = _numpy(model.seed_generator.state).tolist()
-            state = {"epoch": epoch, "noise": noise, "history": history}
+            state = {
+                "epoch": epoch,
+                "trained_epochs": model.trained_epochs,
+                "noise": noise,
+                "history": history,
+            }
             (folder / "state.json").write_text(json.dumps(state))
         self.damaged.discard(epoch)
         whole = [number for number in self.epochs() if number not in self.damaged]
@@ -191,14 +208,15 @@ class TrainingStates:
         """Put a model into one state, and return the history that goes with it."""
         folder = self._path(epoch)
         # Everything is read before the model is changed, but for its weights.
-        noise, history = _read_state(folder / "state.json", epoch, model)
+        state = _read_state(folder / "state.json", epoch, model)
         slots = _read_slots(folder / "optimizer.npz", model)
         load_weights(folder / "model.weights.h5", model)
         for variable, slot in zip(model.optimizer.variables, slots, strict=True):
             variable.assign(slot)
-        model.seed_generator.state.assign(noise)
-        model.trained_epochs = epoch
-        return history
+        model.seed_generator.state.assign(np.array(state["noise"], dtype="uint32"))
+        # States of earlier versions are of trainings from new weights.
+        model.trained_epochs = state.get("trained_epochs", epoch)
+        return state["history"]
 
     def _best_value(self) -> float | None:
         """Return the monitor of the best epoch so far, None where there is none."""
@@ -209,17 +227,17 @@ class TrainingStates:
         return read_json(path, _BEST, remedy)["value"]
 
 
-def _read_state(path: Path, epoch: int, model: keras.Model) -> tuple[np.ndarray, list[dict]]:
-    """Read a `state.json`: the state of the model's noise generator, and the history."""
+def _read_state(path: Path, epoch: int, model: keras.Model) -> dict:
+    """Read a `state.json`: the count of epochs, the noise generator's state, the history."""
     rule = record(
         {
             "epoch": one_of(epoch),
             "noise": sequence(_NOISE, length=model.seed_generator.state.shape[0]),
             "history": sequence(_ROW),
-        }
+        },
+        optional={"trained_epochs": whole(least=epoch)},
     )
-    state = read_json(path, rule, _REMEDY)
-    return np.array(state["noise"], dtype="uint32"), state["history"]
+    return read_json(path, rule, _REMEDY)
 
 
 def _read_slots(path: Path, model: keras.Model) -> list[np.ndarray]:

@@ -153,7 +153,8 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dic
             f"The {kind} was built for another model already; make a new one, "
             f"{kind}.from_config(optimizer.get_config())."
         )
-    name = keras.saving.get_registered_name(type(optimizer))
+    own_class = _named_class(type(optimizer))
+    name = keras.saving.get_registered_name(own_class)
     options = optimizer.get_config()
     rate = options.get("learning_rate")
     if not isinstance(rate, (int, float)):
@@ -161,7 +162,7 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dic
             f"The learning rate of the {kind} is a schedule or not its own; give it a number, and "
             "let the config's lr_epochs or lr_patience, or a callback, change it."
         )
-    if type(optimizer) not in (_optimizer_class(name), keras.optimizers.Adam):
+    if own_class not in (_optimizer_class(name), keras.optimizers.Adam):
         raise InputError(f"{kind} has the name of another optimizer; rename the class.")
     options = {key: value for key, value in options.items() if key not in NOT_OPTIONS}
     # As it was given, not as float32 has it.
@@ -204,6 +205,11 @@ def keeps_average(model: keras.Model) -> bool:
     """Tell whether a model's optimizer keeps a moving average of the weights (`use_ema`)."""
     optimizer = model.optimizer
     return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
+
+
+def _named_class(kind: type) -> type:
+    """Return the optimizer that a user named: PyTorch's backend makes one of its own of it."""
+    return next(c for c in kind.__mro__ if not c.__module__.startswith("keras.src.backend."))
 
 
 def _optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:

@@ -50,6 +50,11 @@ class ImageBatches:
         self._was_read = False
         self._warned = False
         kind = type(batches).__name__
+        if isinstance(batches, tuple):
+            raise InputError(
+                f"{name} is a tuple of {len(batches)}; a VAE needs no labels, so give the images "
+                "alone."
+            )
         # A tensor can be iterated, too: image by image.
         if not hasattr(batches, "__iter__") or hasattr(batches, "shape") or _is_plain(batches):
             raise InputError(

@@ -175,7 +175,7 @@ def test_train_without_a_preset_says_what_it_chose(tmp_path, capsys):
     [
         ((40, 9, 9, 3), "square images of an even side; got 9x9.*--side 8"),
         ((40, 8, 10, 3), "square images of an even side; got 8x10.*--side 8"),
-        ((40, 8, 8), "image_shape must be three whole numbers"),
+        ((40, 8, 8), r"shape \[N, D, D, C\], got \(40, 8, 8\); store the array with four axes"),
     ],
 )
 def test_train_without_a_preset_refuses_what_it_has_no_network_for(

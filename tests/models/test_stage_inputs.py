@@ -106,6 +106,10 @@ def test_a_batch_is_refused_as_well(autoencoder):
             use(FLOATS * 255)
         with pytest.raises(ValueError, match="comes with labels"):
             use(X, np.zeros(8))
+    with pytest.raises(ValueError, match="divide by 255"):
+        autoencoder.predict_on_batch(FLOATS * 255)
+    ours, theirs = (autoencoder.predict_on_batch(x)["reconstruction"] for x in (X, FLOATS))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_validation_data_are_looked_at_too(autoencoder):
@@ -137,6 +141,37 @@ def test_a_tf_dataset_is_looked_at(vae):
 def test_what_are_no_data_is_named(vae, data):
     with pytest.raises(ValueError, match="x must be arrays or batches"):
         vae.fit(data, verbose=0)
+
+
+def test_a_dataset_without_a_batch_is_named(autoencoder):
+    for empty in ((batch for batch in ()), Empty()):
+        with pytest.raises(ValueError, match="x holds no batch"):
+            autoencoder.fit(empty, verbose=0)
+
+
+class Empty:
+    def __iter__(self):
+        return iter(())
+
+
+def test_a_generator_may_give_bare_arrays(autoencoder):
+    bare = generated(X, lambda x: x)
+    assert autoencoder.predict(bare, verbose=0)["z"].shape == (8, 3)
+
+
+def test_channels_that_come_first_are_named():
+    with pytest.raises(ValueError, match=r"channels first, \(8, 1, 4, 4\); .*moveaxis\(x, 1, -1\)"):
+        compiled(stage_of(Autoencoder)).fit(np.moveaxis(X, -1, 1), verbose=0)
+
+
+@pytest.mark.parametrize("model", [VAE, Autoencoder, LatentVAE])
+def test_a_model_without_an_optimizer_says_so(model):
+    stage = stage_of(model)
+    for _ in range(2):
+        for use in (stage.fit, stage.train_on_batch):
+            with pytest.raises(ValueError, match=r"has no optimizer; call compile with one"):
+                use(data_for(stage))
+        stage.compile(optimizer=None)
 
 
 def test_a_generator_gives_all_its_batches(autoencoder):
@@ -189,6 +224,14 @@ def test_the_encoder_takes_what_the_stage_takes(model):
     for use in (lambda x: encoder.predict(x, verbose=0), encoder.predict_on_batch):
         with pytest.raises(ValueError, match="from 0 to 255.*divide by 255"):
             use(FLOATS * 255)
+
+
+def test_what_runs_the_encoders_call_alone_is_scaled_too(autoencoder):
+    """JAX's `predict` does so."""
+    encoder = autoencoder.encoder
+    weights = encoder.trainable_variables, encoder.non_trainable_variables
+    raw, _ = encoder.stateless_call(*([v.value for v in part] for part in weights), X)
+    np.testing.assert_allclose(numbers(raw), encoder.predict(FLOATS, verbose=0), atol=1e-6)
 
 
 def test_an_encoder_of_its_own_class_stays_itself():
@@ -295,6 +338,14 @@ def test_sample_weights_are_looked_at(vae, weights, message):
     batches = Batches(np.arange(8), lambda rows: (X[rows], X[rows], weights[rows]))
     with pytest.raises(ValueError, match=message.replace("8, ", "4, ", 1)):
         vae.fit(batches, verbose=0)
+
+
+def test_weights_may_be_a_list():
+    logs = [
+        compiled(stage_of(Autoencoder)).evaluate(X, sample_weight=weights, verbose=0)
+        for weights in ([0.5] * 8, np.full(8, 0.5))
+    ]
+    assert np.isfinite(logs).all() and np.shape(logs[0]) == np.shape(logs[1])
 
 
 def test_there_are_as_many_weights_as_images(vae):

@@ -140,6 +140,24 @@ def test_a_finished_run_is_loaded_as_ever(tmp_path):
     assert found.latent_normalization == vae.latent_normalization
 
 
+@pytest.mark.filterwarnings("ignore:The first error")
+def test_a_fine_tuning_is_seen_to_be_unfinished_and_counts_on(tmp_path):
+    """Its states are fewer than the epochs of the pipeline that was saved there."""
+    fit(tiny_pipeline(epochs=4, epochs2=0)).save(tmp_path / "run")
+    vae = TwoStageVAE.load(tmp_path / "run")
+    with pytest.raises(Stop):
+        fit(vae, run_dir=tmp_path / "run", epochs=2, callbacks=[stop_in("stage1", 1)])
+    found = TwoStageVAE.load(tmp_path / "run", unfinished=True)
+    assert found.stage1.trained_epochs == 5
+    for ours, theirs in zip(found.stage1.weights, vae.stage1.weights, strict=True):
+        np.testing.assert_array_equal(numbers(ours), numbers(theirs))
+    # Without the word it is the finished one, and its fine-tuning can be resumed.
+    resumed = TwoStageVAE.load(tmp_path / "run")
+    assert resumed.stage1.trained_epochs == 4
+    fit(resumed, run_dir=tmp_path / "run", epochs=2)
+    assert resumed.stage1.trained_epochs == 6
+
+
 # What is stale.
 
 

@@ -330,12 +330,16 @@ def test_requests_out_of_range_are_refused(trained):
         trained.generate(0)
     with pytest.raises(ValueError, match="stage must be 1 or 2, got 3"):
         trained.generate(1, stage=3)
+    for seed in (-1, 1.5, "0"):
+        with pytest.raises(ValueError, match=f"seed must be a whole number .*, got {seed!r}"):
+            trained.generate(1, seed=seed, normalize=False)
     untrained = digits_pipeline(*dense_networks((8, 8, 1), 4))
     with pytest.raises(ValueError, match="Stage 1 was never trained.*call fit"):
         untrained.generate(1, normalize=False)
     untrained.stage1.trained_epochs = 1
-    with pytest.raises(ValueError, match="Stage 2 was never trained.*call fit"):
+    with pytest.raises(InputError, match="Stage 2 was never trained.*call fit.*stage=1") as caught:
         untrained.generate(1, normalize=False)
+    assert "--stage 1" in caught.value.cli_message
     with pytest.raises(InputError, match="not fitted yet.*normalize=False") as caught:
         untrained.generate(1, stage=1)
     assert "generate --plain" in caught.value.cli_message

@@ -2,6 +2,7 @@
 
 import warnings
 
+import keras
 import numpy as np
 import pytest
 
@@ -56,6 +57,29 @@ def test_the_second_stages_gamma_is_measured_on_draws_from_the_posterior():
     assert latents.std() == pytest.approx(1, rel=0.1)
     own_noise = draw(mu, sigma, 0)  # as the stage's own posterior has it
     assert abs(np.corrcoef(latents.ravel(), own_noise.ravel())[0, 1]) < 0.1
+
+
+class SeesTheFirstGamma(keras.callbacks.Callback):
+    """Beside it what the stage's evaluation says of the same latents."""
+
+    def __init__(self, vae, x):
+        super().__init__()
+        self.vae, self.x = vae, x
+
+    def on_train_begin(self, logs=None):
+        if self.model is self.vae.stage2:
+            self.gamma = gamma(self.model)
+            latents = self.vae.encode(self.x)
+            measured = self.model.evaluate(latents, batch_size=8, verbose=0, return_dict=True)
+            self.error = measured["mse"] ** 0.5
+
+
+def test_the_second_stages_gamma_is_its_error_on_the_latents_that_it_is_trained_on(trained_on_grey):
+    images = tiny_images(400)
+    first = SeesTheFirstGamma(trained_on_grey, images)
+    trained_on_grey.fit(images, verbose=False, callbacks=[first])
+    assert first.error > 0.3
+    assert first.gamma == pytest.approx(first.error, rel=0.1)
 
 
 def test_the_history_counts_on(trained_on_grey):

@@ -256,3 +256,9 @@ print(json.dumps([count, [n for n in ("tensorflow", "torch") if n in sys.modules
 """
     pytest.importorskip("jax")
     assert python_prints(code, KERAS_BACKEND="jax") == [1, []]
+
+
+def test_validation_data_with_labels_are_named():
+    vae = tiny_pipeline()
+    with pytest.raises(ValueError, match="validation_data is a tuple of 2; .*images alone"):
+        vae.fit(IMAGES, validation_data=(IMAGES, IMAGES), verbose=False)
