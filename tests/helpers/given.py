@@ -22,6 +22,7 @@ from balancing_vae import fid
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.evaluation import two_stage_columns
 from balancing_vae.evaluation.effects import normalization_effects
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.experiments.rescaling import PosteriorMoments
@@ -33,6 +34,7 @@ from balancing_vae.layers.spectral_norm import SpectralNormDense
 from balancing_vae.networks import latent_networks
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
+from balancing_vae.samplers.velocity import Velocity
 from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.original_sizes import infer_sizes
 from balancing_vae.storage.weights import save_weights
@@ -129,7 +131,9 @@ NAMES: dict[str, dict[str, Make]] = {
         "latent_encoder": lambda given: latent_networks(2, 4, 1)[0],
         "latent_decoder": lambda given: latent_networks(2, 4, 1)[1],
         "network": lambda given: Pixels(),
-        "rows": Given.rows,
+        **dict.fromkeys(("rows", "measurements"), Given.rows),
+        "columns": lambda given: two_stage_columns(given.vae(), DIGITS[64:]),
+        "x_hat": lambda given: DIGITS[:64],
         "runs": lambda given: [given.run],
         "effect": lambda given: normalization_effects(given.rows())[0],
         "folder": lambda given: given.run,
@@ -166,6 +170,7 @@ NAMES: dict[str, dict[str, Make]] = {
         "b": lambda given: RANDOM.normal(size=(64, 192)).astype("f4"),
     },
     "figures.training_curves": {"vae": lambda given: given.trained()},
+    "pipeline.plots.Plots.plot_history": {"vae": lambda given: given.trained()},
     "layers": {
         "x": lambda given: MATRIX,
         "images": lambda given: (COLOURED / 255).astype("f4"),
@@ -190,6 +195,11 @@ NAMES: dict[str, dict[str, Make]] = {
         "x_hat": lambda given: DIGITS / 255,
     },
     "pipeline": {"history": lambda given: given.trained().history},
+    "samplers.velocity": {
+        "z": lambda given: RANDOM.normal(size=(8, 16)).astype("f4"),
+        "t": lambda given: np.full((8, 1), 0.5, "f4"),
+        "velocity": lambda given: Velocity(16, width=8),
+    },
     "storage.states": {"rows": lambda given: [{"stage": 1, "epoch": 1}]},
     "storage.original.assign": {"vae": lambda given: _original()},
     "training.optimizer.Adam": {"vae": lambda given: given.vae().stage1},
