@@ -40,6 +40,7 @@ NOT_RUN = {
     "docs/performance.md": MANY_DEVICES,
     "datasets": NOT_OURS,
     "datasets.registry.prepare": NOT_OURS,
+    "datasets.parallel.map_ordered": "starts processes; see tests/datasets/test_parallel.py",
     "docs/datasets.md": NOT_OURS,
     "datasets.bounded.read_tar": NOT_OURS,
     "fid.self_test.cifar10": NOT_OURS,
