@@ -44,10 +44,12 @@ class ImageEncoder(keras.Model):
         wrapped.dtype_policy = encoder.dtype_policy
         return wrapped
 
-    def call(self, inputs, *args, **kwargs):
+    def call(self, inputs, training=None, mask=None, **kwargs):
         """Scale the images and encode them."""
-        # Not in `__call__`: JAX's `predict` runs `call` alone.
-        return super().call(tree.map_structure(as_intensities, inputs), *args, **kwargs)
+        # Not in `__call__`: JAX's `predict` runs `call` alone. Keras hands `training` on to a
+        # `call` that names it.
+        images = tree.map_structure(as_intensities, inputs)
+        return super().call(images, training=training, mask=mask, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Encode a data set; takes and returns what `keras.Model.predict` does.
