@@ -20,7 +20,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 
-SCRIPT = ROOT / "tests" / "distributed_training.py"
+SCRIPT = ROOT / "tests" / "helpers" / "distributed_training.py"
 
 
 def start(backend: str, *words) -> subprocess.Popen:
