@@ -237,14 +237,6 @@ def test_what_runs_the_encoders_call_alone_is_scaled_too(autoencoder):
     np.testing.assert_allclose(numbers(raw), encoder.predict(FLOATS, verbose=0), atol=1e-6)
 
 
-def test_the_encoder_is_told_whether_it_is_in_training():
-    images = keras.Input((4, 4, 1))
-    z = keras.layers.Flatten()(keras.layers.BatchNormalization()(images))
-    encoder = ImageEncoder.of(keras.Model(images, z))
-    inference, training = (numbers(encoder(FLOATS, training=t)) for t in (False, True))
-    assert np.abs(training.mean()) < 1e-3 < inference.mean()
-
-
 def test_an_encoder_of_its_own_class_stays_itself():
     class Own(keras.Model):
         pass
