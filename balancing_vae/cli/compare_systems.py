@@ -83,7 +83,6 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure
     from balancing_vae.files.atomic import atomic_file
-    from balancing_vae.versions import measurement_versions
 
     x = x[: options.train_images]
     chosen = choose_images(x_test, 2 * options.test_images)
@@ -92,13 +91,9 @@ def run(options: argparse.Namespace) -> int:
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     plan = _plan(options, presets, x, x_val)
     runs = train_systems(options.out, plan, options.trainings, x, x_val)
-    about = {
-        "dataset": options.dataset,
-        "data": None if options.data is None else str(options.data),
-        "command": options.command_line,
-        "versions": measurement_versions(),
-    }
-    measured = measure_systems(runs, real, network, options.protocol, about, more_real)
+    data = None if options.data is None else str(options.data)
+    what = (options.dataset, data, options.command_line)
+    measured = measure_systems(runs, real, network, options.protocol, *what, more_real)
     table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{options.command_line}`"
     with atomic_file(options.out / "table.md") as temporary:
         temporary.write_text(table + "\n", "utf-8")

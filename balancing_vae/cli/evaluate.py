@@ -4,10 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 
 from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
@@ -154,13 +152,13 @@ def evaluate_run(
     from balancing_vae.evaluation.columns import two_stage_columns
     from balancing_vae.evaluation.measuring import DEFAULT_METRICS
     from balancing_vae.evaluation.measuring import evaluate
+    from balancing_vae.evaluation.metrics_file import of_run
     from balancing_vae.evaluation.metrics_file import write_metrics
     from balancing_vae.evaluation.table import measured_table
     from balancing_vae.files.checksums import CHECKSUMS
     from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.fingerprint import fingerprint
-    from balancing_vae.versions import measurement_versions
 
     state = fingerprint(folder)
     vae = TwoStageVAE.load(folder)
@@ -182,16 +180,8 @@ def evaluate_run(
         more_real,
         progress=True,
     )
-    about: dict[str, Any] = {
-        "dataset": _dataset_name(data, vae.config),
-        "data": None if data is None else str(data),
-        "command": command,
-        "versions": measurement_versions(),
-    }
-    measurements = [
-        replace(one, **about, **state.of(one.column, one.normalization, one.seed))
-        for one in measurements
-    ]
+    dataset, where = _dataset_name(data, vae.config), None if data is None else str(data)
+    measurements = of_run(measurements, state, dataset, where, command)
     # Printed first: a full disk then costs the file, not the numbers.
     if as_json:
         print(json.dumps([one.to_dict() for one in measurements]), flush=True)

@@ -3,7 +3,9 @@
 import json
 import os
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from balancing_vae.schema import sequence
 from balancing_vae.schema import text
 from balancing_vae.schema import truth
 from balancing_vae.schema import whole
+from balancing_vae.storage.fingerprint import Fingerprint
+from balancing_vae.versions import measurement_versions
 
 METRICS_FILE = "metrics.json"
 _FORMAT_VERSION = 2
@@ -69,6 +73,48 @@ _KEY = (
 )
 
 
+def of_run(
+    measurements: Iterable[Measurement],
+    state: Fingerprint,
+    dataset: str,
+    data: str | None,
+    command: str,
+) -> list[Measurement]:
+    """Return measurements that say what they are of, and what it takes to repeat them.
+
+    Args:
+        measurements: As `evaluate` gives.
+        state: The run's fingerprint, taken before it was loaded.
+        dataset: Name of the dataset.
+        data: Where the images lie; None where they need no files.
+        command: The command line that measured.
+
+    Returns:
+        The same with dataset, data, command, versions and the hashes of what took part.
+
+    Example:
+        ```python
+        write_metrics("runs/a", of_run(measurements, state, "digits", None, "my_script.py"))
+        ```
+    """
+    versions = measurement_versions()
+    told = []
+    for one in measurements:
+        hashes = state.of(one.column, one.normalization, one.seed)
+        told.append(
+            replace(
+                one,
+                dataset=dataset,
+                data=data,
+                command=command,
+                versions=versions,
+                weights_sha256=hashes.get("weights_sha256"),
+                fitted_sha256=hashes.get("fitted_sha256"),
+            )
+        )
+    return told
+
+
 def write_metrics(run: str | os.PathLike, measurements: Sequence[Measurement]) -> Path:
     """Write measurements into a run's `metrics.json`; whatever else was measured stays.
 
@@ -80,8 +126,7 @@ def write_metrics(run: str | os.PathLike, measurements: Sequence[Measurement]) -
 
     Args:
         run: The run's folder.
-        measurements: As `evaluate` gives, with data, command and versions where they are
-            known, and with what `Fingerprint.of` gives, where that is known.
+        measurements: As `evaluate` gives, or better `of_run`, which says what they are of.
 
     Returns:
         The file's path.

@@ -1,7 +1,6 @@
 """Several systems trained on one dataset with one budget, and their distances as a table."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.evaluation.measuring import evaluate
+from balancing_vae.evaluation.metrics_file import of_run
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.fid.cache import content_sha256
@@ -82,7 +82,9 @@ def measure_systems(
     real: np.ndarray,
     network: FeatureNetwork,
     protocol: str,
-    about: dict,
+    dataset: str,
+    data: str | None,
+    command: str,
     more_real: np.ndarray | None = None,
 ) -> dict[str, list[Measurement]]:
     """Measure REC, GEN-1 and GEN-2 of every training, plain and normalised.
@@ -95,7 +97,9 @@ def measure_systems(
         real: Test images, uint8 [N, D, D, C], as `choose_images` gives.
         network: Gives the features.
         protocol: Name of the protocol.
-        about: What stands beside each number: dataset, data, command, versions.
+        dataset: Name of the dataset.
+        data: Where its images lie; None where they need no files.
+        command: The command line that compares.
         more_real: As many further test images, for the noise floor; None leaves it out.
 
     Returns:
@@ -112,10 +116,7 @@ def measure_systems(
                 rows = evaluate(
                     columns, real, network, protocol, [seed], more_real=more_real, progress=True
                 )
-                rows = [
-                    replace(one, **about, **state.of(one.column, one.normalization, one.seed))
-                    for one in rows
-                ]
+                rows = of_run(rows, state, dataset, data, command)
                 write_metrics(run, rows)
                 found = _distances(rows, network, protocol, sha256)
             measured[name] += found

@@ -1,5 +1,7 @@
 """Every metric of every column, each image made once."""
 
+import io
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -169,6 +171,19 @@ def test_a_metric_is_one_file_and_one_line(tmp_path, monkeypatch, real):
     assert {effect.name for effect in normalization_effects(read_metrics(tmp_path))} == {
         "brightness"
     }
+
+
+def test_an_evaluation_shows_one_bar(monkeypatch, real):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    columns = two_stage_columns(StandInPipeline(), real)[:2]
+    evaluate(columns, real, Pixels(), "ttur", seeds=(0,), metrics=["fid", "mse"], progress=True)
+    shown = sys.stderr.getvalue()
+    # Features show a bar of their own, named after them, where no other is open.
+    assert "evaluate: 100%" in shown and "11000/11000" in shown and "pixels" not in shown
 
 
 def test_what_is_not_finite_is_left_out_and_said(monkeypatch, real):

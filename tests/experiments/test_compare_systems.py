@@ -24,7 +24,7 @@ from tests.helpers.pipelines import tiny_images
 # So few images are all that a test needs.
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* images")
 
-ABOUT = {"dataset": "noise"}
+ABOUT = ("noise", None, "a command")
 
 
 @given(st.floats(0.001, 1), st.integers(0, 1000), st.integers(1, 1000), st.integers(0, 300))
@@ -83,8 +83,8 @@ def test_a_finished_training_is_left_and_a_lost_one_done_again(tmp_path):
     assert len(read_history(runs["b"][0])) == 4
 
     real = tiny_images(40, seed=3)
-    measured = measure_systems(runs, real, Pixels(), "asperti2020", ABOUT, tiny_images(40, seed=4))
-    assert measure_systems(runs, real, Pixels(), "asperti2020", ABOUT) == measured
+    measured = measure_systems(runs, real, Pixels(), "asperti2020", *ABOUT, tiny_images(40, seed=4))
+    assert measure_systems(runs, real, Pixels(), "asperti2020", *ABOUT) == measured
     assert {name: len(rows) for name, rows in measured.items()} == {"a": 2 * 7, "b": 2 * 7}
     sheet = systems_sheet(runs, real, count=3)
     assert list(sheet)[:3] == ["data", "a: REC", "a: GEN-1"]
