@@ -1,12 +1,9 @@
 """Ctrl-C and the workers of `datasets prepare`."""
 
-import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
-
-import pytest
 
 from balancing_vae.datasets.parallel import map_ordered
+from tests.helpers.processes import python_prints
 
 
 def holds_ctrl_c_off(_) -> bool:
@@ -18,17 +15,29 @@ def test_a_worker_never_gets_ctrl_c_not_even_while_it_starts():
     assert not holds_ctrl_c_off(None)
 
 
-def test_ctrl_c_while_a_worker_is_started_waits_until_it_is(monkeypatch):
-    submit = ProcessPoolExecutor.submit
-    submitted = []
+# In a process of its own: the signal would end a test's own process where it comes late.
+_CTRL_C = """
+import json, os, signal
+from concurrent.futures import ProcessPoolExecutor
+from balancing_vae.datasets.parallel import map_ordered
 
-    def submit_late(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        submitted.append(submit(*arguments))
-        return submitted[-1]
+submit, submitted = ProcessPoolExecutor.submit, []
 
-    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit_late)
-    with pytest.raises(KeyboardInterrupt):
-        list(map_ordered(abs, range(4), workers=2))
-    assert len(submitted) == 1
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def submit_late(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    submitted.append(submit(*arguments))
+    return submitted[-1]
+
+ProcessPoolExecutor.submit = submit_late
+try:
+    list(map_ordered(abs, range(4), workers=2))
+    interrupted = False
+except KeyboardInterrupt:
+    interrupted = True
+restored = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+print(json.dumps([interrupted, len(submitted), restored]))
+"""
+
+
+def test_ctrl_c_while_a_worker_is_started_waits_until_it_is():
+    assert python_prints(_CTRL_C) == [True, 1, True]
