@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     measured = measure_systems(runs, real, network, options.protocol, *what, more_real)
     table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{options.command_line}`"
     with atomic_file(options.out / "table.md") as temporary:
-        temporary.write_text(table + "\n", "utf-8")
+        temporary.write_text(table + "\n", "utf-8", "backslashreplace")
     sheet = draw_images(systems_sheet(runs, real))
     save_figure(options.out / "samples.png", sheet)
     print(f"\n{table}\n\nwritten to {options.out}: table.md, samples.png")

@@ -36,7 +36,7 @@ def write_card(folder: Path) -> None:
         ```
     """
     with atomic_file(folder / CARD) as temporary:
-        temporary.write_text(model_card(folder), "utf-8")
+        temporary.write_text(model_card(folder), "utf-8", "backslashreplace")
     if (folder / CHECKSUMS).is_file():
         changed = [CARD, METRICS_FILE]
         write_checksums(folder, [name for name in changed if (folder / name).is_file()])
