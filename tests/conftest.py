@@ -45,10 +45,17 @@ def xla_is_off():
         yield
 
 
+@pytest.fixture(scope="session")
+def matplotlib_folder(tmp_path_factory):
+    """Where matplotlib keeps its list of fonts, which it takes seconds to make."""
+    return tmp_path_factory.mktemp("matplotlib")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def own_cache(tmp_path_factory, matplotlib_folder, monkeypatch):
     """Keep the user's cache, and what it may hold, out of the tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(matplotlib_folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
 
 

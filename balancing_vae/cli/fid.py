@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from typing import TYPE_CHECKING
 
 from balancing_vae.cli.arguments import add_command
@@ -112,7 +113,8 @@ def run(options: argparse.Namespace) -> int:
     for result in scores:
         if options.json:
             paths = {"real": options.real, "generated": options.generated}
-            print(json.dumps(paths | result.to_dict()))
+            value = result.value if math.isfinite(result.value) else None  # JSON has no infinity
+            print(json.dumps(paths | result.to_dict() | {"value": value}))
         else:
             print(_line(result))
     return 0

@@ -215,6 +215,12 @@ def test_command_in_json(capsys):
     assert answer["value"] == pytest.approx(by_hand(), rel=1e-6)
 
 
+@pytest.mark.usefixtures("files")
+def test_what_json_has_no_number_for_is_null(capsys):
+    assert main("fid real.npy real.npy --metrics psnr --json".split()) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["value"] is None
+
+
 @pytest.mark.usefixtures("files", "accepted")
 @pytest.mark.filterwarnings("ignore:Only")
 def test_command_with_the_graph(capsys, tmp_path):
