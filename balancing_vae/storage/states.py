@@ -110,7 +110,8 @@ class TrainingStates:
             noise = _numpy(model.seed_generator.state).tolist()
             state = {
                 "epoch": epoch,
-                "trained_epochs": model.trained_epochs,
+                # A model trained by a loop of its own does not count its epochs.
+                "trained_epochs": max(model.trained_epochs, epoch),
                 "noise": noise,
                 "history": history,
             }
