@@ -101,13 +101,18 @@ def given(tmp_path_factory) -> Given:
 
 @pytest.fixture
 def short_trainings(monkeypatch):
-    """Let a pipeline train for an epoch, whatever its preset says."""
-    fit = TwoStageVAE.fit
+    """Let a pipeline train for an epoch, whatever its preset says, and a flow for ten steps."""
+    fit, fit_sampler = TwoStageVAE.fit, TwoStageVAE.fit_sampler
 
     def short(self, x, *arguments, **options):
         return fit(self, x, *arguments, **options | {"epochs": 1, "epochs2": 1})
 
+    def small(self, name, *arguments, **options):
+        sizes = {"width": 8, "training_steps": 10} if name == "flow" else {}
+        return fit_sampler(self, name, *arguments, **sizes | options)
+
     monkeypatch.setattr(TwoStageVAE, "fit", short)
+    monkeypatch.setattr(TwoStageVAE, "fit_sampler", small)
 
 
 @pytest.fixture
