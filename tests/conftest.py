@@ -55,7 +55,7 @@ def matplotlib_folder(tmp_path_factory):
 def own_cache(tmp_path_factory, matplotlib_folder, monkeypatch):
     """Keep the user's cache, and what it may hold, out of the tests."""
     monkeypatch.setenv("MPLCONFIGDIR", str(matplotlib_folder))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("home") / "cache"))
     monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
 
 
