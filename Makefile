@@ -9,7 +9,7 @@ INSTALLED_ALL := $(VENV)/.installed-all
 
 help:
 	@echo "make demo      train on scikit-learn's digits and show what comes out (4 minutes)"
-	@echo "make test      lint and the fast tests (5 minutes)"
+	@echo "make test      lint and the fast tests (8 minutes)"
 	@echo "make test-all  lint, all tests, all backends (under an hour)"
 
 $(BIN)/python:
