@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
     words = sys.argv[1:] if arguments is None else arguments
-    # What stands beside the numbers that a command measures.
+    # Recorded with the numbers that a command measures.
     options.command_line = shlex.join(["balancing-vae", *words])
     build_parser().parse_args(words, options)
     title = f"balancing-vae {options.command}"

@@ -140,7 +140,7 @@ def evaluate_run(
         data: What `--data` names.
         network: Gives the features; None where no metric needs them.
         protocol: Name of the protocol.
-        command: What stands beside the numbers.
+        command: The command line, recorded with the numbers.
         seeds: How many sampling seeds.
         images: How many real images, and generated ones.
         metrics: Names of the metrics; None: those that `evaluate` measures by default.

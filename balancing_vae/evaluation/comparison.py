@@ -25,7 +25,7 @@ from balancing_vae.figures.tables import Table
 
 # Two cuts of the same faces: shown together, told apart in the table.
 _FAMILY = {"celeba140": "celeba"}
-# What other papers' columns stand beside, in the order of the table.
+# The columns of other papers that share a column of the table, in its order.
 _COLUMNS = {
     "REC": ("REC",),
     "GEN-1 / N": ("GEN-1", "N", "GEN"),

@@ -116,7 +116,7 @@ def with_deviation(value: float, deviation: float | None, form: str = ".4g") -> 
 
     Args:
         value: The number.
-        deviation: Its deviation; None: there is none to show.
+        deviation: Its deviation; None leaves it out.
         form: Format of the number.
 
     Returns:

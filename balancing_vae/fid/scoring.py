@@ -1,4 +1,4 @@
-"""Numbers from two sets of images, with all that must stand beside them."""
+"""Numbers from two sets of images, each with what it takes to compare it."""
 
 import os
 import warnings

@@ -21,6 +21,7 @@ from balancing_vae.storage.checkpoint import read_variables
 from balancing_vae.storage.original import assign_variables
 from parity.rows import Row
 from parity.rows import difference
+from parity.rows import relative
 
 SINGLE_PASS = 1e-4
 FIRST_LOSSES = 1e-3
@@ -138,11 +139,6 @@ def compare_training(name: str, stage, inputs: list, golden: dict) -> list[Row]:
         far = float(np.linalg.norm(ours["moving statistics"] - theirs) / np.linalg.norm(theirs))
         rows.append(Row("stage1/moving statistics", far, MOVING_STATISTICS))
     return rows
-
-
-def relative(ours, theirs) -> float:
-    """Return the largest relative deviation of a number."""
-    return float(np.max(np.abs(ours / theirs - 1)))
 
 
 def moving_statistics(stage) -> np.ndarray:

@@ -4,7 +4,6 @@ The folder has NAME.json and NAME.npz for each network. Starting weights are not
 each variable is drawn from a generator that its name seeds.
 """
 
-import json
 import zlib
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.storage.original import assign_variables
 from balancing_vae.storage.original import infer_sizes
 from parity.rows import Row
+from parity.rows import check_networks
 from parity.rows import difference
 
 SINGLE_PASS = 1e-5
@@ -153,26 +153,6 @@ def compare_log_gamma(name: str, found: dict, golden: dict) -> Row:
     return Row(f"{name}/loggamma", found, LOG_GAMMA)
 
 
-def check_network(description_path: Path) -> list[Row]:
-    """Compare every quantity of one network.
-
-    Args:
-        description_path: NAME.json, with NAME.npz beside it.
-
-    Returns:
-        One row a quantity.
-    """
-    description = json.loads(description_path.read_text("utf-8"))
-    with np.load(description_path.with_suffix(".npz"), allow_pickle=False) as file:
-        golden = {name: file[name] for name in file.files}
-    parts = (check_training, check_frozen)
-    return [
-        Row(f"{description_path.stem}/{row.name}", row.difference, row.allowed)
-        for part in parts
-        for row in part(description, golden)
-    ]
-
-
 def check(folder: Path) -> list[Row]:
     """Compare every quantity of every network of a folder."""
-    return [row for path in sorted(folder.glob("*.json")) for row in check_network(path)]
+    return check_networks(folder, (check_training, check_frozen))

@@ -4,7 +4,6 @@ The folder has NAME.json and NAME.npz for each network, with the starting weight
 are relative to an array's largest value.
 """
 
-import json
 from pathlib import Path
 
 import keras
@@ -13,7 +12,9 @@ import numpy as np
 from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from parity.rows import Row
+from parity.rows import check_networks
 from parity.rows import difference
+from parity.rows import relative
 
 SINGLE_PASS = 1e-5
 FIRST_LOSS = 5e-6
@@ -184,11 +185,6 @@ def check_training(description: dict, golden: dict) -> list[Row]:
     return rows + compare_pass("final", stage, golden, "tf2/final", bounds)
 
 
-def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return the largest relative difference of a number."""
-    return float(np.max(np.abs(ours / theirs - 1)))
-
-
 def kernel_update(before: dict, after: dict, golden: dict) -> float:
     """Return how far a kernel's first update is off, by its norm; the worst of all kernels."""
     found = []
@@ -200,26 +196,6 @@ def kernel_update(before: dict, after: dict, golden: dict) -> float:
     return float(max(found))
 
 
-def check_network(description_path: Path) -> list[Row]:
-    """Compare every quantity of one network.
-
-    Args:
-        description_path: NAME.json, with NAME.npz beside it.
-
-    Returns:
-        One row a quantity.
-    """
-    description = json.loads(description_path.read_text("utf-8"))
-    with np.load(description_path.with_suffix(".npz"), allow_pickle=False) as file:
-        golden = {name: file[name] for name in file.files}
-    parts = (check_inference, check_gradient, check_training)
-    return [
-        Row(f"{description_path.stem}/{row.name}", row.difference, row.allowed)
-        for part in parts
-        for row in part(description, golden)
-    ]
-
-
 def check(folder: Path) -> list[Row]:
     """Compare every quantity of every network of a folder."""
-    return [row for path in sorted(folder.glob("*.json")) for row in check_network(path)]
+    return check_networks(folder, (check_inference, check_gradient, check_training))

@@ -1,6 +1,11 @@
 """What a comparison consists of: named differences, and what is allowed."""
 
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -31,3 +36,31 @@ def difference(a, b, floor: float = 1.0) -> float:
     if a.shape != b.shape:
         return float("nan")
     return float(np.max(np.abs(a - b)) / max(floor, np.max(np.abs(b))))
+
+
+def relative(ours, theirs) -> float:
+    """Return the largest relative difference of a number."""
+    return float(np.max(np.abs(ours / theirs - 1)))
+
+
+def check_networks(folder: Path, parts: Iterable[Callable[[dict, dict], list[Row]]]) -> list[Row]:
+    """Compare every quantity of every network of a folder.
+
+    Args:
+        folder: Has NAME.json, with NAME.npz beside it, for each network.
+        parts: Each compares some quantities, given the description and the recorded arrays.
+
+    Returns:
+        One row a quantity, its name after the network's.
+    """
+    rows = []
+    for path in sorted(folder.glob("*.json")):
+        description = json.loads(path.read_text("utf-8"))
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
+            golden = {name: file[name] for name in file.files}
+        rows += [
+            replace(row, name=f"{path.stem}/{row.name}")
+            for part in parts
+            for row in part(description, golden)
+        ]
+    return rows
