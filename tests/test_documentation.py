@@ -6,6 +6,7 @@
 import importlib
 import inspect
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -128,23 +129,23 @@ def photos_that_fit(monkeypatch):
     monkeypatch.setattr(keras.utils, "image_dataset_from_directory", read)
 
 
-def name_of(example: Example, name: str, given: Given) -> object:
-    """Return what an example means by a name that it does not define."""
+def meaning(example: Example, name: str) -> Callable[[Given], object]:
+    """Return what makes the object that an example means by a name that it does not define."""
     for beginning in sorted(NAMES, key=len, reverse=True):
         if example.name.startswith(beginning) and name in NAMES[beginning]:
-            return NAMES[beginning][name](given)
+            return NAMES[beginning][name]
     if name in COMMON:
-        return COMMON[name]
+        return lambda given: COMMON[name]
     modules = DEFINED.get(name, [])
     assert len(modules) == 1, f"the example does not say what {name} is; there are {modules}"
-    return getattr(importlib.import_module(modules[0]), name)
+    return lambda given: getattr(importlib.import_module(modules[0]), name)
 
 
 def run(example: Example, given: Given | None) -> dict[str, object]:
     """Run an example; return the names that it leaves."""
     write_files(given, files_in(example.texts() - {NEW.get(example.name)}))
     names = example.names() | {"__name__": "example"}
-    names |= {name: name_of(example, name, given) for name in example.lacks()}
+    names |= {name: meaning(example, name)(given) for name in example.lacks()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(compile(example.code, f"<{example.name}>", "exec"), names)
@@ -165,6 +166,12 @@ def test_an_example_that_needs_nothing_runs_and_gives_what_it_says(example, tmp_
             np.testing.assert_allclose(numbers(found), expected, rtol=1e-5)
         else:
             assert found == expected, expression
+
+
+@pytest.mark.parametrize("example", NEED_SOMETHING, ids=lambda example: example.name)
+def test_the_names_that_an_example_takes_as_given_are_known(example):
+    for name in example.lacks():
+        meaning(example, name)
 
 
 @pytest.mark.slow

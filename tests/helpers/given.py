@@ -36,6 +36,7 @@ from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.samplers.velocity import Velocity
 from balancing_vae.storage.checkpoint import read_variables
+from balancing_vae.storage.fingerprint import fingerprint
 from balancing_vae.storage.original_sizes import infer_sizes
 from balancing_vae.storage.weights import save_weights
 from tests.helpers import layouts
@@ -185,6 +186,7 @@ NAMES: dict[str, dict[str, Make]] = {
         "encoder": lambda given: one_headed_networks()[0],
         "decoder": lambda given: one_headed_networks()[1],
     },
+    "evaluation.metrics_file.of_run": {"state": lambda given: fingerprint(given.run)},
     "models.rae": {"images": lambda given: layouts.random_images(8, 4, 1)},
     "moments": {"x": lambda given: DIGITS / 255},
     "normalization.LatentNormalization": {
