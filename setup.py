@@ -1,5 +1,10 @@
-"""Entry point for tools that still call setup.py; all metadata is in pyproject.toml."""
+"""What pyproject.toml cannot say of the packages; all other metadata is there."""
 
+from setuptools import find_packages
 from setuptools import setup
 
-setup()
+# The folder weights/ of the checkout is installed as balancing_vae/weights: one source, no copy.
+setup(
+    packages=[*find_packages(include=["balancing_vae*"]), "balancing_vae.weights"],
+    package_dir={"balancing_vae.weights": "weights"},
+)

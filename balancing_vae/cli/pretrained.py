@@ -91,6 +91,7 @@ def _list(options: argparse.Namespace) -> None:
     for entry in pretrained.pretrained_sets().values():
         print(f"{entry.name:14} {entry.dataset:8} {_megabytes(entry.size):>8}  {_place(entry)}")
         if not entry.sha256 and not _on_this_machine(entry.name):
+            print(f"{'':33} To train them:")
             for command in entry.training_commands:
                 print(f"{'':33} {command}")
 
@@ -103,9 +104,10 @@ def _info(options: argparse.Namespace) -> None:
     if entry and not _on_this_machine(entry.name):
         size = _megabytes(entry.size)
         print(f"{entry.name}: on {entry.dataset}, preset {entry.preset}, {size}\n{_place(entry)}")
-        print("\n".join(entry.training_commands))
+        print("\n".join(["To train them:", *entry.training_commands]))
         return
-    folder = _on_this_machine(entry.name)[0] if entry else pretrained.find(options.what)
+    here = _on_this_machine(entry.name).values() if entry else [pretrained.find(options.what)]
+    folder = next(iter(here))
     print(summary(folder))
     print(f"in {folder}; the whole card: {folder / 'README.md'}")
 
@@ -127,7 +129,7 @@ def _verify(options: argparse.Namespace) -> None:
     for what in options.what or entries:
         if what not in entries and not Path(what).is_dir():
             pretrained.pretrained_set(what)  # which refuses it, and names those that there are
-        folders = _on_this_machine(what) if what in entries else [Path(what)]
+        folders = _on_this_machine(what).values() if what in entries else [Path(what)]
         if options.what and not folders:
             problems.append(f"{what} is not on this machine.")
         for folder in folders:
@@ -172,22 +174,26 @@ def _card(options: argparse.Namespace) -> None:
     print(f"wrote {options.folder / 'README.md'}")
 
 
-def _on_this_machine(name: str) -> list[Path]:
+def _on_this_machine(name: str) -> dict[str, Path]:
+    """Return the folders that have a set, by the word for their place."""
     from balancing_vae.pretrained import places
     from balancing_vae.storage.folder import DESCRIPTION
 
-    # A place may be a link to another.
-    folders = dict.fromkeys(folder.resolve() for folder in places(name).values())
-    return [folder for folder in folders if (folder / DESCRIPTION).is_file()]
+    return {
+        place: folder for place, folder in places(name).items() if (folder / DESCRIPTION).is_file()
+    }
 
 
 def _place(entry) -> str:
-    """Say where a set is, or why it is nowhere."""
-    if found := _on_this_machine(entry.name):
-        return str(found[0])
-    if entry.sha256:
-        return f"not on this machine; `balancing-vae pretrained download {entry.name}` downloads it"
-    return entry.note
+    """Say where a set is, or why it cannot be had."""
+    for place, folder in _on_this_machine(entry.name).items():
+        return f"{'cached' if place == 'cache' else 'shipped'}: {folder}"
+    if entry.sha256 is None:
+        return f"cannot be had. {entry.note}"
+    return (
+        "not on this machine, and no server is known by default; `balancing-vae pretrained "
+        f"download {entry.name} --base-url URL` downloads it from a copy of the folder weights/"
+    )
 
 
 def _megabytes(size: int | None) -> str:

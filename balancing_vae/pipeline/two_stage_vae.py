@@ -217,8 +217,9 @@ class TwoStageVAE(Plots):
         """Load trained weights, by name or from a folder, their sha256 checked.
 
         Args:
-            name: "digits" (inside the package) or another that `balancing-vae pretrained
-                list` shows; or the path of a weights folder.
+            name: "digits", "mnist" or "cifar10-small", which are installed with the package,
+                or another that `balancing-vae pretrained list` shows; or the path of a
+                weights folder.
             base_url: Where weights that are not on this machine are downloaded from; by
                 default what the environment variable `BALANCING_VAE_WEIGHTS_URL` says.
 

@@ -10,7 +10,7 @@ from balancing_vae.pretrained.cache import download
 from balancing_vae.pretrained.registry import pretrained_set
 from balancing_vae.storage.folder import DESCRIPTION
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def places(name: str) -> dict[str, Path]:
@@ -23,8 +23,8 @@ def places(name: str) -> dict[str, Path]:
         Folders, there or not, by the word for their place: "package", "checkout", "cache".
     """
     return {
-        "package": PACKAGE / name,
-        "checkout": PACKAGE.parents[1] / "weights" / name,
+        "package": PACKAGE / "weights" / name,
+        "checkout": PACKAGE.parent / "weights" / name,
         "cache": cached_folder(name),
     }
 
@@ -32,8 +32,9 @@ def places(name: str) -> dict[str, Path]:
 def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
     """Return the folder of a set of weights, its files checked.
 
-    Looked for, one after the other: a path; the package; the folder `weights/` of the
-    checkout that the package runs from; the user's cache; a download (see `download`).
+    Looked for, one after the other: a path; the installed package, which has a copy of the
+    folder `weights/`; that folder itself, where the package runs from a checkout; the user's
+    cache; a download (see `download`).
 
     Args:
         name: A set's name, or the path of any saved folder. Where a saved folder has no

@@ -152,7 +152,7 @@ def test_ctrl_c_that_tensorflow_swallows_ends_the_command(tmp_path):
 
 @pytest.mark.slow
 def test_the_real_tensorflow_starts_without_a_word(tmp_path):
-    words = ["generate", ROOT / "balancing_vae/pretrained/digits", "-n", "2", "--out", "x.npy"]
+    words = ["generate", ROOT / "weights/digits", "-n", "2", "--out", "x.npy"]
     process = run_python(
         "import sys; from balancing_vae.cli import main; sys.exit(main())", *words, folder=tmp_path
     )
@@ -164,7 +164,7 @@ def test_the_real_tensorflow_starts_without_a_word(tmp_path):
 def test_what_computes_nothing_is_quick(words, tmp_path):
     if words[:2] != ["datasets", "prepare"]:
         datasets.prepare("digits", None, tmp_path / "digits")
-    words = [str(ROOT / "balancing_vae/pretrained/digits") if w == "RUN" else w for w in words]
+    words = [str(ROOT / "weights/digits") if w == "RUN" else w for w in words]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run_python(
         "import sys; from balancing_vae.cli import main; sys.exit(main())", *words, folder=tmp_path

@@ -95,7 +95,7 @@ def sandbox(tmp_path, monkeypatch) -> Path:
     (folder / "empty.npy").touch()
     np.save(folder / "x.npy", np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8))
     Image.new("RGB", (9, 9)).save(folder / "photos" / "a.png")
-    shutil.copytree(ROOT / "balancing_vae/pretrained/digits", folder / "run")
+    shutil.copytree(ROOT / "weights/digits", folder / "run")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))

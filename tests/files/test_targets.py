@@ -24,6 +24,7 @@ from balancing_vae.files.targets import output_file
 from balancing_vae.files.targets import output_folder
 from tests.helpers.command_lines import contents
 from tests.helpers.command_lines import run_all
+from tests.helpers.paths import ROOT
 from tests.helpers.paths import SAVED_FOLDERS
 
 FORMAT_2 = SAVED_FOLDERS / "format-2"
@@ -358,7 +359,7 @@ def test_all_that_is_written_into_a_run_is_known(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert list(SAVED.foreign_files(tmp_path)) == []
-    sets = Path(formats.__file__).parents[1] / "pretrained" / "digits"
+    sets = ROOT / "weights" / "digits"
     assert list(formats.WEIGHTS.foreign_files(sets)) == []
     assert formats.WEIGHTS.describes(sets) and SAVED.describes(sets)
     assert list(SAVED.foreign_files(sets)) == [

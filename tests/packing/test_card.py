@@ -40,7 +40,7 @@ def test_the_card_says_what_each_mode_rescales(modes, gate_open, said, unsaid):
 
 
 def test_a_command_that_is_no_text_is_written_with_escapes(tmp_path):
-    folder = shutil.copytree(ROOT / "balancing_vae/pretrained/digits", tmp_path / "digits")
+    folder = shutil.copytree(ROOT / "weights/digits", tmp_path / "digits")
     command = "balancing-vae evaluate w\u00f6rd\udcff"  # as Python takes a byte that is no UTF-8
     write_metrics(folder, [replace(one, command=command) for one in read_metrics(folder)])
     write_card(folder)

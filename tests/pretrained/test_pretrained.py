@@ -31,7 +31,6 @@ from balancing_vae.pretrained.registry import training_commands
 from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import save_run
 from tests.helpers.pipelines import tiny_images
-from tests.helpers.processes import run_python
 
 MEGABYTE = 1_000_000
 
@@ -239,6 +238,19 @@ def test_an_unknown_name():
         TwoStageVAE.from_pretrained("mnits")
 
 
+def test_the_list_says_where_each_set_is(server, cache, capsys):
+    assert main(["pretrained", "list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    for name in ("digits", "mnist", "cifar10-small"):
+        assert f"shipped: {ROOT / 'weights' / name}" in lines[name]
+    for name in ("cifar10", "celeba"):
+        assert "cannot be had. Not " in lines[name]
+    assert "not on this machine" in lines["tiny"] and "--base-url" in lines["tiny"]
+    download("tiny", server[1])
+    assert main(["pretrained", "list"]) == 0
+    assert f"cached: {cache / 'tiny'}" in capsys.readouterr().out
+
+
 def test_what_is_not_published_comes_with_its_commands(capsys):
     with pytest.raises(ValueError, match="forbids commercial use.*train --preset celeba"):
         TwoStageVAE.from_pretrained("celeba")
@@ -282,9 +294,9 @@ def test_all_sets_together_are_small_enough():
     assert size <= 120 * MEGABYTE
 
 
-def test_the_digits_are_in_the_package():
+def test_the_digits_are_in_the_checkout():
     folder = find("digits")
-    assert folder.parent.name == "pretrained"
+    assert folder == ROOT / "weights" / "digits"
     vae = TwoStageVAE.from_pretrained("digits")
     z = np.random.default_rng(0).standard_normal((50, 16)).astype("float32")
     images = vae.decode(z)
@@ -314,21 +326,3 @@ def test_verify_tells_another_set_from_the_published_one(server, cache, capsys):
     write_checksums(cache / "tiny")
     assert main(["pretrained", "verify", "tiny"]) == 2
     assert "not the set tiny that is published" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_fresh_install_has_the_digits(tmp_path):
-    """A wheel, unpacked elsewhere, finds the digits inside itself."""
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "balancing_vae", tmp_path / "balancing_vae")
-    words = ["-m", "pip", "wheel", str(tmp_path), "--no-deps", "--wheel-dir", str(tmp_path)]
-    process = run_python(*words)
-    assert process.returncode == 0, process.stderr[-2000:]
-    (wheel,) = tmp_path.glob("*.whl")
-    shutil.unpack_archive(wheel, tmp_path / "installed", "zip")
-    code = "from balancing_vae.pretrained import find; print(find('digits'))"
-    process = run_python("-P", "-c", code, PYTHONPATH=str(tmp_path / "installed"))
-    assert process.stdout.strip() == str(
-        tmp_path / "installed" / "balancing_vae" / "pretrained" / "digits"
-    ), process.stderr[-2000:]
