@@ -3,9 +3,14 @@
 import numpy as np
 
 from balancing_vae.errors import InputError
+from balancing_vae.schema import Spelling
 
 INACTIVE_SIGMA = 0.8
 COLUMNS = 1024
+# As the paper prints the law, and as the original program does.
+SECOND_TERM = Spelling(
+    "second_term", ("sigma^2", "sigma"), {"paper": "sigma^2", "reference": "sigma"}
+)
 
 
 def mse(x: np.ndarray, x_hat: np.ndarray) -> float:
@@ -73,22 +78,25 @@ def mean_std(x: np.ndarray) -> float:
     return float(np.mean(np.sqrt(_variance(x, 0))))
 
 
-def variance_law(mu: np.ndarray, sigma: np.ndarray, mode: str = "paper") -> np.ndarray:
+def variance_law(
+    mu: np.ndarray, sigma: np.ndarray, second_term: str = "sigma^2", *, mode: str | None = None
+) -> np.ndarray:
     """Return, latent by latent, the variance that KL divergence drives to 1.
 
-    Mode "paper": Var(mu) + E[sigma^2] (Asperti 2020, equation 4). Mode "reference":
-    Var(mu) + E[sigma], what the original program prints.
+    Var(mu) + E[sigma^2] (Asperti 2020, equation 4), or Var(mu) + E[sigma], which the original
+    program prints.
 
     Args:
         mu: Posterior means, float [N, L].
         sigma: Posterior standard deviations, float [N, L].
-        mode: "paper" or "reference".
+        second_term: "sigma^2" or "sigma".
+        mode: The former name of `second_term`, whose values were "paper" and "reference".
 
     Returns:
         Float64 [L]; its mean is the number that the program prints.
 
     Raises:
-        ValueError: The shapes differ, or there is no such mode.
+        ValueError: The shapes differ, or there is no such second term.
 
     Example:
         ```python
@@ -96,10 +104,9 @@ def variance_law(mu: np.ndarray, sigma: np.ndarray, mode: str = "paper") -> np.n
         ```
     """
     _check_same_shape(mu, sigma)
-    if mode not in ("paper", "reference"):
-        raise InputError(f"mode must be 'paper' or 'reference', got {mode!r}.")
+    is_squared = SECOND_TERM.present(second_term if mode is None else mode) == "sigma^2"
     sigma = np.asarray(sigma, np.float64)
-    return _variance(mu, 0) + np.mean(sigma**2 if mode == "paper" else sigma, axis=0)
+    return _variance(mu, 0) + np.mean(sigma**2 if is_squared else sigma, axis=0)
 
 
 def inactive_latents(sigma: np.ndarray) -> np.ndarray:

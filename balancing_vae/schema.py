@@ -61,6 +61,41 @@ def one_of(*choices: object) -> Rule:
     return check
 
 
+@dataclasses.dataclass(frozen=True)
+class Spelling:
+    """The rule of a value that is chosen by name, where former names are still read.
+
+    Attributes:
+        what: What is chosen, for messages: "mode".
+        names: The names of today.
+        former: From a former name to that of today.
+
+    Example:
+        ```python
+        Spelling("mode", ("gated", "latents"), {"reference": "gated"}).present("reference")  # gated
+        ```
+    """
+
+    what: str
+    names: tuple[str, ...]
+    former: Mapping[str, str]
+
+    def __call__(self, value: Any, name: str) -> None:
+        """Check that a value is a name of today or a former one."""
+        if not (isinstance(value, str) and value in self.former):
+            one_of(*self.names)(value, name)
+
+    def present(self, spelling: str) -> str:
+        """Return the name of today; refuse what is neither one nor a former one."""
+        self(spelling, self.what)
+        return self.former.get(spelling, spelling)
+
+    def first(self, name: str) -> str:
+        """Return the name that a choice had first, so that a hash of it does not change."""
+        name = self.present(name)
+        return next((old for old, new in self.former.items() if new == name), name)
+
+
 def named(value: object, name: str) -> None:
     """Check that a value is a dict with a name, such as `{"name": "fixed", "gamma": 0.1}`."""
     fits = isinstance(value, Mapping) and isinstance(value.get("name"), str)

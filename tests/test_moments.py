@@ -73,9 +73,17 @@ def test_samples_may_differ_in_number_but_not_in_shape():
 def test_variance_law_in_both_forms():
     mu, sigma = np.array([[-1.0, 0.0], [1.0, 0.0]]), np.full((2, 2), 0.5)
     np.testing.assert_allclose(variance_law(mu, sigma), [1.25, 0.25])
-    np.testing.assert_allclose(variance_law(mu, sigma, "reference"), [1.5, 0.5])
-    with pytest.raises(ValueError, match="'paper' or 'reference'"):
+    np.testing.assert_allclose(variance_law(mu, sigma, "sigma"), [1.5, 0.5])
+    with pytest.raises(ValueError, match=r"second_term must be one of \('sigma\^2', 'sigma'\)"):
         variance_law(mu, sigma, "mine")
+
+
+def test_former_names_of_the_second_term_are_read():
+    mu, sigma = np.array([[-1.0, 0.0], [1.0, 0.0]]), np.full((2, 2), 0.5)
+    for former, now in (("paper", "sigma^2"), ("reference", "sigma")):
+        expected = variance_law(mu, sigma, now)
+        np.testing.assert_array_equal(variance_law(mu, sigma, former), expected)
+        np.testing.assert_array_equal(variance_law(mu, sigma, mode=former), expected)
 
 
 def test_prior_obeys_the_variance_law():

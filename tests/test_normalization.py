@@ -1,9 +1,11 @@
-"""Renormalisation of latents and images, by the program's way and by the paper's."""
+"""Renormalisation of latents and images, by each mode."""
 
 import numpy as np
 import pytest
 
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.moments import mean_std
+from balancing_vae.normalization import MODES
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 
@@ -16,11 +18,11 @@ Z = 3 * rng.standard_normal((60, 4)) + np.repeat([[0.0], [5.0], [1.0]], 20, axis
 
 def test_targets_are_the_roots_of_the_modes_variance_law():
     variance = MU.var(0).mean()
-    reference = LatentNormalization.fit(MU, SIGMA, SHRUNK)
-    paper = LatentNormalization.fit(MU, SIGMA, SHRUNK, mode="paper")
-    assert reference.mode == "reference"
-    assert reference.target == pytest.approx(np.sqrt(variance + 0.5))
-    assert paper.target == pytest.approx(np.sqrt(variance + 0.25))
+    gated = LatentNormalization.fit(MU, SIGMA, SHRUNK)
+    whole = LatentNormalization.fit(MU, SIGMA, SHRUNK, mode="latents_and_images")
+    assert gated.mode == "gated"
+    assert gated.target == pytest.approx(np.sqrt(variance + 0.5))
+    assert whole.target == pytest.approx(np.sqrt(variance + 0.25))
 
 
 def test_gate_opens_where_the_second_stage_loses_a_quarter_of_its_error():
@@ -29,7 +31,7 @@ def test_gate_opens_where_the_second_stage_loses_a_quarter_of_its_error():
     # Noise adds variance: the loss is negative, however large the error.
     noisy = MU + rng.standard_normal(MU.shape)
     assert not LatentNormalization.fit(MU, SIGMA, noisy).gate_open
-    assert LatentNormalization.fit(MU, SIGMA, noisy, mode="paper").gate_open
+    assert LatentNormalization.fit(MU, SIGMA, noisy, mode="latents_and_images").gate_open
 
 
 @pytest.mark.parametrize(("ratio", "open_"), [(0.24, False), (0.26, True)])
@@ -45,15 +47,13 @@ def test_gate_stands_at_a_quarter(ratio, open_):
 
 
 def test_shut_gate_returns_the_latents_themselves():
-    shut = LatentNormalization("reference", 1.3, gate_open=False)
+    shut = LatentNormalization("gated", 1.3, gate_open=False)
     for sampler in ("prior", "second_stage"):
         assert shut.apply(Z, sampler, batch_size=20) is Z
 
 
-def test_reference_rescales_the_second_stage_batch_by_batch():
-    z = LatentNormalization("reference", 1.3, gate_open=True).apply(
-        Z, "second_stage", batch_size=20
-    )
+def test_mode_gated_rescales_the_second_stage_batch_by_batch():
+    z = LatentNormalization("gated", 1.3, gate_open=True).apply(Z, "second_stage", batch_size=20)
     for start in (0, 20, 40):
         assert mean_std(z[start : start + 20]) == pytest.approx(1.3)
     # One factor for all latents of a batch, and no shift.
@@ -62,20 +62,22 @@ def test_reference_rescales_the_second_stage_batch_by_batch():
     assert mean_std(z) != pytest.approx(1.3, rel=0.05)
 
 
-def test_paper_rescales_the_second_stage_over_the_whole_sample():
-    z = LatentNormalization("paper", 1.3, gate_open=True).apply(Z, "second_stage", batch_size=20)
+def test_mode_latents_and_images_rescales_the_second_stage_over_the_whole_sample():
+    z = LatentNormalization("latents_and_images", 1.3, gate_open=True).apply(
+        Z, "second_stage", batch_size=20
+    )
     assert mean_std(z) == pytest.approx(1.3)
     np.testing.assert_allclose(z / Z, (z / Z)[0, 0])
 
 
-def test_first_stage_is_scaled_by_the_target_in_the_reference_only():
-    z = LatentNormalization("reference", 1.3, True).apply(Z, "prior", 20)
+def test_first_stage_is_scaled_by_the_target_in_mode_gated_only():
+    z = LatentNormalization("gated", 1.3, True).apply(Z, "prior", 20)
     np.testing.assert_allclose(z, 1.3 * Z)
-    assert LatentNormalization("paper", 1.3, True).apply(Z, "prior", 20) is Z
+    assert LatentNormalization("latents_and_images", 1.3, True).apply(Z, "prior", 20) is Z
 
 
 def test_fitted_samplers_are_rescaled_whatever_the_second_stages_gate():
-    for mode, size in (("reference", 20), ("paper", 60)):
+    for mode, size in (("gated", 20), ("latents_and_images", 60)):
         for gate_open in (True, False):
             z = LatentNormalization(mode, 1.3, gate_open).apply(Z, "mixture", 20)
             for start in range(0, 60, size):
@@ -90,7 +92,7 @@ def test_without_a_second_stage_the_gate_is_open_and_a_code_has_its_own_deviatio
 
 def test_latents_without_spread_are_refused():
     constant = np.ones((20, 4))
-    for mode in ("reference", "paper"):
+    for mode in ("gated", "latents_and_images"):
         with pytest.raises(ValueError, match="do not vary"):
             LatentNormalization(mode, 1.3, True).apply(constant, "second_stage", batch_size=20)
 
@@ -109,21 +111,21 @@ def test_images_reach_the_target_before_clipping():
 
 def test_images_are_clipped():
     images = rng.random((50, 4, 4, 1)).astype(np.float32)
-    found = ImageNormalization("reference", 2.0).apply(images, generated=False)
+    found = ImageNormalization("gated", 2.0).apply(images, generated=False)
     assert (found.min(), found.max()) == (0, 1)
 
 
-def test_generated_images_are_rescaled_by_the_paper_only():
+def test_generated_images_are_rescaled_in_mode_latents_and_images_only():
     images = 0.5 + 0.02 * rng.standard_normal((50, 4, 4, 1))
-    assert ImageNormalization("reference", 0.1).apply(images, generated=True) is images
-    found = ImageNormalization("paper", 0.1).apply(images, generated=True)
+    assert ImageNormalization("gated", 0.1).apply(images, generated=True) is images
+    found = ImageNormalization("latents_and_images", 0.1).apply(images, generated=True)
     assert mean_std(found) == pytest.approx(0.1)
 
 
 def test_a_single_image_stays_as_it_is():
     """It is its own mean: there is no deviation to rescale."""
     image = rng.random((1, 4, 4, 1))
-    found = ImageNormalization("reference", 0.1).apply(image, generated=False)
+    found = ImageNormalization("gated", 0.1).apply(image, generated=False)
     np.testing.assert_array_equal(found, image)
 
 
@@ -132,3 +134,52 @@ def test_unknown_modes_are_refused():
         LatentNormalization.fit(MU, SIGMA, SHRUNK, mode="mine")
     with pytest.raises(ValueError, match="mode must be one of"):
         ImageNormalization.fit(Z, mode="mine")
+
+
+def test_mode_latents_divides_each_batch_by_its_mean_deviation_and_nothing_else():
+    """By hand: deviations of the two latents 1 and 3 in the first batch, 2 and 2 in the second."""
+    fitted = LatentNormalization.fit(MU, SIGMA, MU + 1, mode="latents")
+    assert (fitted.target, fitted.gate_open) == (1.0, True)
+    z = np.array([[-1.0, 0.0], [1.0, 6.0], [1.0, 1.0], [5.0, -3.0]])
+    found = fitted.apply(z, "second_stage", batch_size=2)
+    np.testing.assert_array_equal(found, [[-0.5, 0.0], [0.5, 3.0], [0.5, 0.5], [2.5, -1.5]])
+    assert fitted.apply(z, "prior", batch_size=2) is z
+    images = rng.random((5, 4, 4, 1))
+    of_images = ImageNormalization.fit(rng.random((9, 4, 4, 1)), mode="latents")
+    for generated in (False, True):
+        assert of_images.apply(images, generated) is images
+
+
+def test_mode_latents_is_refused_where_the_encoder_is_deterministic():
+    """Nothing drives such latents to the deviation 1."""
+    with pytest.raises(ValueError, match="deterministic encoder has none: choose 'gated' or"):
+        LatentNormalization.fit(MU, np.zeros_like(MU), None, mode="latents")
+
+
+@pytest.mark.parametrize(
+    ("former", "now"), [("reference", "gated"), ("paper", "latents_and_images")]
+)
+def test_former_names_of_modes_are_read(former, now):
+    assert LatentNormalization(former, 1.3, True) == LatentNormalization(now, 1.3, True)
+    assert ImageNormalization(former, 1.3).mode == now
+    fitted = LatentNormalization.fit(MU, SIGMA, SHRUNK, former)
+    assert fitted == LatentNormalization.fit(MU, SIGMA, SHRUNK, now)
+    assert ImageNormalization.fit(Z, former).mode == now
+    assert Measurement("REC", "fid", 1.0, 9, 9, normalization=former).normalization == now
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("sampler", ["prior", "second_stage", "mixture"])
+@pytest.mark.parametrize("gate_open", [True, False])
+def test_what_is_left_alone_is_said_exactly_where_nothing_changes(mode, sampler, gate_open):
+    if not gate_open and not MODES[mode].gated:
+        return
+    of_latents = LatentNormalization(mode, 1.3, gate_open)
+    of_images = ImageNormalization(mode, 0.9)
+    images = rng.random((20, 4, 4, 1))
+    unchanged = (
+        of_latents.apply(Z, sampler, 20) is Z and of_images.apply(images, generated=True) is images
+    )
+    assert (of_latents.left_alone(sampler) is not None) == unchanged
+    unchanged = of_images.apply(images, generated=False) is images
+    assert (of_images.left_alone() is not None) == unchanged

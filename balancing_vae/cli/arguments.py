@@ -75,6 +75,16 @@ def add_command(
     )
 
 
+def mode(word: str) -> str:
+    """Read a mode of normalisation: the `type` of an argument."""
+    from balancing_vae.normalization import MODE
+
+    try:
+        return MODE.present(word)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
+
+
 def whole_number(least: int | None, most: int) -> Callable[[str], int]:
     """Return a `type` of an argument: a whole number within bounds.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import mode
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import check_run
@@ -29,7 +30,7 @@ balancing-vae evaluate runs/cifar10 --data data/cifar10
 balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
 balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
 balancing-vae evaluate runs/mnist --data data/mnist --samplers gaussian mixture
-balancing-vae evaluate runs/mnist --data data/mnist --normalization paper
+balancing-vae evaluate runs/mnist --data data/mnist --normalization latents
 balancing-vae evaluate runs/mnist --data data/mnist --metrics fid kid precision recall
 """
 
@@ -76,9 +77,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--normalization",
-        choices=("reference", "paper"),
-        help="fit it again in this mode, on the images that training fitted it on (default: as "
-        "saved)",
+        type=mode,
+        metavar="MODE",
+        help="fit it again in this mode (gated, latents or latents_and_images), on the images that "
+        "training fitted it on (default: as saved)",
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)

@@ -274,8 +274,8 @@ def _faces(options: argparse.Namespace) -> None:
     else:
         vae = TwoStageVAE.load(options.run_folder)
     x = open_images_to_fit(options.data, vae.config.preset, vae.config.held_out)
-    # The paper's way has no gate, which would leave many a run's latents as they are.
-    vae.fit_normalization(x, mode="paper")
+    # The original's gate would leave many a run's latents as they are.
+    vae.fit_normalization(x, mode="latents_and_images")
     target = vae.fitted_normalizations()[0].target
     print(f"latents rescaled to a standard deviation of {target:.4f}, that of {len(x):,} images'")
     sheets = faces(vae, seed=options.seed)

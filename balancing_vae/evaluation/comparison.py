@@ -22,6 +22,7 @@ from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.publications import published_numbers
 from balancing_vae.fid.metrics import METRICS
 from balancing_vae.figures.tables import Table
+from balancing_vae.normalization import MODES
 
 # Two cuts of the same faces: shown together, told apart in the table.
 _FAMILY = {"celeba140": "celeba"}
@@ -32,11 +33,8 @@ _COLUMNS = {
     "GEN-2 / GMM": ("GEN-2", "GMM"),
     NOISE_FLOOR: (NOISE_FLOOR,),
 }
-_MODES = {
-    None: "",
-    "reference": ", with normalisation",
-    "paper": ", with normalisation (paper's mode)",
-}
+# Plain numbers first.
+_MODES = (None, *MODES)
 NOTE = (
     "Deviations of rows measured here are over sampling seeds of one training, those of "
     "published rows over trainings. Only numbers of one protocol can be compared."
@@ -218,12 +216,12 @@ def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[N
     order = {metric: place for place, metric in enumerate(METRICS)}
     means = sorted(
         means,
-        key=lambda one: (order.get(one.metric, len(order)), list(_MODES).index(one.normalization)),
+        key=lambda one: (order.get(one.metric, len(order)), _MODES.index(one.normalization)),
     )
     return [
         Number(
             _dataset(one),
-            system + _MODES[one.normalization] + (images and f" ({images})"),
+            system + _with_mode(one.normalization) + (images and f" ({images})"),
             one.column,
             one.value,
             one.deviation,
@@ -236,6 +234,10 @@ def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[N
         for images, group in by_data(means).items()
         for one in group
     ]
+
+
+def _with_mode(mode: str | None) -> str:
+    return "" if mode is None else f", with normalisation ({mode})"
 
 
 def beside_their_floors(means: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:

@@ -20,7 +20,7 @@ class Effect:
 
     Attributes:
         column: `REC`, `GEN-1`, `GEN-2` or another.
-        mode: Of the normalisation: "reference" or "paper".
+        mode: Of the normalisation.
         name: What tables call the metric: `FID`, `FD(...)`, `mse`.
         protocol: Of the metric; None for one that needs no features.
         plain: A value a seed.
@@ -144,7 +144,7 @@ def answer(effect: Effect) -> str:
 
     Example:
         ```python
-        answer(effect)  # "GEN-2, mode paper: yes, in 5 of 5 seeds (FD(pixels) -1.25 ± 0.1)"
+        answer(effect)  # "GEN-2, mode latents: yes, in 5 of 5 seeds (FD(pixels) -1.25 ± 0.1)"
         ```
     """
     count = len(effect.plain)

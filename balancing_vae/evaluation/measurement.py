@@ -11,10 +11,9 @@ from statistics import stdev
 from typing import Annotated
 
 from balancing_vae.fid.metrics import METRICS
-from balancing_vae.normalization import MODES
+from balancing_vae.normalization import MODE
 from balancing_vae.schema import check_fields
 from balancing_vae.schema import mapping
-from balancing_vae.schema import one_of
 from balancing_vae.schema import optional
 from balancing_vae.schema import real
 from balancing_vae.schema import text
@@ -36,7 +35,7 @@ class Measurement:
         value: The number.
         real_count: Real images that entered.
         generated_count: Images of the other side that entered.
-        normalization: Mode of the normalisation, "reference" or "paper"; None: not normalised.
+        normalization: Mode of the normalisation; None: not normalised.
         seed: Sampling seed; None where nothing is drawn, and of a mean.
         deviation: Of a single number how far it may be off, where the metric tells that; of a
             mean the standard deviation (n - 1) over its repetitions.
@@ -69,7 +68,7 @@ class Measurement:
     value: Annotated[float, real()]
     real_count: Annotated[int, whole(least=1)]
     generated_count: Annotated[int, whole(least=1)]
-    normalization: Annotated[str | None, optional(one_of(*MODES))] = None
+    normalization: Annotated[str | None, optional(MODE)] = None
     seed: Annotated[int | None, optional(whole(least=0))] = None
     deviation: Annotated[float | None, optional(real(least=0))] = None
     repetitions: Annotated[int, whole(least=1)] = 1
@@ -86,6 +85,8 @@ class Measurement:
 
     def __post_init__(self):
         check_fields(self)
+        if self.normalization is not None:
+            object.__setattr__(self, "normalization", MODE.present(self.normalization))
 
     @property
     def name(self) -> str:

@@ -12,11 +12,10 @@ from typing import Any
 from balancing_vae.errors import InputError
 from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.files.atomic import atomic_file
-from balancing_vae.normalization import MODES
+from balancing_vae.normalization import MODE
 from balancing_vae.schema import anything
 from balancing_vae.schema import fields_of
 from balancing_vae.schema import mapping
-from balancing_vae.schema import one_of
 from balancing_vae.schema import optional
 from balancing_vae.schema import read_json
 from balancing_vae.schema import real
@@ -29,11 +28,11 @@ from balancing_vae.storage.fingerprint import Fingerprint
 from balancing_vae.versions import measurement_versions
 
 METRICS_FILE = "metrics.json"
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 _REMEDY = "remove it and evaluate again"
 
-# A number in format 1: `distance` was its name in tables, and the mode stood beside numbers
-# that are not normalised, too.
+# Format 2 has the modes' former names. In format 1 `distance` was a number's name in tables, and
+# the mode stood beside numbers that are not normalised, too.
 _ROW_1 = record(
     required={
         "dataset": text,
@@ -48,7 +47,7 @@ _ROW_1 = record(
         "value": real(),
     },
     optional={
-        "normalization": one_of(*MODES),
+        "normalization": MODE,
         "features_sha256": optional(text),
         "data": optional(text),
         "data_sha256": text,
@@ -58,7 +57,8 @@ _ROW_1 = record(
         "fitted_sha256": text,
     },
 )
-_ROWS = {1: sequence(_ROW_1), _FORMAT_VERSION: sequence(fields_of(Measurement))}
+_ROW = fields_of(Measurement)
+_ROWS = {1: sequence(_ROW_1), 2: sequence(_ROW), _FORMAT_VERSION: sequence(_ROW)}
 # What was measured. A number with the same replaces one that was measured before.
 _KEY = (
     "column",
@@ -184,8 +184,8 @@ def _contents(value: Any, name: str) -> None:
     rows = _ROWS.get(value["format_version"])
     if rows is None:
         raise InputError(
-            f"it has the format {value['format_version']}, this version of balancing_vae reads "
-            f"{' and '.join(map(str, _ROWS))}"
+            f"it has the format {value['format_version']}, this version of balancing_vae reads up "
+            f"to {_FORMAT_VERSION}"
         )
     record({"format_version": whole(), "measurements": rows})(value, name)
 
@@ -196,7 +196,7 @@ def _from_format_1(rows: list[dict]) -> list[Measurement]:
         row = dict(row)
         distance, normalized = row.pop("distance"), row.pop("normalized")
         # Before there were modes, there was only that of the original program.
-        mode = row.pop("normalization", "reference")
+        mode = row.pop("normalization", "gated")
         is_frechet = distance == "FID" or distance.startswith("FD(")
         metric = "fid" if is_frechet else distance.lower().replace(" ", "_")
         one = Measurement(metric=metric, normalization=mode if normalized else None, **row)

@@ -13,7 +13,6 @@ from balancing_vae.evaluation.measuring import MOMENTS
 from balancing_vae.evaluation.measuring import evaluate
 from balancing_vae.fid.metrics import METRICS
 from balancing_vae.figures.tables import Table
-from balancing_vae.normalization import NOTHING_RESCALED
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,8 +26,8 @@ class Evaluation:
         variance_law_reference: The original program's form, with E[sigma].
         inactive_latents: How many latents carry no information.
         latent_dim: Number of latents.
-        rescaled: Whether latent normalisation does anything: in mode "reference" the
-            original's gate may be shut.
+        left_alone: Why normalisation does not rescale the second stage's samples at all;
+            None where it does.
     """
 
     measurements: list[Measurement]
@@ -36,7 +35,7 @@ class Evaluation:
     variance_law_reference: float
     inactive_latents: int
     latent_dim: int
-    rescaled: bool
+    left_alone: str | None
 
     def value(self, column: str, metric: str, normalized: bool = False) -> float | None:
         """Return one of the numbers; None where it was not measured.
@@ -76,8 +75,8 @@ class Evaluation:
             f"{self.variance_law_reference:.4f})\n"
             f"inactive latents {self.inactive_latents} of {self.latent_dim}"
         )
-        if not self.rescaled:
-            note += f"\n{NOTHING_RESCALED}"
+        if self.left_alone is not None:
+            note += f"\n{self.left_alone}"
         return Table(["", *titles, "of the data"], lines, note)
 
     def __str__(self) -> str:
@@ -113,9 +112,9 @@ def evaluate_moments(vae, x: np.ndarray, seed: int = 0) -> Evaluation:
     columns = two_stage_columns(vae, x, posterior=(mu, sigma))
     return Evaluation(
         evaluate(columns, as_float(x), seeds=[seed], metrics=MOMENTS),
-        float(moments.variance_law(mu, sigma, "paper").mean()),
-        float(moments.variance_law(mu, sigma, "reference").mean()),
+        float(moments.variance_law(mu, sigma).mean()),
+        float(moments.variance_law(mu, sigma, "sigma").mean()),
         int(moments.inactive_latents(sigma).sum()),
         mu.shape[1],
-        vae.latent_normalization.gate_open,
+        vae.latent_normalization.left_alone("second_stage"),
     )

@@ -47,7 +47,7 @@ def rescalings(vae, x: np.ndarray, seed: int = 0) -> dict[str, Callable[[np.ndar
         ```
     """
     mu, sigma = vae.encode(x)
-    program = LatentNormalization.fit(mu, sigma, vae.reconstruct_latents(mu, seed), "reference")
+    program = LatentNormalization.fit(mu, sigma, vae.reconstruct_latents(mu, seed), "gated")
     moments = PosteriorMoments.measure(mu, sigma)
     size = vae.config.batch_size
 

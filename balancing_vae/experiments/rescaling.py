@@ -42,7 +42,7 @@ class PosteriorMoments:
             moments = PosteriorMoments.measure(*vae.encode(x_test))
             ```
         """
-        variance = variance_law(mu, sigma, "paper")
+        variance = variance_law(mu, sigma)
         mean = mu.mean(axis=0, dtype=np.float64)
         covariance = (mu - mean).T @ (mu - mean) / len(mu)
         np.fill_diagonal(covariance, variance)

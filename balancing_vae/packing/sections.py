@@ -24,12 +24,12 @@ from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
 _GATE = (
-    " In mode reference, the original program's, the latents of GEN-1 and GEN-2 are not rescaled "
+    " In mode gated, the last published program's, the latents of GEN-1 and GEN-2 are not rescaled "
     "here: its gate is shut where the second stage lacks less variance than a quarter of its mse."
 )
 _PAPER = (
-    " In mode paper generated images are rescaled, too, those of GEN-1 by nothing else; "
-    "`balancing-vae reproduce normalization` tells what the latents' factor does alone."
+    " In mode latents_and_images generated images are rescaled, too, those of GEN-1 by nothing "
+    "else; `balancing-vae reproduce normalization` tells what the latents' factor does alone."
 )
 
 
@@ -151,7 +151,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
     seeds = max((len(effect.plain) for effect in found), default=0)
     modes = "" if gate_open else _GATE
-    if any(row.normalization == "paper" for row in rows):
+    if any(row.normalization == "latents_and_images" for row in rows):
         modes += _PAPER
     return [
         "## Numbers: does normalisation improve what is generated?",

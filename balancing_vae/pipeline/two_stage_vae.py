@@ -31,7 +31,7 @@ from balancing_vae.files.formats import SAVED
 from balancing_vae.files.lock import locked_run
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.networks.registry import describe_networks
-from balancing_vae.normalization import NOTHING_RESCALED
+from balancing_vae.normalization import DEFAULT_MODE
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
@@ -422,6 +422,7 @@ class TwoStageVAE(Plots):
         mu, sigma = self.encode(x)
         images = self.decode(draw(mu, sigma, seed, noise), keep_padding=True)
         if of_images is not None:
+            _warn_of_nothing_rescaled(of_images.left_alone())
             images = of_images.apply(images, generated=False)
         return images if keep_padding else self.without_padding(images)
 
@@ -535,7 +536,8 @@ class TwoStageVAE(Plots):
                 given where none is added.
 
         Warns:
-            NothingRescaledWarning: `normalize` changes nothing: the original's gate is shut.
+            NothingRescaledWarning: `normalize` changes nothing: mode "gated" with its gate
+                shut, or mode "latents" and the prior.
 
         Example:
             ```python
@@ -560,8 +562,7 @@ class TwoStageVAE(Plots):
         of_latents = self.fitted_normalizations()[0] if normalize else None
         if of_latents is not None:
             check_fresh(self, NORMALIZATION)
-            if name in OF_THE_MODEL:
-                _warn_if_nothing_is_rescaled(of_latents)
+            _warn_of_nothing_rescaled(of_latents.left_alone(name))
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
         count = -(-n // size) * size if noise is None else len(noise)
@@ -601,7 +602,8 @@ class TwoStageVAE(Plots):
             ValueError: `sample_latents` refuses the arguments.
 
         Warns:
-            NothingRescaledWarning: `normalize` changes nothing: the original's gate is shut.
+            NothingRescaledWarning: `normalize` changes nothing: mode "gated" with its gate
+                shut, or mode "latents" and the prior.
 
         Example:
             ```python
@@ -682,25 +684,26 @@ class TwoStageVAE(Plots):
         return self.latent_normalization, self.image_normalization
 
     def fit_normalization(
-        self, x: np.ndarray | Iterable, mode: str = "reference", seed: int = 0
+        self, x: np.ndarray | Iterable, mode: str = DEFAULT_MODE, seed: int = 0
     ) -> None:
         """Fit the normalisation of latents and of images on real images.
 
         Args:
             x: Images as in `encode`; those of a dataset are read into memory.
-            mode: "reference", the original program's way, or "paper".
+            mode: "gated", "latents" or "latents_and_images": what is rescaled, and when;
+                `LatentNormalization` and `ImageNormalization` say it.
             seed: Seed of the second stage's noise.
 
         Raises:
             ValueError: The images do not fit the model, or there is no such mode.
 
         Warns:
-            NothingRescaledWarning: The original's gate is shut: generated images are not
-                rescaled in this mode.
+            NothingRescaledWarning: Mode "gated", and the second stage lost too little variance
+                for its gate: generated images are not rescaled.
 
         Example:
             ```python
-            vae.fit_normalization(x_test, mode="paper")
+            vae.fit_normalization(x_val, mode="latents")
             ```
         """
         x = self._array(x)
@@ -709,7 +712,7 @@ class TwoStageVAE(Plots):
         self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
         self.image_normalization = ImageNormalization.fit(as_float(x), mode)
         self.fitted_at[NORMALIZATION] = now()
-        _warn_if_nothing_is_rescaled(self.latent_normalization)
+        _warn_of_nothing_rescaled(self.latent_normalization.left_alone("second_stage"))
 
     def evaluate(self, x: np.ndarray | Iterable, seed: int = 0) -> Evaluation:
         """Measure the moments of reconstructions and samples, plain and normalised.
@@ -739,7 +742,7 @@ class TwoStageVAE(Plots):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NothingRescaledWarning)
             evaluation = evaluate_moments(self, self._array(x), seed)
-        _warn_if_nothing_is_rescaled(of_latents)
+        _warn_of_nothing_rescaled(of_latents.left_alone("second_stage"))
         return evaluation
 
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
@@ -872,9 +875,9 @@ def _no_second_stage(config: Config) -> str:
     )
 
 
-def _warn_if_nothing_is_rescaled(normalization: LatentNormalization) -> None:
-    if not normalization.gate_open:
-        warnings.warn(NOTHING_RESCALED, NothingRescaledWarning, find_stack_level())
+def _warn_of_nothing_rescaled(reason: str | None) -> None:
+    if reason is not None:
+        warnings.warn(reason, NothingRescaledWarning, find_stack_level())
 
 
 def _pair(encoder, decoder) -> tuple[keras.Model, keras.Model] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from balancing_vae.config import Config
 from balancing_vae.files.checksums import sha256
+from balancing_vae.normalization import MODE
 from balancing_vae.storage.folder import read_finished
 
 
@@ -42,7 +43,7 @@ class Fingerprint:
         if seed is None:
             return {}
         fitted = [self.samplers.get(column)]
-        if normalization is not None and normalization == self.mode:
+        if normalization is not None and MODE.present(normalization) == self.mode:
             fitted.append(self.normalization)
         fields = {"weights_sha256": self.weights}
         if any(fitted):
@@ -67,19 +68,20 @@ def fingerprint(folder: Path) -> Fingerprint:
     Example:
         ```python
         state = fingerprint(Path("runs/a"))
-        state.of("GEN-2", "reference", seed=0)["weights_sha256"]
+        state.of("GEN-2", "gated", seed=0)["weights_sha256"]
         ```
     """
     description = read_finished(folder)
     files = {path.stem: sha256(path) for path in sorted(folder.glob("samplers/*.npz"))}
     first, second = Config.from_dict(description["config"]).samplers
     columns = {"GEN-1": first, "GEN-2": second, **{f"GEN ({name})": name for name in files}}
-    image, latent = description["image_normalization"], description["latent_normalization"]
+    fitted = [description["image_normalization"], description["latent_normalization"]]
+    modes = [one["mode"] for one in fitted if one is not None]
     return Fingerprint(
         _sha256_of([sha256(path) for path in sorted(folder.glob("stage[12].weights.h5"))]),
         {column: files[name] for column, name in columns.items() if name in files},
-        latent and latent["mode"],
-        _sha256_of([image, latent]),
+        modes[0] if modes else None,
+        _sha256_of([one and one | {"mode": MODE.first(one["mode"])} for one in fitted]),
     )
 
 

@@ -13,6 +13,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.files.formats import DESCRIPTION
+from balancing_vae.normalization import MODE
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.schema import anything
@@ -26,7 +27,7 @@ from balancing_vae.schema import text
 from balancing_vae.schema import whole
 from balancing_vae.versions import installed_version
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 HISTORY = "history.csv"
 PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
 
@@ -130,8 +131,8 @@ def _is_description(description: dict, name: str) -> None:
         record(dict.fromkeys(stages, EPOCHS), others=EPOCHS)(
             description["trained_epochs"], "trained_epochs"
         )
-    latent, image = description["latent_normalization"], description["image_normalization"]
-    if (latent and latent["mode"]) != (image and image["mode"]):
+    fitted = [description["latent_normalization"], description["image_normalization"]]
+    if len({one and MODE.present(one["mode"]) for one in fitted}) > 1:
         raise InputError("latent_normalization and image_normalization must have one mode")
 
 
@@ -147,6 +148,9 @@ def _upgraded(description: dict) -> dict:
     if version < 4:
         config = _with_kl_weight(Config.from_dict(description["config"]))
         description["config"] = config.to_dict()
+    for fitted in (description.get("latent_normalization"), description.get("image_normalization")):
+        if fitted is not None:  # Until format 5 the modes had other names.
+            fitted["mode"] = MODE.present(fitted["mode"])
     return description
 
 

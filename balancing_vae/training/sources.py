@@ -235,7 +235,7 @@ def images_to_fit(
 
     Example:
         ```python
-        vae.fit_normalization(images_to_fit(x_train, held_out=vae.config.held_out), "paper")
+        vae.fit_normalization(images_to_fit(x_train, held_out=vae.config.held_out))
         ```
     """
     if validation_data is not None:

@@ -128,7 +128,7 @@ def test_python_takes_the_frame_off_in_the_same_place():
     np.testing.assert_array_equal(framed, vae.decode(z, keep_padding=True))
     x = tiny_images()
     for normalize in (False, True):
-        vae.fit_normalization(x, mode="paper")
+        vae.fit_normalization(x, mode="latents_and_images")
         framed = vae.reconstruct(x, normalize, keep_padding=True)
         assert framed.shape == x.shape
         np.testing.assert_array_equal(vae.reconstruct(x, normalize), framed[:, 1:-1, 1:-1])
@@ -228,7 +228,7 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     words = ("reproduce", "faces", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "faces")
     assert command(*words) == 0
     moments = TwoStageVAE.load(saved).encode(tiny_images())
-    target = np.sqrt(variance_law(*moments, "paper").mean())
+    target = np.sqrt(variance_law(*moments).mean())
     assert f"deviation of {target:.4f}, that of 24 images" in capsys.readouterr().out
     plain, both = (Image.open(tmp_path / f"faces/fig{number}.png") for number in (5, 6))
     # Two sheets side by side are wider than one.

@@ -92,7 +92,7 @@ def test_table_in_markdown(run_folder):
     assert lines[0].startswith(
         "| **mine** | cifar10 | 51 ± 1.4 | 51 ± 1.4 | 51 ± 1.4 | 5 | FID | asperti2020 | yes |"
     )
-    assert lines[1].startswith("| **mine, with normalisation** | cifar10 | 51 ± 1.4 |")
+    assert lines[1].startswith("| **mine, with normalisation (gated)** | cifar10 | 51 ± 1.4 |")
     rae = [line for line in lines if line.startswith("| RAE-L2 |")]
     assert rae == [
         "| RAE-L2 | cifar10 | 32.24 | 80.8 | 74.16 | | FID | ttur | no | P. Ghosh et al., From "

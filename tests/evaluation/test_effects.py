@@ -10,7 +10,7 @@ from balancing_vae.evaluation.effects import normalization_effects_table
 from balancing_vae.evaluation.measurement import Measurement
 
 
-def rows(plain, normalized, mode="reference", metric="fid", column="GEN-2"):
+def rows(plain, normalized, mode="gated", metric="fid", column="GEN-2"):
     about = {} if metric in ("mean_std", "variance_loss") else {"protocol": "ttur"}
     about |= {"features": "pixels"} if about else {}
     return [
@@ -31,7 +31,7 @@ def rows(plain, normalized, mode="reference", metric="fid", column="GEN-2"):
 )
 def test_the_answer_counts_seeds_and_pairs_them(normalized, words):
     (effect,) = normalization_effects(rows([2.0, 3.0, 4.0], normalized))
-    assert answer(effect) == f"GEN-2, mode reference: {words}"
+    assert answer(effect) == f"GEN-2, mode gated: {words}"
 
 
 def test_moments_are_better_nearer_to_the_data():
@@ -54,7 +54,7 @@ def test_the_table_has_a_line_for_what_was_measured_both_ways():
         normalization_effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor])
     ).markdown()
     assert table.splitlines()[2:] == [
-        "| GEN-2 | reference | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 "
+        "| GEN-2 | gated | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 "
         "| 2 of 2 |"
     ]
 
@@ -67,11 +67,11 @@ def test_one_seed_has_no_deviation():
 def test_modes_of_normalisation_stay_apart():
     measured = [
         *rows([2.0, 4.0], [2.0, 4.0]),
-        *rows([], [1.0, 3.0], mode="paper"),
+        *rows([], [1.0, 3.0], mode="latents_and_images"),
     ]
     assert [answer(effect) for effect in normalization_effects(measured)] == [
-        "GEN-2, mode reference: no difference (FD(pixels) +0.000 ± 0)",
-        "GEN-2, mode paper: yes, in 2 of 2 seeds (FD(pixels) -1.000 ± 0)",
+        "GEN-2, mode gated: no difference (FD(pixels) +0.000 ± 0)",
+        "GEN-2, mode latents_and_images: yes, in 2 of 2 seeds (FD(pixels) -1.000 ± 0)",
     ]
 
 

@@ -77,7 +77,7 @@ def test_means_of_means_are_over_trainings():
         {"dataset": "cifar100"},
         {"data_sha256": "b"},
         {"features_sha256": "b"},
-        {"normalization": "paper"},
+        {"normalization": "latents_and_images"},
         {"protocol": "ttur"},
         {"generated_count": 5000},
         {"metric": "kid"},

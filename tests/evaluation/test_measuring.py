@@ -38,7 +38,9 @@ class StandInPipeline:
     """Its latents are pixels: noise around the images, the more of it the worse the column."""
 
     def fitted_normalizations(self):
-        return LatentNormalization("paper", 0.29, True), ImageNormalization("paper", 0.29)
+        return LatentNormalization("latents_and_images", 0.29, True), ImageNormalization(
+            "latents_and_images", 0.29
+        )
 
     def encode(self, x):
         pixels = x.reshape(len(x), -1) / 255
@@ -88,17 +90,21 @@ def test_every_column_seed_and_normalisation(measured, real):
     distances = [row for row in measured if row.metric == "fid"]
     assert [(row.column, row.normalization, row.seed) for row in distances] == [
         (column, mode, seed)
-        for mode in (None, "paper")
+        for mode in (None, "latents_and_images")
         for column in ("REC", "GEN-1", "GEN-2")
         for seed in (3, 5)
     ] + [("noise floor", None, None)]
-    expected = score(real, images_of("GEN-1", "paper", 5), Pixels(), "asperti2020")
-    (row,) = (r for r in distances if (r.column, r.normalization, r.seed) == ("GEN-1", "paper", 5))
+    expected = score(real, images_of("GEN-1", "latents_and_images", 5), Pixels(), "asperti2020")
+    (row,) = (
+        r
+        for r in distances
+        if (r.column, r.normalization, r.seed) == ("GEN-1", "latents_and_images", 5)
+    )
     assert row.value == pytest.approx(expected.value, rel=1e-9)
     assert (row.name, row.protocol, row.features) == ("FD(pixels)", "asperti2020", "pixels")
     assert (row.real_count, row.generated_count) == (2176, 2176)
     values = {(r.column, r.normalization): r.value for r in aggregate(distances)}
-    assert values["REC", "paper"] < values["REC", None] < values["GEN-2", None]
+    assert values["REC", "latents_and_images"] < values["REC", None] < values["GEN-2", None]
 
 
 def test_moments_stand_beside_the_distances(measured, real):
@@ -108,17 +114,17 @@ def test_moments_stand_beside_the_distances(measured, real):
         if row.protocol is None
     }
     assert len(found) == 2 * 2 * (3 + 2 + 2) + 1
-    x, images = real / 255, images_of("REC", "paper", 5)
+    x, images = real / 255, images_of("REC", "latents_and_images", 5)
     expected = {
         "mse": np.mean((x - images) ** 2),
         "variance_loss": np.mean(x.var(axis=0) - images.var(axis=0)),
         "mean_std": images.std(axis=0).mean(),
     }
     for metric, value in expected.items():
-        row = found["REC", "paper", 5, metric]
+        row = found["REC", "latents_and_images", 5, metric]
         assert row.value == pytest.approx(value, rel=1e-3)
         assert (row.features, row.real_count, row.generated_count) == (None, 2200, 2200)
-    assert ("GEN-2", "paper", 5, "mse") not in found
+    assert ("GEN-2", "latents_and_images", 5, "mse") not in found
     data = found["data", None, None, "mean_std"].value
     assert data == pytest.approx(x.std(axis=0).mean(), rel=1e-5)
 
@@ -213,7 +219,7 @@ def vae():
     return vae
 
 
-@pytest.mark.parametrize("mode", ["reference", "paper"])
+@pytest.mark.parametrize("mode", ["gated", "latents_and_images"])
 def test_columns_are_what_the_pipeline_reconstructs_and_generates(vae, mode):
     x = tiny_images(20)
     vae.fit_normalization(x, mode)
@@ -236,7 +242,7 @@ def test_columns_are_what_the_pipeline_reconstructs_and_generates(vae, mode):
 
 def test_images_are_encoded_once_and_decoded_once_where_latents_are_the_same(vae, monkeypatch):
     x = tiny_images(20)
-    vae.fit_normalization(x, "paper")  # leaves the prior's latents as they are
+    vae.fit_normalization(x, "latents_and_images")  # leaves the prior's latents as they are
     calls = []
 
     def counted(name):

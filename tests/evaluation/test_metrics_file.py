@@ -44,13 +44,13 @@ def test_other_protocols_are_kept(tmp_path):
 
 def test_modes_of_normalisation_stay_apart(tmp_path):
     write_metrics(tmp_path, measurements())
-    write_metrics(tmp_path, measurements(value=40.0, mode="paper"))
+    write_metrics(tmp_path, measurements(value=40.0, mode="latents_and_images"))
     # What is not normalised was measured twice: the last time counts.
     rescaled = [one for one in measurements() if one.normalization]
-    assert read_metrics(tmp_path) == rescaled + measurements(value=40.0, mode="paper")
+    assert read_metrics(tmp_path) == rescaled + measurements(value=40.0, mode="latents_and_images")
     table = str(compare([tmp_path]))
-    assert ", with normalisation** | cifar10 | 51 ± 1.4 " in table
-    assert ", with normalisation (paper's mode)** | cifar10 | 41 ± 1.4 " in table
+    assert ", with normalisation (gated)** | cifar10 | 51 ± 1.4 " in table
+    assert ", with normalisation (latents_and_images)** | cifar10 | 41 ± 1.4 " in table
     assert compare([tmp_path]).numbers().csv().count("True,") == 3 * 3 + 1
 
 
@@ -59,7 +59,7 @@ def test_modes_of_normalisation_stay_apart(tmp_path):
     [
         ("{", "metrics.json is damaged: .*; remove it and evaluate again"),
         ("[]", "must be a dict"),
-        ('{"format_version": 9, "measurements": []}', "has the format 9, .* reads 1 and 2"),
+        ('{"format_version": 9, "measurements": []}', "has the format 9, .* reads up to 3"),
         ('{"format_version": 1}', "must have measurements"),
         ('{"format_version": 2, "measurements": [3]}', r"measurements\[0\] must be a dict"),
         ("[" * 100_000, "is damaged"),
@@ -125,13 +125,13 @@ def test_format_1_is_read_and_written_again_in_the_present_one(tmp_path):
     gen2 = Measurement("GEN-2", "fid", 50.0, 9984, 9984, seed=0, dataset="cifar10")
     gen2 = replace(gen2, protocol="asperti2020", features="inception")
     assert found == [
-        replace(gen2, normalization="reference"),
-        replace(gen2, normalization="paper"),
+        replace(gen2, normalization="gated"),
+        replace(gen2, normalization="latents_and_images"),
         gen2,
         replace(gen2, metric="variance_loss", protocol=None, features=None),
     ]
     write_metrics(tmp_path, [])
-    assert json.loads((tmp_path / "metrics.json").read_text())["format_version"] == 2
+    assert json.loads((tmp_path / "metrics.json").read_text())["format_version"] == 3
     assert read_metrics(tmp_path) == found
 
 
@@ -144,7 +144,7 @@ def test_the_shipped_numbers_are_read(folder, gen2):
     assert found["GEN-2", "fid", None].value == pytest.approx(gen2, rel=1e-3)
     assert found["GEN-2", "fid", None].repetitions == 5
     assert {m.metric for m in means} == {"fid", "mse", "variance_loss", "mean_std"}
-    assert {m.normalization for m in means} == {None, "reference", "paper"}
+    assert {m.normalization for m in means} == {None, "gated", "latents_and_images"}
 
 
 @pytest.mark.parametrize(

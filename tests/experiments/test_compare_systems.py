@@ -96,7 +96,7 @@ def test_the_table_shows_mean_and_deviation_over_trainings():
     rows = [
         Measurement(column, "fid", value + seed, 40, 40, mode, seed, **about)
         for seed in (0, 1)
-        for mode in (None, "reference")
+        for mode in (None, "gated")
         for column, value in (("REC", 1.0), ("GEN-1", 2.0), ("GEN-2", 3.0 - (mode is not None)))
     ]
     assert "Noise floor: not measured" in str(systems_table({"a": rows}))

@@ -25,12 +25,12 @@ def write_run(folder, values_by_mode):
 
 def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
     runs = [
-        write_run(tmp_path / "a", {None: [70.0, 72.0], "reference": [60.0]}),
-        write_run(tmp_path / "b", {None: [75.0], "reference": [64.0]}),
+        write_run(tmp_path / "a", {None: [70.0, 72.0], "gated": [60.0]}),
+        write_run(tmp_path / "b", {None: [75.0], "gated": [64.0]}),
     ]
     found = over_trainings(runs, "cifar10", "ours", "a day")
     plain, normalized, *published = found
-    assert (plain.system, normalized.system) == ("ours", "ours, with normalisation")
+    assert (plain.system, normalized.system) == ("ours", "ours, with normalisation (gated)")
     assert plain.value == 73 and plain.repetitions == 2
     # 71 and 75 over trainings; the spread over sampling seeds has no part in it.
     assert plain.deviation == pytest.approx(8**0.5)
@@ -45,16 +45,16 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
 
 def test_modes_of_normalisation_are_averaged_apart_whatever_the_run_is_called(tmp_path):
     # A name that ends as a label does.
-    names = ("a, with normalisation", "b")
+    names = ("a, with normalisation (gated)", "b")
     for name, shift in zip(names, (0.0, 2.0), strict=True):
-        values = {None: 70.0, "reference": 60.0, "paper": 50.0}
+        values = {None: 70.0, "gated": 60.0, "latents_and_images": 50.0}
         write_run(tmp_path / name, {mode: [value + shift] for mode, value in values.items()})
     found = over_trainings([tmp_path / name for name in names], "cifar10", "ours", "a day")
     values = {number.system: number.value for number in found if number.measured_here}
     assert values == {
         "ours": 71,
-        "ours, with normalisation": 61,
-        "ours, with normalisation (paper's mode)": 51,
+        "ours, with normalisation (gated)": 61,
+        "ours, with normalisation (latents_and_images)": 51,
     }
     assert found[0].repetitions == 2
 

@@ -130,7 +130,7 @@ def test_the_variance_law_is_recorded_at_each_epoch(digits):
 def test_faces_come_from_the_same_draws(trained, monkeypatch):
     vae = trained
     # After so short a training the program's gate is shut, and nothing would be rescaled.
-    normalization = LatentNormalization("reference", target=3.0, gate_open=True)
+    normalization = LatentNormalization("gated", target=3.0, gate_open=True)
     monkeypatch.setattr(vae, "latent_normalization", normalization)
     sheets = faces(vae, 11, seed=3)
     np.testing.assert_array_equal(sheets["plain"], vae.generate(11, normalize=False, seed=3))
@@ -179,7 +179,7 @@ def test_rescalings_reach_their_targets(trained, digits):
         assert batch.std(axis=0).mean() == pytest.approx(target)
     assert len(ways["each batch"](z)) == 20
     mu, sigma = trained.encode(digits)
-    fitted = LatentNormalization.fit(mu, sigma, trained.reconstruct_latents(mu), "reference")
+    fitted = LatentNormalization.fit(mu, sigma, trained.reconstruct_latents(mu), "gated")
     np.testing.assert_array_equal(ways["program"](z), fitted.apply(z, "second_stage", 8))
 
 

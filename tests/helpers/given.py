@@ -70,7 +70,7 @@ class Given:
         np.save(images, DIGITS[:64])
         assert main(["fit-sampler", str(run), "mixture", "--data", str(images)]) == 0
         words = ["evaluate", run, "--data", images, "--features", "pixels", "--seeds", "2"]
-        for mode in ("reference", "paper"):
+        for mode in ("gated", "latents_and_images"):
             assert main([*map(str, words), "--normalization", mode]) == 0
         return run
 

@@ -82,9 +82,9 @@ def test_normalisation_takes_no_nan():
             LatentNormalization.fit(*arguments)
     for target, message in ((NAN, "negative"), (np.inf, "finite"), (-1.0, "negative")):
         with pytest.raises(ValueError, match=f"target must .*{message}"):
-            LatentNormalization("paper", target, True)
+            LatentNormalization("latents_and_images", target, True)
         with pytest.raises(ValueError, match=f"target must .*{message}"):
-            ImageNormalization("paper", target)
+            ImageNormalization("latents_and_images", target)
     with pytest.raises(ValueError, match="mode must be one of"):
         LatentNormalization("evil", 1.0, True)
 
@@ -92,8 +92,12 @@ def test_normalisation_takes_no_nan():
 def test_a_saved_run_with_a_nan_target_writes_no_picture(vae, tmp_path, capsys):
     vae.save(tmp_path / "run")
     description = json.loads((tmp_path / "run/config.json").read_text())
-    description["latent_normalization"] = {"mode": "paper", "target": NAN, "gate_open": True}
-    description["image_normalization"] = {"mode": "paper", "target": 0.2}
+    description["latent_normalization"] = {
+        "mode": "latents_and_images",
+        "target": NAN,
+        "gate_open": True,
+    }
+    description["image_normalization"] = {"mode": "latents_and_images", "target": 0.2}
     (tmp_path / "run/config.json").write_text(json.dumps(description))
     assert main(["generate", str(tmp_path / "run"), "--out", str(tmp_path / "x.npy")]) == 2
     assert "config.json is damaged: latent_normalization.target" in capsys.readouterr().err

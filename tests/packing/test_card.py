@@ -28,9 +28,9 @@ def measured(mode):
 @pytest.mark.parametrize(
     ("modes", "gate_open", "said", "unsaid"),
     [
-        (["reference"], True, "", (SHUT, IMAGES)),
-        (["reference"], False, SHUT, (IMAGES,)),
-        (["reference", "paper"], True, IMAGES, (SHUT,)),
+        (["gated"], True, "", (SHUT, IMAGES)),
+        (["gated"], False, SHUT, (IMAGES,)),
+        (["gated", "latents_and_images"], True, IMAGES, (SHUT,)),
     ],
 )
 def test_the_card_says_what_each_mode_rescales(modes, gate_open, said, unsaid):

@@ -41,7 +41,9 @@ def packed(run):
     assert "None yet" in (folder / "README.md").read_text()
     words = ["--features", "pixels", "--seeds", "2"]
     assert main(["evaluate", str(folder), *data, *words]) == 0
-    assert main(["evaluate", str(folder), *data, *words, "--normalization", "paper"]) == 0
+    assert (
+        main(["evaluate", str(folder), *data, *words, "--normalization", "latents_and_images"]) == 0
+    )
     return folder
 
 
@@ -112,7 +114,7 @@ def test_the_card_follows_the_numbers(packed):
         if (row["column"], row["metric"], row.get("normalization")) == ("GEN-2", "fid", None)
     ]
     modes = [row.get("normalization") for row in metrics]
-    assert modes.count("paper") == modes.count("reference") == 2 * (3 + 1 + 3 + 3)
+    assert modes.count("latents_and_images") == modes.count("gated") == 2 * (3 + 1 + 3 + 3)
     assert f"| GEN-2 | reference | FD(pixels) | `asperti2020` | {np.mean(plain):#.4g} ± " in card
     for words in (
         "balancing-vae train --preset digits-small --batch-size 16 --precision mixed_bfloat16 "

@@ -55,7 +55,7 @@ def test_every_way_to_fit_takes_the_same_images(tmp_path, monkeypatch, val, held
     vae.save(tmp_path / "run")
     splits = {"train": X, "val": val, "test": X_TEST}
     data = prepare(tmp_path / "data", {s: x for s, x in splits.items() if x is not None})
-    words = ["evaluate", tmp_path / "run", "--normalization", "paper", "--seeds", 1]
+    words = ["evaluate", tmp_path / "run", "--normalization", "latents_and_images", "--seeds", 1]
     words += ["--features", "pixels", "--data", data]
     assert main([str(word) for word in words]) == 0
     words = ["reproduce", "faces", tmp_path / "run", "--data", data, "--out", tmp_path / "faces"]

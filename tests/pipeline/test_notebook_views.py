@@ -21,7 +21,7 @@ def texts(html: str) -> list[str]:
 
 def test_a_pipeline_shows_the_same_as_its_repr(trained):
     shown = " ".join(texts(trained._repr_html_()))
-    for word in ("TwoStageVAE(own config", "resnet", "kl_weight 16", "latent, 2 x 16", "reference"):
+    for word in ("TwoStageVAE(own config", "resnet", "kl_weight 16", "latent, 2 x 16", "gated"):
         assert word in shown and word in repr(trained)
 
 
@@ -31,14 +31,14 @@ def test_histories_evaluations_and_comparisons_are_tables(trained):
     assert f"{trained.history[-1]['mse']:.4g}" in texts(rows)
     assert "No epoch yet." in History()._repr_html_()
     rows = [
-        Measurement("GEN-2", "variance_loss", 0.5, 9, 9, normalization="paper"),
-        Measurement("GEN-2", "mean_std", 0.25, 9, 9, normalization="paper"),
+        Measurement("GEN-2", "variance_loss", 0.5, 9, 9, normalization="latents_and_images"),
+        Measurement("GEN-2", "mean_std", 0.25, 9, 9, normalization="latents_and_images"),
         Measurement("data", "mean_std", 0.125, 9, 9),
     ]
-    evaluation = Evaluation(rows, 1.0, 1.0, 3, 4, rescaled=False)
+    evaluation = Evaluation(rows, 1.0, 1.0, 3, 4, left_alone='Not rescaled in mode "gated".')
     shown = texts(evaluation._repr_html_())
     assert ["GEN-2 normalised", "-", "0.5", "0.25", "0.125"] == shown[-8:-3]
-    assert shown[-1].startswith("Generated images are not rescaled")
+    assert shown[-1].startswith("Not rescaled in mode")
     assert repr(evaluation) == str(evaluation)
     table = compare([], "cifar10")
     assert "RAE-L2" in " ".join(texts(table._repr_html_()))

@@ -249,7 +249,7 @@ def test_stage_2_decodes_the_second_prior_without_noise(trained):
 def test_paper_mode_rescales_the_whole_sample_and_the_images(digits, own):
     former = own.latent_normalization, own.image_normalization
     try:
-        own.fit_normalization(digits, mode="paper")
+        own.fit_normalization(digits, mode="latents_and_images")
         images, z = own.generate(48, stage=2, seed=0), own.sample_latents(48, stage=2, seed=0)
         assert z.std(axis=0).mean() == pytest.approx(own.latent_normalization.target, rel=1e-5)
         assert (images != own.decode(z)).any()
@@ -273,7 +273,9 @@ def test_fresh_noise_by_default_and_its_seed_is_told(trained):
 
 
 def test_a_shut_gate_is_said_once_a_call_with_the_mode_that_rescales(trained, digits):
-    message = r'Generated images are not rescaled: .*mode "reference".*mode="paper"\) rescales them'
+    message = (
+        r'Generated images are not rescaled in mode "gated": .*gate; .*mode="latents.*\) rescale'
+    )
     former = trained.latent_normalization, trained.image_normalization
     shut = dataclasses.replace(former[0], gate_open=False)
     calls = {
@@ -299,7 +301,7 @@ def test_a_shut_gate_is_said_once_a_call_with_the_mode_that_rescales(trained, di
         with warnings.catch_warnings():
             warnings.simplefilter("error", NothingRescaledWarning)
             trained.generate(3, seed=0, normalize=False)
-            trained.fit_normalization(digits, mode="paper")
+            trained.fit_normalization(digits, mode="latents_and_images")
             trained.generate(3, seed=0)
     finally:
         trained.latent_normalization, trained.image_normalization = former
@@ -423,7 +425,7 @@ def test_repr_tells_networks_sizes_gamma_and_epochs(trained):
         "stage 2: latent, 2 x 16; 4 latents",
         "kl_weight 1;",
         "(computed); 3 epochs trained",
-        "normalisation: reference",
+        "normalisation: gated",
     ):
         assert part in text
 

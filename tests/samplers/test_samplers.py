@@ -252,7 +252,7 @@ def test_generation_decodes_the_samplers_latents(vae, name):
         np.testing.assert_array_equal(images, vae.generate(11, stage, normalize=False, seed=5))
 
 
-@pytest.mark.parametrize("mode", ["reference", "paper"])
+@pytest.mark.parametrize("mode", ["gated", "latents_and_images"])
 @pytest.mark.parametrize("name", ["gaussian", "mixture", "second_stage"])
 def test_normalised_latents_have_the_target_deviation(vae, name, mode):
     former = vae.latent_normalization, vae.image_normalization
@@ -261,7 +261,7 @@ def test_normalised_latents_have_the_target_deviation(vae, name, mode):
         fitted = dataclasses.replace(vae.latent_normalization, gate_open=True)
         vae.latent_normalization = fitted
         z = vae.sample_latents(32, sampler=name, seed=1)
-        for batch in np.split(z, 4 if mode == "reference" else 1):
+        for batch in np.split(z, 4 if mode == "gated" else 1):
             assert mean_std(batch) == pytest.approx(fitted.target, rel=1e-5)
     finally:
         vae.latent_normalization, vae.image_normalization = former

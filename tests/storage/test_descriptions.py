@@ -69,7 +69,7 @@ def write(folder: Path, changes: dict) -> None:
         ({"latent_normalization.more": 1}, "latent_normalization must not have .'more'."),
         ({"image_normalization.target": "x"}, "image_normalization.target must be a number"),
         ({"image_normalization": None}, "must have one mode"),
-        ({"image_normalization.mode": "paper"}, "must have one mode"),
+        ({"image_normalization.mode": "latents_and_images"}, "must have one mode"),
         ({"format_version": 3, "samplers": "prior"}, "samplers must be a list"),
         ({"format_version": 3, "samplers": [1]}, r"samplers\[0\] must be a string"),
         ({"versions": KeyError}, "the content must have versions"),

@@ -11,7 +11,7 @@ from tests.helpers.pipelines import tiny_pipeline
 REC = ("REC", None, 0)
 ROWS = {
     "plain": REC,
-    "normalised": ("REC", "paper", 0),
+    "normalised": ("REC", "latents_and_images", 0),
     "sampled": ("GEN (gaussian)", None, 0),
     "mixture": ("GEN-1", None, 0),
 }
@@ -20,7 +20,7 @@ ROWS = {
 @pytest.fixture
 def vae():
     vae = as_if_trained(tiny_pipeline(samplers=("mixture", "second_stage")))
-    vae.fit_normalization(tiny_images(), mode="paper")
+    vae.fit_normalization(tiny_images(), mode="latents_and_images")
     vae.fit_sampler("gaussian", tiny_images())
     vae.fit_sampler("mixture", tiny_images(), components=1)
     return vae
@@ -43,7 +43,9 @@ def test_a_fingerprint_tells_what_has_changed(vae, tmp_path):
     vae.fit_sampler("gaussian", tiny_images(seed=1))
     second = state(vae, tmp_path / "a")
     assert changed(first, second) == {"sampled"}
-    vae.fit_normalization(np.full((8, 4, 4, 1), 99, np.uint8) + tiny_images(8) // 9, mode="paper")
+    vae.fit_normalization(
+        np.full((8, 4, 4, 1), 99, np.uint8) + tiny_images(8) // 9, mode="latents_and_images"
+    )
     third = state(vae, tmp_path / "a")
     assert changed(second, third) == {"normalised"}
     (weight, *_) = vae.stage1.trainable_weights
@@ -57,5 +59,5 @@ def test_a_fingerprint_tells_what_has_changed(vae, tmp_path):
 def test_another_mode_than_the_saved_one_and_what_the_data_decide(vae, tmp_path):
     vae.save(tmp_path / "a")
     found = fingerprint(tmp_path / "a")
-    assert found.of("REC", "reference", 0) == found.of(*REC)
+    assert found.of("REC", "gated", 0) == found.of(*REC)
     assert found.of("noise floor", None, None) == {}

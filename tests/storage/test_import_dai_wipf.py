@@ -224,7 +224,7 @@ def test_the_command_keeps_the_checkpoint_and_fits_what_it_lacks(tmp_path, capsy
     assert "gamma learned, kept as it is: stage 1 0.7788, stage 2 0.47237" in printed
     assert "largest difference from the original, modelling (mu)" in printed
     vae = TwoStageVAE.load(tmp_path / "run")
-    assert vae.latent_normalization.mode == vae.image_normalization.mode == "reference"
+    assert vae.latent_normalization.mode == vae.image_normalization.mode == "gated"
     for layer, name in (("conv2", "w0"), ("en4", "Matrix0")):
         scope = f"stage1/encoder/{layer}"
         u = numbers(vae.stage1.encoder.get_layer(layer).u)

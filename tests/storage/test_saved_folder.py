@@ -80,14 +80,14 @@ def test_the_folder_holds_what_it_should(folder, trained):
     files = {p.name for p in (folder / "samplers").iterdir()}
     assert files == {"gaussian.npz", "mixture.npz"}
     description = json.loads((folder / "config.json").read_text())
-    assert description["format_version"] == 4
+    assert description["format_version"] == 5
     assert description["config"]["network"]["name"] == "resnet"
     assert description["config"]["balancing"] == {"name": "computed"}
     assert description["config"]["seed"] == 0
     assert description["trained_epochs"] == {"stage1": 2, "stage2": 2}
     assert description["config"]["samplers"] == ["prior", "second_stage"]
     assert description["samplers"] == ["gaussian", "mixture"]
-    assert description["latent_normalization"]["mode"] == "reference"
+    assert description["latent_normalization"]["mode"] == "gated"
     assert {"python", "keras", "numpy", "backend"} <= set(description["versions"])
 
 

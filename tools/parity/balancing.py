@@ -196,15 +196,15 @@ def check_evaluation(folder: Path, golden) -> list[Row]:
     mu, sigma = vae.encode(x)
     z_hat = vae.reconstruct_latents(mu, noise=noise_u)
     x_hat = vae.reconstruct(x, noise=noise_z)
-    vae.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat)
-    vae.image_normalization = ImageNormalization.fit(as_float(x))
+    vae.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, "gated")
+    vae.image_normalization = ImageNormalization.fit(as_float(x), "gated")
     normalized = vae.image_normalization.apply(x_hat, generated=False)
     found = {
         "z_mean": mu,
         "z_logsd": np.log(sigma),
         "reconstruction": x_hat,
         "z_reconstruction": z_hat,
-        "variance_law_reference": moments.variance_law(mu, sigma, "reference").mean(),
+        "variance_law_reference": moments.variance_law(mu, sigma, "sigma").mean(),
         "mse2": moments.mse(mu, z_hat),
         "variance_loss2": moments.variance_loss(mu, z_hat),
         "adjust2": vae.latent_normalization.target,
@@ -216,9 +216,7 @@ def check_evaluation(folder: Path, golden) -> list[Row]:
         "mse_normalized": moments.mse(as_float(x), normalized),
     }
     # The recorded samples are rescaled whatever the gate says.
-    vae.latent_normalization = LatentNormalization(
-        "reference", vae.latent_normalization.target, True
-    )
+    vae.latent_normalization = LatentNormalization("gated", vae.latent_normalization.target, True)
     for stage in (1, 2):
         for normalize in (False, True):
             key = f"gen{stage}/{'normalized' if normalize else 'plain'}"
