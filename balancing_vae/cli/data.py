@@ -180,3 +180,28 @@ def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
     if split == "val":
         return None
     return open_npy(data)
+
+
+def find_labels(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
+    """Open the labels of images that `open_split` has opened.
+
+    Args:
+        data: As in `open_split`.
+        preset: As in `open_split`.
+        split: As in `open_split`.
+
+    Returns:
+        Integers [N], or None where the data have no labels.
+
+    Example:
+        ```python
+        find_labels(Path("data/cifar10"), None, "test")
+        ```
+    """
+    from balancing_vae import datasets
+    from balancing_vae.presets import load_preset
+
+    if data is None:
+        name = load_preset(preset)["dataset"]["name"]
+        return datasets.load_labels(name, split)
+    return datasets.open_prepared(data).labels(split) if data.is_dir() else None

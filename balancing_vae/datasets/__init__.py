@@ -25,12 +25,14 @@ from balancing_vae.datasets.registry import dataset
 from balancing_vae.datasets.registry import load
 from balancing_vae.datasets.registry import load_labels
 from balancing_vae.datasets.registry import prepare
+from balancing_vae.datasets.turns import in_turns
 
 __all__ = [
     "DATASETS",
     "Dataset",
     "Prepared",
     "dataset",
+    "in_turns",
     "jpeg_round_trip",
     "load",
     "load_labels",

@@ -83,6 +83,7 @@ def two_stage_columns(
     real: np.ndarray,
     samplers: Sequence[str] = (),
     posterior: Posterior | None = None,
+    samples: int | None = None,
 ) -> list[Column]:
     """Return REC, GEN-1 and GEN-2, each without and with normalisation.
 
@@ -91,9 +92,10 @@ def two_stage_columns(
 
     Args:
         pipeline: A trained `TwoStageVAE`, or anything with its methods.
-        real: The images that are reconstructed; as many are generated.
+        real: The images that are reconstructed.
         samplers: Names of further samplers of the pipeline, each for a column `GEN (name)`.
         posterior: What `pipeline.encode(real)` returned, where it is at hand.
+        samples: How many images are generated; as many as `real` by default.
 
     Returns:
         Three columns, and one for each further sampler.
@@ -118,9 +120,11 @@ def two_stage_columns(
         yield None, images
         yield mode, of_images.apply(images, generated=False)
 
-    def samples(seed: int, **drawn_from) -> Iterator[tuple[str | None, np.ndarray]]:
+    count = len(real) if samples is None else samples
+
+    def generated(seed: int, **drawn_from) -> Iterator[tuple[str | None, np.ndarray]]:
         plain, normalized = (
-            pipeline.sample_latents(len(real), normalize=normalize, seed=seed, **drawn_from)
+            pipeline.sample_latents(count, normalize=normalize, seed=seed, **drawn_from)
             for normalize in (False, True)
         )
         images = pipeline.decode(plain, keep_padding=True)
@@ -131,7 +135,7 @@ def two_stage_columns(
 
     return [
         Column("REC", reconstructions, paired=True),
-        Column("GEN-1", partial(samples, stage=1)),
-        Column("GEN-2", partial(samples, stage=2)),
-        *(Column(f"GEN ({name})", partial(samples, sampler=name)) for name in samplers),
+        Column("GEN-1", partial(generated, stage=1)),
+        Column("GEN-2", partial(generated, stage=2)),
+        *(Column(f"GEN ({name})", partial(generated, sampler=name)) for name in samplers),
     ]

@@ -23,6 +23,8 @@ from .running_averages import PUBLISHED_SMOOTHING as PUBLISHED_SMOOTHING
 from .running_averages import draw_smoothing as draw_smoothing
 from .running_averages import random_curves as random_curves
 from .running_averages import smoothing as smoothing
+from .steps import measure_steps as measure_steps
+from .steps import steps_table as steps_table
 from .systems import measure_systems as measure_systems
 from .systems import systems_sheet as systems_sheet
 from .systems import systems_table as systems_table

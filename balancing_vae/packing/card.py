@@ -19,6 +19,12 @@ from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_of
 from balancing_vae.storage.folder import read_description
 
+CAPTION = "Each pair of rows comes from the same draws, without and with normalisation."
+ALIKE = (
+    "Here both rows of a pair are the same: the second stage lost too little variance for the "
+    "original program's threshold, so nothing is rescaled."
+)
+
 
 def write_card(folder: Path) -> None:
     """Write the model card anew, and the checksums of what may have changed.
@@ -62,7 +68,7 @@ def model_card(folder: Path) -> str:
         f"# {facts['name']}",
         load_preset(preset_of(config))["description"],
         f"![Data, reconstructions and samples, plain beside normalised]({SAMPLES})",
-        "*Each pair of rows comes from the same draws, without and with normalisation.*",
+        f"*{CAPTION}{'' if gate_open else ' ' + ALIKE}*",
         *sections.use(facts["name"], config),
         *sections.recipe(facts, config, folder),
         *sections.data(config, rows),

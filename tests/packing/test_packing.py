@@ -11,8 +11,12 @@ import pytest
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.figures import contact_sheet
 from balancing_vae.files.checksums import check_checksums
 from balancing_vae.packing import pack
+from balancing_vae.packing.card import model_card
 from balancing_vae.packing.differences import largest_differences
 from balancing_vae.storage.half import round_kernels
 from tests.helpers.pipelines import as_if_trained
@@ -175,3 +179,28 @@ def test_pack_is_a_function_however_it_is_imported_and_needs_no_keras():
         "assert not {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_sheet_of_a_set_shows_each_class(run, tmp_path, monkeypatch):
+    labels = np.repeat([0, 1, 2, 3], 8)
+    arrays = {"test": (np.repeat(labels.astype(np.uint8) * 20, 64).reshape(-1, 8, 8, 1), labels)}
+    write_prepared(
+        tmp_path / "data",
+        "folder",
+        from_arrays(arrays, {"source": {"file": "x"}, "classes": list("abcd")}),
+    )
+    shown = []
+    monkeypatch.setattr(contact_sheet, "contact_sheet", lambda vae, x: shown.append(x) or {"": x})
+    words = ["pretrained", "pack", str(run), "--data", str(tmp_path / "data")]
+    assert main([*words, "--out", str(tmp_path / "set")]) == 0
+    assert shown[0][:5, 0, 0, 0].tolist() == [0, 20, 40, 60, 0]
+
+
+@pytest.mark.parametrize("gate_open", [True, False])
+def test_a_card_says_why_rows_are_the_same(packed, tmp_path, gate_open):
+    copy = tmp_path / "copy"
+    shutil.copytree(packed, copy)
+    description = json.loads((copy / "config.json").read_text())
+    description["latent_normalization"]["gate_open"] = gate_open
+    (copy / "config.json").write_text(json.dumps(description))
+    assert ("both rows of a pair are the same" in model_card(copy)) is not gate_open

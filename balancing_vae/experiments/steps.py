@@ -1,0 +1,135 @@
+"""Does each step improve what is generated: the second stage, and then its normalisation?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from balancing_vae.evaluation.columns import two_stage_columns
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.measuring import evaluate
+from balancing_vae.evaluation.table import measured_table
+from balancing_vae.fid.features import FeatureNetwork
+from balancing_vae.fid.protocols import Protocol
+from balancing_vae.figures.tables import Table
+
+SAMPLES = 1024
+SEEDS = tuple(range(5))
+# The column and whether it is normalised, from the worst to the best if each step helps.
+KINDS = {
+    "GEN-1": ("GEN-1", False),
+    "GEN-2": ("GEN-2", False),
+    "GEN-2, normalised": ("GEN-2", True),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step changes in one metric, over sampling seeds.
+
+    Attributes:
+        before: What is generated without the step, such as "GEN-1".
+        after: What is generated with it, such as "GEN-2".
+        name: What tables call the metric.
+        changes: A change a sampling seed; below 0 it is an improvement.
+    """
+
+    before: str
+    after: str
+    name: str
+    changes: list[float]
+
+    @property
+    def improves(self) -> bool:
+        """Whether each of the seeds shows an improvement."""
+        return all(change < 0 for change in self.changes)
+
+    def __str__(self) -> str:
+        below, count = sum(change < 0 for change in self.changes), len(self.changes)
+        return f"{self.after} is below {self.before} in {below} of {count} seeds ({self.name})"
+
+
+def measure_steps(
+    vae,
+    real: np.ndarray,
+    network: FeatureNetwork,
+    protocol: str | Protocol,
+    seeds: Sequence[int] = SEEDS,
+    samples: int = SAMPLES,
+    metrics: Sequence[str] = ("fid", "kid"),
+) -> list[Measurement]:
+    """Measure samples of the first stage, of the second, and of the second with normalisation.
+
+    Args:
+        vae: A trained `TwoStageVAE` whose normalisation is fitted on other images.
+        real: Real images that took no part in training, uint8 [N, D, D, C].
+        network: Gives the features.
+        protocol: Name or `Protocol`.
+        seeds: Sampling seeds.
+        samples: How many images are generated with each.
+        metrics: Names in `fid.METRICS`, of which smaller values are better.
+
+    Returns:
+        A measurement a kind, metric and seed.
+
+    Raises:
+        ValueError: The normalisation is not fitted, or the images do not fit.
+
+    Example:
+        ```python
+        print(steps_table(measure_steps(vae, x_test, Pixels(), "asperti2020")))
+        ```
+    """
+    columns = [c for c in two_stage_columns(vae, real, samples=samples) if not c.paired]
+    measured = evaluate(columns, real, network, protocol, seeds, metrics)
+    return [one for one in measured if _kind(one) is not None]
+
+
+def steps(measurements: Sequence[Measurement]) -> list[Step]:
+    """Compare each kind of sample with the one before, seed by seed.
+
+    Args:
+        measurements: As `measure_steps` gives.
+
+    Returns:
+        A comparison a step and metric.
+
+    Example:
+        ```python
+        all(step.improves for step in steps(measurements))
+        ```
+    """
+    values: dict[tuple, dict[int | None, float]] = {}
+    for one in measurements:
+        values.setdefault((one.name, _kind(one)), {})[one.seed] = one.value
+    found = []
+    for name in dict.fromkeys(one.name for one in measurements):
+        for before, after in pairwise(KINDS):
+            old, new = values[name, before], values[name, after]
+            found.append(Step(before, after, name, [new[seed] - old[seed] for seed in new]))
+    return found
+
+
+def steps_table(measurements: Sequence[Measurement]) -> Table:
+    """Return the numbers, and below them whether each step helps.
+
+    Args:
+        measurements: As `measure_steps` gives.
+
+    Returns:
+        The table; where a step does not help in all seeds, its note says so.
+    """
+    table = measured_table(measurements)
+    found = steps(measurements)
+    failed = [str(step) for step in found if not step.improves]
+    verdict = f"Each line is below the one above it in each of the {len(found[0].changes)} seeds."
+    if failed:
+        verdict = f"On this training the order does not hold in all seeds: {'; '.join(failed)}."
+    return replace(table, note=f"{table.note}\n{verdict}")
+
+
+def _kind(one: Measurement) -> str | None:
+    place = (one.column, one.normalization is not None)
+    return next((name for name, kind in KINDS.items() if kind == place), None)

@@ -1,0 +1,17 @@
+"""The classes of a sheet's images take turns."""
+
+import numpy as np
+
+from balancing_vae import datasets
+
+
+def test_the_classes_take_turns_and_no_image_is_lost():
+    labels = np.array([2, 2, 2, 0, 1, 1, 2])
+    order = datasets.in_turns(labels)
+    assert labels[order].tolist() == [0, 1, 2, 1, 2, 2, 2]
+    assert order.tolist() == [3, 4, 0, 5, 1, 2, 6]
+
+
+def test_a_row_of_ten_digits_has_each_once():
+    labels = datasets.load_labels("digits", "test")
+    assert labels[datasets.in_turns(labels)[:10]].tolist() == list(range(10))
