@@ -182,8 +182,8 @@ def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
     return open_npy(data)
 
 
-def find_labels(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
-    """Open the labels of images that `open_split` has opened.
+def open_in_turns(data: Path | None, preset: str | None, split: str) -> np.ndarray:
+    """Open a split as `open_split` does, its classes in turns where the images have labels.
 
     Args:
         data: As in `open_split`.
@@ -191,17 +191,23 @@ def find_labels(data: Path | None, preset: str | None, split: str) -> np.ndarray
         split: As in `open_split`.
 
     Returns:
-        Integers [N], or None where the data have no labels.
+        Images; without labels in their own order.
+
+    Raises:
+        ValueError: As `open_split`.
+        FileNotFoundError: There is no such file.
 
     Example:
         ```python
-        find_labels(Path("data/cifar10"), None, "test")
+        open_in_turns(None, "digits", "test")[:10]  # the digits 0 to 9
         ```
     """
     from balancing_vae import datasets
     from balancing_vae.presets import load_preset
 
-    if data is None:
-        name = load_preset(preset)["dataset"]["name"]
-        return datasets.load_labels(name, split)
-    return datasets.open_prepared(data).labels(split) if data.is_dir() else None
+    images, labels = open_split(data, preset, split), None
+    if data is not None and data.is_dir():
+        labels = datasets.open_prepared(data).labels(split)
+    elif data is None and preset is not None:
+        labels = datasets.load_labels(load_preset(preset)["dataset"]["name"], split)
+    return images if labels is None else images[datasets.in_turns(labels)]

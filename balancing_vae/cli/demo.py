@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.data import open_in_turns
 
 EXAMPLE = "balancing-vae demo --out runs/demo"
 
@@ -67,10 +68,10 @@ def run(options: argparse.Namespace) -> None:
     print(MOMENTS.format(count=len(x_test)).strip(), vae.evaluate(x_test), sep="\n\n")
     steps = measure_steps(vae, x_test, _classifier(), "asperti2020")
     print(STEPS, steps_table(steps), sep="\n", end="\n\n")
-    order = datasets.in_turns(datasets.load_labels("digits", "test"))
+    x_sheet = open_in_turns(None, "digits", "test")
     with atomic_folder(options.out, SAVED, overwrite=True) as folder:
         vae.write_into(folder)
-        save_figure(folder / "samples.png", draw_images(contact_sheet(vae, x_test[order])))
+        save_figure(folder / "samples.png", draw_images(contact_sheet(vae, x_sheet)))
         save_figure(folder / "curves.png", vae.history.plot())
     for file in ("samples.png", "curves.png", "config.json", "stage1.weights.h5"):
         print(f"wrote {options.out / file}")

@@ -3,13 +3,10 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import check_run
-from balancing_vae.cli.data import find_labels
-from balancing_vae.cli.data import open_split
+from balancing_vae.cli.data import open_in_turns
 from balancing_vae.errors import InputError
 
 _EXAMPLE = """
@@ -154,7 +151,7 @@ def _pack(options: argparse.Namespace) -> None:
 
     sources = [options.run_folder, options.data]
     output_folder(options.out, WEIGHTS, options.overwrite, sources)
-    x = _test_images(options.data, check_run(options.run_folder).preset)
+    x = open_in_turns(options.data, check_run(options.run_folder).preset, "test")
 
     from balancing_vae.packing.pack import pack
 
@@ -168,15 +165,6 @@ def _pack(options: argparse.Namespace) -> None:
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{_megabytes(size)} in {options.out}; next: balancing-vae evaluate {options.out} ...")
-
-
-def _test_images(data: Path | None, preset: str | None) -> np.ndarray:
-    """Return test images in an order in which the classes take turns, where they have labels."""
-    from balancing_vae.datasets import in_turns
-    from balancing_vae.packing.pack import MEASURED_IMAGES
-
-    x, labels = open_split(data, preset, "test"), find_labels(data, preset, "test")
-    return x if labels is None else x[in_turns(labels)[:MEASURED_IMAGES]]
 
 
 def _card(options: argparse.Namespace) -> None:
