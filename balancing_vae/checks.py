@@ -1,39 +1,12 @@
 """Refuse bad input before any work starts, in one sentence that says how to fix it."""
 
-import importlib.util
-import os
 import warnings
 
 import numpy as np
 
 from balancing_vae.errors import InputError
-from balancing_vae.errors import MissingPackageError
 
 ROWS_PER_SCAN = 4096
-BACKENDS = ("tensorflow", "jax", "torch")
-
-
-def check_backend() -> None:
-    """Refuse a Keras backend that is unknown or not installed, before Keras is imported.
-
-    Raises:
-        ImportError: `KERAS_BACKEND` names such a backend.
-
-    Example:
-        ```python
-        check_backend()
-        ```
-    """
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend not in BACKENDS:
-        raise MissingPackageError(
-            f"KERAS_BACKEND is {backend!r}; set it to one of {', '.join(BACKENDS)}."
-        )
-    if importlib.util.find_spec(backend) is None:
-        raise MissingPackageError(
-            f"The Keras backend {backend!r} is not installed; run `pip install {backend}`, or "
-            f"set KERAS_BACKEND to another of {', '.join(BACKENDS)}."
-        )
 
 
 def check_images(x: np.ndarray, image_shape: tuple[int, ...], name: str = "x") -> None:

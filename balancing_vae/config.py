@@ -175,7 +175,7 @@ class Config:
             chosen["network"] = default_network(self.image_shape)
         for name, value in chosen.items():
             object.__setattr__(self, name, value)
-        if self.second_stage_noise and "second_stage" not in self.samplers:
+        if self.second_stage_noise and not self.has_second_stage:
             raise InputError(
                 'second_stage_noise=True needs "second_stage" among the samplers, got '
                 f"{self.samplers}; change one of them."
@@ -185,6 +185,11 @@ class Config:
                 f"lr_epochs={self.lr_epochs} and lr_patience={self.lr_patience} both decide when "
                 "the learning rate falls; set one of them to 0."
             )
+
+    @property
+    def has_second_stage(self) -> bool:
+        """Whether one of the samplers is a second stage."""
+        return "second_stage" in self.samplers
 
     @classmethod
     def for_images(cls, image_shape: tuple[int, int, int], count: int, **changes) -> "Config":

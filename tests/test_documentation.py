@@ -1,10 +1,11 @@
-"""The examples of the documentation run as they stand: those of docstrings, of README and docs.
+"""The examples of the documentation run as they stand: those of docstrings, README, docs, cards.
 
 `tests.helpers.given` has what they take as given, tiny.
 """
 
 import importlib
 import inspect
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.helpers.given import Given
 from tests.helpers.given import files_in
 from tests.helpers.given import needs_nothing
 from tests.helpers.given import write_files
+from tests.helpers.paths import ROOT
 
 DOWNLOAD = "downloads"
 NOT_OURS = "needs a dataset's own files; see tests/datasets"
@@ -41,7 +43,6 @@ NOT_RUN = {
     "docs/performance.md": MANY_DEVICES,
     "datasets": NOT_OURS,
     "datasets.registry.prepare": NOT_OURS,
-    "datasets.parallel.map_ordered": "starts processes; see tests/datasets/test_parallel.py",
     "docs/datasets.md": NOT_OURS,
     "datasets.bounded.read_tar": NOT_OURS,
     "fid.self_test.cifar10": NOT_OURS,
@@ -180,6 +181,9 @@ def test_the_names_that_an_example_takes_as_given_are_known(example):
 def test_an_example_runs(example, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(given.cache))
+    # What a model card reads lies beside it.
+    for file in (ROOT / example.name).parent.glob("*.keras"):
+        shutil.copy(file, tmp_path)
     run(example, given)
 
 

@@ -163,7 +163,7 @@ def test_a_gamma_one_step_late_exceeds(few_steps, monkeypatch):
 
 
 @pytest.mark.slow
-def test_ordinary_batch_normalisation_exceeds(golden, monkeypatch):
+def test_ordinary_batch_normalization_exceeds(golden, monkeypatch):
     """Its moving averages start from 0 and 1, and are not debiased."""
 
     def update(self, mean, variance, count):

@@ -7,8 +7,9 @@ module that needs Keras, so it registers the names alone: what is looked up is i
 
 import importlib
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+
+from balancing_vae.backend.choice import check_backend
+from balancing_vae.backend.watched_import import WatchingFinder
 
 PACKAGE = "balancing_vae"
 # A test holds this complete.
@@ -36,11 +37,15 @@ CLASSES = {
 
 
 def register_with_keras() -> None:
-    """Register the names with Keras: now if it is imported already, or else as soon as it is."""
+    """Register the names with Keras: now if it is imported already, or else as soon as it is.
+
+    Before that import, whichever module of the package or of another it comes from, the
+    backend is checked.
+    """
     if sys.modules.get("keras") is not None:
         _register(sys.modules["keras"])
-    elif not any(isinstance(finder, _KerasFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _KerasFinder())
+    elif _WATCH not in sys.meta_path:
+        sys.meta_path.insert(0, _WATCH)
 
 
 class _Unimported:
@@ -55,29 +60,16 @@ class _Unimported:
         return getattr(module, self.name).from_config(config)
 
 
-class _KerasFinder(MetaPathFinder):
-    """Finds Keras like the other finders, and registers the names once it is imported."""
-
-    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        """Return Keras's spec; None for every other module."""
-        if fullname != "keras":
-            return None
-        others = (finder for finder in sys.meta_path if finder is not self)
-        specs = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next(filter(None, specs), None)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def execute_and_register(module):
-            execute(module)
-            _register(module)
-
-        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]  # of this spec
-        return spec
+def _check_and_register(keras, execute) -> None:
+    check_backend()
+    execute(keras)
+    _register(keras)
 
 
 def _register(keras) -> None:
     registered = keras.saving.get_custom_objects()
     for name in CLASSES:
         registered.setdefault(f"{PACKAGE}>{name}", _Unimported(name))
+
+
+_WATCH = WatchingFinder({"keras": _check_and_register})

@@ -89,7 +89,17 @@ def run(options: argparse.Namespace) -> int:
     real, more_real = chosen[: options.test_images], chosen[options.test_images :]
     # The features come first: a comparison that cannot be measured is not trained.
     network = load_network(options.features, options.inception, options.trusted_saved_model)
-    plan = _plan(options, presets, x, x_val)
+    about = {
+        "systems_compared": presets,
+        "data": None if options.data is None else str(options.data),
+        "train_images": len(x),
+        "test_images": len(real),
+        "features": network.name,
+        "protocol": options.protocol,
+        "budget": options.budget,
+        "trainings": options.trainings,
+    }
+    plan = _plan(options, about, x, x_val)
     runs = train_systems(options.out, plan, options.trainings, x, x_val)
     data = None if options.data is None else str(options.data)
     what = (options.dataset, data, options.command_line)
@@ -138,7 +148,7 @@ def _presets(options: argparse.Namespace) -> list[str]:
     return chosen
 
 
-def _plan(options: argparse.Namespace, presets: list[str], x, x_val) -> dict:
+def _plan(options: argparse.Namespace, about: dict, x, x_val) -> dict:
     """Return what is trained: what a begun comparison wrote down, or a new plan."""
     from balancing_vae.experiments.systems_plan import plan_trainings
     from balancing_vae.experiments.systems_plan import read_plan
@@ -146,17 +156,11 @@ def _plan(options: argparse.Namespace, presets: list[str], x, x_val) -> dict:
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.presets import preset_config
 
-    about = {
-        "systems_compared": presets,
-        "data": None if options.data is None else str(options.data),
-        "train_images": len(x),
-        "budget": options.budget,
-        "trainings": options.trainings,
-    }
     if options.resume:
         return read_plan(options.out, about)
     configs = {
-        name: preset_config(name, **preparation_changes(options.data, name)) for name in presets
+        name: preset_config(name, **preparation_changes(options.data, name))
+        for name in about["systems_compared"]
     }
     for config in configs.values():
         TwoStageVAE(config).check_training_data(x, x_val)

@@ -6,27 +6,27 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextlib import nullcontext
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.machinery import PathFinder
+from types import ModuleType
 
+from balancing_vae.backend.watched_import import Execute
+from balancing_vae.backend.watched_import import WatchingFinder
 from balancing_vae.cli.interrupts import interrupts_raised
 
 
 @contextmanager
 def watch_keras_start(show_all: bool = False) -> Iterator[None]:
-    """Check the backend before Keras is imported, and hold TensorFlow's start-up lines back.
+    """Hold TensorFlow's start-up lines back, and let Ctrl-C end its import and Keras's.
 
-    Both happen at the import itself, so that a command which computes nothing needs no
-    backend and does not wait for one.
+    Both happen at the import itself, so that a command which computes nothing does not wait
+    for a backend.
 
     Args:
         show_all: Whether TensorFlow's lines are shown nevertheless.
     """
     # What TensorFlow's C++ side logs after its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    finder = _Finder(show_all)
+    around_tensorflow = _interruptible if show_all else _quiet
+    finder = WatchingFinder({"keras": _interruptible, "tensorflow": around_tensorflow})
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -34,30 +34,14 @@ def watch_keras_start(show_all: bool = False) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-class _Finder(MetaPathFinder):
-    """Finds nothing by itself, but sees what is imported."""
+def _interruptible(module: ModuleType, execute: Execute) -> None:
+    with interrupts_raised():
+        execute(module)
 
-    def __init__(self, show_all: bool):
-        self.show_all = show_all
 
-    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
-        if name not in ("keras", "tensorflow"):
-            return None
-        if name == "keras":
-            from balancing_vae.checks import check_backend
-
-            check_backend()
-        quietly = name == "tensorflow" and not self.show_all
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_watched(module):
-                with interrupts_raised(), _stderr_held_back() if quietly else nullcontext():
-                    execute(module)
-
-            spec.loader.exec_module = execute_watched  # type: ignore[method-assign]  # of this spec
-        return spec
+def _quiet(module: ModuleType, execute: Execute) -> None:
+    with interrupts_raised(), _stderr_held_back():
+        execute(module)
 
 
 @contextmanager

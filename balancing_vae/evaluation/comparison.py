@@ -70,7 +70,7 @@ class Number:
     source: str
 
 
-class System(NamedTuple):
+class Line(NamedTuple):
     """The key that groups numbers into one table row."""
 
     dataset: str
@@ -97,26 +97,26 @@ class Comparison(list):
         self.left_out = tuple(left_out)
 
     def table(self, bold: str = "") -> Table:
-        """Return a table, a line a system, and below it the note and what is left out.
+        """Return a table, a line for each `Line`, and below it the note and what is left out.
 
         Args:
             bold: What is put around the names of systems measured here.
         """
-        systems, used = by_system(self)
+        keys, used = by_line(self)
         titles = ["system", "dataset", *used, "metric", "protocol", "measured here", "source"]
         lines = []
-        for system, cells in systems.items():
-            mark = bold if system.measured_here else ""
+        for key, cells in keys.items():
+            mark = bold if key.measured_here else ""
             numbers = [cells.get(title) for title in used]
             lines.append(
                 [
-                    f"{mark}{system.system}{mark}",
-                    system.dataset,
+                    f"{mark}{key.system}{mark}",
+                    key.dataset,
                     *("" if n is None else with_deviation(n.value, n.deviation) for n in numbers),
-                    system.metric,
-                    system.protocol or ("" if system.measured_here else "not stated"),
-                    "yes" if system.measured_here else "no",
-                    system.source,
+                    key.metric,
+                    key.protocol or ("" if key.measured_here else "not stated"),
+                    "yes" if key.measured_here else "no",
+                    key.source,
                 ]
             )
         return Table(titles, lines, self._notes())
@@ -308,23 +308,23 @@ def _family(dataset: str) -> str:
     return _FAMILY.get(dataset, dataset)
 
 
-def by_system(numbers: Sequence[Number]) -> tuple[dict[System, dict[str, Number]], list[str]]:
+def by_line(numbers: Sequence[Number]) -> tuple[dict[Line, dict[str, Number]], list[str]]:
     """Return numbers as lines of a table.
 
     Args:
         numbers: As `compare` gives.
 
     Returns:
-        For each system its number under each column's title; the titles that are in use.
+        For each line its number under each column's title; the titles that are in use.
     """
     place = {column: title for title, columns in _COLUMNS.items() for column in columns}
-    systems: dict[System, dict[str, Number]] = {}
+    lines: dict[Line, dict[str, Number]] = {}
     for number in numbers:
-        system = System(*(getattr(number, name) for name in System._fields))
-        systems.setdefault(system, {})[place.get(number.column, number.column)] = number
+        line = Line(*(getattr(number, name) for name in Line._fields))
+        lines.setdefault(line, {})[place.get(number.column, number.column)] = number
     titles = [
         title
         for title in dict.fromkeys([*_COLUMNS, *(number.column for number in numbers)])
-        if any(title in cells for cells in systems.values())
+        if any(title in cells for cells in lines.values())
     ]
-    return systems, titles
+    return lines, titles

@@ -4,11 +4,11 @@ import os
 from collections.abc import Sequence
 
 from balancing_vae.evaluation.comparison import Number
-from balancing_vae.evaluation.comparison import by_system
+from balancing_vae.evaluation.comparison import by_line
 
 
 def plot_comparison(numbers: Sequence[Number], path: str | os.PathLike) -> None:
-    """Draw one panel a column and metric, one bar a system.
+    """Draw one panel a column and metric, one bar a line of the table.
 
     Error bars show deviations that are known. Moments are left out: no paper has them.
 
@@ -32,34 +32,34 @@ def plot_comparison(numbers: Sequence[Number], path: str | os.PathLike) -> None:
     from balancing_vae.figures.style import save_figure
     from balancing_vae.figures.style import style
 
-    systems, titles = by_system([n for n in numbers if n.protocol or not n.measured_here])
+    lines, titles = by_line([n for n in numbers if n.protocol or not n.measured_here])
     # FID and FD(...) have nothing in common but the formula: never on one axis.
     kinds = [
         (title, metric)
         for title in titles
-        for metric in dict.fromkeys(s.metric for s, cells in systems.items() if title in cells)
+        for metric in dict.fromkeys(line.metric for line, cells in lines.items() if title in cells)
     ]
-    protocols = dict.fromkeys(system.protocol or "not stated" for system in systems)
+    protocols = dict.fromkeys(line.protocol or "not stated" for line in lines)
     color = dict(zip(protocols, colors(), strict=False))
     with style():
-        figure = Figure(figsize=(3 + 3.2 * len(kinds), 1.2 + 0.32 * len(systems)))
+        figure = Figure(figsize=(3 + 3.2 * len(kinds), 1.2 + 0.32 * len(lines)))
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
         for (title, metric), panel in zip(kinds, panels, strict=True):
-            for place, (system, cells) in enumerate(systems.items()):
-                if title in cells and system.metric == metric:
+            for place, (line, cells) in enumerate(lines.items()):
+                if title in cells and line.metric == metric:
                     panel.barh(
                         place,
                         cells[title].value,
                         xerr=cells[title].deviation,
-                        color=color[system.protocol or "not stated"],
-                        edgecolor="black" if system.measured_here else "none",
-                        hatch="//" if system.measured_here else None,
+                        color=color[line.protocol or "not stated"],
+                        edgecolor="black" if line.measured_here else "none",
+                        hatch="//" if line.measured_here else None,
                         capsize=3,
                     )
             panel.set(title=title, xlabel=metric)
             panel.grid(visible=False, axis="y")
-        labels = [f"{system.system} ({system.dataset})" for system in systems]
-        panels[0].set_yticks(range(len(systems)), labels)
+        labels = [f"{line.system} ({line.dataset})" for line in lines]
+        panels[0].set_yticks(range(len(lines)), labels)
         panels[0].invert_yaxis()
         handles = [Patch(color=color[protocol], label=protocol) for protocol in protocols]
         handles.append(

@@ -14,8 +14,8 @@ from .latent_space import nearest_training_images as nearest_training_images
 from .latent_space import traversals as traversals
 from .normalization_study import compare_normalizations as compare_normalizations
 from .normalization_study import draw_normalization as draw_normalization
+from .normalization_study import latent_normalizations as latent_normalizations
 from .normalization_study import measure_normalizations as measure_normalizations
-from .normalization_study import rescalings as rescalings
 from .paper_tables import over_trainings as over_trainings
 from .pca import draw_pca_variance_loss as draw_pca_variance_loss
 from .pca import pca_variance_loss as pca_variance_loss

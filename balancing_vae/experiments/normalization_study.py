@@ -10,10 +10,10 @@ from keras import ops
 from balancing_vae.backend.batches import map_batches
 from balancing_vae.evaluation.measurement import mean_and_deviation
 from balancing_vae.evaluation.measurement import with_deviation
-from balancing_vae.experiments.rescaling import PosteriorMoments
-from balancing_vae.experiments.rescaling import factor_a_latent
-from balancing_vae.experiments.rescaling import full_covariance
-from balancing_vae.experiments.rescaling import one_factor
+from balancing_vae.experiments.moment_matching import PosteriorMoments
+from balancing_vae.experiments.moment_matching import factor_a_latent
+from balancing_vae.experiments.moment_matching import full_covariance
+from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
@@ -28,7 +28,9 @@ from balancing_vae.normalization import LatentNormalization
 SAMPLES = (128, 256, 1024, 4096)
 
 
-def rescalings(vae, x: np.ndarray, seed: int = 0) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def latent_normalizations(
+    vae, x: np.ndarray, seed: int = 0
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """Return ways to rescale second-stage latents, fitted on real images.
 
     Args:
@@ -43,7 +45,7 @@ def rescalings(vae, x: np.ndarray, seed: int = 0) -> dict[str, Callable[[np.ndar
 
     Example:
         ```python
-        z = rescalings(vae, x_test)["each latent"](z)
+        z = latent_normalizations(vae, x_test)["each latent"](z)
         ```
     """
     mu, sigma = vae.encode(x)
@@ -101,7 +103,7 @@ def measure_normalizations(
         rows = measure_normalizations(vae, x_train, x_test, network, "ttur", "runs/rows.json")
         ```
     """
-    ways = rescalings(vae, x)
+    ways = latent_normalizations(vae, x)
     reference = cached_statistics(real, network, get_protocol(protocol))
     size = vae.config.batch_size
     gamma = float(ops.convert_to_numpy(vae.stage2.balancing.gamma))

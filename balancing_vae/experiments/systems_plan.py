@@ -157,12 +157,12 @@ def recipe_time(
 
 
 def write_plan(folder: Path, plan: dict[str, Config], about: dict) -> None:
-    """Write down what a comparison trains, so that it can be gone on with.
+    """Write down what a comparison trains, so that it can be resumed.
 
     Args:
         folder: The comparison's folder; made where it is missing.
         plan: The recipe to be trained, by name.
-        about: What else decides the numbers: data, seeds, budget.
+        about: What else decides the numbers: data, features, protocol, budget.
     """
     configs = {name: config.to_dict() for name, config in plan.items()}
     with atomic_file(folder / PLAN) as temporary:

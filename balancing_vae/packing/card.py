@@ -73,7 +73,7 @@ def model_card(folder: Path) -> str:
         *sections.recipe(facts, config, folder),
         *sections.data(config, rows),
         *sections.numbers(rows, gate_open),
-        *sections.deviations(facts),
+        *sections.precision(facts),
         *sections.limits(config, rows),
     ]
     return "\n\n".join(paragraphs) + "\n"

@@ -166,7 +166,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     ]
 
 
-def deviations(facts: dict) -> list[str]:
+def precision(facts: dict) -> list[str]:
     """What precision and rounding changed against the run."""
     lines = []
     for row in facts["deviations"]:

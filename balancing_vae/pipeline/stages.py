@@ -62,7 +62,7 @@ def build_stages(
             networks = build_networks(config.network, config.image_shape, config.latent_dim)
         stage1 = build_model(config, *networks)
         stage2 = None
-        if "second_stage" in config.samplers:
+        if config.has_second_stage:
             stage2 = LatentVAE(
                 *(_second_networks(config) if second_networks is None else second_networks),
                 build_strategy(**config.balancing),
@@ -147,7 +147,7 @@ def _check_parameters(config: Config, networks: tuple | None, second_networks: t
             found = networks or build_networks(
                 config.network, config.image_shape, config.latent_dim
             )
-            if "second_stage" in config.samplers:
+            if config.has_second_stage:
                 found += second_networks or _second_networks(config)
             return sum(network.count_params() for network in found)
 

@@ -127,7 +127,7 @@ def _is_description(description: dict, name: str) -> None:
     # What was fitted before stage 1 was trained last; older folders do not say.
     sequence(text)(description.get("stale", []), "stale")
     if version >= 2:
-        stages = {"stage1", "stage2"} if "second_stage" in config.samplers else {"stage1"}
+        stages = {"stage1", "stage2"} if config.has_second_stage else {"stage1"}
         record(dict.fromkeys(stages, EPOCHS), others=EPOCHS)(
             description["trained_epochs"], "trained_epochs"
         )

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from balancing_vae.backend.choice import check_backend
 from tests.helpers.paths import ROOT
 
 CORE = (
@@ -44,6 +45,25 @@ np.testing.assert_array_equal(loaded.generate(5, seed=1), vae.generate(5, seed=1
 assert loaded.reconstruct(tiny_images()).shape == (24, 4, 4, 1)
 assert sys.modules["tensorflow"] is None
 print("done")
+"""
+
+WAYS_IN = 5
+EVERY_WAY_IN = """
+import importlib
+import balancing_vae
+from balancing_vae import Config, datasets, pretrained  # these need no backend
+
+for way_in in (
+    lambda: balancing_vae.TwoStageVAE,
+    lambda: balancing_vae.models.VAE,
+    lambda: importlib.import_module("balancing_vae.pipeline.two_stage_vae"),
+    lambda: importlib.import_module("balancing_vae.layers.sampling"),
+    lambda: importlib.import_module("keras"),
+):
+    try:
+        way_in()
+    except ImportError as error:
+        print(error)
 """
 
 
@@ -86,8 +106,30 @@ def test_a_backend_that_is_not_there_is_named(backend, hidden, message):
     done = run(backend, "-c", on_the_command_line)
     assert done.returncode == 2
     assert message in done.stderr and "Traceback" not in done.stderr
-    in_python = run(backend, "-c", hide + "from balancing_vae import TwoStageVAE")
-    assert message in in_python.stderr
+    in_python = run(backend, "-c", hide + EVERY_WAY_IN)
+    assert in_python.stdout.count(message) == WAYS_IN, in_python.stderr
+
+
+def test_a_backend_that_was_corrected_is_taken_in_the_same_process():
+    code = (
+        "import os, balancing_vae\n"
+        "try:\n    import balancing_vae.layers.sampling\n"
+        "except ImportError:\n    os.environ['KERAS_BACKEND'] = 'jax'\n"
+        "import balancing_vae.layers.sampling, keras; print(keras.backend.backend())"
+    )
+    assert run("nonsense", "-c", code).stdout.strip() == "jax"
+
+
+def test_a_backend_named_in_keras_file_counts_where_the_environment_names_none(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text('{"backend": "nonsense"}')
+    refused = run("", "-c", "import balancing_vae.pipeline")
+    assert "keras.json is 'nonsense'; set it to one of" in refused.stderr
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    check_backend()
 
 
 def test_importing_the_package_imports_no_backend():

@@ -280,9 +280,9 @@ def saved(image, **options):
     return file.getvalue()
 
 
-def test_a_grey_image_becomes_colour(folder, tmp_path):
-    grey = face(4)[..., 0]
-    damage(folder, 4, jpeg(grey))
+def test_a_gray_image_becomes_color(folder, tmp_path):
+    gray = face(4)[..., 0]
+    damage(folder, 4, jpeg(gray))
     image = everything(prepare(folder, tmp_path))[3]
     assert np.array_equal(image[..., 0], image[..., 1])
     assert np.array_equal(image[..., 0], image[..., 2])
@@ -300,14 +300,14 @@ def test_16_bit_images_are_refused(folder, tmp_path):
     refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits a channel")
 
 
-def test_16_bit_colour_is_refused_although_pillow_calls_it_rgb(folder, tmp_path):
-    damage(folder, 4, png_of_16_bit_colour(178, 218))
+def test_16_bit_color_is_refused_although_pillow_calls_it_rgb(folder, tmp_path):
+    damage(folder, 4, png_of_16_bit_color(178, 218))
     with Image.open(folder / "000004.jpg") as image:
         assert image.mode == "RGB" and image.size == (178, 218)
     refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits a channel")
 
 
-def png_of_16_bit_colour(width, height):
+def png_of_16_bit_color(width, height):
     import struct
     import zlib
 

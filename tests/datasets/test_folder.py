@@ -99,7 +99,7 @@ def test_crops(tmp_path, crop, box):
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300))
-def test_a_centred_square_lies_inside_or_is_refused(width, height, square):
+def test_a_centered_square_lies_inside_or_is_refused(width, height, square):
     cut = Cut(square, 8)
     if square > min(width, height):
         with pytest.raises(ValueError, match="too small for the crop"):

@@ -47,7 +47,7 @@ def png(width, height, depth, colour, rows=None):
     return b"\x89PNG\r\n\x1a\n" + b"".join(piece(*p) for p in pieces)
 
 
-def tiff_of_16_bit_colour(planar):
+def tiff_of_16_bit_color(planar):
     """One strip, or one for each colour: there Pillow names no depth with the tiles."""
     strips, size = (1, 6) if planar == 1 else (3, 2)
     tags = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 2), (273, 20), (277, 3), (278, 1)]
@@ -78,8 +78,8 @@ REFUSED = {
     "16-bit grey PNG": (saved(RGB[..., 0].astype(np.uint16) * 257), "16 bits a channel"),
     "16-bit colour PNG": (png(2, 2, 16, 2, b"\0" * 26), "16 bits a channel"),
     "16-bit colour and alpha PNG": (png(2, 2, 16, 6, b"\0" * 34), "16 bits a channel"),
-    "16-bit colour TIFF": (tiff_of_16_bit_colour(1), "16 bits a channel"),
-    "16-bit planar TIFF": (tiff_of_16_bit_colour(2), "16 bits a channel"),
+    "16-bit colour TIFF": (tiff_of_16_bit_color(1), "16 bits a channel"),
+    "16-bit planar TIFF": (tiff_of_16_bit_color(2), "16 bits a channel"),
     "16-bit colour PPM": (b"P6 1 1 65535\n" + bytes(6), "16 bits a channel"),
     "floats": (saved(RGB[..., 0].astype(np.float32), "TIFF"), "16 bits a channel|mode is F"),
     "32-bit whole numbers": (saved(RGB[..., 0].astype(np.int32), "TIFF"), "16 bits|mode is I"),
@@ -211,7 +211,7 @@ TRANSPARENT = {
 
 
 @pytest.mark.parametrize("name", TRANSPARENT)
-def test_transparency_is_noticed_and_the_stored_colour_shows(name):
+def test_transparency_is_noticed_and_the_stored_color_shows(name):
     data = TRANSPARENT[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -246,7 +246,7 @@ def test_transparency_is_counted_and_said(tmp_path, capsys):
     assert len(said) == 1
 
 
-def test_grey_makes_one_channel(tmp_path):
+def test_gray_makes_one_channel(tmp_path):
     from balancing_vae.cli import main
 
     source = tmp_path / "source"
@@ -257,10 +257,10 @@ def test_grey_makes_one_channel(tmp_path):
     assert main(["datasets", "prepare", "folder", *words, "--workers", "1"]) == 0
     prepared = datasets.open_prepared(tmp_path / "out")
     assert prepared.image_shape == (6, 6, 1) and prepared.description["grey"] is True
-    colour, grey = prepared.images("train")
-    np.testing.assert_array_equal(grey[..., 0], RGB[:6, :6, 0])
+    color, gray = prepared.images("train")
+    np.testing.assert_array_equal(gray[..., 0], RGB[:6, :6, 0])
     expected = RGB[:6, :6] @ [0.299, 0.587, 0.114]
-    assert np.abs(colour[..., 0] - expected).max() <= 1
+    assert np.abs(color[..., 0] - expected).max() <= 1
     with pytest.raises(ValueError, match="mnist does not take the option grayscale"):
         datasets.prepare("mnist", source, tmp_path / "other", grayscale=True)
 

@@ -64,7 +64,7 @@ def test_one_seed_has_no_deviation():
     assert "| 2.000 | 1.000 | -1.000 | 1 of 1 |" in table
 
 
-def test_modes_of_normalisation_stay_apart():
+def test_modes_of_normalization_stay_apart():
     measured = [
         *rows([2.0, 4.0], [2.0, 4.0]),
         *rows([], [1.0, 3.0], mode="latents_and_images"),

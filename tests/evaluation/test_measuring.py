@@ -86,7 +86,7 @@ def test_chosen_images_are_shuffled_once_and_for_all(real):
     assert np.unique(choose_images(IMAGES).reshape(4400, -1), axis=0).shape[0] == 4400
 
 
-def test_every_column_seed_and_normalisation(measured, real):
+def test_every_column_seed_and_normalization(measured, real):
     distances = [row for row in measured if row.metric == "fid"]
     assert [(row.column, row.normalization, row.seed) for row in distances] == [
         (column, mode, seed)

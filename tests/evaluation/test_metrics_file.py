@@ -42,7 +42,7 @@ def test_other_protocols_are_kept(tmp_path):
     assert read_metrics(tmp_path) == measurements("asperti2020") + measurements("ttur", value=60.0)
 
 
-def test_modes_of_normalisation_stay_apart(tmp_path):
+def test_modes_of_normalization_stay_apart(tmp_path):
     write_metrics(tmp_path, measurements())
     write_metrics(tmp_path, measurements(value=40.0, mode="latents_and_images"))
     # What is not normalised was measured twice: the last time counts.

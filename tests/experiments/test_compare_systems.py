@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balancing_vae.cli import main
+from balancing_vae.errors import InputError
 from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.experiments import systems
 from balancing_vae.experiments import systems_plan
 from balancing_vae.experiments.systems import measure_systems
 from balancing_vae.experiments.systems import systems_sheet
 from balancing_vae.experiments.systems import systems_table
 from balancing_vae.experiments.systems import train_systems
 from balancing_vae.experiments.systems_plan import RecipeTime
+from balancing_vae.fid import scoring
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.storage.folder import read_history
 from tests.helpers.pipelines import tiny_config
@@ -106,6 +110,32 @@ def test_the_table_shows_mean_and_deviation_over_trainings():
     assert lines[3] == "| a, normalised | 1.5 ± 0.71 | 2.5 ± 0.71 | 2.5 ± 0.71 |"
     assert "FD(pixels), protocol asperti2020" in lines[5]
     assert "2 trainings" in lines[5] and "Noise floor: 0.25 (40 " in lines[5]
+
+
+def test_a_comparison_is_not_resumed_with_other_options(tmp_path, capsys, monkeypatch):
+    def stop(*arguments):
+        raise InputError("stopped")
+
+    monkeypatch.setattr(systems, "train_systems", stop)
+    monkeypatch.setattr(scoring, "load_network", lambda name, *_: SimpleNamespace(name=name))
+    np.save(tmp_path / "images.npy", tiny_images(60, side=8))
+    begun = ["compare-systems", "digits", "--data", str(tmp_path / "images.npy")]
+    begun += ["--systems", "digits", "--trainings", "1", "--features", "pixels"]
+    begun += ["--budget", "full", "--out", str(tmp_path / "out")]
+    # Once the plan is written, and again where it is resumed with the same options.
+    for again in ([], ["--resume"]):
+        assert main([*begun, *again]) == 2
+        assert "stopped" in capsys.readouterr().err
+    for words, message in (
+        (["--protocol", "ttur"], "protocol: asperti2020 -> ttur"),
+        (["--features", "others"], "features: pixels -> others"),
+        (["--test-images", "20"], "test_images: 60 -> 20"),
+        (["--train-images", "50"], "train_images: 60 -> 50"),
+        (["--trainings", "2"], "trainings: 1 -> 2"),
+        (["--systems", "digits-rae-l2"], "systems_compared: ['digits'] -> ['digits-rae-l2']"),
+    ):
+        assert main([*begun, "--resume", *words]) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

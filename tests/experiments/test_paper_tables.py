@@ -43,7 +43,7 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
         over_trainings([tmp_path], "cifar10", "ours", "a day")
 
 
-def test_modes_of_normalisation_are_averaged_apart_whatever_the_run_is_called(tmp_path):
+def test_modes_of_normalization_are_averaged_apart_whatever_the_run_is_called(tmp_path):
     # A name that ends as a label does.
     names = ("a, with normalisation (gated)", "b")
     for name, shift in zip(names, (0.0, 2.0), strict=True):

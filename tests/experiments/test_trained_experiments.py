@@ -23,8 +23,8 @@ from balancing_vae.experiments.latent_space import nearest_training_images
 from balancing_vae.experiments.latent_space import traversals
 from balancing_vae.experiments.normalization_study import compare_normalizations
 from balancing_vae.experiments.normalization_study import draw_normalization
+from balancing_vae.experiments.normalization_study import latent_normalizations
 from balancing_vae.experiments.normalization_study import measure_normalizations
-from balancing_vae.experiments.normalization_study import rescalings
 from balancing_vae.experiments.variance_law import VarianceLawHistory
 from balancing_vae.experiments.variance_law import draw_variance_law
 from balancing_vae.fid.networks.pixels import Pixels
@@ -143,7 +143,7 @@ def test_faces_come_from_the_same_draws(trained, monkeypatch):
         faces(digits_pipeline())
 
 
-def test_normalisations_are_measured_from_the_same_draws(trained, digits, tmp_path, monkeypatch):
+def test_normalizations_are_measured_from_the_same_draws(trained, digits, tmp_path, monkeypatch):
     path = tmp_path / "rows.json"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.warns(UserWarning, match="biased upwards"):
@@ -169,8 +169,8 @@ def test_normalisations_are_measured_from_the_same_draws(trained, digits, tmp_pa
     assert json.loads(path.read_text()) == rows
 
 
-def test_rescalings_reach_their_targets(trained, digits):
-    ways = rescalings(trained, digits)
+def test_latent_normalizations_reach_their_targets(trained, digits):
+    ways = latent_normalizations(trained, digits)
     z = 5 + 3 * np.random.default_rng(0).standard_normal((20, 4))
     target = np.sqrt(variance_law(*trained.encode(digits)).mean())
     assert ways["none"](z) is z
@@ -212,7 +212,7 @@ def test_traversals_move_one_latent_and_name_an_inactive_one(trained, digits):
         np.testing.assert_allclose(images, trained.decode(z), atol=1e-5)
 
 
-def test_a_memorising_model_is_found_out(trained, digits):
+def test_a_memorizing_model_is_found_out(trained, digits):
     train, test = digits[:30], digits[30:]
     copies = train[[4, 7]] / np.float32(255)
     rows, distances = nearest_training_images(trained, copies, train, test)

@@ -48,7 +48,7 @@ def test_folder_is_sorted_and_sliced(tmp_path):
     np.testing.assert_array_equal(images[3:99], IMAGES[3:])
 
 
-def test_grey_images_become_three_channels(tmp_path):
+def test_gray_images_become_three_channels(tmp_path):
     write_images(tmp_path, IMAGES[..., 0])
     np.testing.assert_array_equal(open_images(tmp_path)[:], np.repeat(IMAGES[..., :1], 3, axis=-1))
 

@@ -69,11 +69,11 @@ def test_bytes_pass_unchanged_as_the_real_side(name):
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (2, 8, 8, 1)])
 def test_one_channel_is_repeated_to_three(shape):
-    grey = RNG.integers(0, 256, shape, dtype="uint8")
-    ours = preprocess(grey, PROTOCOLS["ttur"])
+    gray = RNG.integers(0, 256, shape, dtype="uint8")
+    ours = preprocess(gray, PROTOCOLS["ttur"])
     assert ours.shape == (2, 8, 8, 3)
     for channel in range(3):
-        np.testing.assert_array_equal(ours[..., channel], grey.reshape(2, 8, 8))
+        np.testing.assert_array_equal(ours[..., channel], gray.reshape(2, 8, 8))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
-PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+PAGES = (
+    "README.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    *sorted(f"weights/{path.parent.name}/README.md" for path in ROOT.glob("weights/*/README.md")),
+)
 BLOCK = re.compile(r"^ *```python\n(.*?)^ *```", re.S | re.M)
 
 
@@ -62,7 +66,7 @@ def docstring_examples() -> list[Example]:
 
 
 def page_examples() -> list[Example]:
-    """Return the examples of README and of the pages of docs."""
+    """Return the examples of README, of the pages of docs and of the model cards."""
     codes = {page: _code((ROOT / page).read_text("utf-8")) for page in PAGES}
     return [Example(page, code) for page, code in codes.items() if code]
 

@@ -25,7 +25,7 @@ from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.evaluation import two_stage_columns
 from balancing_vae.evaluation.effects import normalization_effects
 from balancing_vae.evaluation.metrics_file import read_metrics
-from balancing_vae.experiments.rescaling import PosteriorMoments
+from balancing_vae.experiments.moment_matching import PosteriorMoments
 from balancing_vae.fid.networks.classifier import train_classifier
 from balancing_vae.fid.networks.inception_files import GRAPH_NAME
 from balancing_vae.fid.networks.pixels import Pixels
@@ -51,7 +51,7 @@ from tests.helpers.stage_cases import one_headed_networks
 RANDOM = np.random.default_rng(0)
 DIGITS = (load_digits().images[:128, ..., None] * (255 / 16)).astype(np.uint8)
 LABELS = load_digits().target[:128]
-COLOURED = layouts.random_images(64, 32, 3)
+COLORED = layouts.random_images(64, 32, 3)
 MATRIX = RANDOM.normal(size=(64, 8)).astype("f4")
 MU, SIGMA = RANDOM.normal(size=(256, 2)).astype("f4"), np.full((256, 2), 0.5, "f4")
 
@@ -147,7 +147,7 @@ NAMES: dict[str, dict[str, Make]] = {
         "index": lambda given: 0,
         "framed": lambda given: np.zeros((4, 32, 32, 1), np.uint8),
         "show": lambda given: len,
-        "dataset": lambda given: tf.data.Dataset.from_tensor_slices(COLOURED).batch(8),
+        "dataset": lambda given: tf.data.Dataset.from_tensor_slices(COLORED).batch(8),
         "load_images": lambda given: lambda: [DIGITS[:8]] * 5,
         "augment": lambda given: lambda images: images / 255,
         "statistics": lambda given: fid.Statistics.from_features(MATRIX),
@@ -157,11 +157,12 @@ NAMES: dict[str, dict[str, Make]] = {
         "block": lambda given: b"bytes",
         "stored": lambda given: 0,
         "variables": lambda given: read_variables(GOLDEN / "stage2"),
-        "cifar10_images": lambda given: COLOURED[:4],
+        "cifar10_images": lambda given: COLORED[:4],
     },
-    "checks.check_images": {"x_train": lambda given: COLOURED},
+    "checks.check_images": {"x_train": lambda given: COLORED},
     "datasets.array_writer": {"images": lambda given: layouts.random_images(4, 64, 3)},
-    "experiments.rescaling": {"x_test": lambda given: DIGITS[:64]},
+    "datasets.parallel": {"images": lambda given: COLORED},
+    "experiments.moment_matching": {"x_test": lambda given: DIGITS[:64]},
     "fid": {"a": lambda given: MATRIX, "b": lambda given: MATRIX + 1},
     "fid.metrics": {"x": lambda given: MATRIX, "samples": lambda given: MATRIX + 1},
     "fid.metrics.images": {"mse": lambda given: lambda x, y: np.zeros(len(x))},
@@ -174,7 +175,7 @@ NAMES: dict[str, dict[str, Make]] = {
     "pipeline.plots.Plots.plot_history": {"vae": lambda given: given.trained()},
     "layers": {
         "x": lambda given: MATRIX,
-        "images": lambda given: (COLOURED / 255).astype("f4"),
+        "images": lambda given: (COLORED / 255).astype("f4"),
     },
     "layers.right_spectral_norm": {"layer": lambda given: _built(RightSpectralNormDense(4))},
     "layers.right_spectral_norm.RightSpectralNormConv2DTranspose": {
@@ -267,7 +268,7 @@ def _second_part(given: Given, path: Path) -> None:
 
 
 def _cifar10(given: Given, path: Path) -> None:
-    splits = {split: (COLOURED, np.zeros(64, int)) for split in ("train", "test")}
+    splits = {split: (COLORED, np.zeros(64, int)) for split in ("train", "test")}
     write_prepared(path, "cifar10", from_arrays(splits, {}))
 
 
@@ -289,16 +290,16 @@ def _all_data(given: Given, path: Path) -> None:
 
 
 def _array(given: Given, path: Path) -> None:
-    np.save(path, COLOURED)
+    np.save(path, COLORED)
 
 
 def _arrays(given: Given, path: Path) -> None:
-    np.savez(path, COLOURED)
+    np.savez(path, COLORED)
 
 
 def _pictures(given: Given, path: Path) -> None:
     path.mkdir()
-    for number, image in enumerate(COLOURED[:8]):
+    for number, image in enumerate(COLORED[:8]):
         Image.fromarray(image).resize((64, 64)).save(path / f"{number}.png")
 
 

@@ -145,7 +145,7 @@ def test_moments_keep_their_digits_beside_a_large_mean():
     assert np.abs(one_pass / x.astype(np.float64).var(0) - 1).max() > 0.1
 
 
-def test_the_gradient_of_a_batchs_normalisation_is_the_formulas():
+def test_the_gradient_of_a_batchs_normalization_is_the_formulas():
     """Against finite differences of the formula in float64."""
     random = np.random.default_rng(0)
     x, weights = random.standard_normal((2, 2, 2, 3)), random.standard_normal((2, 2, 2, 3))
@@ -198,7 +198,7 @@ def test_residual_block_is_preactivated_with_a_plain_shortcut():
     assert numbers(block(x)).min() < 0
 
 
-def test_dense_residual_block_has_no_normalisation():
+def test_dense_residual_block_has_no_normalization():
     inputs = keras.Input((3,))
     block = keras.Model(inputs, dense_residual_block(inputs, 5, depth=2, name="fc"))
     x = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")

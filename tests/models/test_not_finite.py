@@ -75,7 +75,7 @@ def test_nan_latents_and_what_becomes_nan_are_refused(vae):
         as_uint8(np.array([[0.5], [NAN]]))
 
 
-def test_normalisation_takes_no_nan():
+def test_normalization_takes_no_nan():
     mu, sigma = np.zeros((4, 2)), np.ones((4, 2))
     for arguments in ((mu + NAN, sigma, None), (mu, sigma * NAN, None), (mu, sigma, mu + NAN)):
         with pytest.raises(ValueError, match="The latents have NaN"):

@@ -54,7 +54,7 @@ def test_without_weights_it_is_a_plain_autoencoder(images):
     assert logs["latent"] == logs["decoder"] == 0
 
 
-def test_weights_pull_latents_and_kernels_towards_0(images):
+def test_weights_pull_latents_and_kernels_toward_0(images):
     plain, pulled = make(), make(latent_weight=1.0, decoder_weight=0.1)
     for model in (plain, pulled):
         model.fit(images, epochs=4, batch_size=10, verbose=0)

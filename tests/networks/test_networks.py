@@ -35,8 +35,8 @@ def test_parameters_of_the_cifar10_preset(cifar10):
     """Trained ones, counted from the specification: two convolutions a block, a shortcut."""
 
     def block(fan_in, width):
-        normalisations = 2 * fan_in + 2 * width
-        return normalisations + 2 * conv(3, fan_in, width) + conv(3, width, width)
+        normalizations = 2 * fan_in + 2 * width
+        return normalizations + 2 * conv(3, fan_in, width) + conv(3, width, width)
 
     encoder, decoder = cifar10
     convolutions = conv(3, 3, 32) + conv(3, 32, 64) + conv(3, 64, 128)

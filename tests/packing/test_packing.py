@@ -141,7 +141,7 @@ def test_the_card_follows_the_numbers(packed):
     check_checksums(packed)
 
 
-def test_info_shows_protocol_and_licence(packed, capsys):
+def test_info_shows_protocol_and_license(packed, capsys):
     assert main(["pretrained", "info", str(packed)]) == 0
     printed = capsys.readouterr().out
     assert "`asperti2020`" in printed and "CC BY 4.0" in printed and "mixed_bfloat16" in printed

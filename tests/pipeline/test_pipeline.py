@@ -182,7 +182,7 @@ def test_reconstruct_decodes_a_sample_of_the_posterior(trained, digits):
     assert (trained.reconstruct(digits, seed=8) != expected).any()
 
 
-def test_reconstruction_is_normalised_on_request(trained, digits):
+def test_reconstruction_is_normalized_on_request(trained, digits):
     plain = trained.reconstruct(digits)
     expected = trained.image_normalization.apply(plain, generated=False)
     np.testing.assert_array_equal(trained.reconstruct(digits, normalize=True), expected)
@@ -307,7 +307,7 @@ def test_a_shut_gate_is_said_once_a_call_with_the_mode_that_rescales(trained, di
         trained.latent_normalization, trained.image_normalization = former
 
 
-def test_fitting_a_normalisation_that_rescales_nothing_says_so(trained, digits, monkeypatch):
+def test_fitting_a_normalization_that_rescales_nothing_says_so(trained, digits, monkeypatch):
     former = trained.latent_normalization, trained.image_normalization
     try:
         monkeypatch.setattr("balancing_vae.normalization.GATE", np.inf)

@@ -254,7 +254,7 @@ def test_generation_decodes_the_samplers_latents(vae, name):
 
 @pytest.mark.parametrize("mode", ["gated", "latents_and_images"])
 @pytest.mark.parametrize("name", ["gaussian", "mixture", "second_stage"])
-def test_normalised_latents_have_the_target_deviation(vae, name, mode):
+def test_normalized_latents_have_the_target_deviation(vae, name, mode):
     former = vae.latent_normalization, vae.image_normalization
     try:
         vae.fit_normalization(tiny_images(), mode)
@@ -267,7 +267,7 @@ def test_normalised_latents_have_the_target_deviation(vae, name, mode):
         vae.latent_normalization, vae.image_normalization = former
 
 
-def test_normalised_prior_has_the_target_deviation_in_the_reference(without_second):
+def test_normalized_prior_has_the_target_deviation_in_the_reference(without_second):
     z = without_second.sample_latents(4000, sampler="prior", seed=1)
     assert mean_std(z) == pytest.approx(without_second.latent_normalization.target, rel=0.05)
     assert mean_std(z) != pytest.approx(1, rel=0.05)

@@ -16,7 +16,7 @@ from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 
 NOISY = tiny_images()
-GREY = np.full_like(NOISY, 128)
+GRAY = np.full_like(NOISY, 128)
 
 
 def gamma(stage):
@@ -28,18 +28,18 @@ def first_gamma(vae, stage):
 
 
 @pytest.fixture
-def trained_on_grey():
+def trained_on_gray():
     """A pipeline that believes its errors to be tiny."""
     vae = tiny_pipeline(epochs=1, epochs2=1)
-    vae.fit(GREY, verbose=False)
+    vae.fit(GRAY, verbose=False)
     for stage in vae.stages.values():
         stage.balancing.running_mse.assign(1e-4)
     vae.history.clear()
     return vae
 
 
-def test_fit_measures_gamma_where_weights_are_trained_already(trained_on_grey):
-    vae = trained_on_grey
+def test_fit_measures_gamma_where_weights_are_trained_already(trained_on_gray):
+    vae = trained_on_gray
     error = mse(as_float(NOISY), vae.reconstruct(NOISY, seed=0)) ** 0.5
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="The first error")
@@ -74,16 +74,16 @@ class SeesTheFirstGamma(keras.callbacks.Callback):
             self.error = measured["mse"] ** 0.5
 
 
-def test_the_second_stages_gamma_is_its_error_on_the_latents_that_it_is_trained_on(trained_on_grey):
+def test_the_second_stages_gamma_is_its_error_on_the_latents_that_it_is_trained_on(trained_on_gray):
     images = tiny_images(400)
-    first = SeesTheFirstGamma(trained_on_grey, images)
-    trained_on_grey.fit(images, verbose=False, callbacks=[first])
+    first = SeesTheFirstGamma(trained_on_gray, images)
+    trained_on_gray.fit(images, verbose=False, callbacks=[first])
     assert first.error > 0.3
     assert first.gamma == pytest.approx(first.error, rel=0.1)
 
 
-def test_the_history_counts_on(trained_on_grey):
-    vae = trained_on_grey
+def test_the_history_counts_on(trained_on_gray):
+    vae = trained_on_gray
     vae.history += [{"stage": 1, "epoch": epoch} for epoch in (1, 2)]
     vae.fit(NOISY, verbose=False)
     assert [(row["stage"], row["epoch"]) for row in vae.history[2:]] == [(1, 3), (2, 1)]
@@ -104,16 +104,16 @@ def test_gamma_that_is_not_computed_is_left_alone():
     assert gamma(vae.stage1) == 0.5
 
 
-def test_a_stage_warns_where_its_first_error_is_far_above_gamma(trained_on_grey):
-    stage = trained_on_grey.stage1
+def test_a_stage_warns_where_its_first_error_is_far_above_gamma(trained_on_gray):
+    stage = trained_on_gray.stage1
     with pytest.warns(UserWarning, match=r"far above gamma, 0.01, which never rises.*measure_gam"):
         stage.fit(NOISY, batch_size=8, verbose=0)
 
 
 @pytest.mark.filterwarnings("error:The first error")
-def test_it_does_not_warn_otherwise(trained_on_grey):
-    stage = trained_on_grey.stage1
-    trained_on_grey.measure_gamma(NOISY)
+def test_it_does_not_warn_otherwise(trained_on_gray):
+    stage = trained_on_gray.stage1
+    trained_on_gray.measure_gamma(NOISY)
     stage.fit(NOISY, batch_size=8, verbose=0)
     stage.fit(NOISY, batch_size=8, verbose=0, callbacks=[GammaBalancing(gamma=0.4)])
     stage.fit(NOISY, batch_size=8, verbose=0, callbacks=[GammaBalancing(gamma=0.01, rate=0)])

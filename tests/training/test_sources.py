@@ -244,7 +244,7 @@ def test_validation_split_holds_out_the_last_images():
     assert split.config.held_out == 5
 
 
-def test_other_packages_are_not_imported_to_recognise_datasets():
+def test_other_packages_are_not_imported_to_recognize_datasets():
     code = """
 import json, sys
 import numpy as np

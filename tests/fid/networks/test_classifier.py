@@ -108,8 +108,8 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(digits, path, tmp_path, 
     with pytest.warns(UserWarning, match="classifier cannot be kept in the cache"):
         network = load_network(f"classifier:{tmp_path / 'mnist'}")
     assert network.distance_name == "FD(classifier:mnist)"
-    grey = np.repeat(images[:3].astype("float32"), 3, axis=-1)
-    assert network(grey, PROTOCOLS["ttur"]).shape == (3, 64)
+    gray = np.repeat(images[:3].astype("float32"), 3, axis=-1)
+    assert network(gray, PROTOCOLS["ttur"]).shape == (3, 64)
 
 
 def test_labels_must_fit(digits, tmp_path):

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from balancing_vae.experiments.rescaling import PosteriorMoments
-from balancing_vae.experiments.rescaling import factor_a_latent
-from balancing_vae.experiments.rescaling import full_covariance
-from balancing_vae.experiments.rescaling import one_factor
+from balancing_vae.experiments.moment_matching import PosteriorMoments
+from balancing_vae.experiments.moment_matching import factor_a_latent
+from balancing_vae.experiments.moment_matching import full_covariance
+from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.moments import mean_std
 
 

@@ -1,0 +1,40 @@
+"""Take part in the import of a package, whoever imports it and whenever."""
+
+import sys
+from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+Execute = Callable[[ModuleType], Any]
+
+
+class WatchingFinder(MetaPathFinder):
+    """Finds packages as the finders after it in `sys.meta_path` do, and has them executed.
+
+    Args:
+        around: By name of a package, a function that gets its module and what executes it, and
+            calls that.
+
+    Example:
+        ```python
+        sys.meta_path.insert(0, WatchingFinder({"keras": execute_and_register}))
+        ```
+    """
+
+    def __init__(self, around: dict[str, Callable[[ModuleType, Execute], None]]):
+        self.around = around
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        """Return the spec of a package that is watched; None for every other module."""
+        if fullname not in self.around:
+            return None
+        later = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        specs = (finder.find_spec(fullname, path, target) for finder in later)
+        spec = next(filter(None, specs), None)
+        if spec is not None and spec.loader is not None:
+            execute, around = spec.loader.exec_module, self.around[fullname]
+            # Of this spec alone.
+            spec.loader.exec_module = lambda module: around(module, execute)  # type: ignore[method-assign]
+        return spec
