@@ -19,7 +19,7 @@ class WatchingFinder(MetaPathFinder):
 
     Example:
         ```python
-        sys.meta_path.insert(0, WatchingFinder({"keras": execute_and_register}))
+        finder = WatchingFinder({"keras": lambda module, execute: execute(module)})
         ```
     """
 
