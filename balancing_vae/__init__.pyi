@@ -9,11 +9,15 @@ from . import networks as networks
 from . import presets as presets
 from . import pretrained as pretrained
 from . import samplers as samplers
+from .balancing import GECO as GECO
 from .balancing import BalancingStrategy as BalancingStrategy
+from .balancing import Capacity as Capacity
 from .balancing import ComputedGamma as ComputedGamma
+from .balancing import CyclicalBeta as CyclicalBeta
 from .balancing import FixedBeta as FixedBeta
 from .balancing import FixedGamma as FixedGamma
 from .balancing import LearnedGamma as LearnedGamma
+from .balancing import OptimalGamma as OptimalGamma
 from .balancing import WarmUpBeta as WarmUpBeta
 from .balancing.rule import update_running_mse as update_running_mse
 from .config import Config as Config

@@ -32,7 +32,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 LARGEST_SIDE = 2**13
 LARGEST_BATCH = 2**20
 # Strategies that decide KL's weight by a beta of their own.
-WITH_BETA = ("beta", "warm_up")
+WITH_BETA = ("beta", "capacity", "cyclical", "warm_up")
 # Keras takes seeds of 32 bits, and stage 2 has the next one.
 LARGEST_SEED = 2**32 - 2
 
@@ -123,8 +123,9 @@ class Config:
         preset: Name of the preset that this started from, None where it was none.
         kl_weight: Short for the argument of the model "vae", `model={"name": "vae",
             "kl_weight": ...}`: the weight of KL in stage 1's loss. None is 1, or the beta of
-            the strategies "beta" and "warm_up", which decide it for both stages. The original
-            program has (2 D / L)^2, see `original_kl_weight`; its presets name the number.
+            a strategy that has one ("beta", "warm_up", "cyclical", "capacity"), which decides
+            it for both stages. The original program has (2 D / L)^2, see
+            `original_kl_weight`; its presets name the number.
         likelihood: Likewise: stage 1's likelihood, "gaussian" (the default) or "bernoulli"
             (cross-entropy); stage 2's is always Gaussian.
     """

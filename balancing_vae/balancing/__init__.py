@@ -1,21 +1,31 @@
 """Balancing strategies: how reconstruction error is weighed against KL divergence."""
 
 from balancing_vae.balancing.beta import FixedBeta
+from balancing_vae.balancing.capacity import Capacity
 from balancing_vae.balancing.computed import ComputedGamma
+from balancing_vae.balancing.cyclical import CyclicalBeta
 from balancing_vae.balancing.fixed import FixedGamma
+from balancing_vae.balancing.geco import GECO
 from balancing_vae.balancing.learned import LearnedGamma
+from balancing_vae.balancing.optimal import OptimalGamma
 from balancing_vae.balancing.rule import update_running_mse
+from balancing_vae.balancing.scheduled import ScheduledBeta
 from balancing_vae.balancing.strategy import BalancingStrategy
 from balancing_vae.balancing.warm_up import WarmUpBeta
 from balancing_vae.registry import Registry
 
 __all__ = [
+    "GECO",
     "STRATEGIES",
     "BalancingStrategy",
+    "Capacity",
     "ComputedGamma",
+    "CyclicalBeta",
     "FixedBeta",
     "FixedGamma",
     "LearnedGamma",
+    "OptimalGamma",
+    "ScheduledBeta",
     "WarmUpBeta",
     "build_strategy",
     "update_running_mse",
@@ -25,9 +35,13 @@ STRATEGIES = Registry[type[BalancingStrategy]](
     "balancing",
     {
         "beta": FixedBeta,
+        "capacity": Capacity,
         "computed": ComputedGamma,
+        "cyclical": CyclicalBeta,
         "fixed": FixedGamma,
+        "geco": GECO,
         "learned": LearnedGamma,
+        "optimal": OptimalGamma,
         "warm_up": WarmUpBeta,
     },
     BalancingStrategy,
@@ -38,7 +52,8 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
     """Build a balancing strategy by its name.
 
     Args:
-        name: "computed", "learned", "fixed", "beta" or "warm_up".
+        name: "computed", "optimal", "learned", "fixed", "geco", "beta", "warm_up", "cyclical"
+            or "capacity".
         **arguments: What the strategy's class takes, such as `gamma=0.1` for "fixed".
 
     Returns:

@@ -8,7 +8,8 @@ class BalancingStrategy(keras.layers.Layer):
 
     A strategy is a layer, so that its state consists of weights: what a compiled step
     reads and writes, and what is saved with the model. A subclass gives `gamma` or what
-    weighs KL, and `update` if they change from step to step.
+    weighs KL, and `update` if they change from step to step. What depends on the batch
+    itself overrides `gamma_of` or `weigh_kl`.
 
     Attributes:
         kl_weight: Weight of KL, positive, where the strategy decides it; None leaves it
@@ -34,6 +35,32 @@ class BalancingStrategy(keras.layers.Layer):
     def kl_factor(self):
         """Scalar in [0, 1]: how much of KL's weight counts in the next step."""
         return 1.0
+
+    def gamma_of(self, mse, x, x_hat):
+        """Return the gamma that a batch is measured with; `gamma` by default.
+
+        Args:
+            mse: Mean squared error of the batch, float32 scalar tensor with gradient, over
+                every element on all devices, weighted as the images are.
+            x: Targets, float [B, ...].
+            x_hat: Reconstructions, float of the same shape.
+
+        Returns:
+            Float32 tensor, positive: a scalar, or one gamma for each image, [B].
+        """
+        return self.gamma
+
+    def weigh_kl(self, kl):
+        """Return KL's part of the loss of a batch; `kl_factor * kl` by default.
+
+        Args:
+            kl: KL divergence, float32 scalar tensor, the mean over the images.
+
+        Returns:
+            The part, before `kl_weight`, and its derivative by `kl`: float32 scalars.
+        """
+        factor = self.kl_factor
+        return factor * kl, factor
 
     def update(self, mse) -> None:
         """Take note of a training step.

@@ -1,20 +1,18 @@
 """Beta with warm-up: a weight of KL that rises from 0."""
 
 import keras
-from keras import ops
 
-from balancing_vae.balancing.beta import FixedBeta
-from balancing_vae.errors import InputError
+from balancing_vae.balancing.scheduled import ScheduledBeta
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
-class WarmUpBeta(FixedBeta):
+class WarmUpBeta(ScheduledBeta):
     """KL's weight rises linearly from 0 to beta, then stays; gamma is 1.
 
         weight of KL in step t (from 0) = beta min(1, t / steps)
 
     So the decoder learns to use the latents before KL empties them. The count of steps is
-    a weight: it is saved, and a resumed training goes on with it. Source: Bowman et al.
+    a weight: it is saved, and a resumed training continues from it. Source: Bowman et al.
     2016, *Generating Sentences from a Continuous Space*, section 3.1.
 
     Args:
@@ -31,24 +29,7 @@ class WarmUpBeta(FixedBeta):
         ```
     """
 
-    def __init__(self, beta: float = 1.0, steps: int = 10_000, **kwargs):
-        super().__init__(beta, **kwargs)
-        if steps < 1:
-            raise InputError(f"steps must be at least 1, got {steps}.")
-        self.steps = steps
-        self.step = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, dtype="float32", name="step"
-        )
-
     @property
     def kl_factor(self):
         """Float32 scalar tensor in [0, 1]: the part of beta that is reached."""
-        return ops.minimum(ops.convert_to_tensor(self.step) / self.steps, 1.0)
-
-    def update(self, mse) -> None:
-        """Count the step."""
-        self.step.assign_add(1.0)
-
-    def get_config(self):
-        """Return the arguments that make this strategy again."""
-        return {**super().get_config(), "steps": self.steps}
+        return self.progress

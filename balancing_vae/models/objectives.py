@@ -41,7 +41,8 @@ def gaussian_nll(x, x_hat, gamma):
     Args:
         x: Targets, float [B, ...].
         x_hat: Reconstructions, float of the same shape.
-        gamma: The decoder's standard deviation, a positive scalar.
+        gamma: The decoder's standard deviation, a positive scalar, or one for each sample,
+            float [B].
 
     Returns:
         Float32 [B], in nats.
@@ -53,6 +54,8 @@ def gaussian_nll(x, x_hat, gamma):
     """
     x = ops.cast(x, "float32")
     x_hat = ops.cast(x_hat, "float32")
+    if ops.ndim(gamma) == 1:
+        gamma = ops.reshape(gamma, (-1,) + (1,) * (len(x.shape) - 1))
     terms = ops.square((x - x_hat) / gamma) / 2.0 + ops.log(gamma) + HALF_LOG_TWO_PI
     return ops.sum(terms, axis=tuple(range(1, len(x.shape))))
 

@@ -39,7 +39,8 @@ class VAE(Autoencoder):
     `steps_per_execution` and jit setting it runs with; so does what a strategy makes of
     `k` (see `WarmUpBeta`). The logs hold `loss`, `kl`, `reconstruction` (the second
     term), `mse`, `gamma` and `beta` = k gamma^2, the effective weight of KL beside a sum
-    of squares / 2. Source: the original program.
+    of squares / 2 (what the loss's derivative by KL is, times gamma^2). Source: the original
+    program.
 
     With the likelihood "bernoulli", the second term is the cross-entropy instead (see
     `bernoulli_nll`). Gamma has no part in it: it stands still, and beta is `k`.
@@ -189,37 +190,41 @@ class VAE(Autoencoder):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of one batch and, in training, let the strategy update gamma.
 
-        The step's own loss uses gamma as it stood before the batch.
+        The step's own loss uses gamma as it stood before the batch, unless the strategy takes
+        it from the batch itself. The logs hold gamma as the batch left it.
         """
         target, x_hat = y_pred["target"], y_pred["reconstruction"]
         gaussian = self.likelihood == "gaussian"
-        gamma = self.balancing.gamma
+        mse = mean_squared_error(target, x_hat, sample_weight)
+        mse_of_all = self._mse_of_all(mse, sample_weight)
+        gamma = self.balancing.gamma_of(mse_of_all, target, x_hat)
         kl = mean_over_images(kl_divergence(y_pred["mu"], y_pred["log_sigma"]), sample_weight)
         reconstruction = mean_over_images(
             gaussian_nll(target, x_hat, gamma) if gaussian else bernoulli_nll(target, x_hat),
             sample_weight,
         )
-        mse = mean_squared_error(target, ops.stop_gradient(x_hat), sample_weight)
-        kl_weight = self.kl_weight * self.balancing.kl_factor
+        kl_part, _ = self.balancing.weigh_kl(kl)
         if training:
-            self.balancing.update(self._mse_of_all(mse, gamma, sample_weight))
-        terms = (("kl", kl), ("reconstruction", reconstruction), ("mse", mse))
+            self.balancing.update(ops.stop_gradient(mse_of_all))
+            gamma = self.balancing.gamma
+        terms = (("kl", kl), ("reconstruction", reconstruction), ("mse", ops.stop_gradient(mse)))
         self.track(terms, target)
-        new_gamma = ops.stop_gradient(self.balancing.gamma)
-        self.gamma_tracker.update_state(new_gamma)
-        beta = self.kl_weight * self.balancing.kl_factor
-        self.beta_tracker.update_state(beta * ops.square(new_gamma) if gaussian else beta)
+        gamma = _in_one(ops.stop_gradient(gamma))
+        self.gamma_tracker.update_state(gamma)
+        _, kl_slope = self.balancing.weigh_kl(ops.stop_gradient(kl))
+        beta = self.kl_weight * kl_slope
+        self.beta_tracker.update_state(beta * ops.square(gamma) if gaussian else beta)
         # Keras adds up the gradients of all replicas, and takes this back in the logs.
-        return (kl_weight * kl + reconstruction) / replica_count()
+        return (self.kl_weight * kl_part + reconstruction) / replica_count()
 
-    def _mse_of_all(self, mse, gamma, sample_weight):
+    def _mse_of_all(self, mse, sample_weight):
         """Return the mean squared error over all replicas, of a mean weight of 1."""
         mse = mean_over_replicas(mse)
         if sample_weight is None:
             return mse
         weight = mean_over_replicas(ops.mean(ops.cast(sample_weight, "float32")))
         # A batch that weighs nothing leaves gamma where it is.
-        unchanged = ops.square(ops.stop_gradient(gamma))
+        unchanged = ops.square(ops.stop_gradient(self.balancing.gamma))
         return ops.where(weight > 0, mse / ops.maximum(weight, 1e-12), unchanged)
 
     def get_config(self) -> dict:
@@ -239,3 +244,8 @@ class VAE(Autoencoder):
         if given is None:
             given = decided
         return 1.0 if given is None else given
+
+
+def _in_one(gamma):
+    """Return the gamma whose square is the mean over the images', where each has its own."""
+    return ops.sqrt(ops.mean(ops.square(gamma))) if ops.ndim(gamma) else gamma

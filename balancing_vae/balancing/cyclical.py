@@ -1,0 +1,63 @@
+"""Cyclical beta: the warm-up of KL's weight, several times over."""
+
+import keras
+from keras import ops
+
+from balancing_vae.balancing.scheduled import ScheduledBeta
+from balancing_vae.errors import InputError
+
+
+@keras.saving.register_keras_serializable("balancing_vae")
+class CyclicalBeta(ScheduledBeta):
+    """KL's weight rises from 0 to beta in each of several cycles, then stays; gamma is 1.
+
+        tau = (t mod (steps / cycles)) / (steps / cycles),    in step t (from 0) < steps
+        weight of KL = beta min(1, tau / rise);    beta from step `steps` on
+
+    Each cycle starts from the latents that the one before has learned. Source: Fu et al. 2019,
+    *Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing*, equations 6
+    and 7, whose training ends with the last cycle.
+
+    Args:
+        beta: The weight at the end of each cycle, positive.
+        steps: Training steps (batches) of all cycles together, at least 1.
+        cycles: How many cycles, at least 1.
+        rise: The part of each cycle in which the weight rises, in (0, 1].
+        **kwargs: What every Keras layer takes.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        ```python
+        vae = VAE(encoder, decoder, balancing=CyclicalBeta(beta=1.0, steps=40_000, cycles=4))
+        ```
+    """
+
+    def __init__(
+        self,
+        beta: float = 1.0,
+        steps: int = 10_000,
+        cycles: int = 4,
+        rise: float = 0.5,
+        **kwargs,
+    ):
+        super().__init__(beta, steps, **kwargs)
+        if cycles < 1:
+            raise InputError(f"cycles must be at least 1, got {cycles}.")
+        if not 0 < rise <= 1:
+            raise InputError(f"rise must lie in (0, 1], got {rise}.")
+        self.cycles = cycles
+        self.rise = rise
+
+    @property
+    def kl_factor(self):
+        """Float32 scalar tensor in [0, 1]: the part of beta that is reached."""
+        # Of whole numbers, so that rounding cannot move the start of a cycle.
+        done = ops.mod(ops.convert_to_tensor(self.step) * self.cycles, float(self.steps))
+        within = ops.minimum(done / (self.rise * self.steps), 1.0)
+        return ops.where(self.progress < 1.0, within, 1.0)
+
+    def get_config(self):
+        """Return the arguments that make this strategy again."""
+        return {**super().get_config(), "cycles": self.cycles, "rise": self.rise}
