@@ -34,6 +34,7 @@ from tests.helpers.paths import ROOT
 
 DOWNLOAD = "downloads"
 NOT_OURS = "needs a dataset's own files; see tests/datasets"
+HUB = "needs the Hub; see tests/pretrained/test_hub.py"
 MANY_DEVICES = "needs several devices; see tests/backend/test_distribution.py"
 LONG = "trains many networks; see tests/experiments"
 LONG_FLOW = "trains for a minute; see tests/samplers/test_flow.py"
@@ -50,6 +51,10 @@ NOT_RUN = {
     "datasets.download.download_source": DOWNLOAD,
     "files.download.download_file": DOWNLOAD,
     "pretrained.cache.download": DOWNLOAD,
+    "pretrained.hub.download_from_hub": HUB,
+    "pretrained.hub.pin": HUB,
+    "pretrained.hub.push": HUB,
+    "pipeline.two_stage_vae.TwoStageVAE.push_to_hub": HUB,
     "fid.networks.inception_files.download_graph": DOWNLOAD,
     "fid.networks.saved_model.TrustedSavedModel": DOWNLOAD,
     "packing.pack.pack": "needs a run on MNIST; see tests/packing",

@@ -1,4 +1,4 @@
-"""`balancing-vae pretrained`: list, describe, download, verify and pack sets of weights."""
+"""`balancing-vae pretrained`: list, describe, download, verify, pack and push sets of weights."""
 
 import argparse
 from pathlib import Path
@@ -15,9 +15,11 @@ balancing-vae pretrained info digits
 balancing-vae pretrained download mnist --base-url https://example.org/weights
 balancing-vae pretrained verify weights/mnist
 balancing-vae pretrained pack runs/mnist --data data/mnist --out weights/mnist
+balancing-vae pretrained push weights/mnist owner/mnist
+balancing-vae pretrained download hf://owner/mnist
 """
 _BASE_URL_HELP = (
-    "address of a copy of the folder weights/ (default: the environment variable "
+    "address of a copy of the folder weights/, or hf://OWNER (default: the environment variable "
     "BALANCING_VAE_WEIGHTS_URL)"
 )
 
@@ -25,7 +27,10 @@ _BASE_URL_HELP = (
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `pretrained`."""
     parser = add_command(
-        subparsers, "pretrained", "List, describe, download, verify and pack weights.", _EXAMPLE
+        subparsers,
+        "pretrained",
+        "List, describe, download, verify, pack and push weights.",
+        _EXAMPLE,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -45,16 +50,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         actions,
         "download",
         "Download a set into the user's cache, its sha256 verified.",
-        "balancing-vae pretrained download mnist --base-url https://example.org/weights",
+        "balancing-vae pretrained download mnist --base-url https://example.org/weights\n"
+        "balancing-vae pretrained download hf://owner/mnist@main",
     )
-    download.add_argument("name", metavar="NAME", help="a set's name; see `pretrained list`")
+    download.add_argument(
+        "name",
+        metavar="NAME",
+        help="a set's name, see `pretrained list`; or hf://OWNER/NAME[@REVISION] on the Hub",
+    )
     download.add_argument("--base-url", metavar="URL", help=_BASE_URL_HELP)
     download.set_defaults(run=_download)
 
     verify = add_command(
         actions,
         "verify",
-        "Compute every sha256 of a set anew.",
+        "Compute every sha256 of a set again.",
         "balancing-vae pretrained verify\nbalancing-vae pretrained verify digits weights/mnist",
     )
     verify.add_argument(
@@ -75,10 +85,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     pack.add_argument("--overwrite", action="store_true", help="replace a folder that is there")
     pack.set_defaults(run=_pack)
 
+    push = add_command(
+        actions,
+        "push",
+        "Upload a weights folder to the Hugging Face Hub.",
+        "balancing-vae pretrained push weights/mnist owner/mnist",
+    )
+    push.add_argument("what", metavar="NAME|FOLDER", help="a set's name or a weights folder")
+    push.add_argument("repository", metavar="OWNER/NAME", help="made if it is not there")
+    push.add_argument("--private", action="store_true", help="make the repository a private one")
+    push.set_defaults(run=_push)
+
     card = add_command(
         actions,
         "card",
-        "Write a weights folder's model card anew, from its own numbers.",
+        "Write a weights folder's model card again, from its own numbers.",
         "balancing-vae pretrained card weights/mnist",
     )
     card.add_argument("folder", type=Path, metavar="FOLDER", help="a weights folder")
@@ -113,9 +134,12 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from balancing_vae.pretrained import download
+    from balancing_vae import pretrained
 
-    print(download(options.name, options.base_url))
+    name = pretrained.pin(options.name)
+    if name != options.name:
+        print(name)
+    print(pretrained.download(name, options.base_url))
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -165,6 +189,13 @@ def _pack(options: argparse.Namespace) -> None:
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{_megabytes(size)} in {options.out}; next: balancing-vae evaluate {options.out} ...")
+
+
+def _push(options: argparse.Namespace) -> None:
+    from balancing_vae.pretrained import find
+    from balancing_vae.pretrained import push
+
+    print(push(find(options.what), options.repository, options.private))
 
 
 def _card(options: argparse.Namespace) -> None:

@@ -92,7 +92,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
 
 
 def check_checksums(folder: Path) -> list[str]:
-    """Compute the sha256 of every file anew and compare.
+    """Compute the sha256 of every file again and compare.
 
     Args:
         folder: A folder with `SHA256SUMS`.
@@ -109,19 +109,38 @@ def check_checksums(folder: Path) -> list[str]:
         check_checksums(Path("weights/mnist"))
         ```
     """
-    sums = read_checksums(folder)
+    names = list(read_checksums(folder))
     problems = [
         f"{name} {'has another sha256' if (folder / name).is_file() else 'is missing'}"
-        for name, expected in sums.items()
-        if not (folder / name).is_file() or sha256(folder / name) != expected
+        for name in damaged_files(folder)
     ]
-    problems += [f"{name} is not listed" for name in _files(folder) if name not in sums]
+    problems += [f"{name} is not listed" for name in _files(folder) if name not in names]
     if problems:
         raise InputError(
             f"{folder} is not what its {CHECKSUMS} says: {', '.join(problems)}; copy or download "
-            "it anew."
+            "it again."
         )
-    return list(sums)
+    return names
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Return which of the files that `SHA256SUMS` lists are missing or have another sha256.
+
+    Args:
+        folder: A folder with `SHA256SUMS`.
+
+    Returns:
+        Their names.
+
+    Raises:
+        FileNotFoundError: There is no `SHA256SUMS`.
+        ValueError: It is damaged.
+    """
+    return [
+        name
+        for name, expected in read_checksums(folder).items()
+        if not (folder / name).is_file() or sha256(folder / name) != expected
+    ]
 
 
 def _files(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ from PIL import Image
 from balancing_vae.files.lock import LOCK
 
 DESCRIPTION = "config.json"
+CARD = "README.md"
 # What a figure's PNG says of the program that wrote it.
 SOFTWARE = "balancing_vae"
 # The name of a hidden folder that a write is at work in, beside its target.
@@ -62,10 +63,11 @@ class FolderFormat:
         """
         for entry in _entries(folder):
             name = entry.relative_to(folder).as_posix()
-            if entry.is_symlink() or not entry.is_file() or not self._is_own(name):
+            if entry.is_symlink() or not entry.is_file() or not self.has(name):
                 yield name
 
-    def _is_own(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Tell whether a file of this name, relative to the folder, is one of such a folder."""
         # What killed work has left in a folder of ours is ours, too.
         parts = [
             part

@@ -5,14 +5,15 @@ from pathlib import Path
 from balancing_vae.config import Config
 from balancing_vae.datasets.published import sources
 from balancing_vae.errors import InputError
+from balancing_vae.evaluation.card_head import card_head
 from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.metrics_file import METRICS_FILE
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.files.checksums import write_checksums
+from balancing_vae.files.formats import CARD
 from balancing_vae.packing import sections
-from balancing_vae.packing.facts import CARD
 from balancing_vae.packing.facts import SAMPLES
 from balancing_vae.packing.facts import read_facts
 from balancing_vae.presets import load_preset
@@ -51,7 +52,7 @@ def write_card(folder: Path) -> None:
 
 
 def model_card(folder: Path) -> str:
-    """Return the model card: data, licence, budget, numbers, deviations, limits.
+    """Return the model card: the Hub's head, data, licence, budget, numbers, deviations, limits.
 
     Args:
         folder: A weights folder.
@@ -64,7 +65,9 @@ def model_card(folder: Path) -> str:
         ValueError: One of its files is damaged.
     """
     facts, rows, config, gate_open = _read(folder)
+    trained_on = load_preset(preset_of(config))["dataset"]["name"]
     paragraphs = [
+        card_head(facts["name"], rows, [trained_on], "apache-2.0"),
         f"# {facts['name']}",
         load_preset(preset_of(config))["description"],
         f"![Data, reconstructions and samples, plain beside normalised]({SAMPLES})",

@@ -14,7 +14,6 @@ from balancing_vae.schema import sequence
 from balancing_vae.schema import text
 from balancing_vae.schema import whole
 
-CARD = "README.md"
 DECODER = "decoder.keras"
 FACTS = "pretrained.json"
 SAMPLES = "samples.png"

@@ -59,6 +59,7 @@ def _rest(vae) -> list[str]:
     stale = stale_parts(vae)
     normalization = vae.latent_normalization
     return [
+        *([f"weights: {vae.source}"] if vae.source else []),
         *(["stage 2: none"] if vae.stage2 is None else []),
         f"samplers: GEN-1 {first}, GEN-2 {second}; fitted: {', '.join(vae.fitted_samplers) or '-'}",
         f"normalisation: {'not fitted' if normalization is None else normalization.mode}",

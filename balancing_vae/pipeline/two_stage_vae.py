@@ -24,6 +24,7 @@ from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
 from balancing_vae.errors import find_stack_level
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.moments_table import Evaluation
 from balancing_vae.evaluation.moments_table import evaluate_moments
 from balancing_vae.files.atomic import atomic_folder
@@ -43,6 +44,7 @@ from balancing_vae.pipeline.resuming import is_behind
 from balancing_vae.pipeline.resuming import read_states_into
 from balancing_vae.pipeline.saving import read_into
 from balancing_vae.pipeline.saving import write_pipeline
+from balancing_vae.pipeline.sharing import push_pipeline
 from balancing_vae.pipeline.stages import build_stages
 from balancing_vae.pipeline.stages import change_optimizer
 from balancing_vae.pipeline.stale import NORMALIZATION
@@ -54,6 +56,7 @@ from balancing_vae.pipeline.training_images import samplers_to_fit
 from balancing_vae.pipeline.training_images import training_images
 from balancing_vae.presets import preset_config
 from balancing_vae.pretrained import find
+from balancing_vae.pretrained import pin
 from balancing_vae.samplers import OF_THE_MODEL
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import Sampler
@@ -106,6 +109,8 @@ class TwoStageVAE(Plots):
         image_normalization: Fitted normalisation of images, None before.
         last_seed: The seed of the last `generate` or `sample_latents`, given or drawn; None
             before.
+        source: What `from_pretrained` was given, of the Hugging Face Hub with the hash of the
+            commit, `hf://owner/name@commit`; None where it was not called.
 
     Raises:
         ValueError: The config's network does not fit its images, your encoder and decoder
@@ -146,6 +151,7 @@ class TwoStageVAE(Plots):
         self.latent_normalization: LatentNormalization | None = None
         self.image_normalization: ImageNormalization | None = None
         self.last_seed: int | None = None
+        self.source: str | None = None
 
     @property
     def stages(self) -> dict[str, Autoencoder]:
@@ -218,8 +224,9 @@ class TwoStageVAE(Plots):
 
         Args:
             name: "digits", "mnist" or "cifar10-small", which are installed with the package,
-                or another that `balancing-vae pretrained list` shows; or the path of a
-                weights folder.
+                or another that `balancing-vae pretrained list` shows; `hf://owner/name` or
+                `hf://owner/name@revision` on the Hugging Face Hub, with the extra `hub`; or
+                the path of a weights folder.
             base_url: Where weights that are not on this machine are downloaded from; by
                 default what the environment variable `BALANCING_VAE_WEIGHTS_URL` says.
 
@@ -229,15 +236,20 @@ class TwoStageVAE(Plots):
         Raises:
             ValueError: There are no such weights, a file has another sha256, or the folder
                 is of a newer format.
-            FileNotFoundError: They are not on this machine, and no server is known.
+            FileNotFoundError: They are not on this machine, and no server is known; or not on
+                the Hub, or you may not see them there.
             OSError: The download fails, or the cache cannot be written to.
+            ImportError: The extra `hub` is not installed.
 
         Example:
             ```python
             vae = TwoStageVAE.from_pretrained("digits")
             ```
         """
-        return cls.load(find(name, base_url))
+        name = pin(name) if isinstance(name, str) else name
+        vae = cls.load(find(name, base_url))
+        vae.source = str(name)
+        return vae
 
     def fit(
         self,
@@ -801,6 +813,43 @@ class TwoStageVAE(Plots):
     def write_into(self, folder: str | Path) -> None:
         """Write the saved folder's files, each atomically, beside what is there already."""
         write_pipeline(self, Path(folder))
+
+    def push_to_hub(
+        self,
+        name: str,
+        measurements: Sequence[Measurement] = (),
+        *,
+        license: str | None = None,
+        private: bool = False,
+    ) -> str:
+        """Upload the pipeline to the Hugging Face Hub, with a card and checksums.
+
+        What `save` writes is uploaded, and a `README.md` whose head the Hub reads. It needs
+        the extra `hub` and a token that may write (`hf auth login`, or `HF_TOKEN`). A set with
+        samples and numbers of all kinds: `balancing-vae pretrained pack`, `evaluate`, `push`.
+
+        Args:
+            name: `owner/name`; the repository is made if needed.
+            measurements: What was measured of this pipeline, for the card.
+            license: The Hub's word for the licence of the weights, such as "apache-2.0"; None:
+                the card names none.
+            private: Whether a repository that is made is private.
+
+        Returns:
+            `hf://owner/name@commit`, which `from_pretrained` takes.
+
+        Raises:
+            ValueError: The name is not one of this form.
+            FileExistsError: The repository holds files that are not of a set of weights.
+            OSError: You may not write there, or the Hub does not answer.
+            ImportError: The extra `hub` is not installed.
+
+        Example:
+            ```python
+            vae.push_to_hub("owner/digits", vae.evaluate(x_test).measurements)
+            ```
+        """
+        return push_pipeline(self, name, measurements, license, private)
 
     @classmethod
     def load(cls, folder: str | Path, unfinished: bool = False) -> "TwoStageVAE":

@@ -2,6 +2,8 @@
 
 from balancing_vae.pretrained.cache import BASE_URL
 from balancing_vae.pretrained.cache import download
+from balancing_vae.pretrained.hub import pin
+from balancing_vae.pretrained.hub import push
 from balancing_vae.pretrained.lookup import find
 from balancing_vae.pretrained.lookup import places
 from balancing_vae.pretrained.registry import PretrainedSet
@@ -13,7 +15,9 @@ __all__ = [
     "PretrainedSet",
     "download",
     "find",
+    "pin",
     "places",
     "pretrained_set",
     "pretrained_sets",
+    "push",
 ]

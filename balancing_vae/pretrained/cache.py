@@ -14,6 +14,8 @@ from balancing_vae.files.checksums import sha256
 from balancing_vae.files.download import WrongContentError
 from balancing_vae.files.download import download_file
 from balancing_vae.files.formats import CACHED_WEIGHTS
+from balancing_vae.pretrained.hub import PREFIX
+from balancing_vae.pretrained.hub import download_from_hub
 from balancing_vae.pretrained.registry import PretrainedSet
 from balancing_vae.pretrained.registry import pretrained_set
 
@@ -35,13 +37,14 @@ def download(name: str, base_url: str | None = None) -> Path:
     the cache when all of it is there, not before.
 
     Args:
-        name: The set's name.
+        name: The set's name; or `hf://owner/name`, `hf://owner/name@revision` on the Hugging
+            Face Hub, whose files are checked against the `SHA256SUMS` that they come with.
         base_url: The address before `/NAME/FILE`: any server with a copy of the folder
-            `weights/`. By default what the environment variable
-            `BALANCING_VAE_WEIGHTS_URL` says.
+            `weights/`; or `hf://owner`, who has the set as `owner/NAME` on the Hugging Face
+            Hub. By default what the environment variable `BALANCING_VAE_WEIGHTS_URL` says.
 
     Returns:
-        The folder in the cache.
+        The folder in the cache, ours or the Hub's.
 
     Raises:
         ValueError: There is no such set, it is not published, a file that came has another
@@ -54,6 +57,8 @@ def download(name: str, base_url: str | None = None) -> Path:
         download("mnist", "https://example.org/weights")
         ```
     """
+    if name.startswith(PREFIX):
+        return download_from_hub(name)
     entry = pretrained_set(name)
     folder = cached_folder(name)
     if entry.sha256 is None or entry.size is None:
@@ -72,8 +77,10 @@ def download(name: str, base_url: str | None = None) -> Path:
             "line --base-url) to the address of a copy of the folder weights/, or give the path "
             "of a weights folder."
         )
+    if base_url.startswith(PREFIX):
+        return _download_from_hub(f"{base_url.rstrip('/')}/{name}", entry)
     if not base_url.startswith(("http://", "https://")):
-        raise InputError(f"The base URL {base_url!r} must begin with http:// or https://.")
+        raise InputError(f"The base URL {base_url!r} must begin with http://, https:// or hf://.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, CACHED_WEIGHTS, overwrite=True) as temporary:
@@ -84,6 +91,16 @@ def download(name: str, base_url: str | None = None) -> Path:
             f"The cache {folder.parent} cannot be written to ({error.strerror or error}); fix "
             "that, or set XDG_CACHE_HOME to another place."
         ) from error
+    return folder
+
+
+def _download_from_hub(address: str, entry: PretrainedSet) -> Path:
+    folder = download_from_hub(address)
+    if sha256(folder / CHECKSUMS) != entry.sha256:
+        raise InputError(
+            f"{address} is not the set {entry.name} that is published: its {CHECKSUMS} has another "
+            f"sha256. To take it as it is, load {address!r} by that name."
+        )
     return folder
 
 

@@ -7,6 +7,7 @@ from balancing_vae.files.checksums import CHECKSUMS
 from balancing_vae.files.checksums import check_checksums
 from balancing_vae.pretrained.cache import cached_folder
 from balancing_vae.pretrained.cache import download
+from balancing_vae.pretrained.hub import PREFIX
 from balancing_vae.pretrained.registry import pretrained_set
 from balancing_vae.storage.folder import DESCRIPTION
 
@@ -32,13 +33,14 @@ def places(name: str) -> dict[str, Path]:
 def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
     """Return the folder of a set of weights, its files checked.
 
-    Looked for, one after the other: a path; the installed package, which has a copy of the
+    `hf://owner/name` is on the Hugging Face Hub (see `download`). Any other name is
+    looked for, one place after the other: a path; the installed package, which has a copy of the
     folder `weights/`; that folder itself, where the package runs from a checkout; the user's
     cache; a download (see `download`).
 
     Args:
-        name: A set's name, or the path of any saved folder. Where a saved folder has no
-            `SHA256SUMS`, nothing is checked.
+        name: A set's name, `hf://owner/name`, or the path of any saved folder. Where a saved
+            folder has no `SHA256SUMS`, nothing is checked.
         base_url: Where to download from.
 
     Returns:
@@ -55,6 +57,8 @@ def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
         TwoStageVAE.load(find("digits"))
         ```
     """
+    if isinstance(name, str) and name.startswith(PREFIX):
+        return download(name)
     if not isinstance(name, str) or _is_path(name):
         folder = Path(name)
         if (folder / CHECKSUMS).is_file():

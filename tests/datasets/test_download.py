@@ -1,8 +1,6 @@
 """Downloads: checked before they stand, and CelebA never downloaded."""
 
 import hashlib
-import http.server
-import threading
 
 import pytest
 
@@ -11,6 +9,7 @@ from balancing_vae.datasets.download import download_source
 from balancing_vae.datasets.published import sources
 from tests.helpers.layouts import mnist_arrays
 from tests.helpers.layouts import mnist_idx
+from tests.helpers.servers import serving_folder
 
 
 @pytest.fixture
@@ -23,17 +22,6 @@ def cache(tmp_path, monkeypatch):
 def host(tmp_path):
     """Serve four tiny idx files; give their folder, what is published about them, the log."""
     folder = mnist_idx(tmp_path / "host", mnist_arrays(), packed=True)
-    requests = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, _, *arguments):
-            requests.append(arguments)
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     files = {
         path.name: {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -41,9 +29,8 @@ def host(tmp_path):
         }
         for path in folder.iterdir()
     }
-    yield folder, {"base": f"http://127.0.0.1:{server.server_port}/", "files": files}, requests
-    server.shutdown()
-    server.server_close()
+    with serving_folder(folder) as (address, requests):
+        yield folder, {"base": f"{address}/", "files": files}, requests
 
 
 def test_downloaded_once_and_prepared(host, cache, tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ import json
 import shlex
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import keras
@@ -31,6 +30,7 @@ from balancing_vae.pretrained.registry import training_commands
 from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import save_run
 from tests.helpers.pipelines import tiny_images
+from tests.helpers.servers import serving_folder
 
 MEGABYTE = 1_000_000
 
@@ -49,24 +49,12 @@ def server(published, tmp_path, monkeypatch):
     """Serve a copy of it; give the copy, its address and the requests so far."""
     folder = tmp_path / "weights"
     shutil.copytree(published, folder)
-    requests = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, _, *arguments):
-            requests.append(arguments)
-
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
     pin = sha256(folder / "tiny" / CHECKSUMS)
     size = sum(len(data) for data in files(folder / "tiny").values())
     monkeypatch.setitem(pretrained_sets(), "tiny", PretrainedSet("tiny", "digits", pin, size, ""))
     monkeypatch.delenv(BASE_URL, raising=False)
-    yield folder / "tiny", f"http://127.0.0.1:{httpd.server_port}", requests
-    httpd.shutdown()
-    httpd.server_close()
+    with serving_folder(folder) as (address, requests):
+        yield folder / "tiny", address, requests
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,7 @@
 """The Inception network, on a stand-in graph with the real names and operations."""
 
-import functools
 import io
 import tarfile
-import threading
-from http.server import SimpleHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -24,6 +20,7 @@ from balancing_vae.fid.preprocessing import preprocess
 from balancing_vae.fid.protocols import PROTOCOLS
 from balancing_vae.fid.scoring import load_network
 from tests.helpers import stand_ins
+from tests.helpers.servers import serving_folder
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 32, 32, 3), dtype="uint8")
@@ -179,13 +176,8 @@ def test_files_that_hold_no_graph(tmp_path):
 @pytest.fixture
 def served(tmp_path):
     """Serve the test's folder over HTTP."""
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
-    with ThreadingHTTPServer(("localhost", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving_folder(tmp_path) as (address, _):
+        yield address
 
 
 @pytest.mark.usefixtures("accepted")
