@@ -58,9 +58,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     balancing = _add(
         experiments,
         "balancing",
-        "computed, learned and fixed gamma on one network of the digits (5 minutes)",
-        "balancing-vae reproduce balancing --trainings 5 --out runs/balancing",
+        "all balancing strategies on one network of the digits, or of --data (15 minutes for the "
+        "digits; stopped, it goes on where it was)",
+        "balancing-vae reproduce balancing --trainings 5 --out runs/balancing\n"
+        "balancing-vae reproduce balancing --data data/mnist --train-images 10000 --epochs 10",
     )
+    balancing.add_argument("--data", type=Path, help="a prepared folder in place of the digits")
+    for part, what in (("train", "train on"), ("test", "measure")):
+        balancing.add_argument(
+            f"--{part}-images",
+            type=whole_number(1, MOST_IMAGES),
+            help=f"{what} the first N images only",
+        )
     balancing.add_argument(
         "--epochs", type=whole_number(1, 1_000_000), default=100, help="of each training (100)"
     )
@@ -210,19 +219,20 @@ def _fig4(options: argparse.Namespace) -> None:
 
 
 def _balancing(options: argparse.Namespace) -> None:
-    out = _out(options, "balancing.png")
+    name = DIGITS if options.data is None else options.data.name
+    out = _out(options, f"{name}.png")
+    x_train = open_split(options.data, DIGITS, "train")[: options.train_images]
+    x_test = open_split(options.data, DIGITS, "test")[: options.test_images]
 
-    from balancing_vae import datasets
     from balancing_vae.experiments.balancing_strategies import compare_balancings
     from balancing_vae.experiments.balancing_strategies import draw_balancing
     from balancing_vae.experiments.balancing_strategies import measure_balancings
     from balancing_vae.figures.tables import Table
 
-    x_train, x_test = (datasets.load("digits", split) for split in ("train", "test"))
-    path = out / "rows.json"
+    path = out / f"{name}.json"
     rows = measure_balancings(x_train, x_test, path, options.epochs, range(options.trainings))
     print(Table.of(compare_balancings(rows)))
-    _save(out / "balancing.png", draw_balancing(rows))
+    _save(out / f"{name}.png", draw_balancing(rows))
 
 
 def _normalization(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Computed, learned and fixed gamma on one network: which is faster, which more accurate?"""
+"""All balancing strategies on one network: which is faster, which more accurate?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,24 +8,33 @@ import numpy as np
 
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.balancing import build_strategy
-from balancing_vae.config import original_kl_weight
 from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style
 from balancing_vae.models.objectives import HALF_LOG_TWO_PI
 from balancing_vae.models.vae import VAE
+from balancing_vae.moments import inactive_latents
 from balancing_vae.networks import build_networks
 from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.optimizer import Adam
+from balancing_vae.training.posterior import encode
 
+# With gamma 1, KL weighs 0.01 like beside a gamma of 0.1. Steps are half of the digits' 2,500.
 COMPARED: dict[str, dict] = {
     "computed": {"name": "computed"},
+    "optimal": {"name": "optimal"},
+    "optimal per image": {"name": "optimal", "per_image": True},
     "learned": {"name": "learned"},
+    "learned x 30": {"name": "learned", "lr_factor": 30.0},
+    "GECO 0.1": {"name": "geco", "kappa": 0.1},
     "fixed 1": {"name": "fixed", "gamma": 1.0},
     "fixed 0.3": {"name": "fixed", "gamma": 0.3},
     "fixed 0.1": {"name": "fixed", "gamma": 0.1},
+    "warm-up": {"name": "warm_up", "beta": 0.01, "steps": 1250},
+    "cyclical": {"name": "cyclical", "beta": 0.01, "steps": 1250},
+    "capacity 25": {"name": "capacity", "capacity": 25.0, "beta": 1.0, "steps": 1250},
 }
 NETWORK = {"name": "conv", "base_dim": 32, "num_scale": 2}
 LATENT_DIM = 16
@@ -40,13 +49,15 @@ def measure_balancings(
     path: str | Path,
     epochs: int = 100,
     seeds: Sequence[int] = (0, 1, 2),
+    names: Sequence[str] | None = None,
 ) -> list[dict]:
     """Train one convolutional network with each balancing, on the same images and seeds.
 
     Losses with different gammas cannot be compared; `val_bound` can: it is the loss on the
     test images with the gamma that fits their mse best,
-    `pixels * (1/2 + log sqrt(mse) + 0.91893) + k KL`, the tightest bound on -log p(x)
-    that these networks give.
+    `pixels * (1/2 + log sqrt(mse) + 0.91893) + KL`, the tightest bound on -log p(x) that
+    these networks give with one gamma. So KL weighs 1 in training, too, unless the strategy
+    decides it.
 
     Args:
         x_train: Training images, uint8 [N, D, D, C], their side divisible by 4.
@@ -54,10 +65,12 @@ def measure_balancings(
         path: A `.json` file that keeps each finished training.
         epochs: Epochs of each training, batches of 50, Adam at 1e-3.
         seeds: Of weights, order and noise; one training each.
+        names: The balancings, of `COMPARED`; all by default.
 
     Returns:
-        A row a training: balancing, seed, epochs, seconds_per_step, and `curves`: lists by
-        epoch of kl, mse, gamma, val_mse, val_kl, val_bound.
+        A row a training: balancing, seed, epochs, images (of the training), seconds_per_step,
+        active (latents on the test images in the end), and `curves`: lists by epoch of kl,
+        mse, gamma, beta, val_mse, val_kl, val_bound.
 
     Example:
         ```python
@@ -66,7 +79,9 @@ def measure_balancings(
         ```
     """
     cases = [
-        {"balancing": name, "seed": seed, "epochs": epochs} for name in COMPARED for seed in seeds
+        {"balancing": name, "seed": seed, "epochs": epochs, "images": len(x_train)}
+        for seed in seeds
+        for name in names or COMPARED
     ]
     return measure_each(path, cases, lambda case: _train(case, x_train, x_test), "balancing")
 
@@ -78,9 +93,10 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
         rows: What `measure_balancings` returned.
 
     Returns:
-        Dicts of balancing; mse, KL, bound (nats) and its deviation over seeds on the test
-        images after the last epoch; gamma; gamma^2 / mse of the last training epoch, 1
-        where the balance is the one that the model itself implies; the first epoch with
+        Dicts of balancing; mse, KL, active latents, bound (nats) and its deviation over seeds
+        on the test images after the last epoch; beta, the effective weight of KL; beta / mse
+        of the last training epoch, 1 where the balance is the one that the model itself
+        implies; the first epoch with
         a bound within 1 nat of the best one that computed gamma reached (None: never);
         milliseconds a step.
 
@@ -104,10 +120,11 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
                 "seeds": len(own),
                 "mse": float(last["val_mse"].mean()),
                 "KL": float(last["val_kl"].mean()),
+                "active latents": float(np.mean([row["active"] for row in own])),
                 "bound": float(last["val_bound"].mean()),
                 "± over seeds": float(last["val_bound"].std(ddof=1)) if len(own) > 1 else None,
-                "gamma": float(last["gamma"].mean()),
-                "gamma²/mse": float((last["gamma"] ** 2 / last["mse"]).mean()),
+                "beta": float(last["beta"].mean()),
+                "beta/mse": float((last["beta"] / last["mse"]).mean()),
                 "epochs to the goal": float(np.mean(reached)) if len(reached) == len(own) else None,
                 "ms a step": float(1000 * np.mean([row["seconds_per_step"] for row in own])),
             }
@@ -152,12 +169,8 @@ def draw_balancing(rows: list[dict]) -> Figure:
 def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
     keras.backend.clear_session(free_memory=True)
     with seeded_initializers(case["seed"]):
-        vae = VAE(
-            *build_networks(NETWORK, x_train.shape[1:], LATENT_DIM),
-            build_strategy(**COMPARED[case["balancing"]]),
-            original_kl_weight(x_train.shape[1:], LATENT_DIM),
-            seed=case["seed"],
-        )
+        networks = build_networks(NETWORK, x_train.shape[1:], LATENT_DIM)
+        vae = VAE(*networks, build_strategy(**COMPARED[case["balancing"]]), seed=case["seed"])
     vae.compile(Adam(LEARNING_RATE), jit_compile=False)
     batches = EpochBatches(x_train, BATCH_SIZE, case["seed"])
     timer = EpochTimer()
@@ -171,11 +184,13 @@ def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
     ).history
     error, kl = np.array(logs["val_mse"]), np.array(logs["val_kl"])
     pixels = np.prod(x_test.shape[1:])
-    bound = pixels * (0.5 + np.log(error) / 2 + HALF_LOG_TWO_PI) + vae.kl_weight * kl
-    names = ("kl", "mse", "gamma", "val_mse", "val_kl")
+    bound = pixels * (0.5 + np.log(error) / 2 + HALF_LOG_TWO_PI) + kl
+    _, sigma = encode(vae, x_test, BATCH_SIZE)
+    names = ("kl", "mse", "gamma", "beta", "val_mse", "val_kl")
     curves = {name: [float(value) for value in logs[name]] for name in names}
     return {
         "curves": curves | {"val_bound": bound.tolist()},
+        "active": int((~inactive_latents(sigma)).sum()),
         "seconds_per_step": timer.steps[0],
     }
 

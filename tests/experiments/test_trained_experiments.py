@@ -83,7 +83,7 @@ def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
     network = {"name": "dense", "width": 4, "depth": 1}
     monkeypatch.setattr(balancing_module, "NETWORK", network)
     (row,) = measure_balancings(digits, digits[:20], tmp_path / "rows.json", epochs=2, seeds=(1,))
-    assert row["seconds_per_step"] > 0
+    assert row["seconds_per_step"] > 0 and 0 <= row["active"] <= 16
     curves = row["curves"]
     np.testing.assert_allclose(curves["gamma"], [0.3, 0.3], rtol=1e-6)
     expected = 64 * (0.5 + np.log(curves["val_mse"]) / 2 + 0.91893) + np.array(curves["val_kl"])
@@ -93,8 +93,11 @@ def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
 def test_balancings_are_compared_over_seeds():
     def row(balancing, seed, bounds, gamma):
         curves = {"mse": [0.04] * 3, "val_mse": [0.05] * 3, "val_kl": [9.0] * 3}
-        curves |= {"gamma": [gamma] * 3, "val_bound": bounds}
-        return {"balancing": balancing, "seed": seed, "curves": curves, "seconds_per_step": 0.002}
+        curves |= {"gamma": [gamma] * 3, "beta": [gamma**2] * 3, "val_bound": bounds}
+        return {"balancing": balancing, "seed": seed, "curves": curves} | {
+            "seconds_per_step": 0.002,
+            "active": 3 + seed,
+        }
 
     rows = [
         row("computed", 0, [5.0, 0.4, 0.0], 0.2),
@@ -102,11 +105,12 @@ def test_balancings_are_compared_over_seeds():
         row("fixed", 0, [5.0, 3.0, 2.0], 0.4),
     ]
     first, second = compare_balancings(rows)
-    assert first["bound"] == 0.25 and first["gamma²/mse"] == pytest.approx(1)
+    assert first["bound"] == 0.25 and first["beta/mse"] == pytest.approx(1)
+    assert first["active latents"] == 3.5
     # The goal is 1 above the mean of both seeds' best: 1.25, reached in epochs 2 and 3.
     assert first["epochs to the goal"] == 2.5
     assert first["± over seeds"] == pytest.approx(np.sqrt(0.125))
-    assert second["gamma²/mse"] == pytest.approx(4)
+    assert second["beta/mse"] == pytest.approx(4)
     assert second["epochs to the goal"] is None and second["± over seeds"] is None
     draw_balancing(rows)
 

@@ -1,0 +1,86 @@
+"""The gamma rule in Lightning, as a callback: a small VAE on scikit-learn's digits.
+
+    pip install lightning
+    python examples/gamma_rule_lightning.py
+
+The callback serves any module that has a buffer `running_mse`, weighs the error by it, and
+returns the `mse` of the batch beside the loss. The buffer is saved with a checkpoint, so that a
+resumed training continues from its gamma.
+"""
+
+import lightning
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader
+
+from balancing_vae import update_running_mse
+
+PIXELS, LATENTS, BATCH, EPOCHS = 64, 8, 50, 20
+
+
+class GammaRule(lightning.Callback):
+    """Moves a module's `running_mse` after each training step."""
+
+    def __init__(self, rate: float = 0.01):
+        self.rate = rate
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        """Take the error of the batch into the running estimate: the mean over all devices."""
+        mse = trainer.strategy.reduce(outputs["mse"].detach(), reduce_op="mean")
+        module.running_mse.copy_(update_running_mse(module.running_mse, mse, self.rate))
+        module.log("gamma", module.running_mse.sqrt())
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        """Print gamma."""
+        gamma = module.running_mse.sqrt().item()
+        print(f"epoch {trainer.current_epoch + 1:2}  gamma: {gamma:.4f}")
+
+
+class DigitsVAE(lightning.LightningModule):
+    """A dense VAE that divides the squared error by gamma^2, the running mse."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(PIXELS, 256), nn.ReLU(), nn.Linear(256, 2 * LATENTS))
+        self.decoder = nn.Sequential(
+            nn.Linear(LATENTS, 256), nn.ReLU(), nn.Linear(256, PIXELS), nn.Sigmoid()
+        )
+        self.register_buffer("running_mse", torch.tensor(1.0))
+
+    def training_step(self, x, batch_idx):
+        """Return the loss, with the gamma of the steps before, and the error."""
+        mu, log_sigma = self.encoder(x).chunk(2, dim=-1)
+        x_hat = self.decoder(mu + log_sigma.exp() * torch.randn_like(mu))
+        kl = (mu**2 + (2 * log_sigma).exp() - 2 * log_sigma - 1).sum(-1).mean() / 2
+        mse = ((x - x_hat) ** 2).mean()
+        # A copy: the callback writes into the buffer.
+        gamma_squared = self.running_mse.clone()
+        loss = kl + PIXELS * (mse / gamma_squared + gamma_squared.log()) / 2
+        return {"loss": loss, "mse": mse}
+
+    def configure_optimizers(self):
+        """Return Adam."""
+        return torch.optim.Adam(self.parameters(), 1e-3)
+
+
+def main() -> None:
+    """Train."""
+    lightning.seed_everything(0)
+    torch.set_num_threads(1)  # on so small a network threads only wait for each other
+    images = torch.from_numpy((load_digits().data / 16).astype(np.float32))
+    trainer = lightning.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        callbacks=[GammaRule()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(DigitsVAE(), DataLoader(images, BATCH, shuffle=True))
+
+
+if __name__ == "__main__":
+    main()
