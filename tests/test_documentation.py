@@ -64,6 +64,8 @@ NOT_RUN = {
     "experiments.normalization_study.compare_normalizations": LONG,
     "experiments.systems.systems_table": LONG,
     "experiments.figure4.fig4": LONG,
+    "experiments.overfitting.overfit": LONG,
+    "experiments.overfitting.compare_overfitting": LONG,
     "experiments.normalization_study.measure_normalizations": LONG,
     "experiments.systems.train_systems": LONG,
     "models": "adds to the registry; see tests/experiments/test_systems.py",

@@ -1,4 +1,4 @@
-"""`balancing-vae reproduce`: the paper's figures, and what it claims, measured anew."""
+"""`balancing-vae reproduce`: the paper's figures, and what it claims, measured again."""
 
 import argparse
 from pathlib import Path
@@ -8,20 +8,23 @@ from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
+from balancing_vae.cli.claims import add_claims
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
+from balancing_vae.cli.experiments import add_experiment
+from balancing_vae.cli.experiments import figures_folder
+from balancing_vae.cli.experiments import save_picture
 from balancing_vae.cli.fid import add_measuring_arguments
-from balancing_vae.errors import ExistingFileError
-from balancing_vae.errors import InputError
 
 DIGITS = "digits"
 _EXAMPLE = """
 balancing-vae reproduce fig4 --smoke
 balancing-vae reproduce fig4 --data data/mnist --data data/cifar10
 balancing-vae reproduce balancing --trainings 5
+balancing-vae reproduce linear
 balancing-vae reproduce normalization runs/cifar10 --data data/cifar10
 balancing-vae reproduce faces runs/celeba --data data/celeba
 balancing-vae reproduce table1 --data data/cifar10 --budget small --trainings 2
@@ -31,11 +34,11 @@ balancing-vae reproduce table1 --data data/cifar10 --budget small --trainings 2
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `reproduce`."""
     parser = add_command(
-        subparsers, "reproduce", "Measure anew what the paper shows, on two cores.", _EXAMPLE
+        subparsers, "reproduce", "Measure what the paper shows, on two cores.", _EXAMPLE
     )
     experiments = parser.add_subparsers(dest="experiment", required=True, metavar="NAME")
 
-    fig4 = _add(
+    fig4 = add_experiment(
         experiments,
         "fig4",
         "mse against variance loss for 24 trained networks of four kinds, and 8 more for each "
@@ -55,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     fig4.set_defaults(run=_fig4)
 
-    balancing = _add(
+    balancing = add_experiment(
         experiments,
         "balancing",
         "all balancing strategies on one network of the digits, or of --data (15 minutes for the "
@@ -78,7 +81,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     balancing.set_defaults(run=_balancing)
 
-    normalization = _add(
+    normalization = add_experiment(
         experiments,
         "normalization",
         "stage-2 samples after no, one, many factors and a full covariance, with and without "
@@ -108,7 +111,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     normalization.set_defaults(run=_normalization)
 
-    faces = _add(
+    faces = add_experiment(
         experiments,
         "faces",
         "figures 5 and 6: a sheet of stage-2 samples, and the same draws without and with latent "
@@ -134,8 +137,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     faces.set_defaults(run=_faces)
 
+    add_claims(experiments)
+
     for name, dataset in (("table1", "CIFAR-10"), ("table2", "CelebA")):
-        table = _add(
+        table = add_experiment(
             experiments,
             name,
             f"{dataset}: REC, GEN-1 and GEN-2 over several trainings beside the published rows "
@@ -157,44 +162,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         table.set_defaults(run=_table)
 
 
-def _add(
-    subparsers, name: str, summary: str, example: str, out_help: str | None = None
-) -> argparse.ArgumentParser:
-    parser = add_command(subparsers, name, summary, example)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help=out_help or f"folder for the rows measured and the picture (runs/{name})",
-    )
-    return parser
-
-
-def _out(options: argparse.Namespace, *pictures: str, default: Path | None = None) -> Path:
-    """Return the folder to write into.
-
-    It must not be a run, which holds its own files, nor have other people's pictures of the
-    names that are written.
-    """
-    from balancing_vae.files.formats import SAVED
-    from balancing_vae.files.formats import is_own_figure
-    from balancing_vae.files.targets import output_file
-
-    out = options.out or default or Path("runs") / options.experiment
-    if SAVED.describes(out):
-        raise InputError(f"{out} is a run; give --out another folder, such as {out / 'figures'}.")
-    # Where no picture is written, any name shows whether the folder can be written to.
-    for path in (out / name for name in pictures or ("any.png",)):
-        output_file(path)
-        if path.exists() and not is_own_figure(path):
-            raise ExistingFileError(
-                f"{path} is there already, and this program did not write it; rename it, or give "
-                "--out another folder."
-            )
-    return out
-
-
 def _fig4(options: argparse.Namespace) -> None:
-    out = _out(options, "fig4.png")
+    out = figures_folder(options, "fig4.png", "fig4_losses.png")
 
     from balancing_vae import datasets
 
@@ -203,7 +172,9 @@ def _fig4(options: argparse.Namespace) -> None:
         prepared = datasets.open_prepared(folder)
         images[prepared.name] = (prepared.images("train"), prepared.images("test"))
 
+    from balancing_vae.experiments.figure4 import LOSSES
     from balancing_vae.experiments.figure4 import draw_fig4
+    from balancing_vae.experiments.figure4 import draw_fig4_losses
     from balancing_vae.experiments.figure4 import fig4
     from balancing_vae.experiments.figure4 import slope_and_correlation
     from balancing_vae.figures.tables import Table
@@ -215,12 +186,18 @@ def _fig4(options: argparse.Namespace) -> None:
         print(f"{name}: slope {slope:.3f}, correlation {correlation:.4f}")
     slope, correlation = slope_and_correlation(rows)
     print(f"all {len(rows)} networks: slope {slope:.3f}, correlation {correlation:.4f}")
-    _save(out / "fig4.png", draw_fig4(rows))
+    for loss, title in list(LOSSES.items())[1:]:
+        slope, correlation = slope_and_correlation(rows, loss)
+        print(f"{title}: slope {slope:.3f}, correlation {correlation:.4f}")
+    more = sum(row["generated_variance_loss"] > row["variance_loss"] for row in rows)
+    print(f"generated images lose more variance than reconstructed ones in {more} of {len(rows)}")
+    save_picture(out / "fig4.png", draw_fig4(rows))
+    save_picture(out / "fig4_losses.png", draw_fig4_losses(rows))
 
 
 def _balancing(options: argparse.Namespace) -> None:
     name = DIGITS if options.data is None else options.data.name
-    out = _out(options, f"{name}.png")
+    out = figures_folder(options, f"{name}.png")
     x_train = open_split(options.data, DIGITS, "train")[: options.train_images]
     x_test = open_split(options.data, DIGITS, "test")[: options.test_images]
 
@@ -232,13 +209,13 @@ def _balancing(options: argparse.Namespace) -> None:
     path = out / f"{name}.json"
     rows = measure_balancings(x_train, x_test, path, options.epochs, range(options.trainings))
     print(Table.of(compare_balancings(rows)))
-    _save(out / f"{name}.png", draw_balancing(rows))
+    save_picture(out / f"{name}.png", draw_balancing(rows))
 
 
 def _normalization(options: argparse.Namespace) -> None:
 
     name = DIGITS if options.run_folder is None else options.run_folder.name
-    out = _out(options, f"{name}.png")
+    out = figures_folder(options, f"{name}.png")
     if options.run_folder is not None:
         open_split(options.data, check_run(options.run_folder).preset, "test")
 
@@ -264,13 +241,13 @@ def _normalization(options: argparse.Namespace) -> None:
     )
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
     print(Table.of(compare_normalizations(rows)))
-    _save(out / f"{name}.png", draw_normalization(rows))
+    save_picture(out / f"{name}.png", draw_normalization(rows))
 
 
 def _faces(options: argparse.Namespace) -> None:
     figures = None if options.run_folder is None else options.run_folder / "figures"
 
-    out = _out(options, "fig5.png", "fig6.png", default=figures)
+    out = figures_folder(options, "fig5.png", "fig6.png", default=figures)
     if options.run_folder is not None:
         check_run(options.run_folder)
 
@@ -289,15 +266,15 @@ def _faces(options: argparse.Namespace) -> None:
     target = vae.fitted_normalizations()[0].target
     print(f"latents rescaled to a standard deviation of {target:.4f}, that of {len(x):,} images'")
     sheets = faces(vae, seed=options.seed)
-    _save(out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))
-    _save(out / "fig6.png", draw_faces(sheets))
+    save_picture(out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))
+    save_picture(out / "fig6.png", draw_faces(sheets))
     if out == figures:
         update_checksums(options.run_folder, ["figures/fig5.png", "figures/fig6.png"])
 
 
 def _table(options: argparse.Namespace) -> int:
     """Train and evaluate each seed as the commands of those names do, then compare."""
-    out = _out(options)
+    out = figures_folder(options)
 
     from balancing_vae import datasets
     from balancing_vae.cli.evaluate import evaluate_run
@@ -352,10 +329,3 @@ def _train_digits(out: Path) -> tuple[Path, str]:
         vae.fit(datasets.load("digits", "train"), validation_data=datasets.load("digits", "val"))
         vae.save(run)
     return run, f"classifier:{data}"
-
-
-def _save(path: Path, figure) -> None:
-    from balancing_vae.figures.style import save_figure
-
-    save_figure(path, figure)
-    print(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""Figure 4: mse against variance loss for many trained networks."""
+"""Figure 4: mse against variance loss for many trained networks, reconstructed and generated."""
 
 import time
 from pathlib import Path
@@ -14,6 +14,7 @@ from balancing_vae.experiments.figure4_networks import KINDS
 from balancing_vae.experiments.figure4_networks import build
 from balancing_vae.experiments.figure4_networks import fig4_networks
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.experiments.within_images import variance_loss_within
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import colors
 from balancing_vae.figures.style import style
@@ -30,6 +31,13 @@ TRAINING_IMAGES = 10_000
 TEST_IMAGES = 2_000
 STEPS = {"full": 2000, "smoke": 1000}
 MARKERS = dict(zip(KINDS, "osD^", strict=True))
+# Rows that an earlier version measured lack the losses of generated images and within images.
+ROW_FORMAT = 2
+LOSSES = {
+    "variance_loss": "reconstructed, over the data",
+    "generated_variance_loss": "generated, over the data",
+    "variance_loss_within": "reconstructed, within each image",
+}
 
 
 def fig4(
@@ -38,11 +46,12 @@ def fig4(
     smoke: bool = False,
     seed: int = 0,
 ) -> list[dict]:
-    """Train networks of four kinds and measure what their reconstructions lose.
+    """Train networks of four kinds and measure what their images lose.
 
     Each is a first stage with computed gamma, trained by Adam at 1e-3 on at most 10,000
     images in batches of 50. Reconstructions are of test images and decode a draw from the
-    posterior, as the original program has it.
+    posterior, as the original program has it. Generated images decode as many draws from the
+    prior.
 
     Args:
         images: Training and test images, uint8 [N, D, D, C], by the name of their dataset.
@@ -53,7 +62,9 @@ def fig4(
         seed: Seed of the weights, the order of the images and the noise.
 
     Returns:
-        A row a network: dataset, kind, sizes, latent_dim, steps, seed; mse, variance_loss,
+        A row a network: dataset, kind, sizes, latent_dim, steps, seed; mse; the losses of
+        variance `variance_loss` (reconstructed), `generated_variance_loss` and
+        `variance_loss_within` (reconstructed, variances over the pixels of each image);
         train_mse, train_variance_loss, parameters, seconds.
 
     Example:
@@ -68,7 +79,7 @@ def fig4(
         if smoke:
             by_kind = [[n for n in networks if n["kind"] == kind] for kind in KINDS]
             networks = [network for own in by_kind for network in own[1::3]]
-        budget = {"steps": STEPS["smoke" if smoke else "full"], "seed": seed}
+        budget = {"steps": STEPS["smoke" if smoke else "full"], "seed": seed, "format": ROW_FORMAT}
         cases += [{"dataset": dataset, **network, **budget} for network in networks]
 
     def measure(case: dict) -> dict:
@@ -78,11 +89,13 @@ def fig4(
     return measure_each(path, cases, measure, "fig4")
 
 
-def slope_and_correlation(rows: list[dict]) -> tuple[float, float]:
-    """Return the least-squares slope of variance loss over mse, and their correlation.
+def slope_and_correlation(rows: list[dict], loss: str = "variance_loss") -> tuple[float, float]:
+    """Return the least-squares slope of a loss of variance over mse, and their correlation.
 
     Args:
         rows: At least two rows of `fig4`.
+        loss: Which loss: "variance_loss", "generated_variance_loss" or
+            "variance_loss_within".
 
     Returns:
         The slope, 1 on the diagonal, and Pearson's correlation.
@@ -92,13 +105,34 @@ def slope_and_correlation(rows: list[dict]) -> tuple[float, float]:
         slope, correlation = slope_and_correlation(rows)
         ```
     """
-    points = np.array([(row["mse"], row["variance_loss"]) for row in rows])
+    points = np.array([(row["mse"], row[loss]) for row in rows])
     slope, _ = np.polyfit(points[:, 0], points[:, 1], 1)
     return float(slope), float(np.corrcoef(points.T)[0, 1])
 
 
-def draw_fig4(rows: list[dict]) -> Figure:
+def draw_fig4(rows: list[dict], loss: str = "variance_loss") -> Figure:
     """Draw a point a network beside the diagonal; the title says slope and correlation.
+
+    Args:
+        rows: What `fig4` returned.
+        loss: Which loss of variance, as for `slope_and_correlation`.
+
+    Returns:
+        The figure.
+    """
+    with style():
+        figure = Figure(figsize=(6.4, 5))
+        axis = figure.subplots()
+        _scatter(axis, rows, loss)
+        axis.set_xlabel("mse of test reconstructions (intensity squared)")
+        axis.set_ylabel("variance loss (intensity squared)")
+        axis.set_title(_title(rows, loss))
+        axis.legend()
+    return figure
+
+
+def draw_fig4_losses(rows: list[dict]) -> Figure:
+    """Draw figure 4 three times: reconstructed, generated, and within each image.
 
     Args:
         rows: What `fig4` returned.
@@ -106,31 +140,41 @@ def draw_fig4(rows: list[dict]) -> Figure:
     Returns:
         The figure.
     """
+    with style():
+        figure = Figure(figsize=(12, 4.2))
+        axes = figure.subplots(1, len(LOSSES), sharex=True, sharey=True)
+        for axis, (loss, title) in zip(axes, LOSSES.items(), strict=True):
+            _scatter(axis, rows, loss)
+            axis.set_xlabel("mse of test reconstructions")
+            axis.set_title(f"{title}\n{_title(rows, loss)}")
+        axes[0].set_ylabel("variance loss (intensity squared)")
+        axes[0].legend()
+    return figure
+
+
+def _scatter(axis, rows: list[dict], loss: str) -> None:
+    """Draw a colour for each dataset, a marker for each kind of network, and the diagonal."""
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     color = dict(zip(datasets, colors(), strict=False))
-    slope, correlation = slope_and_correlation(rows)
-    with style():
-        figure = Figure(figsize=(6.4, 5))
-        axis = figure.subplots()
-        for dataset in datasets:
-            for kind, marker in MARKERS.items():
-                points = [r for r in rows if (r["dataset"], r["kind"]) == (dataset, kind)]
-                axis.scatter(
-                    [row["mse"] for row in points],
-                    [row["variance_loss"] for row in points],
-                    marker=marker,
-                    s=28,
-                    color=color[dataset],
-                    alpha=0.8,
-                    label=f"{dataset}, {kind}" if points else None,
-                )
-        end = 1.05 * max(max(row["mse"], row["variance_loss"]) for row in rows)
-        axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
-        axis.set_xlabel("mse of test reconstructions (intensity squared)")
-        axis.set_ylabel("variance loss of test reconstructions (intensity squared)")
-        axis.set_title(f"{len(rows)} networks: slope {slope:.2f}, correlation {correlation:.3f}")
-        axis.legend()
-    return figure
+    for dataset in datasets:
+        for kind, marker in MARKERS.items():
+            points = [r for r in rows if (r["dataset"], r["kind"]) == (dataset, kind)]
+            axis.scatter(
+                [row["mse"] for row in points],
+                [row[loss] for row in points],
+                marker=marker,
+                s=28,
+                color=color[dataset],
+                alpha=0.8,
+                label=f"{dataset}, {kind}" if points else None,
+            )
+    end = 1.05 * max(max(row["mse"], row[loss]) for row in rows)
+    axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
+
+
+def _title(rows: list[dict], loss: str) -> str:
+    slope, correlation = slope_and_correlation(rows, loss)
+    return f"{len(rows)} networks: slope {slope:.2f}, correlation {correlation:.3f}"
 
 
 def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
@@ -154,20 +198,43 @@ def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> d
         verbose=0,
         callbacks=[batches.follow_epochs()],
     )
-    errors = {}
-    for name, x in (("", x_test), ("train_", x_train[: len(x_test)])):
-        x_hat = _reconstruct(vae, x, case["seed"])
-        errors[f"{name}mse"] = mse(as_float(x), x_hat)
-        errors[f"{name}variance_loss"] = variance_loss(as_float(x), x_hat)
+    test, train = as_float(x_test), as_float(x_train[: len(x_test)])
+    test_hat, train_hat = (reconstruct(vae, x, case["seed"]) for x in (test, train))
+    generated = _generate(vae, len(test), case["seed"])
     return {
-        **errors,
+        "mse": mse(test, test_hat),
+        "variance_loss": variance_loss(test, test_hat),
+        "generated_variance_loss": variance_loss(test, generated),
+        "variance_loss_within": variance_loss_within(test, test_hat),
+        "train_mse": mse(train, train_hat),
+        "train_variance_loss": variance_loss(train, train_hat),
         "parameters": vae.count_params(),
         "seconds": round(time.monotonic() - start, 1),
     }
 
 
-def _reconstruct(vae: VAE, x: np.ndarray, seed: int) -> np.ndarray:
+def reconstruct(vae: VAE, x: np.ndarray, seed: int) -> np.ndarray:
+    """Reconstruct images from a draw of their posterior, batch by batch.
+
+    Args:
+        vae: A VAE of images.
+        x: Images, uint8 or float in [0, 1], [N, D, D, C].
+        seed: Seed of the draws.
+
+    Returns:
+        Float32 [N, D, D, C] in [0, 1].
+
+    Example:
+        ```python
+        x_hat = reconstruct(vae.stage1, x_test, seed=0)
+        ```
+    """
     noise = np.random.default_rng(seed).standard_normal((len(x), vae.latent_dim), np.float32)
     return map_batches(
         lambda *batch: vae.predict_on_batch(batch)["reconstruction"], BATCH_SIZE, x, noise
     )
+
+
+def _generate(vae: VAE, count: int, seed: int) -> np.ndarray:
+    z = np.random.default_rng(seed).standard_normal((count, vae.latent_dim), np.float32)
+    return map_batches(vae.decoder.predict_on_batch, BATCH_SIZE, z)

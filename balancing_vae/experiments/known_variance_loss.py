@@ -1,4 +1,4 @@
-"""Two families of reconstructions whose variance loss is known beside their mse."""
+"""Families of reconstructions whose variance loss is known beside their mse."""
 
 import numpy as np
 
@@ -7,23 +7,34 @@ from balancing_vae.figures.style import style
 from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 
+_TITLES = {
+    "halfway": "half the data, half a permutation of them",
+    "shrunk": "between the data and their mean",
+    "shrunk_each": "the same, each datum by its own t",
+    "kept_or_mean": "some data kept, the others the mean",
+}
+
 
 def exact_cases(x: np.ndarray, count: int = 11, seed: int = 0) -> dict[str, np.ndarray]:
     """Return mse and variance loss of means with other data, and of shrunk data.
 
     Halfway to other data, `(X + a permutation of X's rows) / 2`, the variance loss is the
     mse. At t between the data and their mean, `t X + (1 - t) mean(X)`, the mse is
-    `(1 - t)^2` of the variance and the variance loss `1 - t^2` of it: never smaller.
+    `(1 - t)^2` of the variance and the variance loss `1 - t^2` of it: never smaller. That
+    holds with a t for each datum, too (see `between_data_and_mean`): the mse is a lower bound
+    of the variance loss.
 
     Args:
         x: Data, float [N, ...], N at least 2.
         count: How many cases of each family, at least 2.
-        seed: Seed of the permutations.
+        seed: Seed of the permutations and of each datum's t.
 
     Returns:
-        `halfway` and `shrunk`, float64 [count, 2] each: mse and variance loss. The shrunk
-        ones go from the data themselves to their mean; the halfway ones permute a share
-        of the rows that grows from 0 to all.
+        `halfway`, `shrunk`, `shrunk_each` and `kept_or_mean`, float64 [count, 2] each: mse
+        and variance loss. The halfway ones permute a share of the rows that grows from 0 to
+        all. The other three go from the data themselves to their mean: with one t, with a
+        uniform t for each datum, and with t = 0 for a growing share of the data and 1 for
+        the others.
 
     Example:
         ```python
@@ -32,22 +43,54 @@ def exact_cases(x: np.ndarray, count: int = 11, seed: int = 0) -> dict[str, np.n
     """
     x = np.asarray(x, np.float64).reshape(len(x), -1)
     rng = np.random.default_rng(seed)
-    mean = x.mean(axis=0)
-    halfway, shrunk = [], []
+    cases: dict[str, list] = {name: [] for name in _TITLES}
     for share in np.linspace(0, 1, count):
         order = np.arange(len(x))
         moved = rng.choice(len(x), round(share * len(x)), replace=False)
         order[np.sort(moved)] = moved
-        halfway.append((x + x[order]) / 2)
-        shrunk.append((1 - share) * x + share * mean)
-    return {
-        "halfway": np.array([(mse(x, x_hat), variance_loss(x, x_hat)) for x_hat in halfway]),
-        "shrunk": np.array([(mse(x, x_hat), variance_loss(x, x_hat)) for x_hat in shrunk]),
-    }
+        middle, reach = 1 - share, min(share, 1 - share)
+        kept = np.ones(len(x))
+        kept[moved] = 0
+        each = rng.uniform(middle - reach, middle + reach, len(x))
+        reconstructions = {
+            "halfway": (x + x[order]) / 2,
+            "shrunk": between_data_and_mean(x, np.full(len(x), middle)),
+            "shrunk_each": between_data_and_mean(x, each),
+            "kept_or_mean": between_data_and_mean(x, kept),
+        }
+        for name, x_hat in reconstructions.items():
+            cases[name].append((mse(x, x_hat), variance_loss(x, x_hat)))
+    return {name: np.array(points) for name, points in cases.items()}
+
+
+def between_data_and_mean(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Return t X + (1 - t) mean(X) with a t for each datum.
+
+    With d = X - mean(X) the mse is E[(1 - t)^2 d^2], and
+
+        variance loss - mse = 2 E[t (1 - t) d^2] + E[t d]^2,
+
+    which is never negative for t from 0 to 1.
+
+    Args:
+        x: Data, float [N, ...].
+        t: For each datum, float [N]; 1 is the datum itself, 0 the mean of all.
+
+    Returns:
+        Float64 of the data's shape.
+
+    Example:
+        ```python
+        between_data_and_mean(np.array([[0.0], [4.0]]), np.array([0.5, 1.0]))   # [[1.], [4.]]
+        ```
+    """
+    x = np.asarray(x, np.float64)
+    t = np.reshape(t, (-1,) + (1,) * (x.ndim - 1))
+    return t * x + (1 - t) * x.mean(axis=0)
 
 
 def draw_exact_cases(cases: dict[str, np.ndarray]) -> Figure:
-    """Draw both families beside the diagonal.
+    """Draw the families beside the diagonal.
 
     Args:
         cases: What `exact_cases` returned.
@@ -55,15 +98,11 @@ def draw_exact_cases(cases: dict[str, np.ndarray]) -> Figure:
     Returns:
         The figure.
     """
-    titles = {
-        "halfway": "half the data, half a permutation of them",
-        "shrunk": "between the data and their mean",
-    }
     with style():
         figure = Figure(figsize=(5.2, 4.2))
         axis = figure.subplots()
         for name, points in cases.items():
-            axis.plot(*points.T, "o-", label=titles[name])
+            axis.plot(*points.T, "o-", label=_TITLES[name])
         end = max(points.max() for points in cases.values())
         axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
         axis.set_xlabel("mse (intensity squared)")

@@ -63,7 +63,7 @@ class VarianceLawHistory(keras.callbacks.Callback):
 
 
 def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
-    """Draw the sum of both terms over training, and the terms of each latent at its end.
+    """Draw E[mu] and the sum of both terms over training, and each latent's terms at its end.
 
     Args:
         moments: `VarianceLawHistory.moments`.
@@ -77,23 +77,28 @@ def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
     order = np.lexsort((moments["mean_var"][-1], inactive))
     blue, red, *_ = colors()
     with style():
-        figure = Figure(figsize=(10, 3.6))
-        left, right = figure.subplots(1, 2)
+        figure = Figure(figsize=(14, 3.6))
+        mean, left, right = figure.subplots(1, 3)
         for latent in order:
             dashed = bool(inactive[latent])
-            left.plot(
-                law[:, latent],
-                color=red if dashed else blue,
-                linestyle="--" if dashed else "-",
-                linewidth=1.0,
-                alpha=0.6,
-            )
+            for axis, values in ((mean, moments["mean_mu"]), (left, law)):
+                axis.plot(
+                    values[:, latent],
+                    color=red if dashed else blue,
+                    linestyle="--" if dashed else "-",
+                    linewidth=1.0,
+                    alpha=0.6,
+                )
+        mean.axhline(0, color="0.5", linestyle=":")
+        mean.set_xlabel("epoch")
+        mean.set_ylabel("E[mu]")
+        mean.set_title("over training (dashed: inactive at its end)")
         left.plot(law.mean(axis=1), color="black", linewidth=2, label="mean over latents")
         left.axhline(1, color="0.5", linestyle=":")
         left.set_xlabel("epoch")
         left.set_ylabel("E[mu²] + E[sigma²]")
         left.set_ylim(0, max(2.0, law[1:].max() * 1.05))
-        left.set_title("over training (dashed: inactive at its end)")
+        left.set_title("over training")
         left.legend()
         last = {name: values[-1][order] for name, values in moments.items()}
         place = np.arange(len(order))

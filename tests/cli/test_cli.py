@@ -211,14 +211,21 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     from balancing_vae.experiments import figure4 as fig4
 
     rows = [
-        {"dataset": "digits", "kind": kind, "mse": x, "variance_loss": x}
-        for kind, x in (("dense", 0.1), ("conv", 0.2))
+        {
+            **{"dataset": "digits", "kind": kind, "mse": x, "variance_loss": x},
+            **{"generated_variance_loss": x + 0.3 - y, "variance_loss_within": 2 * x},
+        }
+        for kind, x, y in (("dense", 0.1, 0.1), ("conv", 0.2, 0.4))
     ]
     monkeypatch.setattr(fig4, "fig4", lambda images, path, smoke, seed: rows)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert command("reproduce", "fig4", "--smoke", "--out", tmp_path / "fig4") == 0
-    assert "all 2 networks: slope 1.000, correlation 1.0000" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "all 2 networks: slope 1.000, correlation 1.0000" in out
+    assert "within each image: slope 2.000, correlation 1.0000" in out
+    assert "generated images lose more variance than reconstructed ones in 1 of 2" in out
     assert (tmp_path / "fig4/fig4.png").is_file()
+    assert (tmp_path / "fig4/fig4_losses.png").is_file()
     np.save(tmp_path / "x.npy", tiny_images())
     words = ("reproduce", "normalization", saved, "--data", tmp_path / "x.npy", "--seeds", 2)
     words += ("--features", "pixels", "--protocol", "ttur", "--samples", 8, 16)
@@ -236,8 +243,30 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
 
 
 @pytest.mark.parametrize(
+    ("words", "said", "pictures"),
+    [
+        (["kl"], "5               1            1.629", ["kl.png"]),
+        (["averages"], "near ones", ["averages.png", "curve.png", "bound.png"]),
+        (["linear"], "largest difference of the autoencoder's mse", ["linear.png"]),
+        (["law", "--epochs", 1], "of which shift", ["law.png"]),
+        (["stage2"], "256 test images", []),
+    ],
+)
+def test_reproduce_shows_the_smaller_claims(words, said, pictures, tmp_path, capsys, monkeypatch):
+    from balancing_vae.experiments import linear_autoencoder
+
+    monkeypatch.setattr(linear_autoencoder, "COMPONENTS", (1,))
+    where = ["--out", tmp_path / "out"] if pictures else []
+    assert command("reproduce", *words, *where) == 0
+    assert said in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.glob("out/*")) == sorted(pictures)
+
+
+@pytest.mark.parametrize(
     "words",
     [
+        ("law", "--epochs", 0),
+        ("overfit", "--data", "absent"),
         ("balancing", "--trainings", 0),
         ("balancing", "--epochs", 0),
         ("normalization", "--seeds", 0),

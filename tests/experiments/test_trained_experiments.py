@@ -7,12 +7,14 @@ import pytest
 
 from balancing_vae.experiments import balancing_strategies as balancing_module
 from balancing_vae.experiments import figure4 as fig4_module
+from balancing_vae.experiments import overfitting
 from balancing_vae.experiments.average_faces import draw_faces
 from balancing_vae.experiments.average_faces import faces
 from balancing_vae.experiments.balancing_strategies import compare_balancings
 from balancing_vae.experiments.balancing_strategies import draw_balancing
 from balancing_vae.experiments.balancing_strategies import measure_balancings
 from balancing_vae.experiments.figure4 import draw_fig4
+from balancing_vae.experiments.figure4 import draw_fig4_losses
 from balancing_vae.experiments.figure4 import fig4
 from balancing_vae.experiments.figure4 import slope_and_correlation
 from balancing_vae.experiments.figure4_networks import KINDS
@@ -25,6 +27,10 @@ from balancing_vae.experiments.normalization_study import compare_normalizations
 from balancing_vae.experiments.normalization_study import draw_normalization
 from balancing_vae.experiments.normalization_study import latent_normalizations
 from balancing_vae.experiments.normalization_study import measure_normalizations
+from balancing_vae.experiments.overfitting import compare_overfitting
+from balancing_vae.experiments.overfitting import draw_overfitting
+from balancing_vae.experiments.overfitting import overfit
+from balancing_vae.experiments.second_stage_variance import second_stage_variance
 from balancing_vae.experiments.variance_law import VarianceLawHistory
 from balancing_vae.experiments.variance_law import draw_variance_law
 from balancing_vae.fid.networks.pixels import Pixels
@@ -62,17 +68,69 @@ def test_figure_4_trains_measures_and_goes_on(tmp_path, monkeypatch, digits):
     for row in rows:
         # Hardly trained networks give nearly the same image for every input.
         assert 0 < row["variance_loss"] < row["mse"]
+        variance = (digits[:20] / 255).var(axis=0).mean()
+        assert row["generated_variance_loss"] == pytest.approx(variance, rel=0.05)
+        within = (digits[:20] / 255).var(axis=(1, 2, 3)).mean()
+        assert row["variance_loss_within"] == pytest.approx(within, rel=0.05)
         assert row["steps"] == 3 and row["parameters"] > 0
     stamp = path.stat().st_mtime_ns
     assert fig4({"digits": (digits, digits[:20])}, path, smoke=True) == rows
     assert path.stat().st_mtime_ns == stamp
     draw_fig4(rows)
+    draw_fig4_losses(rows)
+
+
+def test_figure_4_measures_again_what_an_earlier_version_measured(tmp_path, monkeypatch, digits):
+    case = {"dataset": "digits", "kind": "dense", "sizes": {"width": 4, "depth": 1}}
+    case |= {"latent_dim": 2, "steps": 3, "seed": 0}
+    network = {name: case[name] for name in ("kind", "sizes", "latent_dim")}
+    monkeypatch.setattr(fig4_module, "fig4_networks", lambda shape: [network])
+    monkeypatch.setattr(fig4_module, "STEPS", {"full": 3})
+    (tmp_path / "rows.json").write_text(json.dumps([case | {"mse": 7, "variance_loss": 7}]))
+    monkeypatch.setattr(fig4_module, "_train_and_measure", lambda *_: {"mse": 0.1})
+    (row,) = fig4({"digits": (digits, digits[:20])}, tmp_path / "rows.json")
+    assert row["mse"] == 0.1
 
 
 def test_slope_and_correlation_of_a_line():
     rows = [{"mse": x, "variance_loss": 0.5 * x + 1} for x in (0.1, 0.2, 0.4)]
     slope, correlation = slope_and_correlation(rows)
     assert (slope, correlation) == (pytest.approx(0.5), pytest.approx(1))
+    rows = [{"mse": x, "generated_variance_loss": 2 * x} for x in (0.1, 0.2, 0.4)]
+    assert slope_and_correlation(rows, "generated_variance_loss")[0] == pytest.approx(2)
+
+
+def test_a_network_that_learns_by_heart_is_measured_on_the_way(tmp_path, monkeypatch, digits):
+    monkeypatch.setattr(overfitting, "BATCH_SIZE", 4)
+    networks = [{"images": 16, "width": 64, "depth": 1}]
+    x_test, path = digits[20:], tmp_path / "rows.json"
+    (row,) = overfit(digits, x_test, path, networks, steps=(4, 160))
+    assert [len(row[name]) for name in ("mse", "variance_loss", "train_mse")] == [2, 2, 2]
+    assert row["train_mse"][1] < 0.6 * row["train_mse"][0]
+    assert row["train_mse"][1] < row["mse"][1] < row["mse"][0]
+    stamp = path.stat().st_mtime_ns
+    assert overfit(digits, x_test, path, networks, steps=(4, 160)) == [row]
+    assert path.stat().st_mtime_ns == stamp
+    line = compare_overfitting([row])[1]
+    assert line["steps"] == 160
+    assert line["variance loss / mse"] == row["variance_loss"][1] / row["mse"][1]
+    draw_overfitting([row])
+
+
+def test_the_second_stage_loses_variance_of_latents(trained, digits):
+    row = second_stage_variance(trained, digits, seed=1)
+    mu, sigma = trained.encode(digits)
+    assert row["law"] == pytest.approx(variance_law(mu, sigma).mean())
+    # Draws from the posterior have the law's variance, up to sampling.
+    assert row["latents"] == pytest.approx(row["law"], rel=0.3)
+    samples = trained.sample_latents(len(digits), stage=2, normalize=False, seed=1)
+    expected = row["latents"] - samples.var(axis=0).mean()
+    assert row["generated_variance_loss"] == pytest.approx(expected, rel=1e-4)
+    z = mu + sigma * np.random.default_rng(1).standard_normal(mu.shape, np.float32)
+    z_hat = trained.reconstruct_latents(z, 1)
+    assert row["mse"] == pytest.approx(np.mean((z - z_hat) ** 2), rel=1e-4)
+    expected = z.var(axis=0).mean() - z_hat.var(axis=0).mean()
+    assert row["variance_loss"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
@@ -126,7 +184,7 @@ def test_the_variance_law_is_recorded_at_each_epoch(digits):
     np.testing.assert_allclose(last["var_mu"] + last["mean_var"], expected, rtol=1e-4)
     np.testing.assert_allclose(last["mean_mu"], mu.mean(axis=0), atol=1e-5)
     np.testing.assert_array_equal(last["inactive"], sigma.mean(axis=0) > 0.8)
-    right = draw_variance_law({**law.moments, "mean_var": 2 * law.moments["mean_var"]}).axes[1]
+    right = draw_variance_law({**law.moments, "mean_var": 2 * law.moments["mean_var"]}).axes[2]
     tops = [bar.get_y() + bar.get_height() for bar in right.patches]
     assert right.get_ylim()[1] > 1.1 * max(tops), "the highest bar is cut"
 

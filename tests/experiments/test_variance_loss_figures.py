@@ -4,16 +4,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn.datasets import load_digits
 
+from balancing_vae.experiments.known_variance_loss import between_data_and_mean
 from balancing_vae.experiments.known_variance_loss import draw_exact_cases
 from balancing_vae.experiments.known_variance_loss import exact_cases
+from balancing_vae.experiments.linear_autoencoder import draw_linear
+from balancing_vae.experiments.linear_autoencoder import linear_autoencoder
+from balancing_vae.experiments.linear_autoencoder import linear_beside_pca
+from balancing_vae.experiments.linear_autoencoder import points_in_the_plane
+from balancing_vae.experiments.linear_autoencoder import project
 from balancing_vae.experiments.pca import draw_pca_variance_loss
 from balancing_vae.experiments.pca import pca_variance_loss
 from balancing_vae.experiments.running_averages import draw_smoothing
 from balancing_vae.experiments.running_averages import moving_average
 from balancing_vae.experiments.running_averages import random_curves
 from balancing_vae.experiments.running_averages import smoothing
+from balancing_vae.experiments.within_images import variance_loss_within
+from balancing_vae.moments import mse
+from balancing_vae.moments import variance_loss
 
 
 def test_pca_loses_exactly_its_error_at_every_number_of_components():
@@ -65,4 +75,56 @@ def test_the_exact_cases():
     variance = x.var(axis=0).mean()
     np.testing.assert_allclose(shrunk[:, 0], share**2 * variance)
     np.testing.assert_allclose(shrunk[:, 1], (1 - (1 - share) ** 2) * variance)
+    for points in (cases["shrunk_each"], cases["kept_or_mean"]):
+        assert np.all(points[:, 0] <= points[:, 1] + 1e-12)
+        np.testing.assert_allclose(points[[0, -1]], [[0, 0], [variance] * 2], atol=1e-12)
+    assert cases["shrunk_each"][2, 0] != pytest.approx(shrunk[2, 0], rel=1e-3)
     draw_exact_cases(cases)
+
+
+@given(t=arrays(float, 20, elements=st.floats(0, 1)), seed=st.integers(0, 9))
+def test_the_mse_is_a_lower_bound_with_a_t_for_each_datum(t, seed):
+    x = np.random.default_rng(seed).standard_normal((20, 2, 3)) + 1
+    x_hat = between_data_and_mean(x, t)
+    centred, factor = x - x.mean(axis=0), t[:, None, None]
+    excess = 2 * np.mean(factor * (1 - factor) * centred**2)
+    excess += np.mean(np.mean(factor * centred, axis=0) ** 2)
+    assert variance_loss(x, x_hat) - mse(x, x_hat) == pytest.approx(excess, abs=1e-12)
+    assert mse(x, x_hat) == pytest.approx(np.mean((1 - factor) ** 2 * centred**2))
+
+
+def test_beyond_the_data_the_bound_is_gone():
+    x = np.random.default_rng(0).standard_normal((20, 3))
+    x_hat = between_data_and_mean(x, np.full(20, 1.5))
+    assert variance_loss(x, x_hat) < 0 < mse(x, x_hat)
+
+
+def test_a_trained_linear_autoencoder_is_a_pca():
+    x = load_digits().images[:200] / 16
+    rows = linear_beside_pca(x, (1, 5))
+    for row in rows:
+        assert row["mse"] == pytest.approx(row["pca_mse"], rel=1e-5)
+        assert row["variance_loss"] == pytest.approx(row["mse"], rel=1e-4)
+        assert row["variance_loss_within"] == pytest.approx(
+            row["pca_variance_loss_within"], rel=1e-4
+        )
+    draw_linear(points_in_the_plane(), rows, pca_variance_loss(x))
+
+
+def test_as_many_components_as_features_lose_nothing():
+    x = points_in_the_plane()
+    np.testing.assert_allclose(linear_autoencoder(x, 2), x, atol=1e-4)
+    np.testing.assert_allclose(project(x, 2), x)
+    # Another network than the identity: a line cannot hold what varies in two directions.
+    assert mse(x, linear_autoencoder(x, 1)) > 0.1
+
+
+def test_within_images_a_pca_loses_its_error_without_the_brightness():
+    x = load_digits().images[:300] / 16
+    residual = x - project(x, 7)
+    brightness = residual.mean(axis=(1, 2))
+    expected = mse(x, project(x, 7)) - np.mean(brightness**2)
+    assert variance_loss_within(x, project(x, 7)) == pytest.approx(expected)
+    assert variance_loss(x, project(x, 7)) == pytest.approx(mse(x, project(x, 7)))
+    # A shift of whole images is no loss of contrast.
+    assert variance_loss_within(x, x + 3) == pytest.approx(0)

@@ -1,0 +1,197 @@
+"""Averages over several permutations of the data: mse against the variance loss."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import pdist
+from scipy.spatial.distance import squareform
+
+from balancing_vae.errors import InputError
+from balancing_vae.figures.style import Figure
+from balancing_vae.figures.style import colors
+from balancing_vae.figures.style import style
+
+COUNTS = (2, 3, 5, 9, 17)
+KINDS = {
+    "random": "any others",
+    "neighbours": "near ones",
+    "repeated": "another one, repeatedly",
+}
+
+
+def permutations(kind: str, x: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Return permutations of the data's rows, the first of which leaves them as they are.
+
+    Args:
+        kind: "random": each drawn by itself. "neighbours": each takes every row to another
+            one near to it, with the least sum of squared distances, and no row to the same
+            one as another permutation. "repeated": all others are one and the same random
+            permutation.
+        x: Data, float [N, ...].
+        count: How many, at least 2 and at most N.
+        seed: Seed of the random ones.
+
+    Returns:
+        Integers [count, N]: row i of the average is the mean of the rows `[:, i]`.
+
+    Raises:
+        ValueError: There is no such kind, or `count` is out of range.
+
+    Example:
+        ```python
+        permutations("random", np.zeros((5, 2)), 3)[0]   # [0, 1, 2, 3, 4]
+        ```
+    """
+    if not 2 <= count <= len(x):
+        raise InputError(f"count must be from 2 to {len(x)}, got {count}.")
+    rng = np.random.default_rng(seed)
+    own = np.arange(len(x))
+    if kind == "random":
+        return np.stack([own, *(rng.permutation(len(x)) for _ in range(count - 1))])
+    if kind == "repeated":
+        return np.stack([own, *[rng.permutation(len(x))] * (count - 1)])
+    if kind == "neighbours":
+        return np.stack([own, *_to_neighbours(x, count - 1)])
+    raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
+
+
+def _to_neighbours(x: np.ndarray, count: int) -> list[np.ndarray]:
+    cost = squareform(pdist(x.reshape(len(x), -1), "sqeuclidean"))
+    # More than any assignment costs: a row is neither its own neighbour nor the same one twice.
+    taken = 1 + len(x) * cost.max()
+    np.fill_diagonal(cost, taken)
+    found = []
+    for _ in range(count):
+        rows, columns = linear_sum_assignment(cost)
+        cost[rows, columns] = taken
+        found.append(columns)
+    return found
+
+
+def distances_from_average(x: np.ndarray, permuted: np.ndarray) -> np.ndarray:
+    """Return how far what is averaged lies from its average.
+
+    `X_hat` is the mean of the permuted data. The mean of its first row, which is the data
+    themselves, is the mse. The mean of all is the mean quadratic distance, and that is the
+    variance loss: each permutation keeps mean and variance of the data. So for two the
+    loss is the mse, and for more it is larger where the data lie nearer to the average than
+    what they are averaged with.
+
+    Args:
+        x: Data, float [N, ...].
+        permuted: Integers [count, N], the first row 0 to N - 1.
+
+    Returns:
+        Mean squared differences over the features, float64 [count, N].
+
+    Example:
+        ```python
+        distances = distances_from_average(x, permutations("random", x, 3))
+        mse, variance_loss = distances[0].mean(), distances.mean()
+        ```
+    """
+    flat = np.asarray(x, np.float64).reshape(len(x), -1)
+    average = np.mean([flat[order] for order in permuted], axis=0)
+    return np.stack([np.mean((flat[order] - average) ** 2, axis=1) for order in permuted])
+
+
+def measure_averages(
+    x: np.ndarray, counts: Sequence[int] = COUNTS, seeds: Sequence[int] = range(20)
+) -> list[dict]:
+    """Average data over permutations of each kind, and compare mse and variance loss.
+
+    Args:
+        x: Data, float [N, ...].
+        counts: How many permutations, the data themselves among them; at least 2 each.
+        seeds: Of the permutations; those to neighbours are drawn once.
+
+    Returns:
+        A row an average: kind, count, seed; mse; variance_loss, the mean quadratic
+        distance; and share, the part of the data whose own distance is below it.
+
+    Example:
+        ```python
+        rows = measure_averages(np.random.default_rng(0).normal(size=(100, 3)), (2, 3))
+        ```
+    """
+    rows = []
+    for kind in KINDS:
+        for count in counts:
+            for seed in seeds[:1] if kind == "neighbours" else seeds:
+                distances = distances_from_average(x, permutations(kind, x, count, seed))
+                quadratic = float(distances.mean())
+                rows.append(
+                    {
+                        "kind": kind,
+                        "count": count,
+                        "seed": seed,
+                        "mse": float(distances[0].mean()),
+                        "variance_loss": quadratic,
+                        "share": float(np.mean(distances[0] < quadratic)),
+                    }
+                )
+    return rows
+
+
+def compare_averages(rows: list[dict]) -> list[dict]:
+    """Sum up the averages of each kind and count over their seeds.
+
+    Args:
+        rows: What `measure_averages` returned.
+
+    Returns:
+        A line a kind and count: what is averaged; count; mean mse and variance loss; "mse
+        below", how many of the averages have the smaller mse; "data below", the share of
+        the data whose own distance is below the mean one.
+
+    Example:
+        ```python
+        Table.of(compare_averages(measure_averages(x)))
+        ```
+    """
+    lines = []
+    for kind, count in dict.fromkeys((row["kind"], row["count"]) for row in rows):
+        own = [row for row in rows if (row["kind"], row["count"]) == (kind, count)]
+        mse, loss = (np.array([row[name] for row in own]) for name in ("mse", "variance_loss"))
+        # For two permutations they are equal, and differ by rounding.
+        below = int(np.sum(mse < loss * (1 - 1e-9)))
+        lines.append(
+            {
+                "averaged with": KINDS[kind],
+                "permutations": count,
+                "mse": float(mse.mean()),
+                "variance loss": float(loss.mean()),
+                "mse below": f"{below} of {len(own)}",
+                "data below": f"{np.mean([row['share'] for row in own]):.0%}",
+            }
+        )
+    return lines
+
+
+def draw_averages(rows: list[dict]) -> Figure:
+    """Draw mse / variance loss over the number of permutations, for each kind.
+
+    Args:
+        rows: What `measure_averages` returned.
+
+    Returns:
+        The figure.
+    """
+    with style():
+        figure = Figure(figsize=(6, 3.8))
+        axis = figure.subplots()
+        for (kind, title), color in zip(KINDS.items(), colors(), strict=False):
+            own = [row for row in rows if row["kind"] == kind]
+            ratio = [row["mse"] / row["variance_loss"] for row in own]
+            axis.plot(
+                [row["count"] for row in own], ratio, "o", color=color, alpha=0.5, label=title
+            )
+        axis.axhline(1, color="0.6", linestyle="--", label="variance loss = mse")
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set_xlabel("permutations averaged, the data among them")
+        axis.set_ylabel("mse / variance loss")
+        axis.set_title("a datum is averaged with...")
+        axis.legend()
+    return figure
