@@ -217,7 +217,7 @@ def _stage2(options: argparse.Namespace) -> None:
         open_split(options.data, check_run(options.run_folder).preset, "test")
 
     from balancing_vae.evaluation.columns import choose_images
-    from balancing_vae.experiments.second_stage_variance import second_stage_variance
+    from balancing_vae.experiments.second_stage_variance import second_stage_losses
     from balancing_vae.figures.tables import Table
     from balancing_vae.pipeline import TwoStageVAE
 
@@ -226,5 +226,5 @@ def _stage2(options: argparse.Namespace) -> None:
     else:
         vae = TwoStageVAE.load(options.run_folder)
     x = choose_images(open_split(options.data, vae.config.preset, "test"))
-    row = second_stage_variance(vae, x, options.seed)
+    row = second_stage_losses(vae, x, options.seed)
     print(Table.of([row], f"{len(x):,} test images, variances of latents, mean over latents."))

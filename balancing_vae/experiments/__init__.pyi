@@ -24,9 +24,9 @@ from .latent_space import draw_nearest_distances as draw_nearest_distances
 from .latent_space import nearest_training_images as nearest_training_images
 from .latent_space import traversals as traversals
 from .linear_autoencoder import draw_linear as draw_linear
-from .linear_autoencoder import linear_autoencoder as linear_autoencoder
 from .linear_autoencoder import linear_beside_pca as linear_beside_pca
 from .linear_autoencoder import points_in_the_plane as points_in_the_plane
+from .linear_autoencoder import train_linear_autoencoder as train_linear_autoencoder
 from .normalization_study import compare_normalizations as compare_normalizations
 from .normalization_study import draw_normalization as draw_normalization
 from .normalization_study import latent_normalizations as latent_normalizations
@@ -40,7 +40,7 @@ from .running_averages import PUBLISHED_SMOOTHING as PUBLISHED_SMOOTHING
 from .running_averages import draw_smoothing as draw_smoothing
 from .running_averages import random_curves as random_curves
 from .running_averages import smoothing as smoothing
-from .second_stage_variance import second_stage_variance as second_stage_variance
+from .second_stage_variance import second_stage_losses as second_stage_losses
 from .steps import measure_steps as measure_steps
 from .steps import steps_table as steps_table
 from .systems import measure_systems as measure_systems

@@ -36,7 +36,7 @@ def points_in_the_plane(count: int = 60, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 2)) @ slanted.T
 
 
-def linear_autoencoder(x: np.ndarray, components: int, seed: int = 0) -> np.ndarray:
+def train_linear_autoencoder(x: np.ndarray, components: int, seed: int = 0) -> np.ndarray:
     """Train two dense layers without activation to reconstruct their input.
 
     By gradients from random weights, with L-BFGS: no eigenvectors go into it. The squared
@@ -53,7 +53,7 @@ def linear_autoencoder(x: np.ndarray, components: int, seed: int = 0) -> np.ndar
 
     Example:
         ```python
-        x_hat = linear_autoencoder(points_in_the_plane(), components=1)
+        x_hat = train_linear_autoencoder(points_in_the_plane(), components=1)
         ```
     """
     flat = np.asarray(x, np.float64).reshape(len(x), -1)
@@ -102,7 +102,7 @@ def linear_beside_pca(
     """
     rows = []
     for k in components:
-        x_hat, projected = linear_autoencoder(x, k, seed), project(x, k)
+        x_hat, projected = train_linear_autoencoder(x, k, seed), project(x, k)
         rows.append(
             {
                 "components": k,

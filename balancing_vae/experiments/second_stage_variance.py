@@ -7,7 +7,7 @@ from balancing_vae.moments import variance_law
 from balancing_vae.moments import variance_loss
 
 
-def second_stage_variance(vae, x: np.ndarray, seed: int = 0) -> dict[str, float]:
+def second_stage_losses(vae, x: np.ndarray, seed: int = 0) -> dict[str, float]:
     """Measure latents of images, their second-stage reconstructions, and second-stage samples.
 
     Stage 2 is a VAE of latents: what it reconstructs, and more so what it generates, varies
@@ -27,7 +27,7 @@ def second_stage_variance(vae, x: np.ndarray, seed: int = 0) -> dict[str, float]
 
     Example:
         ```python
-        second_stage_variance(vae, x_test)["generated_variance_loss"]
+        second_stage_losses(vae, x_test)["generated_variance_loss"]
         ```
     """
     mu, sigma = vae.encode(x)

@@ -18,10 +18,14 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
 from balancing_vae.errors import InputError
+from balancing_vae.experiments import averages
 from balancing_vae.experiments import balancing_strategies as balancing
 from balancing_vae.experiments import figure4 as fig4
+from balancing_vae.experiments import linear_autoencoder as linear
 from balancing_vae.experiments import normalization_study as normalization
+from balancing_vae.experiments import overfitting
 from balancing_vae.fid import scoring
+from balancing_vae.models.vae import VAE
 from tests.helpers.paths import ROOT
 
 SECONDS = 60
@@ -138,7 +142,10 @@ def refuse_work(*_, **__):
 
 def train_nothing(monkeypatch) -> None:
     monkeypatch.setattr(TwoStageVAE, "fit", refuse_work)
-    for module in (balancing, fig4, normalization):
+    monkeypatch.setattr(VAE, "fit", refuse_work)
+    monkeypatch.setattr(linear, "train_linear_autoencoder", refuse_work)
+    monkeypatch.setattr(averages, "measure_averages", refuse_work)
+    for module in (balancing, fig4, normalization, overfitting):
         monkeypatch.setattr(module, "measure_each", refuse_work)
 
 

@@ -30,7 +30,7 @@ from balancing_vae.experiments.normalization_study import measure_normalizations
 from balancing_vae.experiments.overfitting import compare_overfitting
 from balancing_vae.experiments.overfitting import draw_overfitting
 from balancing_vae.experiments.overfitting import overfit
-from balancing_vae.experiments.second_stage_variance import second_stage_variance
+from balancing_vae.experiments.second_stage_variance import second_stage_losses
 from balancing_vae.experiments.variance_law import VarianceLawHistory
 from balancing_vae.experiments.variance_law import draw_variance_law
 from balancing_vae.fid.networks.pixels import Pixels
@@ -118,7 +118,7 @@ def test_a_network_that_learns_by_heart_is_measured_on_the_way(tmp_path, monkeyp
 
 
 def test_the_second_stage_loses_variance_of_latents(trained, digits):
-    row = second_stage_variance(trained, digits, seed=1)
+    row = second_stage_losses(trained, digits, seed=1)
     mu, sigma = trained.encode(digits)
     assert row["law"] == pytest.approx(variance_law(mu, sigma).mean())
     # Draws from the posterior have the law's variance, up to sampling.

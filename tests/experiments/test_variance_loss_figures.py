@@ -11,10 +11,10 @@ from balancing_vae.experiments.known_variance_loss import between_data_and_mean
 from balancing_vae.experiments.known_variance_loss import draw_exact_cases
 from balancing_vae.experiments.known_variance_loss import exact_cases
 from balancing_vae.experiments.linear_autoencoder import draw_linear
-from balancing_vae.experiments.linear_autoencoder import linear_autoencoder
 from balancing_vae.experiments.linear_autoencoder import linear_beside_pca
 from balancing_vae.experiments.linear_autoencoder import points_in_the_plane
 from balancing_vae.experiments.linear_autoencoder import project
+from balancing_vae.experiments.linear_autoencoder import train_linear_autoencoder
 from balancing_vae.experiments.pca import draw_pca_variance_loss
 from balancing_vae.experiments.pca import pca_variance_loss
 from balancing_vae.experiments.running_averages import draw_smoothing
@@ -113,10 +113,10 @@ def test_a_trained_linear_autoencoder_is_a_pca():
 
 def test_as_many_components_as_features_lose_nothing():
     x = points_in_the_plane()
-    np.testing.assert_allclose(linear_autoencoder(x, 2), x, atol=1e-4)
+    np.testing.assert_allclose(train_linear_autoencoder(x, 2), x, atol=1e-4)
     np.testing.assert_allclose(project(x, 2), x)
     # Another network than the identity: a line cannot hold what varies in two directions.
-    assert mse(x, linear_autoencoder(x, 1)) > 0.1
+    assert mse(x, train_linear_autoencoder(x, 1)) > 0.1
 
 
 def test_within_images_a_pca_loses_its_error_without_the_brightness():
