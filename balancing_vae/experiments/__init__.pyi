@@ -31,6 +31,7 @@ from .normalization_study import compare_normalizations as compare_normalization
 from .normalization_study import draw_normalization as draw_normalization
 from .normalization_study import latent_normalizations as latent_normalizations
 from .normalization_study import measure_normalizations as measure_normalizations
+from .overfitting import compare_overfitting as compare_overfitting
 from .overfitting import draw_overfitting as draw_overfitting
 from .overfitting import overfit as overfit
 from .paper_tables import over_trainings as over_trainings

@@ -188,8 +188,12 @@ def draw_averages(rows: list[dict]) -> Figure:
                 [row["count"] for row in own], ratio, "o", color=color, alpha=0.5, label=title
             )
         axis.axhline(1, color="0.6", linestyle="--", label="variance loss = mse")
-        axis.set_xscale("log", base=2)
+        axis.set_xscale("log")
         axis.set_yscale("log")
+        counts = sorted({row["count"] for row in rows})
+        axis.set_xticks(counts, [str(count) for count in counts])
+        axis.minorticks_off()
+        axis.set_yticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
         axis.set_xlabel("permutations averaged, the data among them")
         axis.set_ylabel("mse / variance loss")
         axis.set_title("a datum is averaged with...")
