@@ -87,15 +87,16 @@ def download_from_hub(name: str) -> Path:
     hub = _huggingface_hub()
     repository, folder = _snapshot(name)
     for force in (False, True):
-        if force:  # the cache may be damaged, or the branch moved while its list was sent
-            with _explained(repository, folder.name):
+        with _explained(repository, folder.name):
+            if force:  # the cache may be damaged, or the branch moved while its list was sent
                 hub.hf_hub_download(
                     repository, CHECKSUMS, revision=folder.name, force_download=True
                 )
-        _check_names(folder, name)
-        if not (lacking := damaged_files(folder)):
-            return folder
-        with _explained(repository, folder.name):
+            elif not _has_list(folder):
+                continue
+            _check_names(folder, f"{name} is not a set of weights", _TAKE)
+            if not (lacking := damaged_files(folder)):
+                return folder
             hub.snapshot_download(
                 repository,
                 revision=folder.name,
@@ -146,6 +147,7 @@ def push(folder: Path, name: str, private: bool = False) -> str:
                 "or push a pipeline with `vae.push_to_hub`."
             )
     names = [*check_checksums(folder), CHECKSUMS]
+    _check_names(folder, f"{folder} is not a set of weights", "Move what is not of it elsewhere.")
     with _explained(repository, None):
         api = hub.HfApi()
         api.create_repo(repository, private=private, exist_ok=True)
@@ -191,15 +193,20 @@ def _snapshot(name: str) -> tuple[str, Path]:
         ).parent
 
 
-def _check_names(folder: Path, name: str) -> None:
+def _has_list(folder: Path) -> bool:
+    try:
+        return bool(read_checksums(folder))
+    except ValueError:
+        return False
+
+
+def _check_names(folder: Path, problem: str, fix: str) -> None:
     """Refuse a list of files that are not those of a set."""
     names = list(read_checksums(folder))
     foreign = [file for file in names if not WEIGHTS.has(file)]
     if foreign or DESCRIPTION not in names:
-        raise InputError(
-            f"{name} is not a set of weights: its {CHECKSUMS} "
-            f"{f'names {foreign[0]}' if foreign else f'does not name {DESCRIPTION}'}. {_TAKE}"
-        )
+        what = f"names {foreign[0]}" if foreign else f"does not name {DESCRIPTION}"
+        raise InputError(f"{problem}: its {CHECKSUMS} {what}. {fix}")
 
 
 def _huggingface_hub() -> ModuleType:
@@ -249,8 +256,8 @@ def _explained(repository: str, revision: str | None) -> Iterator[None]:
         raise InputError(f"{name} is not a name that the Hub takes: {_reason(error)}.") from error
     except Exception as error:  # it raises many kinds, some of the libraries that it uses
         status = getattr(getattr(error, "response", None), "status_code", None)
-        fix = _LOG_IN if status in (401, 403) else "try again"
-        raise ResourceError(f"The Hub failed with {name} ({_reason(error)}); {fix}.") from error
+        what, fix = ("refused", _LOG_IN) if status in (401, 403) else ("failed with", "try again")
+        raise ResourceError(f"The Hub {what} {name} ({_reason(error)}); {fix}.") from error
 
 
 def _reason(error: BaseException) -> str:

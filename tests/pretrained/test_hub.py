@@ -197,7 +197,7 @@ def test_a_stranger_sees_no_private_set(hub, folder, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(FileNotFoundError, match="no hf://me/tiny, or it is private.*hf auth login"):
         TwoStageVAE.from_pretrained(NAME)
-    with pytest.raises(OSError, match="Hub failed with hf://me/tiny .*hf auth login.*HF_TOKEN"):
+    with pytest.raises(OSError, match="Hub refused hf://me/tiny .*hf auth login.*HF_TOKEN"):
         push(folder, "me/tiny")
 
 
@@ -238,12 +238,14 @@ def test_a_file_that_is_not_on_the_hub(hub, folder):
         find(NAME)
 
 
-def test_a_damaged_file_in_the_cache_is_downloaded_again(hub, folder):
+@pytest.mark.parametrize("name", ["history.csv", CHECKSUMS])
+def test_a_damaged_file_in_the_cache_is_downloaded_again(hub, folder, name):
     push(folder, "me/tiny")
-    (find(NAME) / "history.csv").write_bytes(b"damaged")
+    (find(NAME) / name).write_bytes(b"damaged")
     hub.requests.clear()
     assert contents(find(NAME)) == contents(folder)
-    assert sum(method == "GET" and "history" in path for method, path in hub.requests) == 1
+    sent = [path.rpartition("/")[2] for method, path in hub.requests if method == "GET"]
+    assert sorted(sent) == sorted({name, CHECKSUMS})
 
 
 def test_a_connection_that_breaks_off(hub, folder, monkeypatch):
@@ -293,6 +295,10 @@ def test_what_is_not_pushed(hub, folder, tmp_path):
         push(folder, "tiny")
     (folder / "history.csv").write_text("damaged")
     with pytest.raises(ValueError, match=r"history\.csv has another sha256"):
+        push(folder, "me/tiny")
+    (folder / "notes.txt").write_text("dear")
+    write_checksums(folder)
+    with pytest.raises(ValueError, match=r"its SHA256SUMS names notes\.txt. Move what is not"):
         push(folder, "me/tiny")
     (folder / "README.md").unlink()
     with pytest.raises(FileNotFoundError, match=r"README\.md is missing; make a set with"):
