@@ -86,6 +86,11 @@ class Hub:
             yield address
 
 
+def _is_private(asked: dict) -> bool:
+    # As versions 2 and 1 of huggingface_hub ask for it.
+    return asked.get("visibility") == "private" or asked.get("private", False)
+
+
 class _HubHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -138,7 +143,7 @@ class _HubHandler(http.server.BaseHTTPRequestHandler):
             name = f"{asked['organization']}/{asked['name']}"
             is_new = name not in self.hub.repositories
             if is_new:
-                self.hub.repositories[name] = Repository(asked.get("visibility") == "private")
+                self.hub.repositories[name] = Repository(_is_private(asked))
                 self.hub.repositories[name].commit({".gitattributes": b"*.h5 filter=lfs"})
             self._answer({"url": f"{self._endpoint()}/{name}"}, 200 if is_new else 409)
         elif parts[4] == "preupload":
