@@ -20,7 +20,8 @@ from balancing_vae.figures.style import style
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "samples.png"
 COLUMNS = 8
-MODE = "reference"
+# The paper's text: the latents of each batch are divided by their mean standard deviation.
+MODE = "latents"
 # A whole batch is generated and rescaled, then cut to a row.
 SAMPLES = 100
 

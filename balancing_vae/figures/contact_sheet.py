@@ -20,7 +20,8 @@ def contact_sheet(
 
     Returns:
         Images, float [columns, D, D, C] in [0, 1], by the title of their row. Normalised
-        samples are rescaled within a whole batch and then cut to `columns`.
+        samples are rescaled within a whole batch and then cut to `columns`. Where
+        normalisation changes nothing, one row stands for both, and its title says so.
 
     Example:
         ```python
@@ -30,13 +31,19 @@ def contact_sheet(
     rows = {
         "data": vae.without_padding(as_float(x[:columns])),
         "reconstruction": vae.reconstruct(x[:columns], seed=seed),
-        "stage 1, plain": vae.generate(columns, stage=1, normalize=False, seed=seed),
-        "stage 1, normalised": vae.generate(columns, stage=1, normalize=True, seed=seed),
     }
     # More than a row of stage 2, since that is what the whole is for.
-    plain = vae.generate(3 * columns, stage=2, normalize=False, seed=seed)
-    normalized = vae.generate(3 * columns, stage=2, normalize=True, seed=seed)
-    for i in range(3):
-        rows[f"stage 2, plain ({i + 1})"] = plain[i * columns : (i + 1) * columns]
-        rows[f"stage 2, normalised ({i + 1})"] = normalized[i * columns : (i + 1) * columns]
+    for stage, count in ((1, 1), (2, 3)):
+        plain, normalized = (
+            vae.generate(count * columns, stage=stage, normalize=normalize, seed=seed)
+            for normalize in (False, True)
+        )
+        for i in range(count):
+            number = f" ({i + 1})" if count > 1 else ""
+            part = slice(i * columns, (i + 1) * columns)
+            if np.array_equal(plain, normalized):
+                rows[f"stage {stage}, plain = normalised{number}"] = plain[part]
+            else:
+                rows[f"stage {stage}, plain{number}"] = plain[part]
+                rows[f"stage {stage}, normalised{number}"] = normalized[part]
     return rows

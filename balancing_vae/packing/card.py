@@ -22,8 +22,8 @@ from balancing_vae.storage.folder import read_description
 
 CAPTION = "Each pair of rows comes from the same draws, without and with normalisation."
 ALIKE = (
-    "Here both rows of a pair are the same: the second stage lost too little variance for the "
-    "original program's threshold, so nothing is rescaled."
+    "Here it changes none of the samples: the second stage lost too little variance for the "
+    "original program's threshold."
 )
 
 

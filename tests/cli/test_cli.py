@@ -117,6 +117,22 @@ def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
     assert {images.shape for images in rows.values()} == {(4, 2, 2, 1)}
 
 
+def test_a_sheet_has_one_row_where_normalisation_changes_nothing():
+    from balancing_vae.figures.contact_sheet import contact_sheet
+
+    vae = as_if_trained(tiny_pipeline())
+    vae.fit_normalization(tiny_images(), "latents")
+    titles = list(contact_sheet(vae, tiny_images(), columns=4))
+    assert titles[2:5] == [
+        "stage 1, plain = normalised",
+        "stage 2, plain (1)",
+        "stage 2, normalised (1)",
+    ]
+    vae.fit_normalization(tiny_images(), "latents_and_images")
+    titles = list(contact_sheet(vae, tiny_images(), columns=4))
+    assert titles[2:4] == ["stage 1, plain", "stage 1, normalised"]
+
+
 def test_python_takes_the_frame_off_in_the_same_place():
     vae = as_if_trained(tiny_pipeline(padding=1))
     framed = vae.generate(3, seed=0, normalize=False, keep_padding=True)

@@ -11,7 +11,7 @@ from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 
-MODE = "reference"
+MODE = "gated"
 
 
 def measured(gen1, gen2, normalized) -> list[Measurement]:
