@@ -47,7 +47,7 @@ def draw(blocks: dict[str, dict[str, np.ndarray]]) -> Figure:
     """Draw the sets side by side, row by row."""
     titles = list(next(iter(blocks.values())))
     with style():
-        figure = Figure(figsize=(13, 2.9))
+        figure = Figure(figsize=(12, 2.7))
         axes = figure.subplots(len(titles), len(blocks))
         for column, (name, rows) in zip(axes.T, blocks.items(), strict=True):
             column[0].set_title(name)
