@@ -86,6 +86,16 @@ def test_running_mse_never_rises(errors):
         assert 0 < m <= former
 
 
+def test_noise_pulls_the_estimate_below_the_mean_error():
+    """What docs/gamma_rule.md says of small batches."""
+    random = np.random.default_rng(0)
+    for noise, expected in ((0.05, 0.93), (0.2, 0.72)):
+        m = 1.0
+        for _ in range(2000):
+            m = update_running_mse(m, 0.01 * (1 + noise * random.standard_normal()))
+        assert m / 0.01 == pytest.approx(expected, abs=0.03)
+
+
 def frameworks():
     """Yield each installed framework's name and its way to make a scalar."""
     yield "python", float
