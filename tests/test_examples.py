@@ -31,7 +31,7 @@ def test_example(example):
     process = run_python(ROOT / "examples" / f"{example}.py")
     assert process.returncode == 0, process.stderr[-2000:]
     gammas = [float(gamma) for gamma in re.findall(r"gamma: ([\d.]+)", process.stdout)]
-    assert len(gammas) == 20
+    assert len(gammas) > 1
     assert gammas == sorted(gammas, reverse=True)
     assert gammas[-1] < 0.35
 

@@ -12,6 +12,7 @@ from parity.rows import Row
 from parity.rows import difference
 
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import compared_and_none_exceeds
 
 GOLDEN = ROOT / "tests" / "golden" / "dai_wipf"
 ALL = ("infogan28", "infogan28_cross_entropy", "resnet32", "wae64")
@@ -56,7 +57,7 @@ def test_every_network_repeats_the_recorded_run(tmp_path, backend):
     pytest.importorskip(backend)
     process = check_parity(copy_networks(tmp_path, *ALL), KERAS_BACKEND=backend)
     assert process.returncode == 0, process.stdout + process.stderr[-2000:]
-    assert "0 of 72 quantities exceed" in process.stdout
+    assert compared_and_none_exceeds(process.stdout) >= 72
 
 
 @pytest.mark.parametrize("broken", ["no layout", "no arrays"])

@@ -16,7 +16,7 @@ K_PRECISION = 3
 K_DENSITY = 5
 _NEIGHBORS = max(K_PRECISION, K_DENSITY)
 # 1,024 x 1,024 distances in float64 take 8 MiB.
-_BLOCK = 1024
+BLOCK = 1024
 
 
 class Neighborhoods(NamedTuple):
@@ -85,7 +85,7 @@ class Features:
         for here, x in _blocks(self.rows):
             # Distances are symmetric: those to former blocks are known from there.
             for there, y in _blocks(self.rows, first=here.start):
-                distances = _squared_distances(x, y)
+                distances = squared_distances(x, y)
                 if here == there:
                     np.fill_diagonal(distances, np.inf)  # no image is its own neighbour
                 else:
@@ -164,7 +164,7 @@ def _neighborhoods(real: Features, generated: Features) -> Neighborhoods:
     balls = 0
     for here, x in _blocks(real.rows):
         for there, y in _blocks(generated.rows):
-            distances = _squared_distances(x, y)
+            distances = squared_distances(x, y)
             precise[there] |= (distances <= real_small[here, None]).any(axis=0)
             recalled[here] |= (distances <= generated_small[there]).any(axis=1)
             within = distances <= real_large[here, None]
@@ -180,8 +180,8 @@ def _neighborhoods(real: Features, generated: Features) -> Neighborhoods:
 
 def _blocks(rows: np.ndarray, first: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield blocks of rows from the first on, in float64, each with its place."""
-    for start in range(first, len(rows), _BLOCK):
-        place = slice(start, min(start + _BLOCK, len(rows)))
+    for start in range(first, len(rows), BLOCK):
+        place = slice(start, min(start + BLOCK, len(rows)))
         yield place, rows[place].astype(np.float64)
 
 
@@ -192,11 +192,23 @@ def _smallest(known: np.ndarray, distances: np.ndarray) -> np.ndarray:
     return np.partition(both, count - 1, axis=1)[:, :count]
 
 
-def _squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the squared distances of the rows of two float64 blocks, [len(x), len(y)].
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the squared distances between the rows of two blocks.
 
     |x|^2 + |y|^2 - 2 x'y loses the digits of very small distances: what is below rounding
     is zero, so that a copy lies within a ball of radius zero around its original.
+
+    Args:
+        x: Float64 [N, F].
+        y: Float64 [M, F].
+
+    Returns:
+        Float64 [N, M].
+
+    Example:
+        ```python
+        squared_distances(np.zeros((1, 2)), np.array([[3.0, 4.0]]))  # [[25.0]]
+        ```
     """
     squares = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)
     distances = x @ y.T

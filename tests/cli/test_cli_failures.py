@@ -14,6 +14,7 @@ import pytest
 from balancing_vae import cli
 from balancing_vae.cli import compare
 from balancing_vae.cli import failures
+from balancing_vae.cli import fid
 from balancing_vae.cli import interrupts
 from balancing_vae.cli import main
 from balancing_vae.errors import ExistingFileError
@@ -133,16 +134,17 @@ def test_ctrl_c_in_a_callback_whose_errors_are_ignored_comes_again(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("command", ["compare", "datasets"])
-def test_every_command_shows_warnings_as_lines(command, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("module", "words"), [(compare, ["compare", "a"]), (fid, ["fid", "a", "b"])]
+)
+def test_every_command_shows_warnings_as_lines(module, words, monkeypatch, capsys):
     def run(options):
         text = "warnings.warn('careful')"
         exec(compile(text, "x.py", "exec"), {"warnings": warnings, "__name__": "balancing_vae.x"})
 
-    monkeypatch.setattr(compare, "run", run)
-    monkeypatch.setattr(cli.datasets, "_list", run)
-    assert main([command, {"compare": "a", "datasets": "list"}[command]]) == 0
-    assert capsys.readouterr().err == f"balancing-vae {command}: warning: careful\n"
+    monkeypatch.setattr(module, "run", run)
+    assert main(words) == 0
+    assert capsys.readouterr().err == f"balancing-vae {words[0]}: warning: careful\n"
 
 
 def test_a_closed_pipe_is_silent():

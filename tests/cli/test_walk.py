@@ -27,6 +27,7 @@ from balancing_vae.experiments import overfitting
 from balancing_vae.fid import scoring
 from balancing_vae.models.vae import VAE
 from tests.helpers.paths import ROOT
+from tests.helpers.pipelines import save_run
 
 SECONDS = 60
 VALUES = ("", "absent", "file.txt", "folder", "9" * 40)
@@ -34,8 +35,8 @@ MORE_VALUES = (*VALUES, "file.txt/below", "empty.npy", "x" * 300, "-1", "0", "na
 # What the other arguments are while one is walked.
 USUAL = {
     "run_folder": "run",
-    "runs": "run",
-    "folder": "run",
+    "runs": "set",
+    "folder": "set",
     "sampler": "gaussian",
     "checkpoint": "run",
     "real": "x.npy",
@@ -51,7 +52,7 @@ FURTHER = {
     "datasets prepare": ["--source", "photos", "--side", "8", "--workers", "1"],
     "evaluate": ["--features", "pixels", "--seeds", "1"],
     "fid": ["--features", "pixels"],
-    "compare-systems": ["--features", "pixels"],
+    "compare-systems": ["--systems", "digits-small", "--features", "pixels"],
     "reproduce normalization": ["--features", "pixels", "--seeds", "1", "--samples", "8"],
     "reproduce table1": ["--features", "pixels"],
     "reproduce table2": ["--features", "pixels"],
@@ -89,9 +90,17 @@ def command_lines(name: str, values: tuple[str, ...]) -> Iterator[list[str]]:
             yield words
 
 
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """A run whose networks are quickly loaded."""
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    save_run(run)
+    return run
+
+
 @pytest.fixture
-def sandbox(tmp_path, monkeypatch) -> Path:
-    """A working folder with a run, images and files; no network; the home folder elsewhere."""
+def sandbox(tmp_path, tiny_run, monkeypatch) -> Path:
+    """A working folder with a run, a set and files; no network; the home folder elsewhere."""
     folder = tmp_path / "work"
     (folder / "folder").mkdir(parents=True)
     (folder / "photos").mkdir()
@@ -99,7 +108,8 @@ def sandbox(tmp_path, monkeypatch) -> Path:
     (folder / "empty.npy").touch()
     np.save(folder / "x.npy", np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8))
     Image.new("RGB", (9, 9)).save(folder / "photos" / "a.png")
-    shutil.copytree(ROOT / "weights/digits", folder / "run")
+    shutil.copytree(tiny_run, folder / "run")
+    shutil.copytree(ROOT / "weights/digits", folder / "set")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))

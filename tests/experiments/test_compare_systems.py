@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from functools import partial
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from balancing_vae.cli import main
 from balancing_vae.errors import InputError
 from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.experiments import epoch_timer
 from balancing_vae.experiments import systems
 from balancing_vae.experiments import systems_plan
+from balancing_vae.experiments.systems import COLUMNS
 from balancing_vae.experiments.systems import measure_systems
 from balancing_vae.experiments.systems import systems_sheet
 from balancing_vae.experiments.systems import systems_table
@@ -64,14 +68,19 @@ def test_a_budget_below_an_epoch_is_refused(monkeypatch):
 
 
 def test_the_time_of_a_recipe_counts_steps_and_epochs(monkeypatch):
+    # A clock that each look at it puts on by a second. An epoch of the trial's two steps is looked
+    # at when it begins, after each step and in the end: it takes three seconds, a step one.
+    clock = SimpleNamespace(perf_counter=partial(next, count()))
+    for module in (systems_plan, epoch_timer):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(systems_plan, "TRIAL_STEPS", 2)
-    few, many = tiny_images(), np.concatenate([tiny_images()] * 100)
     short, long = tiny_config(epochs=10, epochs2=0), tiny_config(epochs=100, epochs2=100)
-    times = [systems_plan.recipe_time(config, few) for config in (short, long)]
-    assert all(0 < time.epochs < 600 and 0 < time.startup < 60 for time in times)
-    assert times[1].epochs > 2 * times[0].epochs
-    # A hundred times the steps, whose time the trial of two batches has to tell.
-    assert systems_plan.recipe_time(short, many).epochs > 2 * times[0].epochs
+    # 24 images are a step more than the trial's, 2,400 are 298 more.
+    assert systems_plan.recipe_time(short, tiny_images(24)).epochs == 10 * (3 + 1)
+    assert systems_plan.recipe_time(long, tiny_images(24)).epochs == 2 * 100 * (3 + 1)
+    assert systems_plan.recipe_time(short, tiny_images(2400)).epochs == 10 * (3 + 298)
+    # Two epochs, of which the last step of the first one is not looked at again, take eight.
+    assert systems_plan.recipe_time(short, tiny_images(24)).startup == 8 - 2 * 3
 
 
 @pytest.mark.slow
@@ -89,7 +98,9 @@ def test_a_finished_training_is_left_and_a_lost_one_done_again(tmp_path):
     real = tiny_images(40, seed=3)
     measured = measure_systems(runs, real, Pixels(), "asperti2020", *ABOUT, tiny_images(40, seed=4))
     assert measure_systems(runs, real, Pixels(), "asperti2020", *ABOUT) == measured
-    assert {name: len(rows) for name, rows in measured.items()} == {"a": 2 * 7, "b": 2 * 7}
+    # Of each training REC, GEN-1 and GEN-2, plain and normalised, and the noise floor.
+    numbers = 2 * (2 * len(COLUMNS) + 1)
+    assert {name: len(rows) for name, rows in measured.items()} == {"a": numbers, "b": numbers}
     sheet = systems_sheet(runs, real, count=3)
     assert list(sheet)[:3] == ["data", "a: REC", "a: GEN-1"]
     assert all(images.shape == (3, 4, 4, 1) for images in sheet.values())

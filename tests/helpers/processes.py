@@ -2,10 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 from tests.helpers.paths import ROOT
+
+
+def compared_and_none_exceeds(output: str) -> int:
+    """Return how many quantities `tools/check_parity.py` compared, of which none may exceed."""
+    return int(re.search(r"\b0 of (\d+) quantities exceed: none", output).group(1))
 
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -1,7 +1,5 @@
 """The flow: what it learns, its density, what it is saved as, what it refuses."""
 
-import time
-
 import keras
 import numpy as np
 import pytest
@@ -266,11 +264,9 @@ def test_damaged_files_are_named(tmp_path):
         ({"more": np.zeros(1)}, "Expected the arrays"),
     ):
         np.savez(path, **whole | changes)
-        start = time.monotonic()
         with pytest.raises(ValueError, match=message) as caught:
             load_samplers(tmp_path, ["flow"], latent_dim=2)
         assert "flow.npz is damaged" in str(caught.value)
-        assert time.monotonic() - start < 5
 
 
 # Refusals.

@@ -61,7 +61,7 @@ def test_too_little_variety_costs_recall_and_coverage_only():
 @pytest.mark.parametrize(("count", "generated"), [(300, 300), (170, 240), (240, 130)])
 @pytest.mark.parametrize("size", [2, 64])
 def test_prdc_finds_the_same(count, generated, size, monkeypatch):
-    monkeypatch.setattr(neighbors, "_BLOCK", 70)  # neither side is a whole number of blocks
+    monkeypatch.setattr(neighbors, "BLOCK", 70)  # neither side is a whole number of blocks
     real, fake = normal(count, size), normal(generated, size, seed=1, shift=0.3, spread=0.9)
     ours = measured(real, fake)
     for k, names in ((3, NAMES[:2]), (5, NAMES[2:])):
@@ -75,13 +75,13 @@ def test_distances_to_the_nearest_others(monkeypatch):
     every = np.square(x[:, None].astype(float) - x).sum(axis=-1)
     expected = np.sort(every, axis=1)[:, 1:6]
     for block in (10, 45, 100):
-        monkeypatch.setattr(neighbors, "_BLOCK", block)
+        monkeypatch.setattr(neighbors, "BLOCK", block)
         np.testing.assert_allclose(Features(x).squared_radii, expected, rtol=1e-9)
     np.testing.assert_allclose(Features(x[:3]).squared_radii[:, 2:], np.inf)
 
 
 def test_memory_does_not_grow_with_the_number_of_pairs(monkeypatch):
-    monkeypatch.setattr(neighbors, "_BLOCK", 50)
+    monkeypatch.setattr(neighbors, "BLOCK", 50)
     x, y = normal(1000), normal(1000, seed=1)
     measured(x[:100], y[:100])
     tracemalloc.start()
@@ -93,9 +93,9 @@ def test_memory_does_not_grow_with_the_number_of_pairs(monkeypatch):
 
 def test_distances_are_computed_once_for_all_metrics(monkeypatch):
     made = []
-    distances = neighbors._squared_distances
+    distances = neighbors.squared_distances
     monkeypatch.setattr(
-        neighbors, "_squared_distances", lambda x, y: made.append(1) or distances(x, y)
+        neighbors, "squared_distances", lambda x, y: made.append(1) or distances(x, y)
     )
     real = Features(normal(20))
     for seed in (1, 2):
