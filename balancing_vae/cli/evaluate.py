@@ -14,6 +14,7 @@ from balancing_vae.cli.arguments import mode
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import check_run
+from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.fid import add_measuring_arguments
@@ -21,7 +22,11 @@ from balancing_vae.config import Config
 
 if TYPE_CHECKING:
     from balancing_vae.fid.features import FeatureNetwork
+    from balancing_vae.normalization import ImageNormalization
+    from balancing_vae.normalization import LatentNormalization
+    from balancing_vae.pipeline import TwoStageVAE
 
+SPLITS = ("test", "train")
 SEEDS = 3
 IMAGES = 10_000
 _EXAMPLE = """
@@ -30,7 +35,8 @@ balancing-vae evaluate runs/cifar10 --data data/cifar10
 balancing-vae evaluate runs/cifar10 --data data/cifar10 --protocol ttur --seeds 5
 balancing-vae evaluate runs/mnist --data data/mnist --features classifier:data/mnist
 balancing-vae evaluate runs/mnist --data data/mnist --samplers gaussian mixture
-balancing-vae evaluate runs/mnist --data data/mnist --normalization latents
+balancing-vae evaluate runs/mnist --data data/mnist --normalization latents gated
+balancing-vae evaluate runs/cifar10 --data data/cifar10 --against train
 balancing-vae evaluate runs/mnist --data data/mnist --metrics fid kid precision recall
 """
 
@@ -77,10 +83,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--normalization",
+        nargs="+",
         type=mode,
         metavar="MODE",
-        help="fit it again in this mode (gated, latents or latents_and_images), on the images that "
-        "training fitted it on (default: as saved)",
+        help="modes to measure: gated, latents, latents_and_images (default: all); the saved one "
+        "as it is, the others fitted on the images that training fitted it on",
+    )
+    parser.add_argument(
+        "--against",
+        choices=SPLITS,
+        default="test",
+        help="the real images: test, or train for the first training images, as in the original "
+        "program's two earlier versions (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)
@@ -93,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     # What cannot be measured or added to is refused now, not after hours.
     preset = check_run(options.run_folder).preset
     read_metrics(options.run_folder)
-    open_split(options.data, preset, "test")
+    open_split(options.data, preset, options.against)
 
     from balancing_vae.evaluation.measuring import DEFAULT_METRICS
     from balancing_vae.fid.metrics import get_metrics
@@ -113,7 +127,8 @@ def run(options: argparse.Namespace) -> int:
         images=options.images,
         metrics=metrics,
         samplers=options.samplers,
-        normalization=options.normalization,
+        modes=options.normalization,
+        against=options.against,
         as_json=options.json,
     )
     return 0
@@ -130,7 +145,8 @@ def evaluate_run(
     images: int = IMAGES,
     metrics: Sequence[str] | None = None,
     samplers: Sequence[str] = (),
-    normalization: str | None = None,
+    modes: Sequence[str] | None = None,
+    against: str = "test",
     as_json: bool = False,
 ) -> None:
     """Print means and deviations over seeds; write every number into `metrics.json`.
@@ -147,7 +163,8 @@ def evaluate_run(
         images: How many real images, and generated ones.
         metrics: Names of the metrics; None: those that `evaluate` measures by default.
         samplers: Further samplers to measure.
-        normalization: Mode to fit the normalisation again in; None: as saved.
+        modes: Modes of normalisation to measure; None: all that can be fitted.
+        against: Split of the data that the real images are of, "test" or "train".
         as_json: Whether the numbers are printed as JSON.
     """
     from balancing_vae.evaluation.columns import choose_images
@@ -167,13 +184,14 @@ def evaluate_run(
     preset = vae.config.preset
     for name in samplers:
         vae.check_sampler(name)
-    if normalization:
-        vae.fit_normalization(open_images_to_fit(data, preset, vae.config.held_out), normalization)
-    test = open_split(data, preset, "test")
-    chosen = choose_images(test, 2 * images)
-    real, more_real = chosen[:images], chosen[images:]
+    every = open_split(data, preset, against)
+    if against == "test":
+        chosen = choose_images(every, 2 * images)
+        real, more_real = chosen[:images], chosen[images:]
+    else:  # The first ones; which ones the shuffle puts last matters, where a batch is dropped.
+        real, more_real = choose_images(every[:images]), every[images : 2 * images]
     measurements = evaluate(
-        two_stage_columns(vae, real, samplers),
+        two_stage_columns(vae, real, samplers, normalizations=_normalizations(vae, data, modes)),
         real,
         network,
         protocol,
@@ -183,7 +201,7 @@ def evaluate_run(
         progress=True,
     )
     dataset, where = _dataset_name(data, vae.config), None if data is None else str(data)
-    measurements = of_run(measurements, state, dataset, where, command)
+    measurements = of_run(measurements, state, dataset, where, command, against)
     # Printed first: a full disk then costs the file, not the numbers.
     if as_json:
         print(json.dumps([one.to_dict() for one in measurements]), flush=True)
@@ -192,7 +210,7 @@ def evaluate_run(
     if network is not None and len(more_real) < len(real):
         print(
             f"The noise floor is left out: it takes {len(real):,} further real images, and the "
-            f"data have {len(more_real):,} (--images {len(test) // 2} leaves enough).",
+            f"data have {len(more_real):,} (--images {len(every) // 2} leaves enough).",
             file=sys.stderr,
         )
     path = write_metrics(folder, measurements)
@@ -200,6 +218,35 @@ def evaluate_run(
         write_card(folder)
     if not as_json:
         print(f"written to {path}")
+
+
+def _normalizations(
+    vae: "TwoStageVAE", data: Path | None, modes: Sequence[str] | None
+) -> dict[str, tuple["LatentNormalization", "ImageNormalization"]]:
+    """Return the saved normalisation for its own mode, the others fitted as after training."""
+    saved = {}
+    if vae.latent_normalization is not None:
+        fitted = vae.fitted_normalizations()
+        saved[fitted[0].mode] = fitted
+    if saved and modes is None and not _has_images_to_fit(data, vae.config.preset):
+        print(
+            f"Only the saved mode is measured, {', '.join(saved)}: {data} does not say which "
+            "images are for training, to fit the others on (--normalization MODE fits it anyway).",
+            file=sys.stderr,
+        )
+        return saved
+    if modes is not None and set(modes) <= set(saved):
+        return saved
+    images = open_images_to_fit(data, vae.config.preset, vae.config.held_out)
+    measured = vae.measure_normalizations(images, modes)
+    return {name: saved.get(name, fitted) for name, fitted in measured.items()}
+
+
+def _has_images_to_fit(data: Path | None, preset: str | None) -> bool:
+    """Tell whether the data have images that are for training or validation by name."""
+    if data is not None and not data.is_dir():
+        return False
+    return any(find_split(data, preset, split) is not None for split in ("train", "val"))
 
 
 def _dataset_name(data: Path | None, config: Config) -> str:

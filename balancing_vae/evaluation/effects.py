@@ -12,6 +12,7 @@ from balancing_vae.evaluation.measurement import naming
 from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.fid.metrics import METRICS
 from balancing_vae.figures.tables import Table
+from balancing_vae.normalization import MODES
 
 
 @dataclass(frozen=True)
@@ -106,29 +107,34 @@ def _effects(
 
 
 def normalization_effects_table(found: Sequence[Effect]) -> Table:
-    """Return a table, a line an effect: mean ± deviation over the seeds (n - 1).
+    """Return a table with the modes side by side: mean ± deviation over the seeds (n - 1).
 
     Args:
         found: As `normalization_effects` gives.
 
     Returns:
-        The table.
+        The table, a line a measure of a column. Behind each normalised number stands in how
+        many of the seeds it is better than the plain one.
     """
-    titles = ["", "mode", "measure", "protocol", "plain", "normalised", "change", "better in"]
+    modes = [mode for mode in MODES if any(effect.mode == mode for effect in found)]
+    lines: dict[tuple, dict[str, Effect]] = {}
+    for effect in found:
+        place = (effect.column, effect.name, effect.protocol and f"`{effect.protocol}`")
+        lines.setdefault(place, {})[effect.mode] = effect
     return Table(
-        titles,
+        ["", "measure", "protocol", "plain", *modes],
         [
             [
-                effect.column,
-                effect.mode,
-                effect.name,
-                effect.protocol and f"`{effect.protocol}`",
-                _mean(effect.plain),
-                _mean(effect.normalized),
-                _mean(effect.changes, "+#.4g"),
-                f"{effect.better} of {len(effect.plain)}",
+                *place,
+                _mean(next(iter(of_modes.values())).plain),
+                *(
+                    of_modes.get(mode)
+                    and f"{_mean(of_modes[mode].normalized)} ({of_modes[mode].better} of "
+                    f"{len(of_modes[mode].plain)})"
+                    for mode in modes
+                ),
             ]
-            for effect in found
+            for place, of_modes in lines.items()
         ],
     )
 

@@ -14,6 +14,7 @@ from balancing_vae.fid.metrics import METRICS
 from balancing_vae.normalization import MODE
 from balancing_vae.schema import check_fields
 from balancing_vae.schema import mapping
+from balancing_vae.schema import one_of
 from balancing_vae.schema import optional
 from balancing_vae.schema import real
 from balancing_vae.schema import text
@@ -23,6 +24,7 @@ from balancing_vae.schema import whole
 NOISE_FLOOR = "noise floor"
 # The real images alone.
 DATA = "data"
+SPLITS = ("test", "train")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Measurement:
         dataset: Name of the dataset; None where unknown.
         data: Where the images lay.
         data_sha256: Hash of the real images' content.
+        against: Split of the data that the real images are of: "test", or "train" as in the
+            original program's two earlier versions. Earlier files do not say it: test.
         command: The command line that measured.
         versions: Versions of the packages that decide the number.
         weights_sha256: Hash of the pipeline's weights; None where they had no part or are
@@ -78,6 +82,7 @@ class Measurement:
     dataset: str | None = None
     data: str | None = None
     data_sha256: str | None = None
+    against: Annotated[str, one_of(*SPLITS)] = "test"
     command: str | None = None
     versions: Annotated[dict[str, str] | None, optional(mapping(text))] = None
     weights_sha256: str | None = None
@@ -170,7 +175,8 @@ def aggregate(measurements: Iterable[Measurement]) -> list[Measurement]:
 
 def _kind(one: Measurement) -> tuple:
     names: tuple[str, ...] = ("column", "normalization", "metric", "protocol", "features")
-    names += ("features_sha256", "dataset", "data_sha256", "real_count", "generated_count")
+    names += ("features_sha256", "dataset", "data_sha256", "against")
+    names += ("real_count", "generated_count")
     return tuple(getattr(one, name) for name in names)
 
 
@@ -182,7 +188,7 @@ def by_data(measurements: Iterable[Measurement]) -> dict[str, list[Measurement]]
 
     Returns:
         The measurements of each set of images, under "" where there is but one, else under
-        its name and the start of its hash.
+        its name and the start of its hash; "training images" is said of these.
 
     Example:
         ```python
@@ -192,10 +198,14 @@ def by_data(measurements: Iterable[Measurement]) -> dict[str, list[Measurement]]
     """
     groups: dict[tuple, list[Measurement]] = {}
     for one in measurements:
-        groups.setdefault((one.dataset, one.data_sha256), []).append(one)
-    if len(groups) == 1:
-        return {"": next(iter(groups.values()))}
-    return {f"{name} {_start(sha256)}": group for (name, sha256), group in groups.items()}
+        groups.setdefault((one.dataset, one.data_sha256, one.against), []).append(one)
+    titles = {}
+    for key, group in groups.items():
+        name, sha256, against = key
+        words = [f"{name} {_start(sha256)}"] if len(groups) > 1 else []
+        words += ["against training images"] if against == "train" else []
+        titles[", ".join(words)] = group
+    return titles
 
 
 def naming(measurements: Sequence[Measurement]) -> Callable[[Measurement], str]:

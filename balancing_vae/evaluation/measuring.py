@@ -23,10 +23,13 @@ from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 from balancing_vae.fid.sides import Side
 from balancing_vae.fid.sides import gather
+from balancing_vae.normalization import MODES
 from balancing_vae.progress import progress_bar
 
 MOMENTS = ("mse", "variance_loss", "mean_std")
 DEFAULT_METRICS = ("fid", *MOMENTS)
+# Plain numbers first.
+_MODES = (None, *MODES)
 
 
 def evaluate(
@@ -73,7 +76,7 @@ def evaluate(
     other_real = None
     if of_features and more_real is not None and len(more_real) >= len(real):
         other_real = more_real[: len(real)]
-    sets = 1 + (other_real is not None) + 2 * len(columns) * len(seeds)
+    sets = 1 + (other_real is not None) + sum(column.sets for column in columns) * len(seeds)
     found: list[Measurement] = []
     with progress_bar(progress, total=sets * len(real), unit="image", desc="evaluate") as bar:
         sides = _Sides(network, None if protocol is None else get_protocol(protocol), bar)
@@ -98,7 +101,9 @@ def evaluate(
         found += sides.compare(DATA, of_data, data, data)
     order = [metric.name for metric in chosen]
     ends = (NOISE_FLOOR, DATA)
-    found.sort(key=lambda m: (order.index(m.metric), m.column in ends, m.normalization is not None))
+    found.sort(
+        key=lambda m: (order.index(m.metric), m.column in ends, _MODES.index(m.normalization))
+    )
     sha256 = content_sha256(real)
     return [replace(one, data_sha256=sha256) for one in found]
 

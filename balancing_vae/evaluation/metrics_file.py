@@ -70,6 +70,7 @@ _KEY = (
     "features_sha256",
     "dataset",
     "data_sha256",
+    "against",
 )
 
 
@@ -79,6 +80,7 @@ def of_run(
     dataset: str,
     data: str | None,
     command: str,
+    against: str = "test",
 ) -> list[Measurement]:
     """Return measurements that say what they are of, and what it takes to repeat them.
 
@@ -88,6 +90,7 @@ def of_run(
         dataset: Name of the dataset.
         data: Where the images lie; None where they need no files.
         command: The command line that measured.
+        against: Split of the data that the real images are of, "test" or "train".
 
     Returns:
         The same with dataset, data, command, versions and the hashes of what took part.
@@ -106,6 +109,7 @@ def of_run(
                 one,
                 dataset=dataset,
                 data=data,
+                against=against,
                 command=command,
                 versions=versions,
                 weights_sha256=hashes.get("weights_sha256"),

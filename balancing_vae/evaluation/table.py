@@ -35,7 +35,8 @@ def measured_table(measurements: Sequence[Measurement]) -> Table:
         if one.normalization is not None:
             label += ", normalised" + (f" ({one.normalization})" if len(modes) > 1 else "")
         lines.setdefault(label, {})[name(one)] = with_deviation(one.value, one.deviation)
-        circumstances = f"{one.real_count:,} real images against {one.generated_count:,}"
+        real = "training" if one.against == "train" else "real"
+        circumstances = f"{one.real_count:,} {real} images against {one.generated_count:,}"
         if one.protocol:
             circumstances += f", protocol {one.protocol}"
         alike.setdefault(circumstances, {})[name(one)] = None

@@ -33,6 +33,7 @@ from balancing_vae.files.lock import locked_run
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.networks.registry import describe_networks
 from balancing_vae.normalization import DEFAULT_MODE
+from balancing_vae.normalization import MODES
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
@@ -430,7 +431,7 @@ class TwoStageVAE(Plots):
             x_hat = vae.reconstruct(x_test)
             ```
         """
-        of_images = self.fitted_normalizations()[1] if normalize else None
+        of_images = self._normalizations()[1] if normalize else None
         mu, sigma = self.encode(x)
         images = self.decode(draw(mu, sigma, seed, noise), keep_padding=True)
         if of_images is not None:
@@ -573,7 +574,6 @@ class TwoStageVAE(Plots):
         self._check_trained(density)
         of_latents = self.fitted_normalizations()[0] if normalize else None
         if of_latents is not None:
-            check_fresh(self, NORMALIZATION)
             _warn_of_nothing_rescaled(of_latents.left_alone(name))
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
@@ -684,8 +684,13 @@ class TwoStageVAE(Plots):
         """Return the normalisations of latents and of images.
 
         Raises:
-            ValueError: `fit_normalization` was not called yet.
+            ValueError: `fit_normalization` was not called yet, or a stage was trained after it.
         """
+        fitted = self._normalizations()
+        check_fresh(self, NORMALIZATION)
+        return fitted
+
+    def _normalizations(self) -> tuple[LatentNormalization, ImageNormalization]:
         if self.latent_normalization is None or self.image_normalization is None:
             raise InputError(
                 "The normalisation is not fitted yet",
@@ -718,13 +723,45 @@ class TwoStageVAE(Plots):
             vae.fit_normalization(x_val, mode="latents")
             ```
         """
-        x = self._array(x)
-        mu, sigma = self.encode(x)
-        z_hat = None if self.stage2 is None else self.reconstruct_latents(mu, seed)
-        self.latent_normalization = LatentNormalization.fit(mu, sigma, z_hat, mode)
-        self.image_normalization = ImageNormalization.fit(as_float(x), mode)
+        (fitted,) = self.measure_normalizations(x, [mode], seed).values()
+        self.latent_normalization, self.image_normalization = fitted
         self.fitted_at[NORMALIZATION] = now()
         _warn_of_nothing_rescaled(self.latent_normalization.left_alone("second_stage"))
+
+    def measure_normalizations(
+        self, x: np.ndarray | Iterable, modes: Sequence[str] | None = None, seed: int = 0
+    ) -> dict[str, tuple[LatentNormalization, ImageNormalization]]:
+        """Fit normalisations of several modes, to compare them; the pipeline keeps its own.
+
+        Args:
+            x: As for `fit_normalization`.
+            modes: Names of modes; None: all that the model can have. (In mode "latents" a
+                deterministic encoder can have none.)
+            seed: Seed of the second stage's noise.
+
+        Returns:
+            By mode the normalisations of latents and of images.
+
+        Raises:
+            ValueError: As `fit_normalization`.
+
+        Example:
+            ```python
+            fitted = vae.measure_normalizations(x_val)
+            columns = evaluation.two_stage_columns(vae, x_test, normalizations=fitted)
+            ```
+        """
+        x = self._array(x)
+        mu, sigma = self.encode(x)
+        if modes is None:
+            modes = [name for name, mode in MODES.items() if mode.second_term or np.any(sigma)]
+        z_hat = None if self.stage2 is None else self.reconstruct_latents(mu, seed)
+        images = as_float(x)
+        fitted = {}
+        for mode in modes:
+            of_latents = LatentNormalization.fit(mu, sigma, z_hat, mode)
+            fitted[of_latents.mode] = of_latents, ImageNormalization.fit(images, mode)
+        return fitted
 
     def evaluate(self, x: np.ndarray | Iterable, seed: int = 0) -> Evaluation:
         """Measure the moments of reconstructions and samples, plain and normalised.
@@ -750,7 +787,6 @@ class TwoStageVAE(Plots):
             ```
         """
         of_latents, _ = self.fitted_normalizations()
-        check_fresh(self, NORMALIZATION)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NothingRescaledWarning)
             evaluation = evaluate_moments(self, self._array(x), seed)

@@ -7,14 +7,22 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from balancing_vae import datasets
 from balancing_vae.cli import main
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.errors import ResourceError
 from balancing_vae.evaluation import measuring
 from balancing_vae.evaluation import metrics_file
+from balancing_vae.evaluation.columns import choose_images
 from balancing_vae.evaluation.comparison import compare
 from balancing_vae.evaluation.metrics_file import read_metrics
+from balancing_vae.evaluation.metrics_file import write_metrics
+from balancing_vae.fid.cache import content_sha256
+from balancing_vae.moments import mean_std
+from balancing_vae.moments import mse
+from balancing_vae.normalization import MODES
+from balancing_vae.pipeline import TwoStageVAE
 from tests.helpers.pipelines import as_if_trained
 
 pytestmark = [
@@ -26,8 +34,6 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
     """A run with a fitted sampler, its data, and the words that evaluate it."""
-    from balancing_vae.pipeline import TwoStageVAE
-
     folder = tmp_path_factory.mktemp("evaluate")
     data = folder / "data"
     images = np.random.default_rng(0).integers(0, 256, (130, 8, 8, 1), dtype="uint8")
@@ -105,6 +111,8 @@ def test_metrics_are_chosen_and_half_the_images_leave_a_noise_floor(evaluated, c
         (["--metrics", "fdi"], "Unknown metric 'fdi'; choose one of"),
         (["--data", "x.npy"], "x.npy"),
         (["--seeds", "0"], "argument --seeds: must be at least 1, got 0"),
+        (["--normalization", "mine"], "mode must be one of ('gated', 'latents', 'latents_and_"),
+        (["--against", "train"], "has no train images"),
     ],
 )
 def test_what_cannot_be_measured(evaluated, monkeypatch, capsys, change, message):
@@ -125,3 +133,60 @@ def test_a_missing_run_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", "run", "--data", "x.npy"]) == 2
     assert "config.json is missing" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def prepared(evaluated):
+    """The images of `evaluated` for testing, and others for training."""
+    folder, data, _ = evaluated
+    rng = np.random.default_rng(1)
+    splits = {"train": rng.integers(0, 99, (140, 8, 8, 1), dtype="uint8")}
+    splits["test"] = datasets.open_prepared(data).images("test")
+    whole = folder.parent / "whole"
+    write_prepared(whole, "mnist", from_arrays({s: (x, None) for s, x in splits.items()}, {}))
+    return whole, splits
+
+
+def test_all_modes_are_measured_the_saved_one_as_it_is(evaluated, prepared):
+    folder, (data, splits) = evaluated[0], prepared
+    words = ["evaluate", str(folder), "--data", str(data), "--metrics", "mean_std", "--seeds", "1"]
+    assert main(words) == 0
+    found = {(row.column, row.normalization): row.value for row in read_metrics(folder)}
+    assert {mode for _, mode in found} == {None, *MODES}
+    vae = TwoStageVAE.load(folder)
+    test = choose_images(splits["test"])
+    for mode in MODES:
+        if mode != vae.latent_normalization.mode:  # as saved, of other images
+            vae.fit_normalization(splits["train"], mode)
+        for stage in (1, 2):
+            images = vae.generate(len(test), stage, seed=0)
+            assert found[f"GEN-{stage}", mode] == pytest.approx(mean_std(images), rel=1e-6)
+        images = vae.reconstruct(test, normalize=True)
+        assert found["REC", mode] == pytest.approx(mean_std(images), rel=1e-6)
+
+
+def test_numbers_against_training_images_stand_apart(evaluated, prepared, capsys):
+    folder, (data, splits) = evaluated[0], prepared
+    words = ["evaluate", str(folder), "--data", str(data), "--features", "pixels", "--seeds", "1"]
+    words += ["--images", "100", "--normalization", "reference"]
+    assert main([*words, "--metrics", "fid", "mse"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--metrics", "fid", "mse", "--against", "train"]) == 0
+    assert "100 training images against 100" in capsys.readouterr().out
+    rows = read_metrics(folder)
+    against = {split: [r for r in rows if r.against == split] for split in ("test", "train")}
+    assert len(against["test"]) == len(against["train"]) == 8
+    first = choose_images(splits["train"][:100])
+    assert {row.data_sha256 for row in against["train"]} == {content_sha256(first)}
+    assert {row.normalization for row in rows} == {None, "gated"}
+    (error,) = (
+        row.value for row in against["train"] if (row.metric, row.normalization) == ("mse", None)
+    )
+    assert error == pytest.approx(mse(first / 255, TwoStageVAE.load(folder).reconstruct(first)))
+    text = str(compare([folder], "mnist"))
+    systems = [line.split(" | ")[0] for line in text.splitlines() if "FD(pixels)" in line]
+    assert sum("against training images" in system for system in systems) == len(systems) / 2 > 0
+    # Alone, too, they say so.
+    (folder / "metrics.json").unlink()
+    write_metrics(folder, against["train"])
+    assert "against training images" in str(compare([folder], "mnist"))

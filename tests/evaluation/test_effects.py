@@ -54,14 +54,24 @@ def test_the_table_has_a_line_for_what_was_measured_both_ways():
         normalization_effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor])
     ).markdown()
     assert table.splitlines()[2:] == [
-        "| GEN-2 | gated | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 | -1.500 ± 0.71 "
-        "| 2 of 2 |"
+        "| GEN-2 | FD(pixels) | `ttur` | 3.000 ± 1.4 | 1.500 ± 0.71 (2 of 2) |"
+    ]
+
+
+def test_modes_stand_side_by_side():
+    measured = [*rows([2.0], [1.0], mode="latents_and_images"), *rows([], [3.0], mode="gated")]
+    measured += [*rows([7.0], [6.0], column="REC", mode="gated")]
+    table = normalization_effects_table(normalization_effects(measured)).markdown().splitlines()
+    assert table[0] == "| | measure | protocol | plain | gated | latents_and_images |"
+    assert table[2:] == [
+        "| GEN-2 | FD(pixels) | `ttur` | 2.000 | 3.000 (0 of 1) | 1.000 (1 of 1) |",
+        "| REC | FD(pixels) | `ttur` | 7.000 | 6.000 (1 of 1) | - |",
     ]
 
 
 def test_one_seed_has_no_deviation():
     table = normalization_effects_table(normalization_effects(rows([2.0], [1.0]))).markdown()
-    assert "| 2.000 | 1.000 | -1.000 | 1 of 1 |" in table
+    assert "| 2.000 | 1.000 (1 of 1) |" in table
 
 
 def test_modes_of_normalization_stay_apart():

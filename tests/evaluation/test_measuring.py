@@ -3,6 +3,7 @@
 import io
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from balancing_vae.fid.metrics import METRICS
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.fid.scoring import score
+from balancing_vae.normalization import MODES
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
 from tests.helpers.pipelines import as_if_trained
@@ -37,10 +39,11 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4400, 4, 4, 3), dtype="uint8
 class StandInPipeline:
     """Its latents are pixels: noise around the images, the more of it the worse the column."""
 
+    config = SimpleNamespace(batch_size=100, samplers=("prior", "second_stage"))
+
     def fitted_normalizations(self):
-        return LatentNormalization("latents_and_images", 0.29, True), ImageNormalization(
-            "latents_and_images", 0.29
-        )
+        mode = "latents_and_images"
+        return LatentNormalization(mode, 0.29, True), ImageNormalization(mode, 0.29)
 
     def encode(self, x):
         pixels = x.reshape(len(x), -1) / 255
@@ -49,10 +52,10 @@ class StandInPipeline:
     def decode(self, z, keep_padding):
         return z.reshape(-1, 4, 4, 3).clip(0, 1)
 
-    def sample_latents(self, n, stage=2, *, normalize, seed):
-        assert n == 2200
-        noise = np.random.default_rng(seed).normal(0, 0.4 if stage == 1 else 0.3, (n, 48))
-        return self.encode(IMAGES[:n])[0] + (noise / 2 if normalize else noise).astype("float32")
+    def sample_latents(self, n, *, normalize, seed, sampler):
+        assert (n, normalize) == (2200, False)
+        noise = np.random.default_rng(seed).normal(0, 0.4 if sampler == "prior" else 0.3, (n, 48))
+        return self.encode(IMAGES[:n])[0] + noise.astype("float32")
 
 
 def images_of(column, mode, seed):
@@ -219,7 +222,7 @@ def vae():
     return vae
 
 
-@pytest.mark.parametrize("mode", ["gated", "latents_and_images"])
+@pytest.mark.parametrize("mode", MODES)
 def test_columns_are_what_the_pipeline_reconstructs_and_generates(vae, mode):
     x = tiny_images(20)
     vae.fit_normalization(x, mode)
