@@ -133,7 +133,14 @@ class Comparison(list):
         return self.table().html()
 
     def _notes(self) -> str:
-        return "\n".join([self.note, *(f"Left out: {line}" for line in self.left_out)])
+        used = {number.source for number in self}
+        of_sources = [
+            f"{source['title']}: {source['note']}."
+            for source in published_numbers()["sources"].values()
+            if source["title"] in used and "note" in source
+        ]
+        left_out = [f"Left out: {line}" for line in self.left_out]
+        return "\n".join([self.note, *of_sources, *left_out])
 
 
 def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Comparison:

@@ -11,7 +11,8 @@ def published_numbers() -> dict:
 
     Returns:
         A dict with `rows` (dataset, system, column, value, deviation, protocol, source;
-        where there is one: network, quoted_from), `columns` and `sources`.
+        where there is one: network, quoted_from), `columns` and `sources` (title; where there
+        is one: url, tables, versions of the program, note).
 
     Example:
         ```python

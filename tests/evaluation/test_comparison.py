@@ -8,6 +8,7 @@ import pytest
 
 from balancing_vae.evaluation.comparison import compare
 from balancing_vae.evaluation.effects import normalization_effects
+from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.metrics_file import write_metrics
 from balancing_vae.evaluation.publications import published_numbers
@@ -162,3 +163,22 @@ def test_what_cannot_be_compared(run_folder, tmp_path):
     write_metrics(tmp_path / "faces", measurements(dataset="celeba"))
     with pytest.raises(ValueError, match="of 2 datasets .celeba, cifar10.: choose one"):
         compare([run_folder, tmp_path / "faces"])
+
+
+def test_what_readers_of_published_rows_must_know_is_said_once_below_the_table():
+    """Of the sources that are there, and of no other."""
+    note = compare([], "celeba").table().note
+    assert note.count("which of them made the tables is not known") == 1
+    assert "latents_and_images gains by that corresponds to no published row" in note
+    assert "made the tables" not in compare([], "mnist").table().note
+
+
+def test_the_versions_of_the_original_program_are_modes_and_splits_here():
+    versions = published_numbers()["sources"]["asperti2020"]["versions"]
+    assert [(one["date"], one["mode"], one["against"]) for one in versions] == [
+        ("2020-01-30", "latents", "train"),
+        ("2020-02-17", "gated", "train"),
+        ("2020-05-23", "gated", "test"),
+    ]
+    for one in versions:
+        Measurement("REC", "fid", 1.0, 9, 9, one["mode"], against=one["against"])

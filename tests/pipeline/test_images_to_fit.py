@@ -43,13 +43,13 @@ def prepare(folder, splits):
 )
 def test_every_way_to_fit_takes_the_same_images(tmp_path, monkeypatch, val, held_out, expected):
     fitted_on = []
-    fit_normalization = TwoStageVAE.fit_normalization
+    measure_normalizations = TwoStageVAE.measure_normalizations
 
     def recorded(vae, x, *arguments, **options):
         fitted_on.append(np.array(x))
-        fit_normalization(vae, x, *arguments, **options)
+        return measure_normalizations(vae, x, *arguments, **options)
 
-    monkeypatch.setattr(TwoStageVAE, "fit_normalization", recorded)
+    monkeypatch.setattr(TwoStageVAE, "measure_normalizations", recorded)
     vae = tiny_pipeline(epochs=1, epochs2=1, held_out=held_out)
     vae.fit(X, validation_data=val, verbose=False)
     vae.save(tmp_path / "run")
