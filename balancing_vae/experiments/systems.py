@@ -19,6 +19,7 @@ from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.figures.tables import Table
 from balancing_vae.files.formats import DESCRIPTION
+from balancing_vae.normalization import MODES
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.storage.fingerprint import fingerprint
 from balancing_vae.storage.folder import read_description
@@ -139,14 +140,18 @@ def systems_table(measured: dict[str, list[Measurement]]) -> Table:
     """
     lines = []
     means = {name: aggregate(of_system) for name, of_system in measured.items()}
+    measured_modes = {one.normalization for of_system in means.values() for one in of_system}
+    modes = [mode for mode in MODES if mode in measured_modes]
     for name, of_system in means.items():
-        for normalized in (False, True):
+        for mode in (None, *modes):
             cells = {
                 one.column: with_deviation(one.value, one.deviation)
                 for one in of_system
-                if (one.normalization is not None) == normalized
+                if one.normalization == mode
             }
-            title = f"{name}, normalised" if normalized else name
+            title = name
+            if mode is not None:
+                title += ", normalised" + (f" ({mode})" if len(modes) > 1 else "")
             lines.append([title, *(cells.get(column) for column in COLUMNS)])
     every = [one for of_system in means.values() for one in of_system]
     first = next(one for one in every if one.column in COLUMNS)
