@@ -24,13 +24,16 @@ from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
 _GATE = (
-    " In mode gated, the last published program's, the latents of GEN-1 and GEN-2 are not rescaled "
+    "In mode gated, the last published program's, the latents of GEN-1 and GEN-2 are not rescaled "
     "here: its gate is shut where the second stage lacks less variance than a quarter of its mse."
 )
-_PAPER = (
-    " In mode latents_and_images generated images are rescaled, too, those of GEN-1 by nothing "
-    "else; `balancing-vae reproduce normalization` tells what the latents' factor does alone."
-)
+_MODES = {
+    "latents": "In mode latents, as the paper's text has it, second-stage latents alone are "
+    "rescaled: REC and GEN-1 stay as they are.",
+    "latents_and_images": "In mode latents_and_images generated images are rescaled, too, those of "
+    "GEN-1 by nothing else; no published number has that, and `balancing-vae reproduce "
+    "normalization` tells what the latents' factor does alone.",
+}
 
 
 def use(name: str, config: Config) -> list[str]:
@@ -150,16 +153,18 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     )
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
     seeds = max((len(effect.plain) for effect in found), default=0)
-    modes = "" if gate_open else _GATE
-    if any(row.normalization == "latents_and_images" for row in rows):
-        modes += _PAPER
+    measured = {row.normalization for row in rows}
+    said = [_GATE] if "gated" in measured and not gate_open else []
+    said += [words for mode, words in _MODES.items() if mode in measured]
     return [
         "## Numbers: does normalisation improve what is generated?",
         "\n".join(f"- {answer(effect)}" for effect in generated),
         normalization_effects_table(found).markdown(),
-        f"Mean ± deviation over {seeds} sampling seeds of this one training; change and seeds are "
-        f"paired. Images: {pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller "
-        f"distance or mse, a variance loss nearer to 0, a mean std nearer to the data's.{modes}",
+        f"Mean ± deviation over {seeds} sampling seeds of this one training, and behind each "
+        "normalised number in how many of them it is better than the plain one. Images: "
+        f"{pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller distance or "
+        "mse, a variance loss nearer to 0, a mean std nearer to the data's.",
+        *([" ".join(said)] if said else []),
         f"Noise floor, real images against others: {'; '.join(floors) or 'not measured'}.",
         _console(list(dict.fromkeys(row.command for row in rows if row.command is not None))),
         "All of it, seed by seed and with versions, is in `metrics.json`.",

@@ -13,6 +13,7 @@ from balancing_vae.packing.sections import numbers
 from tests.helpers.paths import ROOT
 
 SHUT, IMAGES = "its gate is shut", "generated images are rescaled, too"
+LATENTS = "second-stage latents alone are rescaled"
 
 
 def measured(mode):
@@ -30,7 +31,8 @@ def measured(mode):
     [
         (["gated"], True, "", (SHUT, IMAGES)),
         (["gated"], False, SHUT, (IMAGES,)),
-        (["gated", "latents_and_images"], True, IMAGES, (SHUT,)),
+        (["gated", "latents_and_images"], True, IMAGES, (SHUT, LATENTS)),
+        (["latents"], False, LATENTS, (SHUT, IMAGES)),
     ],
 )
 def test_the_card_says_what_each_mode_rescales(modes, gate_open, said, unsaid):
