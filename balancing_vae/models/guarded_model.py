@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from balancing_vae.backend.compilation import check_compile_arguments
+from balancing_vae.backend.fused import FusedModel
 from balancing_vae.errors import InputError
 from balancing_vae.models.stop_on_non_finite_loss import StopOnNonFiniteLoss
 from balancing_vae.networks.inputs import arguments_by_name
@@ -15,7 +16,7 @@ from balancing_vae.networks.inputs import is_arrays
 from balancing_vae.networks.inputs import look_at
 
 
-class GuardedModel(keras.Model):
+class GuardedModel(FusedModel):
     """A model that reconstructs its inputs, and refuses what it would not use as it is meant.
 
     A subclass says which inputs it takes (`check_inputs`), whether it is ready for them

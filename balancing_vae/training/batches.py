@@ -37,8 +37,12 @@ class FileOrderBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
+    def rows(self, index: int) -> np.ndarray:
+        """Return the row numbers of a batch, those that this process feeds."""
+        return own_rows(self.order[index * self.batch_size : (index + 1) * self.batch_size])
+
     def __getitem__(self, index: int) -> tuple:
-        rows = own_rows(self.order[index * self.batch_size : (index + 1) * self.batch_size])
+        rows = self.rows(index)
         if isinstance(self.arrays, tuple):
             return (tuple(array[rows] for array in self.arrays),)
         return (self.arrays[rows],)

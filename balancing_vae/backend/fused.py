@@ -1,0 +1,183 @@
+"""Several training steps in one compiled call, on JAX, and data that stay on its device.
+
+Keras on JAX makes `steps_per_execution` calls of one compiled step each. Here they are one
+call: a loop in the compiled program, over the same step. TensorFlow has such a loop itself.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from balancing_vae.backend.compilation import uses_accelerator
+from balancing_vae.errors import find_stack_level
+
+# Data up to this part of an accelerator's memory stay there; networks and slots need the rest.
+RESIDENT_SHARE = 0.25
+# On a CPU the device's memory is the main memory: more would be held there a second time.
+RESIDENT_BYTES_ON_CPU = 2**26
+
+
+class RowNumbers(keras.utils.PyDataset):
+    """Batches as row numbers, for arrays that are where the steps are computed.
+
+    Args:
+        batches: Batches of one array or of a tuple of them, `arrays`; `rows(index)` gives the
+            row numbers of a batch.
+
+    Example:
+        ```python
+        RowNumbers(batches)[0]  # (array([3, 0, 7, 1]),)
+        ```
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple:
+        return (self.batches.rows(index).astype(np.int32),)
+
+
+class FusedModel(keras.Model):
+    """A model whose `steps_per_execution` steps are one compiled call on every backend.
+
+    What `fit` does is the same: callbacks, logs, epochs and an incomplete last execution.
+    Without just-in-time compilation, and where there is one step an execution, it is Keras's
+    own way in every respect.
+
+    Attributes:
+        resident: The arrays that are on the device during a `fit`, None otherwise.
+    """
+
+    resident = None
+
+    def make_train_function(self, force: bool = False):
+        """Make what `fit` calls once an execution."""
+        if not fuses(self):
+            return super().make_train_function(force)
+        if force or self.train_function is None:
+            self.train_function = _fused_function(self)
+        return self.train_function
+
+    def fit(self, x=None, *args, **kwargs):
+        """Train; takes and returns what `keras.Model.fit` does."""
+        with _kept_on_device(self, x) as batches:
+            return super().fit(batches, *args, **kwargs)
+
+
+def fuses(model: keras.Model) -> bool:
+    """Tell whether several steps of a compiled model become one call by this module."""
+    return (
+        keras.backend.backend() == "jax"
+        and model.steps_per_execution > 1
+        and bool(model.jit_compile)
+        and not model.run_eagerly
+    )
+
+
+def _fused_function(model: FusedModel) -> Callable:
+    """Return a function of Keras's state and of the epoch's iterator, as Keras calls it."""
+    import jax
+
+    def steps(state, batches, resident):
+        def step(state, batch):
+            if resident is not None:
+                (rows,) = batch
+                batch = (jax.tree.map(lambda array: array[rows], resident),)
+            logs, state = model.train_step(state, batch)
+            return _lists(state), logs
+
+        state, logs = jax.lax.scan(step, state, _stacked(batches, jax.numpy.stack))
+        return jax.tree.map(lambda values: values[-1], logs), state
+
+    compiled: list[Callable] = []
+
+    def execute(state, iterator):
+        state = _lists(state)
+        if not compiled:
+            # On several devices each weight stays laid out as it is.
+            layout = jax.tree.map(lambda value: value.sharding, state)
+            compiled.append(jax.jit(steps, donate_argnums=0, out_shardings=(None, layout)))
+        batches = list(itertools.islice(iterator, model.steps_per_execution))
+        if not batches:
+            raise StopIteration  # as `next(iterator)` does
+        for alike in _runs_of_one_shape(batches):
+            on_host = all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(alike))
+            # NumPy's arrays travel as one.
+            given = _stacked(alike, np.stack) if on_host else alike
+            logs, state = compiled[0](state, given, model.resident)
+        return logs, state
+
+    return execute
+
+
+def _lists(state) -> tuple:
+    """Return the state in one structure: a step may give lists or tuples."""
+    return tuple(list(part) for part in state)
+
+
+def _runs_of_one_shape(batches: list) -> Iterator[list]:
+    """Yield the batches that can be stacked together: an array's last may be smaller."""
+    import jax
+
+    def shapes(batch) -> list:
+        return [np.shape(leaf) for leaf in jax.tree.leaves(batch)]
+
+    for _, alike in itertools.groupby(batches, shapes):
+        yield list(alike)
+
+
+def _stacked(batches, stack: Callable):
+    """Return a list of batches as one, [S, B, ...]; what is stacked already as it is."""
+    import jax
+
+    if not isinstance(batches, list):
+        return batches
+    return jax.tree.map(lambda *parts: stack(parts), *batches)
+
+
+@contextmanager
+def _kept_on_device(model: FusedModel, batches) -> Iterator:
+    """Put the arrays of batches on the device where there is room, and give row numbers."""
+    if not _can_be_resident(model, batches):
+        yield batches
+        return
+    import jax
+
+    model.resident = jax.tree.map(jax.device_put, batches.arrays)
+    try:
+        yield RowNumbers(batches)
+    finally:
+        model.resident = None
+
+
+def _can_be_resident(model: FusedModel, batches) -> bool:
+    if not (fuses(model) and hasattr(batches, "rows")) or keras.distribution.distribution():
+        return False
+    settings = keras.Model.get_compile_config(model) or {}
+    if settings.get("metrics") or settings.get("weighted_metrics"):
+        return False  # Keras builds them from a batch of data
+    size, room = sum(array.nbytes for array in keras.tree.flatten(batches.arrays)), _room()
+    if size > room and uses_accelerator():
+        warnings.warn(
+            f"The training data, {size / 1e9:.2f} GB, stay in main memory, since at most "
+            f"{room / 1e9:.2f} GB of the device's memory are for them; each batch is sent there.",
+            stacklevel=find_stack_level(),
+        )
+    return size <= room
+
+
+def _room() -> int:
+    """Return how many bytes of data may stay on the device."""
+    import jax
+
+    memory = jax.local_devices()[0].memory_stats()
+    return int(memory["bytes_limit"] * RESIDENT_SHARE) if memory else RESIDENT_BYTES_ON_CPU

@@ -1,0 +1,131 @@
+"""Fused executions on JAX: another way to the same weights, and only where it is one."""
+
+import json
+
+import numpy as np
+import pytest
+
+from balancing_vae.backend import fused
+from balancing_vae.training.batches import EpochBatches
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import run_python
+from tests.helpers.stage_cases import registered_models
+
+SCRIPT = ROOT / "tests" / "helpers" / "fused_training.py"
+pytest.importorskip("jax")
+
+
+def runs(*arguments: dict, devices: int = 1) -> list[dict]:
+    process = run_python(SCRIPT, json.dumps(arguments), devices, KERAS_BACKEND="jax")
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def distance(one: dict, other: dict) -> float:
+    return np.abs(np.subtract(one["weights"], other["weights"])).max()
+
+
+def assert_same(found: dict, single: dict, steps: int) -> None:
+    """Of seven batches, the last execution has fewer than `steps`."""
+    assert found["fuses"] and not single["fuses"]
+    losses = dict(enumerate(loss for _, loss in single["losses"][:7]))
+    ends = [batch for batch, _ in found["losses"]]
+    per_epoch = list(range(steps - 1, 7 + steps - 1, steps))
+    assert ends == per_epoch * (len(ends) // len(per_epoch))
+    for batch, loss in found["losses"][: len(per_epoch)]:
+        assert loss == pytest.approx(losses[min(batch, 6)], rel=1e-6)
+    for name, values in single["history"].items():
+        assert found["history"][name] == pytest.approx(values, rel=1e-4)
+    assert found["trained_epochs"] == single["trained_epochs"]
+
+
+def test_fused_steps_are_single_steps():
+    single, found = runs({"epochs": 1}, {"epochs": 1, "steps": 3})
+    assert_same(found, single, 3)
+    assert found["kinds"] == ["rows"]
+    assert distance(found, single) < 1e-5
+
+
+@pytest.mark.slow
+def test_data_that_do_not_fit_the_device_are_sent_to_it():
+    single, found = runs({}, {"steps": 3, "resident": False})
+    assert_same(found, single, 3)
+    assert found["kinds"] == ["batches"]
+    assert distance(found, single) < 1e-5
+
+
+def test_without_compilation_or_on_another_backend_it_is_the_ordinary_way(monkeypatch):
+    class Model:
+        steps_per_execution, jit_compile, run_eagerly = 5, True, False
+
+    monkeypatch.setattr(fused.keras.backend, "backend", lambda: "jax")
+    assert fused.fuses(Model())
+    for name, value in (("jit_compile", False), ("run_eagerly", True), ("steps_per_execution", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Model, name, value)
+            assert not fused.fuses(Model())
+    monkeypatch.setattr(fused.keras.backend, "backend", lambda: "tensorflow")
+    assert not fused.fuses(Model())
+
+
+def test_row_numbers_stand_for_the_rows_of_a_batch():
+    x = np.arange(10) * 10
+    batches = EpochBatches(x, 4, seed=0)
+    rows = fused.RowNumbers(batches)
+    assert len(rows) == len(batches) == 2
+    for index in range(2):
+        np.testing.assert_array_equal(x[rows[index][0]], batches[index][0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("model", registered_models())
+def test_two_hundred_steps_stay_as_close_as_rounding_lets_single_steps(model, optimizer):
+    """As two runs of single steps, one from weights that were moved by 6e-8."""
+    common = {"case": f"model {model}", "optimizer": optimizer, "epochs": 29, "validation": True}
+    single, moved, found = runs(common, common | {"moved": 6e-8}, common | {"steps": 3})
+    assert_same(found, single, 3)
+    assert distance(found, single) <= distance(moved, single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_is_fused_too(precision):
+    common = {"precision": precision}
+    single, found = runs(common, common | {"steps": 3})
+    assert found["fuses"] and found["kinds"] == ["rows"]
+    assert found["losses"][0][1] == pytest.approx(single["losses"][2][1], rel=1e-3)
+    assert found["history"]["loss"] == pytest.approx(single["history"]["loss"], rel=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["vae", "latent"])
+def test_a_resumed_training_ends_with_the_very_weights(model):
+    common = {"case": f"model {model}", "steps": 3, "epochs": 4}
+    whole, resumed = runs(common, common | {"resume": True})
+    assert whole["weights"] == resumed["weights"]
+    assert whole["history"] == resumed["history"]
+
+
+@pytest.mark.slow
+def test_plain_arrays_with_a_smaller_last_batch_are_fused():
+    common = {"plain": True, "count": 26, "validation": True}
+    single, found, without = runs(
+        common, common | {"steps": 3}, common | {"steps": 3, "jit_compile": False}
+    )
+    assert_same(found, single, 3)
+    assert found["kinds"] == ["batches"]
+    assert not without["fuses"]
+    for other in (found, without):
+        assert distance(other, single) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_two_devices_fuse_their_steps(optimizer):
+    common = {"optimizer": optimizer}
+    (single,) = runs(common)
+    two, found = runs(common, common | {"steps": 3}, devices=2)
+    assert_same(found, single, 3)
+    assert found["kinds"] == ["batches"]
+    assert distance(found, two) < 1e-5
