@@ -1,12 +1,15 @@
 """Training, encoding and generation of the preset `cifar10`, beside plain PyTorch.
 
-    python benchmarks/training.py            # everything, about six minutes on two idle cores
-    python benchmarks/training.py float32    # or one part: float32, mixed_bfloat16, overhead
+    python benchmarks/training.py            # everything, about eight minutes on two idle cores
+    python benchmarks/training.py float32    # or one part: float32, mixed_bfloat16, executions
+    python benchmarks/training.py executions --preset celeba --precision mixed_bfloat16
 
 Each figure is a median, the sides taken in turns, in this one process on this machine.
-Images are random: what they show is no matter here. On an accelerator PyTorch's side is
-left out (it is written for a CPU), and a measured epoch of each stage gives the time that
-the preset's whole recipe would take. KERAS_BACKEND chooses the package's backend.
+Images are random: what they show is no matter here. `executions` measures both stages of a
+preset (`digits` on a CPU, `cifar10` on an accelerator) with 1, 10 and 100 steps an execution:
+steps a second, their share of the matrix product's rate, and the time that the whole recipe
+would take; for `cifar10` on a GPU beside PyTorch with `torch.compile`. KERAS_BACKEND chooses
+the package's backend.
 """
 
 import argparse
@@ -33,8 +36,11 @@ BATCH = 100
 STEPS = {1: 3, 2: 10}
 IMAGES = 1_000
 TRAINING_IMAGES = 50_000
+IMAGES_OF = {"digits": 1_285, "celeba": 162_770}
 PEAK_SIDE = 2_048
-EXECUTIONS = (1, 5, 20)
+EXECUTIONS = (1, 10, 100)
+# Steps that are timed, at the least an execution.
+TIMED_STEPS = 200
 LATENTS = (np.zeros((10_000, 64), np.float32), np.ones((10_000, 64), np.float32))
 
 
@@ -51,16 +57,17 @@ class StepTimer(keras.callbacks.Callback):
         self.last = batch
 
     def on_epoch_end(self, epoch, logs=None):
+        float(logs["loss"])
         self.seconds = (time.perf_counter() - self.start) / (self.last - self.first)
 
 
-def fit_step(stage, data, steps):
+def fit_step(stage, data, steps, batch=BATCH):
     """Return a function that trains for some steps by `fit` and returns seconds a step.
 
     They follow one execution that is not timed. Executions must be whole: Keras counts the
     steps of a broken one as if it were.
     """
-    batches = EpochBatches(data, BATCH, seed=0)
+    batches = EpochBatches(data, batch, seed=0)
     steps_per_epoch = stage.steps_per_execution + steps
     assert steps % stage.steps_per_execution == 0 and steps_per_epoch <= len(batches)
 
@@ -117,10 +124,10 @@ def pytorch_matrix_product(dtype):
     return seconds_of(lambda: a @ a)
 
 
-def training_flops(model):
+def training_flops(model, batch=BATCH):
     """Return the operations of one training step: a forward pass and two like it."""
     return 3 * sum(
-        2 * BATCH * _size(layer.kernel) // layer.kernel.shape[-1] * _positions(layer)
+        2 * batch * _size(layer.kernel) // layer.kernel.shape[-1] * _positions(layer)
         for network in (model.encoder, model.decoder)
         for layer in network.layers
         if isinstance(layer, (layers.Conv2D, layers.Conv2DTranspose, layers.Dense))
@@ -238,35 +245,95 @@ def measure(precision, x):
     return times
 
 
-def measure_overhead():
-    """Print what surrounds stage 2's compiled step: Python, input, callbacks."""
-    vae = TwoStageVAE.untrained("cifar10")
-    batch = tuple(array[:BATCH] for array in LATENTS)
-    sides = {}
-    for steps in EXECUTIONS if keras.backend.backend() != "torch" else (1,):
-        stage = TwoStageVAE.untrained("cifar10").stage2
-        jit_compile = stage.jit_compile
-        stage.compile(Adam(1e-4), jit_compile=jit_compile, steps_per_execution=steps)
-        sides[f"fit, {steps} steps an execution"] = fit_step(stage, LATENTS, 2 * max(EXECUTIONS))
-    step = vae.stage2
-    sides["the compiled step alone"] = seconds_of(
-        lambda: [step.train_on_batch(batch) for _ in range(STEPS[2])], per=STEPS[2]
-    )
+def random_data(config, number, rows):
+    """Return what a stage is trained on: images, or posteriors."""
+    random = np.random.default_rng(0)
+    if number == 1:
+        return random.integers(0, 256, (rows, *config.image_shape), dtype=np.uint8)
+    shape = (rows, config.latent_dim)
+    return random.standard_normal(shape, np.float32), np.full(shape, 0.3, np.float32)
+
+
+def torch_steps(number, batch, steps, precision):
+    """Return a function that returns the seconds of a compiled step of PyTorch on the GPU."""
+    import plain_pytorch
+    import torch
+
+    make = plain_pytorch.first_stage if number == 1 else plain_pytorch.second_stage
+    stage = make(precision == "mixed_bfloat16", "cuda")
+    x = torch.rand((batch, 3, 32, 32) if number == 1 else (batch, 64), device="cuda")
+    if number == 1:
+        x = x.contiguous(memory_format=torch.channels_last)
+
+    def run():
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(steps):
+            stage.step(x)
+        torch.cuda.synchronize()
+        return (time.perf_counter() - start) / steps
+
+    return run
+
+
+def measure_executions(preset, precision):
+    """Print steps a second of both stages, by the number of steps an execution."""
+    accelerator = uses_accelerator()
+    preset = preset or ("cifar10" if accelerator else "digits")
+    config = TwoStageVAE.untrained(preset, precision=precision).config
+    single = keras.backend.backend() == "torch"
+    sides = {"product": matrix_product(precision.removeprefix("mixed_"))}
+    flops = {}
+    for number in (1, 2):
+        data = random_data(config, number, 3 * max(EXECUTIONS) * config.batch_size)
+        for steps in (1,) if single else EXECUTIONS:
+            stage = getattr(TwoStageVAE.untrained(preset, precision=precision), f"stage{number}")
+            jit_compile = stage.jit_compile
+            stage.compile(Adam(1e-4), jit_compile=jit_compile, steps_per_execution=steps)
+            name = f"stage {number}, {steps} an execution"
+            sides[name] = fit_step(stage, data, TIMED_STEPS, config.batch_size)
+            flops[name] = training_flops(stage, config.batch_size)
+        if accelerator and preset == "cifar10" and installed_version("torch"):
+            name = f"stage {number}, PyTorch compiled"
+            sides[name] = torch_steps(number, config.batch_size, TIMED_STEPS, precision)
+            flops[name] = flops[f"stage {number}, 1 an execution"]
     times = medians(sides)
-    print("\nstage 2, seconds a step")
+    peak = 2 * PEAK_SIDE**3 / times.pop("product")
+    print(f"\n{preset}, {precision}, batches of {config.batch_size}; the sides in turns")
+    print(f"matrix product {peak / 1e9:,.0f} GFLOP/s")
+    print(f"{'':30}{'ms a step':>10}{'steps/s':>10}{'of single':>10}{'of product':>11}")
     for name, seconds in times.items():
-        print(f"{name:28}{seconds:10.4f}{seconds / times['the compiled step alone']:8.2f}")
+        one = times[f"{name.split(',')[0]}, 1 an execution"]
+        share = flops[name] / seconds / peak
+        print(
+            f"{name:30}{1e3 * seconds:10.3f}{1 / seconds:10,.0f}{seconds / one:10.2f}{share:11.3f}"
+        )
+    images = IMAGES_OF.get(config.preset, TRAINING_IMAGES)
+    recipe = sum(
+        epochs
+        * (images // config.batch_size)
+        * min(seconds for name, seconds in times.items() if is_ours(name, number))
+        for number, epochs in ((1, config.epochs), (2, config.epochs2))
+    )
+    print(f"the whole recipe on {images:,} images at the best of these: {recipe / 60:,.1f} minutes")
+
+
+def is_ours(name, number):
+    return name.startswith(f"stage {number}") and "PyTorch" not in name
 
 
 def main():
     parts = {
         "float32": lambda x: measure("float32", x),
         "mixed_bfloat16": lambda x: measure("mixed_bfloat16", x),
-        "overhead": lambda x: measure_overhead(),
+        "executions": lambda x: measure_executions(options.preset, options.precision),
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", choices=parts, help="all by default")
-    part = parser.parse_args().part
+    parser.add_argument("--preset", help="of `executions`")
+    parser.add_argument("--precision", default="float32", help="of `executions` (float32)")
+    options = parser.parse_args()
+    part = options.part
     backend = keras.backend.backend()
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "

@@ -3,6 +3,7 @@
 import logging
 
 import keras
+import numpy as np
 
 from balancing_vae.backend.distribution import replica_count
 from balancing_vae.errors import InputError
@@ -65,20 +66,42 @@ def steps_per_execution(convolutional: bool) -> int:
     return DENSE_STEPS if replica_count() == 1 else 1
 
 
+def several_steps_may_pay(jit_compile: bool) -> bool:
+    """Tell whether several steps an execution can be faster here than one.
+
+    Args:
+        jit_compile: Whether the step is compiled.
+
+    Returns:
+        False where the backend or several replicas allow no more than one, and where what
+        lies between two steps is a hundredth of a step (TensorFlow on a CPU).
+    """
+    name = keras.backend.backend()
+    if name == "jax":
+        return jit_compile
+    return name == "tensorflow" and uses_accelerator() and replica_count() == 1
+
+
 def check_compile_arguments(
-    jit_compile: bool | str = "auto", steps_per_execution: int = 1, **_
+    jit_compile: bool | str = "auto", steps_per_execution: int | str = 1, **_
 ) -> None:
     """Refuse settings that the backend cannot run, before Keras fails in the middle.
 
     Args:
         jit_compile: As in `keras.Model.compile`.
-        steps_per_execution: As in `keras.Model.compile`.
+        steps_per_execution: As in `keras.Model.compile`, or "auto".
 
     Raises:
-        ValueError: PyTorch with several steps per execution; several replicas under
-            tf.distribute with several steps per execution or with jit.
+        ValueError: It is no number of steps; PyTorch with several steps per execution; several
+            replicas under tf.distribute with several steps per execution or with jit.
     """
     name = keras.backend.backend()
+    if steps_per_execution == "auto":
+        return
+    if not isinstance(steps_per_execution, (int, np.integer)):
+        raise InputError(
+            f'steps_per_execution must be a whole number or "auto", got {steps_per_execution!r}.'
+        )
     if steps_per_execution < 1:
         raise InputError(f"steps_per_execution must be at least 1, got {steps_per_execution}.")
     if name == "torch" and steps_per_execution > 1:

@@ -9,11 +9,15 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 
 from balancing_vae.backend.compilation import uses_accelerator
+from balancing_vae.backend.memory import out_of_memory_explained
+from balancing_vae.backend.step_choice import choose_steps
 from balancing_vae.errors import find_stack_level
 
 # Data up to this part of an accelerator's memory stay there; networks and slots need the rest.
@@ -31,7 +35,9 @@ class RowNumbers(keras.utils.PyDataset):
 
     Example:
         ```python
-        RowNumbers(batches)[0]  # (array([3, 0, 7, 1]),)
+        from balancing_vae.training.batches import EpochBatches
+
+        RowNumbers(EpochBatches(np.zeros(8), batch_size=4, seed=0))[0]  # (array([6, 2, ...]),)
         ```
     """
 
@@ -55,22 +61,69 @@ class FusedModel(keras.Model):
 
     Attributes:
         resident: The arrays that are on the device during a `fit`, None otherwise.
+        chooses_steps: Whether the next long `fit` measures how many steps an execution pay.
     """
 
     resident = None
+    chooses_steps = False
+    # Keras's own.
+    steps_per_execution: int
+    train_function: Any
+
+    def compile(self, *args, steps_per_execution: int | str = 1, **kwargs):
+        """Configure training; takes what `keras.Model.compile` takes.
+
+        `steps_per_execution="auto"` is one, until a `fit` is long enough for a measurement of
+        what more bring (see `choose_steps`).
+        """
+        self.chooses_steps = steps_per_execution == "auto"
+        steps = 1 if self.chooses_steps else steps_per_execution
+        return super().compile(*args, steps_per_execution=steps, **kwargs)
+
+    def settle_steps(self, steps: int) -> None:
+        """Run so many steps an execution from now on, without a measurement.
+
+        Args:
+            steps: What `steps_per_execution` would be in `compile`.
+        """
+        self.chooses_steps = False
+        if steps != self.steps_per_execution:
+            self.steps_per_execution = steps
+            # `fit` makes another.
+            self.train_function = None
 
     def make_train_function(self, force: bool = False):
         """Make what `fit` calls once an execution."""
         if not fuses(self):
             return super().make_train_function(force)
-        if force or self.train_function is None:
+        if force or getattr(self, "train_function", None) is None:
             self.train_function = _fused_function(self)
         return self.train_function
 
     def fit(self, x=None, *args, **kwargs):
         """Train; takes and returns what `keras.Model.fit` does."""
-        with _kept_on_device(self, x) as batches:
+        if self.chooses_steps and isinstance(x, keras.utils.PyDataset):
+            epochs = kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0)
+            choose_steps(self, x, epochs, partial(FusedModel.fit, self))
+        _tell_of_short_epochs(self, x, kwargs)
+        size = getattr(x, "batch_size", kwargs.get("batch_size"))
+        with out_of_memory_explained(self, size), _kept_on_device(self, x) as batches:
             return super().fit(batches, *args, **kwargs)
+
+
+def _tell_of_short_epochs(model: FusedModel, x, given: dict) -> None:
+    """Warn that an execution has fewer steps than were asked for, where that can be known."""
+    steps = given.get("steps_per_epoch")
+    if steps is None and isinstance(x, keras.utils.PyDataset):
+        steps = x.num_batches
+    elif steps is None and isinstance(x, np.ndarray):
+        steps = -(-len(x) // (given.get("batch_size") or 32))
+    if steps is not None and steps < model.steps_per_execution:
+        warnings.warn(
+            f"steps_per_execution is {model.steps_per_execution}, and an epoch has {steps} steps: "
+            "an execution ends with its epoch.",
+            stacklevel=find_stack_level(),
+        )
 
 
 def fuses(model: keras.Model) -> bool:

@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,18 @@ def seconds(text: str) -> float:
         number = -1.0
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"must be seconds, at least 0, got {text[:40]!r}")
+    return number
+
+
+def duration(text: str) -> float:
+    """Parse a length of time, the `type` of an argument: 90, 90s, 9m, 1h30m; in seconds."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    number = 3600 * hours + 60 * minutes + rest
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"must be a time such as 90s, 9m or 1h30m, got {text[:40]!r}"
+        )
     return number
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_set_argument
+from balancing_vae.cli.arguments import duration
 from balancing_vae.cli.arguments import seconds
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
@@ -33,6 +35,7 @@ balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10
 balancing-vae train --data data/photos --out runs/photos
 balancing-vae train --resume runs/cifar10 --data data/cifar10
 balancing-vae train --resume runs/digits --epochs 300
+balancing-vae train --preset cifar10 --data data/cifar10 --out runs/cifar10 --time-limit 9m
 balancing-vae train --preset digits --set balancing='{"name": "beta", "beta": 4}' --out runs/beta
 balancing-vae train --preset digits --set likelihood=bernoulli --out runs/cross-entropy
 """
@@ -85,6 +88,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=0.0,
         help="least time between two saved epochs (0: each epoch is saved)",
     )
+    parser.add_argument(
+        "--time-limit",
+        type=duration,
+        metavar="TIME",
+        help="end after the last steps that fit into this time (90s, 9m, 1h30m), the state saved; "
+        "--resume goes on",
+    )
+    parser.add_argument(
+        "--steps-per-execution",
+        type=whole_number(1, 1_000_000),
+        help="steps to run without going back to Python (measured)",
+    )
     add_set_argument(parser)
     parser.add_argument(
         "--seed",
@@ -118,6 +133,7 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.targets import output_folder
 
+    start = time.monotonic()
     _settle_folder(options)
     if not options.resume:
         output_folder(options.out, SAVED, options.overwrite, sources=[options.data])
@@ -133,7 +149,13 @@ def run(options: argparse.Namespace) -> int:
         deterministic=options.deterministic,
         tensorboard=options.tensorboard,
         seconds_between_states=options.seconds_between_states,
+        deadline=None if options.time_limit is None else start + options.time_limit,
+        steps_per_execution=options.steps_per_execution,
     )
+
+
+class _Unfinished(Exception):
+    """The time limit ended the training: the run stays as one that is to be resumed."""
 
 
 def train(
@@ -148,6 +170,8 @@ def train(
     deterministic: bool = False,
     tensorboard: bool = False,
     seconds_between_states: float = 0.0,
+    deadline: float | None = None,
+    steps_per_execution: int | None = None,
 ) -> int:
     """Train, and save the pipeline into the run's folder; say so.
 
@@ -162,11 +186,14 @@ def train(
         deterministic: Whether the backend is asked for deterministic kernels.
         tensorboard: Whether `out/tensorboard` is written.
         seconds_between_states: The least time between two saved epochs.
+        deadline: When to be done, by `time.monotonic`; None for no limit.
+        steps_per_execution: As in `TwoStageVAE.fit`.
 
     Returns:
         The exit code: 0, or 128 and the signal's number where a signal stopped it.
     """
     from balancing_vae.backend.compilation import make_deterministic
+    from balancing_vae.backend.devices import describe_device
     from balancing_vae.backend.distribution import data_parallel
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.run import open_run
@@ -175,8 +202,11 @@ def train(
     from balancing_vae.training.callbacks.stop_on_signal import StoppedBySignal
 
     with StopOnSignal() as stop, data_parallel(devices):
+        print(describe_device())
         if deterministic:
             make_deterministic(config.seed)
+            # What is measured may differ from one time to the next, and rounding with it.
+            steps_per_execution = steps_per_execution or 1
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
         callbacks = [stop]
@@ -192,8 +222,18 @@ def train(
                     callbacks=callbacks,
                     run_dir=out,
                     seconds_between_states=seconds_between_states,
+                    time_limit=deadline and max(1e-3, deadline - time.monotonic()),
+                    steps_per_execution=steps_per_execution,
                 )
+                if not vae.finished:
+                    raise _Unfinished
                 vae.write_into(out)
+        except _Unfinished:
+            print(
+                f"unfinished: the time limit ended the training; its state is saved in {out}. "
+                "Resume with the same command and --resume, without --overwrite."
+            )
+            return 0
         except StoppedBySignal as signal:
             print(
                 f"\nStopped by {signal}; completed epochs are saved in {out}: resume with "

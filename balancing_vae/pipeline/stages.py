@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 
 from balancing_vae.backend.compilation import jit_compile_pays
-from balancing_vae.backend.compilation import steps_per_execution
 from balancing_vae.backend.precision import layer_precision
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.balancing import build_strategy
@@ -123,7 +122,7 @@ def change_optimizer(stages: dict[str, Autoencoder], config: Config) -> None:
             stage.compile(
                 build_optimizer(lr, config.adam_epsilon, **config.optimizer),
                 jit_compile=stage.jit_compile,
-                steps_per_execution=stage.steps_per_execution,
+                steps_per_execution="auto" if stage.chooses_steps else stage.steps_per_execution,
             )
             stage.optimizer.build(stage.trainable_variables)
 
@@ -173,10 +172,9 @@ def _check_shapes(config: Config, stage: Autoencoder, data_shape: tuple[int, ...
 
 def _compile(stage: Autoencoder, config: Config, lr: float, convolutional: bool) -> None:
     jit_compile = jit_compile_pays(convolutional, config.precision)
-    steps = steps_per_execution(convolutional)
     # The optimizer is built at once: one that is not would lose its slots in a saved state.
     optimizer = build_optimizer(lr, config.adam_epsilon, **config.optimizer)
-    stage.compile(optimizer, jit_compile=jit_compile, steps_per_execution=steps)
+    stage.compile(optimizer, jit_compile=jit_compile, steps_per_execution="auto")
     stage.optimizer.build(stage.trainable_variables)
     for network in (stage.encoder, stage.decoder):
         network.jit_compile = jit_compile

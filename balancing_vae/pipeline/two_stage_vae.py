@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from balancing_vae.backend.batches import map_batches
+from balancing_vae.backend.compilation import check_compile_arguments
 from balancing_vae.backend.compilation import silence_false_retracing_alarm
 from balancing_vae.backend.distribution import is_first_process
 from balancing_vae.balancing import ComputedGamma
@@ -68,6 +69,8 @@ from balancing_vae.samplers.sampler import check_count
 from balancing_vae.samplers.second_stage import check_adds_noise
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_finished
+from balancing_vae.training.callbacks.time_limit import deadline_of
+from balancing_vae.training.callbacks.time_limit import unfinished_is_told
 from balancing_vae.training.loop import MEASURED_IMAGES
 from balancing_vae.training.loop import fit_stage
 from balancing_vae.training.optimizer import describe_optimizer
@@ -108,6 +111,7 @@ class TwoStageVAE(Plots):
         fitted_at: When samplers and normalisation were fitted in this process, by name.
         latent_normalization: Fitted normalisation of latents, None before.
         image_normalization: Fitted normalisation of images, None before.
+        finished: Whether the last `fit` came to its end, before a time limit.
         last_seed: The seed of the last `generate` or `sample_latents`, given or drawn; None
             before.
         source: What `from_pretrained` was given, of the Hugging Face Hub with the hash of the
@@ -153,6 +157,7 @@ class TwoStageVAE(Plots):
         self.image_normalization: ImageNormalization | None = None
         self.last_seed: int | None = None
         self.source: str | None = None
+        self.finished = True
 
     @property
     def stages(self) -> dict[str, Autoencoder]:
@@ -265,6 +270,8 @@ class TwoStageVAE(Plots):
         epochs2: int | None = None,
         validation_split: float = 0.0,
         optimizer: keras.optimizers.Optimizer | str | None = None,
+        time_limit: float | None = None,
+        steps_per_execution: int | None = None,
     ) -> History:
         """Train both stages, then fit the config's samplers and the normalisation.
 
@@ -301,6 +308,11 @@ class TwoStageVAE(Plots):
                 the config's `held_out`; in [0, 1).
             optimizer: A Keras optimizer or its name; each stage gets one like it. It takes the
                 place of the config's `optimizer`, its learning rate that of `lr` and `lr2`.
+            time_limit: Seconds after which the training of the stages ends, positive: with
+                the last execution that fits, its state written into `run_dir`. The same call
+                resumes there. `finished` tells whether it came to its end.
+            steps_per_execution: How many steps to run without going back to Python, as in
+                `keras.Model.compile`. By default a long training measures what pays.
 
         Returns:
             The history: a row for each epoch. Its `history` has columns, `to_dataframe()` a
@@ -315,6 +327,9 @@ class TwoStageVAE(Plots):
                 after the epoch before.
             OSError: Another process trains in `run_dir`.
 
+        Warns:
+            UserWarning: The time limit ended the training.
+
         Example:
             ```python
             vae.fit(x_train, validation_data=x_val, run_dir="runs/a")
@@ -322,6 +337,9 @@ class TwoStageVAE(Plots):
             vae.fit(photos.map(augment), epochs=50)
             ```
         """
+        deadline = deadline_of(time_limit)
+        if steps_per_execution is not None:
+            check_compile_arguments(steps_per_execution=steps_per_execution)
         changes: dict[str, Any] = {
             "epochs": epochs,
             "epochs2": epochs2,
@@ -338,6 +356,9 @@ class TwoStageVAE(Plots):
         self.config = config
         if optimizer is not None:
             change_optimizer(self.stages, config)
+        if steps_per_execution is not None:
+            for stage in self.stages.values():
+                stage.settle_steps(steps_per_execution)
         train = partial(
             fit_stage,
             config=config,
@@ -346,8 +367,11 @@ class TwoStageVAE(Plots):
             verbose=verbose,
             run_dir=run_dir,
             seconds_between_states=seconds_between_states,
+            deadline=deadline,
         )
+        self.finished = False
         with ExitStack() as stack:
+            stack.enter_context(unfinished_is_told(run_dir))
             if run_dir is not None and is_first_process():
                 stack.enter_context(locked_run(run_dir))
             if run_dir is not None:
@@ -358,6 +382,9 @@ class TwoStageVAE(Plots):
                 posterior = None if held_out is None else self.encode(held_out)
                 train(self.stage2, number=2, data=(mu, sigma), held_out=posterior)
                 self.stage2.last_trained = now()
+            self.finished = True
+        if not self.finished:
+            return self.history
         for name in self.fitted_samplers:
             del self.samplers[name]
         for name in samplers_to_fit(config):

@@ -44,8 +44,32 @@ def _log(value: object, name: str) -> None:
 
 _NOISE = whole(least=0, most=2**32 - 1)
 _ROW = record({"stage": whole(least=1), "epoch": whole(least=1)}, others=_log)
-_STATE = record({}, optional={"trained_epochs": whole(least=1)}, others=anything)
+_STATE = record({}, optional={"trained_epochs": whole(least=0)}, others=anything)
 _BEST = record({"value": _log}, others=anything)
+
+
+_BEGUN = record(
+    {},
+    optional={
+        "step": whole(least=0),
+        "metrics": anything,
+        "steps_per_execution": whole(least=1),
+    },
+    others=anything,
+)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What was done of an epoch that a time limit ended.
+
+    Attributes:
+        step: How many of its steps.
+        metrics: The values of the model's metrics after them.
+    """
+
+    step: int = 0
+    metrics: list = field(default_factory=list)
 
 
 def states_of(run_dir: Path, stage: str) -> "TrainingStates":
@@ -92,13 +116,26 @@ class TrainingStates:
                 return state.get("trained_epochs", epoch)
         return 0
 
-    def save(self, model: keras.Model, epoch: int, history: list[dict]) -> None:
+    def begun(self, epoch: int) -> Begun:
+        """Return what the state after so many epochs has of the next one.
+
+        Args:
+            epoch: Number of completed epochs, as `load_latest` returned it.
+        """
+        path = self._path(epoch) / "state.json"
+        if not path.is_file():
+            return Begun()
+        state = read_json(path, _BEGUN, _REMEDY)
+        return Begun(state.get("step", 0), state.get("metrics", []))
+
+    def save(self, model: keras.Model, epoch: int, history: list[dict], step: int = 0) -> None:
         """Write the state after an epoch and remove all but the last two.
 
         Args:
             model: The stage's model, compiled.
             epoch: Number of completed epochs.
             history: Rows of the history up to now.
+            step: How many steps of the next epoch were done besides.
 
         Raises:
             OSError: The disk is full; the former states stay.
@@ -114,7 +151,12 @@ class TrainingStates:
                 "trained_epochs": max(model.trained_epochs, epoch),
                 "noise": noise,
                 "history": history,
+                # Another number of steps in one compiled call rounds otherwise.
+                "steps_per_execution": model.steps_per_execution,
             }
+            if step:
+                values = [_numpy(variable).tolist() for variable in model.metrics_variables]
+                state |= {"step": step, "metrics": values}
             (folder / "state.json").write_text(json.dumps(state))
         self.damaged.discard(epoch)
         whole = [number for number in self.epochs() if number not in self.damaged]
@@ -217,6 +259,8 @@ class TrainingStates:
         model.seed_generator.state.assign(np.array(state["noise"], dtype="uint32"))
         # States of earlier versions are of trainings from new weights.
         model.trained_epochs = state.get("trained_epochs", epoch)
+        if getattr(model, "chooses_steps", False) and "steps_per_execution" in state:
+            model.settle_steps(state["steps_per_execution"])
         return state["history"]
 
     def _best_value(self) -> float | None:
@@ -236,7 +280,12 @@ def _read_state(path: Path, epoch: int, model: keras.Model) -> dict:
             "noise": sequence(_NOISE, length=model.seed_generator.state.shape[0]),
             "history": sequence(_ROW),
         },
-        optional={"trained_epochs": whole(least=epoch)},
+        optional={
+            "trained_epochs": whole(least=epoch),
+            "step": whole(least=0),
+            "metrics": anything,
+            "steps_per_execution": whole(least=1),
+        },
     )
     return read_json(path, rule, _REMEDY)
 

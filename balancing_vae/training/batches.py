@@ -1,5 +1,6 @@
 """Batches in an order that depends on nothing but a seed and the epoch's number."""
 
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -60,6 +61,9 @@ class EpochBatches(FileOrderBatches):
         batch_size: Rows per batch, at most N.
         seed: Seed of the order; None leaves the rows in the order of the arrays.
 
+    Attributes:
+        skipped: How many batches at the beginning of each epoch are left out.
+
     Example:
         ```python
         batches = EpochBatches((mu, sigma), batch_size=100, seed=0)
@@ -72,12 +76,17 @@ class EpochBatches(FileOrderBatches):
     ):
         super().__init__(arrays, batch_size)
         self.seed = seed
+        self.skipped = 0
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Put the rows in the order of an epoch, counted from 0."""
         if self.seed is not None:
             self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.order))
+
+    def rows(self, index: int) -> np.ndarray:
+        """Return the row numbers of a batch, those that this process feeds."""
+        return super().rows(self.skipped + index)
 
     def follow_epochs(self) -> keras.callbacks.Callback:
         """Return a callback that calls `set_epoch` before each epoch.
@@ -90,7 +99,7 @@ class EpochBatches(FileOrderBatches):
         )
 
     def __len__(self) -> int:
-        return len(self.order) // self.batch_size
+        return len(self.order) // self.batch_size - self.skipped
 
 
 class PassBatches(keras.utils.PyDataset):
@@ -104,6 +113,7 @@ class PassBatches(keras.utils.PyDataset):
         steps: Batches of an epoch.
 
     Attributes:
+        skipped: How many batches at the beginning of each epoch are left out.
         error: What went wrong in the dataset, None before. Under TensorFlow, Keras raises
             an error of its own in its place.
 
@@ -118,21 +128,22 @@ class PassBatches(keras.utils.PyDataset):
         super().__init__()
         self.new_pass = new_pass
         self.steps = steps
+        self.skipped = 0
         self.error: Exception | None = None
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps - self.skipped
 
     def __getitem__(self, index: int) -> tuple:
         # Keras asks in order, and for the first two once more to see their shape.
         if index == 0:
-            self._iterator = self.new_pass()
+            self._iterator = itertools.islice(self.new_pass(), self.skipped, None)
         try:
             batch = next(self._iterator, None)
             if batch is None:
                 raise InputError(
-                    f"The dataset gave {index} full batches in a later pass and {self.steps} in "
-                    "the first; let each pass give the same number of images."
+                    f"The dataset gave {self.skipped + index} full batches in a later pass and "
+                    f"{self.steps} in the first; let each pass give the same number of images."
                 )
         except Exception as error:
             self.error = error

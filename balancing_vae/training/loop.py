@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from balancing_vae.backend.distribution import device_count
+from balancing_vae.backend.distribution import is_first_process
 from balancing_vae.config import Config
 from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.models.stop_on_non_finite_loss import StopOnNonFiniteLoss
+from balancing_vae.storage.folder import write_history
+from balancing_vae.storage.states import Begun
 from balancing_vae.storage.states import TrainingStates
 from balancing_vae.storage.states import states_of
 from balancing_vae.training.batches import EpochBatches
@@ -22,6 +26,7 @@ from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.batches import PassBatches
 from balancing_vae.training.callbacks import HistoryLog
 from balancing_vae.training.callbacks import TrainingProgress
+from balancing_vae.training.callbacks.time_limit import TimeLimit
 from balancing_vae.training.optimizer import finish_with_average
 from balancing_vae.training.optimizer import keeps_average
 from balancing_vae.training.posterior import computes_gamma
@@ -50,6 +55,7 @@ def fit_stage(
     verbose: bool = True,
     run_dir: Path | None = None,
     seconds_between_states: float = 0.0,
+    deadline: float | None = None,
 ) -> None:
     """Train a stage for the config's epochs, or for those that are left of them.
 
@@ -71,19 +77,23 @@ def fit_stage(
             training goes on from the last one.
         seconds_between_states: The least time between two of them; the last epoch's is
             written in any case.
+        deadline: When to be done, by `time.monotonic`; None for no limit.
 
     Raises:
         FloatingPointError: The loss became NaN or infinite.
+        TimeLimitReached: The deadline came first. The state is saved, also within an epoch,
+            if there is a `run_dir`.
     """
     epochs = config.epochs if number == 1 else config.epochs2
     keep_best = number == 1 and config.keep_best
     batches = _training_batches(data, config)
     with ExitStack() as stack:
-        done, last = 0, []
+        done, last, begun = 0, [], Begun()
         if run_dir is not None:
             states = states_of(run_dir, f"stage{number}")
             done, rows = states.load_latest(stage)
             history[:] = rows or history
+            begun = states.begun(done)
             if 0 < done < epochs and isinstance(data, ImageBatches):
                 warnings.warn(
                     f"Stage {number} is resumed on a dataset, whose order of images is not that "
@@ -102,8 +112,12 @@ def fit_stage(
         rows = [row for row in history if row["stage"] == number]
         past = rows[len(rows) - done :]
         before = max((row["epoch"] for row in rows), default=0) - done
+        # An epoch that was begun is trained to its end by itself.
+        batches.skipped = begun.step
+        until = done + 1 if begun.step else epochs
         own = [
             batches.follow_epochs(),
+            *_metrics_of(begun, stage),
             _learning_rate(config, number, stage.monitor, past),
             StopOnNonFiniteLoss(number),
             HistoryLog(history, number, before),
@@ -112,15 +126,18 @@ def fit_stage(
             own.append(keras.callbacks.SwapEMAWeights())
         if verbose:
             own.append(TrainingProgress(f"stage {number}"))
+        if deadline is not None:
+            save = partial(_save_within, run_dir, stage, number, history)
+            last.append(TimeLimit(deadline, save, (done, begun.step)))
         if done < epochs:
-            if done == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
+            if done == begun.step == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
                 measure_gamma(
                     stage, measured_data(data, config.seed), config.batch_size, config.seed
                 )
             with _own_errors(batches):
                 stage.fit(
                     batches,
-                    epochs=epochs,
+                    epochs=until,
                     initial_epoch=done,
                     shuffle=False,
                     verbose=0,
@@ -134,8 +151,52 @@ def fit_stage(
         elif done:
             # A state has the weights that training goes on from, not their average.
             finish_with_average(stage)
-        if keep_best and epochs > 0:
+        if keep_best and until == epochs > 0:
             states.load_best(stage)
+    if until < epochs:
+        # From the state of that epoch, as a run that is resumed there.
+        fit_stage(
+            stage,
+            number=number,
+            config=config,
+            data=data,
+            held_out=held_out,
+            history=history,
+            callbacks=callbacks,
+            verbose=verbose,
+            run_dir=run_dir,
+            seconds_between_states=seconds_between_states,
+            deadline=deadline,
+        )
+
+
+def _metrics_of(begun: Begun, stage: Autoencoder) -> list[keras.callbacks.Callback]:
+    """Return what lets the logs of an epoch count the steps that were done before."""
+    if not begun.step:
+        return []
+
+    def put_back(epoch: int, logs: dict) -> None:
+        for variable, value in zip(stage.metrics_variables, begun.metrics, strict=True):
+            variable.assign(np.array(value, dtype=variable.dtype))
+
+    return [keras.callbacks.LambdaCallback(on_epoch_begin=put_back)]
+
+
+def _save_within(
+    run_dir: Path | None,
+    stage: Autoencoder,
+    number: int,
+    history: list[dict],
+    epoch: int,
+    step: int,
+) -> None:
+    """Save a state within an epoch, or after one whose state was not written."""
+    if run_dir is None or not is_first_process():
+        return
+    states = states_of(run_dir, f"stage{number}")
+    if step or epoch not in states.epochs():
+        states.save(stage, epoch, history, step)
+        write_history(run_dir, history)
 
 
 def measured_data(data, seed: int) -> np.ndarray:

@@ -1,15 +1,21 @@
 """Fused executions on JAX: another way to the same weights, and only where it is one."""
 
 import json
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
 from balancing_vae.backend import fused
+from balancing_vae.backend import step_choice
 from balancing_vae.training.batches import EpochBatches
+from tests.helpers.backends import numbers
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import run_python
+from tests.helpers.stage_cases import data_for
 from tests.helpers.stage_cases import registered_models
+from tests.helpers.stage_cases import stage_of
 
 SCRIPT = ROOT / "tests" / "helpers" / "fused_training.py"
 pytest.importorskip("jax")
@@ -34,6 +40,10 @@ def assert_same(found: dict, single: dict, steps: int) -> None:
     assert ends == per_epoch * (len(ends) // len(per_epoch))
     for batch, loss in found["losses"][: len(per_epoch)]:
         assert loss == pytest.approx(losses[min(batch, 6)], rel=1e-6)
+    assert_same_epochs(found, single)
+
+
+def assert_same_epochs(found: dict, single: dict) -> None:
     for name, values in single["history"].items():
         assert found["history"][name] == pytest.approx(values, rel=1e-4)
     assert found["trained_epochs"] == single["trained_epochs"]
@@ -129,3 +139,63 @@ def test_two_devices_fuse_their_steps(optimizer):
     assert_same(found, single, 3)
     assert found["kinds"] == ["batches"]
     assert distance(found, two) < 1e-5
+
+
+class Choosing:
+    """A model whose step takes 1 ms and what lies between two executions another."""
+
+    def __init__(self, between=1e-3, step=1e-3):
+        self.between, self.step = between, step
+        self.jit_compile = True
+        self.variables = [keras.Variable(1.0)]
+        self.optimizer = SimpleNamespace(variables=[keras.Variable(2.0)])
+        self.tried = []
+
+    def settle_steps(self, steps):
+        self.steps = steps
+
+    def seconds(self, model, batches, steps, fit):
+        self.tried.append(steps)
+        self.variables[0].assign_add(1.0)
+        return self.step + self.between / steps
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "tried", "chosen"),
+    [
+        (Choosing(), 4000, [1, 10, 100], 10),  # 100 bring less than a tenth more
+        (Choosing(step=1e-4), 4000, [1, 10, 100], 100),
+        (Choosing(step=1e-4), 160, [1, 10, 40], 40),  # an epoch has no more
+        (Choosing(step=0.1), 4000, [1], 1),
+        (Choosing(between=0.0), 4000, [1, 10], 1),
+    ],
+)
+def test_as_many_steps_are_run_as_pay(model, rows, tried, chosen, monkeypatch):
+    monkeypatch.setattr(step_choice, "several_steps_may_pay", lambda jit_compile: True)
+    monkeypatch.setattr(step_choice, "_seconds_a_step", model.seconds)
+    batches = EpochBatches(np.zeros(rows), 4, seed=0)
+    step_choice.choose_steps(model, batches, 100_000, fit=None)
+    assert (model.tried, model.steps) == (tried, chosen)
+    assert float(numbers(model.variables[0])) == 1
+
+
+def test_a_short_training_is_not_measured(monkeypatch):
+    monkeypatch.setattr(step_choice, "several_steps_may_pay", lambda jit_compile: True)
+    monkeypatch.setattr(step_choice, "_seconds_a_step", lambda *_: pytest.fail("measured"))
+    step_choice.choose_steps(Choosing(), EpochBatches(np.zeros(40), 4, seed=0), 2, fit=None)
+
+
+def test_more_steps_than_an_epoch_has_are_told():
+    stage = stage_of(registered_models()["vae"])
+    stage.compile("sgd", jit_compile=False, run_eagerly=True, steps_per_execution=9)
+    with pytest.warns(UserWarning, match="is 9, and an epoch has 2 steps"):
+        stage.fit(EpochBatches(data_for(stage), 4, seed=0), shuffle=False, verbose=0)
+
+
+@pytest.mark.slow
+def test_a_measurement_leaves_the_training_as_it_was():
+    common = {"epochs": 3, "count": 40}
+    single, found = runs(common, common | {"measured": True})
+    assert found["measured"] == [1, 10]
+    assert_same_epochs(found, single)
+    assert distance(found, single) < 1e-5

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from balancing_vae.backend import fused
+from balancing_vae.backend import step_choice
 from balancing_vae.backend.distribution import data_parallel
 from balancing_vae.backend.precision import layer_precision
 from balancing_vae.storage.states import TrainingStates
@@ -44,8 +45,21 @@ def run(
     plain=False,
     validation=False,
     resume=False,
+    measured=False,
 ):
     """Train one stage on batches of 4; `moved` shifts its first weights."""
+    tried = []
+    if measured:
+        # However short the training and its steps are.
+        steps, step_choice.WORTH_MEASURING, step_choice.SHORT_TRAINING = "auto", 1, 0.0
+        measure = step_choice._seconds_a_step
+
+        def faster_each_time(model, batches, steps, fit):
+            tried.append(steps)
+            measure(model, batches, steps, fit)
+            return 1e-3 / steps
+
+        step_choice._seconds_a_step = faster_each_time
     fused.RESIDENT_BYTES_ON_CPU = 2**26 if resident else 0
     keras.utils.set_random_seed(0)
 
@@ -98,6 +112,7 @@ def run(
         "weights": weights.tolist(),
         "fuses": fused.fuses(stage),
         "kinds": sorted(set(kinds)),
+        "measured": tried,
         "trained_epochs": stage.trained_epochs,
     }
 

@@ -1,0 +1,150 @@
+"""A training that ends with its time, and one that resumes it, are one training."""
+
+import math
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from balancing_vae.cli import main
+from balancing_vae.storage.states import states_of
+from balancing_vae.training.callbacks.time_limit import TimeLimit
+from balancing_vae.training.callbacks.time_limit import TimeLimitReached
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
+
+STEPS = 5  # of an epoch
+
+
+@pytest.fixture
+def over_after(monkeypatch):
+    """Return a function that lets the time be over after so many steps in all."""
+
+    def set_limit(steps):
+        left = iter(range(steps - 1, -1, -1))
+        monkeypatch.setattr(TimeLimit, "_is_over", lambda self, executions: not next(left, 0))
+
+    return set_limit
+
+
+def weights(vae) -> list[np.ndarray]:
+    return [numbers(w) for stage in vae.stages.values() for w in stage.weights]
+
+
+def train(run_dir, time_limit=None, optimizer=None, **changes):
+    keras.utils.set_random_seed(0)
+    vae = tiny_pipeline(**changes)
+    options = {} if optimizer is None else {"optimizer": optimizer}
+    vae.fit(
+        tiny_images(8 * STEPS + 3),
+        validation_data=tiny_images(11, seed=1),
+        verbose=False,
+        run_dir=run_dir,
+        time_limit=time_limit,
+        **options,
+    )
+    return vae
+
+
+@pytest.mark.parametrize(
+    ("steps", "stage", "epoch", "step"),
+    # Between two epochs it is asked once more, after the last step of one not at all.
+    [
+        (3, "stage1", 0, 3),
+        pytest.param(5, "stage1", 1, 0, marks=pytest.mark.slow),
+        pytest.param(7, "stage1", 1, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_resumed_training_ends_as_if_there_had_been_no_limit(
+    steps, stage, epoch, step, over_after, tmp_path
+):
+    whole = train(tmp_path / "whole")
+    over_after(steps)
+    with pytest.warns(UserWarning, match=f"unfinished.*{stage} has {epoch} whole.* {step} steps"):
+        begun = train(tmp_path / "run", time_limit=1e6)
+    assert not begun.finished and whole.finished
+    assert begun.latent_normalization is None
+    states = states_of(tmp_path / "run", stage)
+    assert states.epochs()[-1] == epoch
+    assert states.begun(epoch).step == step
+    resumed = train(tmp_path / "run")
+    assert resumed.finished
+    assert list(resumed.history) == list(whole.history)
+    for one, other in zip(weights(resumed), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_stage_2_is_ended_and_resumed_too(over_after, tmp_path):
+    whole = train(tmp_path / "whole", epochs=1)
+    over_after(4 + 3)
+    with pytest.warns(UserWarning, match="unfinished.*stage2 has 0 whole epochs and 3 steps"):
+        train(tmp_path / "run", time_limit=1e6, epochs=1)
+    resumed = train(tmp_path / "run", epochs=1)
+    assert list(resumed.history) == list(whole.history)
+    for one, other in zip(weights(resumed), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_an_average_of_the_weights_is_resumed_too(over_after, tmp_path):
+    average = {"use_ema": True, "ema_momentum": 0.9}
+    changes = {"optimizer": {"name": "adam", **average}, "epochs2": 0}
+    whole = train(tmp_path / "whole", **changes)
+    over_after(3)
+    with pytest.warns(UserWarning, match="unfinished"):
+        train(tmp_path / "run", time_limit=1e6, **changes)
+    for one, other in zip(weights(train(tmp_path / "run", **changes)), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_it_ends_before_its_time_is_over():
+    """Steps of 20 ms; what is under way and one more must fit."""
+    saved = []
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    start = time.monotonic()
+    limit = TimeLimit(start + 1.0, lambda *where: saved.append(where))
+    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.02))
+    with pytest.raises(TimeLimitReached):
+        model.fit(np.zeros((1000, 1)), np.zeros((1000, 1)), 1, verbose=0, callbacks=[slow, limit])
+    assert 0.5 < time.monotonic() - start < 1.05
+    assert saved[0][0] == 0 and 10 < saved[0][1] < 60
+
+
+def test_one_step_is_done_in_any_case(tmp_path):
+    with pytest.warns(UserWarning, match="stage1 has 0 whole epochs and 1 steps"):
+        train(tmp_path, time_limit=1e-9)
+
+
+def test_without_a_run_folder_it_says_that_nothing_is_kept():
+    with pytest.warns(UserWarning, match="give a run_dir"):
+        assert not train(None, time_limit=1e-9).finished
+
+
+@pytest.mark.parametrize("limit", [0, -1, math.nan, math.inf, "9m", True])
+def test_what_is_no_time_is_refused(limit):
+    with pytest.raises(ValueError, match="time_limit must be"):
+        tiny_pipeline().fit(tiny_images(), time_limit=limit)
+
+
+@pytest.mark.parametrize("limit", ["0", "9 minutes", "m", "-5", "", "1e3", "nan"])
+def test_a_time_limit_that_is_no_time_is_refused(limit, capsys):
+    assert main(["train", "--out", "run", f"--time-limit={limit}"]) == 2
+    assert "must be a time such as 90s, 9m or 1h30m" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_ends_unfinished_with_success_and_resumes(over_after, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["train", "--preset", "digits-small", "--epochs", "1", "--epochs2", "1"]
+    over_after(2)
+    assert main([*words, "--out", str(run), "--time-limit", "1h30m"]) == 0
+    said = capsys.readouterr()
+    assert "unfinished" in said.out and "--resume" in said.out
+    assert said.out.startswith("device: ")
+    assert not (run / "stage1.weights.h5").exists()
+    assert main(["train", "--resume", str(run)]) == 0
+    assert "saved in" in capsys.readouterr().out
+    assert (run / "stage1.weights.h5").exists()
