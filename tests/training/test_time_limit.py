@@ -1,7 +1,7 @@
 """A training that ends with its time, and one that resumes it, are one training."""
 
 import math
-import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 
 from balancing_vae.cli import main
 from balancing_vae.storage.states import states_of
+from balancing_vae.training.callbacks import time_limit
 from balancing_vae.training.callbacks.time_limit import TimeLimit
 from balancing_vae.training.callbacks.time_limit import TimeLimitReached
 from tests.helpers.backends import numbers
@@ -33,7 +34,7 @@ def weights(vae) -> list[np.ndarray]:
     return [numbers(w) for stage in vae.stages.values() for w in stage.weights]
 
 
-def train(run_dir, time_limit=None, optimizer=None, **changes):
+def train(run_dir, limit=None, optimizer=None, **changes):
     keras.utils.set_random_seed(0)
     vae = tiny_pipeline(**changes)
     options = {} if optimizer is None else {"optimizer": optimizer}
@@ -42,7 +43,7 @@ def train(run_dir, time_limit=None, optimizer=None, **changes):
         validation_data=tiny_images(11, seed=1),
         verbose=False,
         run_dir=run_dir,
-        time_limit=time_limit,
+        time_limit=limit,
         **options,
     )
     return vae
@@ -63,7 +64,7 @@ def test_a_resumed_training_ends_as_if_there_had_been_no_limit(
     whole = train(tmp_path / "whole")
     over_after(steps)
     with pytest.warns(UserWarning, match=f"unfinished.*{stage} has {epoch} whole.* {step} steps"):
-        begun = train(tmp_path / "run", time_limit=1e6)
+        begun = train(tmp_path / "run", limit=1e6)
     assert not begun.finished and whole.finished
     assert begun.latent_normalization is None
     states = states_of(tmp_path / "run", stage)
@@ -80,7 +81,7 @@ def test_stage_2_is_ended_and_resumed_too(over_after, tmp_path):
     whole = train(tmp_path / "whole", epochs=1)
     over_after(4 + 3)
     with pytest.warns(UserWarning, match="unfinished.*stage2 has 0 whole epochs and 3 steps"):
-        train(tmp_path / "run", time_limit=1e6, epochs=1)
+        train(tmp_path / "run", limit=1e6, epochs=1)
     resumed = train(tmp_path / "run", epochs=1)
     assert list(resumed.history) == list(whole.history)
     for one, other in zip(weights(resumed), weights(whole), strict=True):
@@ -94,33 +95,37 @@ def test_an_average_of_the_weights_is_resumed_too(over_after, tmp_path):
     whole = train(tmp_path / "whole", **changes)
     over_after(3)
     with pytest.warns(UserWarning, match="unfinished"):
-        train(tmp_path / "run", time_limit=1e6, **changes)
+        train(tmp_path / "run", limit=1e6, **changes)
     for one, other in zip(weights(train(tmp_path / "run", **changes)), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_it_ends_before_its_time_is_over():
-    """Steps of 20 ms; what is under way and one more must fit."""
-    saved = []
+def test_it_ends_before_its_time_is_over(monkeypatch):
+    """Steps of a second; what is under way, one more and the state must fit into ten."""
+    now, saved = [0.0], []
+
+    def a_second_later(batch, logs):
+        now[0] += 1
+
+    monkeypatch.setattr(time_limit, "time", SimpleNamespace(monotonic=lambda: now[0]))
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", run_eagerly=True)
-    start = time.monotonic()
-    limit = TimeLimit(start + 1.0, lambda *where: saved.append(where))
-    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.02))
+    slow = keras.callbacks.LambdaCallback(on_train_batch_end=a_second_later)
+    limit = TimeLimit(10.0, lambda *where: saved.append(where))
+    x = np.zeros((100, 1))
     with pytest.raises(TimeLimitReached):
-        model.fit(np.zeros((1000, 1)), np.zeros((1000, 1)), 1, verbose=0, callbacks=[slow, limit])
-    assert 0.5 < time.monotonic() - start < 1.05
-    assert saved[0][0] == 0 and 10 < saved[0][1] < 60
+        model.fit(x, x, 1, verbose=0, callbacks=[slow, limit])
+    assert saved == [(0, 8)] and now == [8.0]
 
 
 def test_one_step_is_done_in_any_case(tmp_path):
     with pytest.warns(UserWarning, match="stage1 has 0 whole epochs and 1 steps"):
-        train(tmp_path, time_limit=1e-9)
+        train(tmp_path, limit=1e-9)
 
 
 def test_without_a_run_folder_it_says_that_nothing_is_kept():
     with pytest.warns(UserWarning, match="give a run_dir"):
-        assert not train(None, time_limit=1e-9).finished
+        assert not train(None, limit=1e-9).finished
 
 
 @pytest.mark.parametrize("limit", [0, -1, math.nan, math.inf, "9m", True])
