@@ -125,6 +125,14 @@ def test_the_hub_reads_the_card(hub, folder):
     assert card.text.strip().startswith("# tiny")
 
 
+@pytest.mark.parametrize("name", [name for name, e in pretrained_sets().items() if e.sha256])
+def test_the_hub_reads_the_cards_of_the_sets(name):
+    head = huggingface_hub.ModelCard.load(find(name) / "README.md").data
+    assert head.library_name == "balancing_vae" and head.model_name == name
+    columns = {result.metric_name.partition(",")[0] for result in head.eval_results}
+    assert {"REC", "GEN-1", "GEN-2"} <= columns
+
+
 def test_a_pipeline_is_pushed_with_its_numbers(hub, packed):
     ours = TwoStageVAE.load(packed)
     found = ours.evaluate(tiny_images(32, side=8))
