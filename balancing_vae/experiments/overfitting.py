@@ -27,7 +27,7 @@ LATENT_DIM = 32
 # Fewer images are learnt by heart sooner.
 NETWORKS = (
     {"images": 200, "width": 512, "depth": 2},
-    {"images": 200, "width": 512, "depth": 4},
+    {"images": 500, "width": 512, "depth": 2},
     {"images": 1000, "width": 512, "depth": 2},
     {"images": 1000, "width": 512, "depth": 4},
 )
