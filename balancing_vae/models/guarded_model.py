@@ -8,6 +8,7 @@ import numpy as np
 
 from balancing_vae.backend.compilation import check_compile_arguments
 from balancing_vae.backend.fused import FusedModel
+from balancing_vae.backend.lazy_logs import UnhurriedCallbacks
 from balancing_vae.errors import InputError
 from balancing_vae.models.stop_on_non_finite_loss import StopOnNonFiniteLoss
 from balancing_vae.networks.inputs import arguments_by_name
@@ -100,7 +101,7 @@ class GuardedModel(FusedModel):
         given = self._checked(given)
         if given.get("validation_data") is not None:
             given["validation_data"] = self._checked_validation(given["validation_data"])
-        given["callbacks"] = self._with_own(given.get("callbacks"))
+        given["callbacks"] = self._unhurried(self._with_own(given.get("callbacks")), given)
         self.last_trained = time.monotonic_ns()
         try:
             return super().fit(**given)
@@ -223,6 +224,24 @@ class GuardedModel(FusedModel):
             own.insert(0, StopOnNonFiniteLoss())
         # First: no other may save the weights of a bad epoch, and what it saves has the count.
         return [*own, *callbacks]
+
+    def _unhurried(self, callbacks, given: dict):
+        """Return callbacks that do not wait for the device, where an epoch's length is known."""
+        batches = given["x"]
+        if (
+            isinstance(callbacks, keras.callbacks.CallbackList)
+            or not isinstance(batches, keras.utils.PyDataset)
+            or not batches.num_batches
+            or given.get("steps_per_epoch") is not None
+        ):
+            return callbacks
+        return UnhurriedCallbacks(
+            callbacks,
+            self,
+            given.get("epochs", 1),
+            batches.num_batches,
+            given.get("verbose", "auto"),
+        )
 
     def _count_epoch(self, epoch: int, logs: dict) -> None:
         self.trained_epochs += 1
