@@ -5,6 +5,7 @@ import logging
 import keras
 import numpy as np
 
+from balancing_vae.backend.distribution import process_count
 from balancing_vae.backend.distribution import replica_count
 from balancing_vae.errors import InputError
 
@@ -78,7 +79,8 @@ def several_steps_may_pay(jit_compile: bool) -> bool:
     """
     name = keras.backend.backend()
     if name == "jax":
-        return jit_compile
+        # Several processes would each measure their own.
+        return jit_compile and process_count() == 1
     return name == "tensorflow" and uses_accelerator() and replica_count() == 1
 
 

@@ -125,6 +125,15 @@ def is_first_process() -> bool:
     return jax.process_index() == 0
 
 
+def process_count() -> int:
+    """Return how many processes train together."""
+    if keras.backend.backend() != "jax":
+        return 1
+    import jax
+
+    return jax.process_count()
+
+
 def replica_count() -> int:
     """Return how many replicas run the present step, each with a loss of its own."""
     if keras.backend.backend() != "tensorflow":

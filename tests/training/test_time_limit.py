@@ -134,6 +134,12 @@ def test_what_is_no_time_is_refused(limit):
         tiny_pipeline().fit(tiny_images(), time_limit=limit)
 
 
+def test_several_processes_have_no_time_limit(monkeypatch):
+    monkeypatch.setattr(time_limit, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match="Several processes would end at different steps"):
+        time_limit.deadline_of(60)
+
+
 @pytest.mark.parametrize("limit", ["0", "9 minutes", "m", "-5", "", "1e3", "nan"])
 def test_a_time_limit_that_is_no_time_is_refused(limit, capsys):
     assert main(["train", "--out", "run", f"--time-limit={limit}"]) == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from balancing_vae.backend.distribution import process_count
 from balancing_vae.errors import InputError
 from balancing_vae.errors import find_stack_level
 
@@ -51,6 +52,11 @@ def deadline_of(seconds: float | None) -> float | None:
         raise InputError(f"time_limit must be a number of seconds, got {seconds!r}.")
     if not 0 < seconds < float("inf"):
         raise InputError(f"time_limit must be positive and finite, in seconds; got {seconds}.")
+    if process_count() > 1:
+        raise InputError(
+            "Several processes would end at different steps; give time_limit to one alone, and "
+            "train without it here."
+        )
     return time.monotonic() + float(seconds)
 
 
