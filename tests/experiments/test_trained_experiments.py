@@ -70,6 +70,7 @@ def test_figure_4_trains_measures_and_goes_on(tmp_path, monkeypatch, digits):
         assert 0 < row["variance_loss"] < row["mse"]
         variance = (digits[:20] / 255).var(axis=0).mean()
         assert row["generated_variance_loss"] == pytest.approx(variance, rel=0.05)
+        assert row["generated_variance_loss"] != row["variance_loss"]
         within = (digits[:20] / 255).var(axis=(1, 2, 3)).mean()
         assert row["variance_loss_within"] == pytest.approx(within, rel=0.05)
         assert row["steps"] == 3 and row["parameters"] > 0
