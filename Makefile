@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_ALL := $(VENV)/.installed-all
 
-.PHONY: help demo lint test test-slow test-all clean
+.PHONY: help demo lint test test-slow test-all test-wheel test-lowest dist clean
 
 help:
 	@echo "make demo      train on scikit-learn's digits and show what comes out (4 minutes)"
@@ -42,6 +42,20 @@ test-slow: $(INSTALLED_ALL)
 	$(BIN)/python -m pytest -m slow -n 2
 
 test-all: test test-slow
+
+# The core tests from the built wheel, outside the checkout, on each Python that it names.
+test-wheel: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python tools/check_wheel.py 3.11 3.12 3.13
+
+# The same with the oldest versions of its dependencies that pyproject.toml allows.
+test-lowest: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python tools/check_wheel.py 3.11 --lowest
+
+dist: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

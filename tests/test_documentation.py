@@ -19,6 +19,10 @@ from keras import ops
 from balancing_vae import TwoStageVAE
 from balancing_vae import datasets
 from balancing_vae import evaluation
+from balancing_vae.balancing import STRATEGIES
+from balancing_vae.fid.metrics import METRICS
+from balancing_vae.networks import NETWORKS
+from balancing_vae.samplers import SAMPLERS
 from tests.helpers.backends import numbers
 from tests.helpers.examples import Example
 from tests.helpers.examples import defined_names
@@ -137,6 +141,17 @@ def photos_that_fit(monkeypatch):
     monkeypatch.setattr(keras.utils, "image_dataset_from_directory", read)
 
 
+@pytest.fixture
+def registries_as_before():
+    """Take back what an example adds to a registry."""
+    registries = (datasets.DATASETS, METRICS, NETWORKS, SAMPLERS, STRATEGIES)
+    before = [dict(registry) for registry in registries]
+    yield
+    for registry, items in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(items)
+
+
 def meaning(example: Example, name: str) -> Callable[[Given], object]:
     """Return what makes the object that an example means by a name that it does not define."""
     for beginning in sorted(NAMES, key=len, reverse=True):
@@ -183,7 +198,7 @@ def test_the_names_that_an_example_takes_as_given_are_known(example):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("accepted", "short_trainings", "photos_that_fit")
+@pytest.mark.usefixtures("accepted", "short_trainings", "photos_that_fit", "registries_as_before")
 @pytest.mark.parametrize("example", NEED_SOMETHING, ids=lambda example: example.name)
 def test_an_example_runs(example, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

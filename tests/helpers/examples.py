@@ -14,6 +14,7 @@ from tests.helpers.paths import ROOT
 
 PAGES = (
     "README.md",
+    "CONTRIBUTING.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
     *sorted(f"weights/{path.parent.name}/README.md" for path in ROOT.glob("weights/*/README.md")),
 )
