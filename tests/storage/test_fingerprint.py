@@ -1,9 +1,15 @@
 """What a saved folder holds at a moment."""
 
+import hashlib
+import json
+import re
+import shutil
+
 import numpy as np
 import pytest
 
 from balancing_vae.storage.fingerprint import fingerprint
+from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
@@ -61,3 +67,22 @@ def test_another_mode_than_the_saved_one_and_what_the_data_decide(vae, tmp_path)
     found = fingerprint(tmp_path / "a")
     assert found.of("REC", "gated", 0) == found.of(*REC)
     assert found.of("noise floor", None, None) == {}
+
+
+def test_the_hash_of_a_normalisation_does_not_depend_on_how_its_mode_is_spelled(tmp_path):
+    """Numbers measured before the modes were renamed still describe the same state."""
+    text = (ROOT / "weights/digits/config.json").read_text()
+    states = []
+    for name in ("reference", "gated"):
+        folder = shutil.copytree(ROOT / "weights/digits", tmp_path / name)
+        respelled = re.sub('"mode": "(reference|gated)"', f'"mode": "{name}"', text)
+        assert f'"mode": "{name}"' in respelled
+        (folder / "config.json").write_text(respelled)
+        states.append(fingerprint(folder))
+    assert states[0] == states[1]
+    assert states[0].of("GEN-2", "reference", 0) == states[0].of("GEN-2", "gated", 0)
+    # As it was computed before there were other names.
+    fitted = json.loads(text.replace('"gated"', '"reference"'))
+    fitted = [fitted["image_normalization"], fitted["latent_normalization"]]
+    before = hashlib.sha256(json.dumps(fitted, sort_keys=True).encode()).hexdigest()
+    assert states[0].normalization == before
