@@ -138,14 +138,14 @@ def test_a_perfect_reconstruction_has_a_finite_likelihood():
 def test_a_factor_is_a_learning_rate_of_log_gammas_own(data, optimizer):
     """With networks that stand still, five times the rate is five times the rate."""
     found = []
-    for rate, factor in ((0.002, 5.0), (0.01, 1.0)):
+    for rate, factor in ((0.001, 5.0), (0.005, 1.0)):
         vae = make_vae(LearnedGamma(factor))
         vae.encoder.trainable = vae.decoder.trainable = False
-        clipped = getattr(keras.optimizers, optimizer)(rate, clipnorm=1.0)
-        vae.compile(clipped, run_eagerly=True, jit_compile=False)
+        chosen = getattr(keras.optimizers, optimizer)(rate)
+        vae.compile(chosen, run_eagerly=True, jit_compile=False)
         found.append([step(vae, batch)["gamma"] for batch in batches(data)])
     assert found[0] == pytest.approx(found[1], rel=1e-5)
-    assert found[0][-1] < 0.95
+    assert found[0][-1] < 0.97
 
 
 def test_the_networks_learn_at_the_same_rate_whatever_the_factor(data):
