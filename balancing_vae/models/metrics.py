@@ -29,4 +29,6 @@ class Latest(keras.metrics.Metric):
 
     def result(self):
         """Return the last value, 0 before the first."""
-        return ops.convert_to_tensor(self.value)
+        # A copy: TensorFlow would pass on the variable itself, which `fit` reads only after the
+        # validation has written into it.
+        return 1.0 * ops.convert_to_tensor(self.value)

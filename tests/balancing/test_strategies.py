@@ -96,6 +96,15 @@ def test_the_loss_of_optimal_gamma_is_its_minimum_over_gamma(data, per_image):
         assert shown["gamma"] == pytest.approx(logs["gamma"], rel=1e-5)
 
 
+def test_the_logs_of_a_training_are_not_those_of_its_validation(data):
+    vae = make_vae(OptimalGamma(), run_eagerly=False)
+    bright = np.ones((BATCH, 4, 4, 1), "float32"), data[1][:BATCH]
+    history = fit(vae, data, validation_data=(bright,))
+    assert history["gamma"][0] == pytest.approx(float(numbers(vae.balancing.gamma)))
+    assert history["val_gamma"][0] == pytest.approx(history["val_mse"][0] ** 0.5, rel=1e-5)
+    assert history["val_gamma"][0] > 1.1 * history["gamma"][0]
+
+
 def test_the_gradient_of_optimal_gamma_is_that_of_a_constant_of_its_value(data):
     """At a minimum over gamma the loss has no derivative by it."""
     batch = next(batches(data))
