@@ -1,4 +1,4 @@
-"""Renormalisation after training: the variance that generated data lack is put back.
+"""Normalisation after training: the variance that generated data lack is put back.
 
 Each class is fitted on what it needs and then applied. What is rescaled, by how much and when, is
 the mode's: `MODES` has them all. docs/faithfulness.md says which program did what.

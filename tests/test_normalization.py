@@ -1,4 +1,4 @@
-"""Renormalisation of latents and images, by each mode."""
+"""Normalisation of latents and images, by each mode."""
 
 import numpy as np
 import pytest

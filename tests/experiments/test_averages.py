@@ -35,7 +35,7 @@ def test_each_is_a_permutation_and_the_first_leaves_all_in_place(kind):
     np.testing.assert_array_equal(permuted[0], np.arange(30))
 
 
-def test_neighbours_are_near_and_others_each_time():
+def test_neighbors_are_near_and_others_each_time():
     permuted = permutations("neighbours", np.arange(12.0)[:, None], 5)
     assert all(len(set(column)) == 5 for column in permuted.T)
     assert np.abs(permuted - np.arange(12)).mean() < 3
@@ -47,7 +47,7 @@ def test_one_permutation_taken_repeatedly_is_a_counterexample(count):
     assert distances[0].mean() == pytest.approx((count - 1) * distances.mean())
 
 
-def test_averaged_with_neighbours_mse_is_the_smaller():
+def test_averaged_with_neighbors_mse_is_the_smaller():
     rows = measure_averages(X, (2, 5), seeds=(0, 1))
     assert len(rows) == 2 * (2 + 1 + 2)
     lines = {(row["averaged with"], row["permutations"]): row for row in compare_averages(rows)}

@@ -86,11 +86,11 @@ def test_the_exact_cases():
 def test_the_mse_is_a_lower_bound_with_a_t_for_each_datum(t, seed):
     x = np.random.default_rng(seed).standard_normal((20, 2, 3)) + 1
     x_hat = between_data_and_mean(x, t)
-    centred, factor = x - x.mean(axis=0), t[:, None, None]
-    excess = 2 * np.mean(factor * (1 - factor) * centred**2)
-    excess += np.mean(np.mean(factor * centred, axis=0) ** 2)
+    centered, factor = x - x.mean(axis=0), t[:, None, None]
+    excess = 2 * np.mean(factor * (1 - factor) * centered**2)
+    excess += np.mean(np.mean(factor * centered, axis=0) ** 2)
     assert variance_loss(x, x_hat) - mse(x, x_hat) == pytest.approx(excess, abs=1e-12)
-    assert mse(x, x_hat) == pytest.approx(np.mean((1 - factor) ** 2 * centred**2))
+    assert mse(x, x_hat) == pytest.approx(np.mean((1 - factor) ** 2 * centered**2))
 
 
 def test_beyond_the_data_the_bound_is_gone():
