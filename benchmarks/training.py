@@ -308,7 +308,7 @@ def measure_executions(preset, precision):
         print(
             f"{name:30}{1e3 * seconds:10.3f}{1 / seconds:10,.0f}{seconds / one:10.2f}{share:11.3f}"
         )
-    images = IMAGES_OF.get(config.preset, TRAINING_IMAGES)
+    images = IMAGES_OF.get(preset.partition("-")[0], TRAINING_IMAGES)
     recipe = sum(
         epochs
         * (images // config.batch_size)

@@ -7,7 +7,8 @@ float32 products and then with TF32; steps a second of both stages; the preset t
 published recipe as far as the time goes; if it came to its end, samplers, measurement and a
 set of weights with its card; a short benchmark of `celeba`'s step. Each part is a process with
 a log of its own in OUT, and `summary.txt` there has a line for each. The same command resumes
-the training. Nothing is downloaded. `--preset digits-small --epochs 1` rehearses all of it.
+the training. Nothing is downloaded: the package's dependencies (pyproject.toml; not TensorFlow)
+must be there. `--preset digits-small --epochs 1` rehearses all of it.
 """
 
 import argparse
