@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml | $(BIN)/python
 $(INSTALLED_ALL): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet jax
-	$(BIN)/python -m pip install --quiet lightning equinox optax  # of the examples
+	$(BIN)/python -m pip install --quiet lightning equinox optax  # of the examples; torchmetrics of the tests
 	touch $@
 
 demo: $(INSTALLED)

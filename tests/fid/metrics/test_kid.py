@@ -35,6 +35,16 @@ def test_formula():
     assert deviation is None  # one subset, the whole
 
 
+@pytest.mark.slow
+def test_a_public_implementation_gives_the_same():
+    # Lightning brings it, whose own computation is torch-fidelity's.
+    torch = pytest.importorskip("torch")
+    theirs = pytest.importorskip("torchmetrics.image.kid")
+    x, y = normal(200), normal(200, seed=1, shift=0.5)
+    expected = theirs.poly_mmd(*(torch.from_numpy(side.rows) for side in (x, y)))
+    assert kernel_distance(x, y).value == pytest.approx(float(expected), rel=1e-9)
+
+
 def test_equal_distributions_are_within_the_deviation_of_zero():
     values = [
         kernel_distance(normal(200, seed=2 * i), normal(200, seed=2 * i + 1)).value
