@@ -43,6 +43,7 @@ USUAL = {
     "generated": "x.npy",
     "dataset": "digits",
     "what": "digits",
+    "repository": "owner/name",
     "name": "digits",
     "--preset": "digits",
     "--out": "new",
@@ -86,6 +87,7 @@ def command_lines(name: str, values: tuple[str, ...]) -> Iterator[list[str]]:
                 if action is walked:
                     words += [*flag, value]
                 elif action.required or not flag:
+                    assert usual is not None, f"USUAL does not say what {action.dest} is"
                     words += [*flag, usual]
             yield words
 
