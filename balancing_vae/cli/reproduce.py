@@ -261,10 +261,9 @@ def _faces(options: argparse.Namespace) -> None:
     else:
         vae = TwoStageVAE.load(options.run_folder)
     x = open_images_to_fit(options.data, vae.config.preset, vae.config.held_out)
-    # The original's gate would leave many a run's latents as they are.
-    vae.fit_normalization(x, mode="latents_and_images")
-    target = vae.fitted_normalizations()[0].target
-    print(f"latents rescaled to a standard deviation of {target:.4f}, that of {len(x):,} images'")
+    # What the paper's figure 6 shows: no gate, and nothing but latents rescaled.
+    vae.fit_normalization(x, mode="latents")
+    print("second-stage latents divided by their standard deviation, batch by batch")
     sheets = faces(vae, seed=options.seed)
     save_picture(out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))
     save_picture(out / "fig6.png", draw_faces(sheets))
