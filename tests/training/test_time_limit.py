@@ -34,17 +34,15 @@ def weights(vae) -> list[np.ndarray]:
     return [numbers(w) for stage in vae.stages.values() for w in stage.weights]
 
 
-def train(run_dir, limit=None, optimizer=None, **changes):
+def train(run_dir, limit=None, **changes):
     keras.utils.set_random_seed(0)
     vae = tiny_pipeline(**changes)
-    options = {} if optimizer is None else {"optimizer": optimizer}
     vae.fit(
         tiny_images(8 * STEPS + 3),
         validation_data=tiny_images(11, seed=1),
         verbose=False,
         run_dir=run_dir,
         time_limit=limit,
-        **options,
     )
     return vae
 
