@@ -30,6 +30,6 @@ def test_its_pictures_and_headings_exist():
     assert len(pictures) >= 8
     for name in pictures:
         assert 0 < (ROOT / "docs/images" / name).stat().st_size < 150_000
-    titles = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    titles = re.findall(r"^##+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= anchors
