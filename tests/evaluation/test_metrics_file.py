@@ -143,8 +143,8 @@ def test_the_shipped_numbers_are_read(folder, gen2):
     found = {(m.column, m.metric, m.normalization): m for m in means}
     assert found["GEN-2", "fid", None].value == pytest.approx(gen2, rel=1e-3)
     assert found["GEN-2", "fid", None].repetitions == 5
-    assert {m.metric for m in means} == {"fid", "mse", "variance_loss", "mean_std"}
-    assert {m.normalization for m in means} == {None, "gated", "latents_and_images"}
+    assert {"fid", "mse", "variance_loss", "mean_std"} <= {m.metric for m in means}
+    assert {None, "gated", "latents_and_images"} <= {m.normalization for m in means}
 
 
 @pytest.mark.parametrize(
