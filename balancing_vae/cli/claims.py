@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.experiments import add_experiment
+from balancing_vae.cli.experiments import add_run
+from balancing_vae.cli.experiments import add_seed
 from balancing_vae.cli.experiments import figures_folder
 from balancing_vae.cli.experiments import save_picture
 
@@ -35,9 +36,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     law.add_argument(
         "--epochs", type=whole_number(1, 1_000_000), default=60, help="of the training (60)"
     )
-    law.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of weights and noise (0)"
-    )
+    add_seed(law, "weights and noise")
     law.set_defaults(run=_law)
 
     linear = add_experiment(
@@ -66,9 +65,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce overfit --data data/mnist",
     )
     overfit.add_argument("--data", type=Path, help="a prepared folder; left out, the digits")
-    overfit.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of weights and noise (0)"
-    )
+    add_seed(overfit, "weights and noise")
     overfit.set_defaults(run=_overfit)
 
     stage2 = add_command(
@@ -78,17 +75,9 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce stage2\n"
         "balancing-vae reproduce stage2 runs/cifar10 --data data/cifar10",
     )
-    stage2.add_argument(
-        "run_folder",
-        type=Path,
-        nargs="?",
-        metavar="RUN",
-        help="a saved folder; left out, the pretrained digits",
-    )
+    add_run(stage2, "the pretrained digits")
     stage2.add_argument("--data", type=Path, help="as for `evaluate`")
-    stage2.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of the draws (0)"
-    )
+    add_seed(stage2, "the draws")
     stage2.set_defaults(run=_stage2)
 
 

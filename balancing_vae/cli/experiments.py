@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
+from balancing_vae.cli.arguments import whole_number
 from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
 
@@ -19,6 +21,24 @@ def add_experiment(
         help=out_help or f"folder for the rows measured and the picture (runs/{name})",
     )
     return parser
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option for the seed of what is drawn."""
+    parser.add_argument(
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help=f"of {what} (0)"
+    )
+
+
+def add_run(parser: argparse.ArgumentParser, without: str) -> None:
+    """Add the argument for a run, which may be left out."""
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        nargs="?",
+        metavar="RUN",
+        help=f"a saved folder; left out, {without}",
+    )
 
 
 def figures_folder(

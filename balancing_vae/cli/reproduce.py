@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
@@ -15,6 +14,8 @@ from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 from balancing_vae.cli.experiments import add_experiment
+from balancing_vae.cli.experiments import add_run
+from balancing_vae.cli.experiments import add_seed
 from balancing_vae.cli.experiments import figures_folder
 from balancing_vae.cli.experiments import save_picture
 from balancing_vae.cli.fid import add_measuring_arguments
@@ -53,9 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="a prepared folder beside the digits; may be given several times",
     )
     fig4.add_argument("--smoke", action="store_true", help="8 networks for 1,000 steps (2 minutes)")
-    fig4.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of weights and noise (0)"
-    )
+    add_seed(fig4, "weights and noise")
     fig4.set_defaults(run=_fig4)
 
     balancing = add_experiment(
@@ -89,13 +88,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce normalization\n"
         "balancing-vae reproduce normalization runs/cifar10 --data data/cifar10",
     )
-    normalization.add_argument(
-        "run_folder",
-        type=Path,
-        nargs="?",
-        metavar="RUN",
-        help="a saved folder; left out, digits are trained and a classifier of them measures",
-    )
+    add_run(normalization, "digits are trained and a classifier of them measures")
     normalization.add_argument("--data", type=Path, help="as for `evaluate`")
     add_measuring_arguments(normalization)
     normalization.add_argument(
@@ -120,21 +113,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce faces runs/celeba --data data/celeba",
         out_help="folder for the pictures (RUN/figures; without RUN: runs/faces)",
     )
-    faces.add_argument(
-        "run_folder",
-        type=Path,
-        nargs="?",
-        metavar="RUN",
-        help="a saved folder; left out, the pretrained digits",
-    )
+    add_run(faces, "the pretrained digits")
     faces.add_argument(
         "--data",
         type=Path,
         help="as for `evaluate`; the normalisation is fitted on its validation or training images",
     )
-    faces.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="of the draws (0)"
-    )
+    add_seed(faces, "the draws")
     faces.set_defaults(run=_faces)
 
     add_claims(experiments)
