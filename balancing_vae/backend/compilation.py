@@ -50,19 +50,16 @@ def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
     return name == "jax"
 
 
-def steps_per_execution(convolutional: bool) -> int:
-    """Return how many steps of a network to run without going back to Python.
+def dense_steps_per_execution() -> int:
+    """Return how many steps of a dense network to run without going back to Python.
 
-    Going back takes under a millisecond. On a CPU that is nothing beside either stage's
-    step; on an accelerator a dense network's step is as short. See `docs/performance.md`.
-
-    Args:
-        convolutional: Whether the network consists mostly of convolutions.
+    Going back takes under a millisecond. On a CPU that is nothing beside a step; on an
+    accelerator a dense network's step is as short. See `docs/performance.md`.
 
     Returns:
         What to give to `steps_per_execution`: 1 where the backend allows no more.
     """
-    if convolutional or keras.backend.backend() == "torch" or not uses_accelerator():
+    if keras.backend.backend() == "torch" or not uses_accelerator():
         return 1
     return DENSE_STEPS if replica_count() == 1 else 1
 

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from balancing_vae.backend.compilation import dense_steps_per_execution
 from balancing_vae.backend.compilation import jit_compile_pays
-from balancing_vae.backend.compilation import steps_per_execution
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.progress import progress_bar
 from balancing_vae.samplers.velocity import Velocity
@@ -50,7 +50,7 @@ def train_velocity(
         keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=1 - 1 / (AVERAGED * steps + 1)),
         loss="mse",
         jit_compile=jit_compile_pays(convolutional=False),
-        steps_per_execution=steps_per_execution(convolutional=False),
+        steps_per_execution=dense_steps_per_execution(),
     )
     with progress_bar(total=steps, desc="flow", unit="step") as bar:
         follow = keras.callbacks.LambdaCallback(
