@@ -19,6 +19,7 @@ from tests.helpers.stage_cases import stage_of
 
 SCRIPT = ROOT / "tests" / "helpers" / "fused_training.py"
 pytest.importorskip("jax")
+pytestmark = pytest.mark.slow  # The slow tests come with JAX, the fast ones do without.
 
 
 def runs(*arguments: dict, devices: int = 1) -> list[dict]:
@@ -56,7 +57,6 @@ def test_fused_steps_are_single_steps():
     assert distance(found, single) < 1e-5
 
 
-@pytest.mark.slow
 def test_data_that_do_not_fit_the_device_are_sent_to_it():
     single, found = runs({}, {"steps": 3, "resident": False})
     assert_same(found, single, 3)
@@ -87,7 +87,6 @@ def test_row_numbers_stand_for_the_rows_of_a_batch():
         np.testing.assert_array_equal(x[rows[index][0]], batches[index][0])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("model", registered_models())
 def test_two_hundred_steps_stay_as_close_as_rounding_lets_single_steps(model, optimizer):
@@ -98,7 +97,6 @@ def test_two_hundred_steps_stay_as_close_as_rounding_lets_single_steps(model, op
     assert distance(found, single) <= distance(moved, single)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_is_fused_too(precision):
     common = {"precision": precision}
@@ -108,7 +106,6 @@ def test_mixed_precision_is_fused_too(precision):
     assert found["history"]["loss"] == pytest.approx(single["history"]["loss"], rel=1e-2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vae", "latent"])
 def test_a_resumed_training_ends_with_the_very_weights(model):
     common = {"case": f"model {model}", "steps": 3, "epochs": 4}
@@ -117,7 +114,6 @@ def test_a_resumed_training_ends_with_the_very_weights(model):
     assert whole["history"] == resumed["history"]
 
 
-@pytest.mark.slow
 def test_plain_arrays_with_a_smaller_last_batch_are_fused():
     common = {"plain": True, "count": 26, "validation": True}
     single, found, without = runs(
@@ -130,7 +126,6 @@ def test_plain_arrays_with_a_smaller_last_batch_are_fused():
         assert distance(other, single) < 1e-5
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_two_devices_fuse_their_steps(optimizer):
     common = {"optimizer": optimizer}
@@ -192,7 +187,6 @@ def test_more_steps_than_an_epoch_has_are_told():
         stage.fit(EpochBatches(data_for(stage), 4, seed=0), shuffle=False, verbose=0)
 
 
-@pytest.mark.slow
 def test_a_measurement_leaves_the_training_as_it_was():
     common = {"epochs": 3, "count": 40}
     single, found = runs(common, common | {"measured": True})
