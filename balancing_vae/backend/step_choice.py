@@ -1,11 +1,11 @@
 """How many steps of a training to run without going back to Python: measured, where it counts."""
 
-import time
 from collections.abc import Callable
 
 import keras
 
 from balancing_vae.backend.compilation import several_steps_may_pay
+from balancing_vae.backend.epoch_timer import EpochTimer
 
 # Steps an execution that are tried beside 1, and when: a measurement takes some seconds.
 CHOICES = (10, 100)
@@ -36,11 +36,11 @@ def choose_steps(
         return
     variables = [*model.variables, *model.optimizer.variables]
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    best, least = 1, _seconds_a_step(model, batches, 1, fit)
+    best, least = 1, seconds_a_step(model, batches, 1, fit)
     for steps in CHOICES:
         if least > LONG_STEP or least * steps_left < SHORT_TRAINING or best == per_epoch:
             break
-        seconds = _seconds_a_step(model, batches, min(steps, per_epoch), fit)
+        seconds = seconds_a_step(model, batches, min(steps, per_epoch), fit)
         if seconds > 0.9 * least:
             break
         best, least = min(steps, per_epoch), seconds
@@ -49,28 +49,23 @@ def choose_steps(
     model.settle_steps(best)
 
 
-def _seconds_a_step(model, batches: keras.utils.PyDataset, steps: int, fit: Callable) -> float:
-    """Return the seconds of a step, the compilation aside, with so many an execution."""
+def seconds_a_step(
+    model: keras.Model, batches: keras.utils.PyDataset, steps: int, fit: Callable
+) -> float:
+    """Measure a step, the compilation aside.
+
+    Args:
+        model: A compiled model, which is trained by this.
+        batches: What it is trained on.
+        steps: How many steps to run an execution.
+        fit: Trains the model, as `keras.Model.fit` does.
+
+    Returns:
+        Seconds of one step.
+    """
     model.settle_steps(steps)
-    timer = _EpochTimer()
+    timer = EpochTimer()
     count = max(steps, min(20, batches.num_batches) // steps * steps)
     fit(batches, epochs=3, steps_per_epoch=count, shuffle=False, verbose=0, callbacks=[timer])
-    return min(timer.seconds[1:]) / count
-
-
-class _EpochTimer(keras.callbacks.Callback):
-    """Seconds of each epoch, until its last step is done."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.logs = logs
-
-    def on_epoch_end(self, epoch, logs=None):
-        float(self.logs["loss"])  # waits for it
-        self.seconds.append(time.perf_counter() - self.start)
+    (epochs,) = timer.epochs
+    return min(epochs[1:]) / count

@@ -6,9 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from balancing_vae.backend.epoch_timer import EpochTimer
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.balancing import build_strategy
-from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style

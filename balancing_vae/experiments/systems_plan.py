@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from balancing_vae.backend.epoch_timer import EpochTimer
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
-from balancing_vae.experiments.epoch_timer import EpochTimer
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.pipeline import TwoStageVAE
 from balancing_vae.pipeline.stages import check_config
@@ -148,11 +148,11 @@ def recipe_time(
     startup = time.perf_counter() - start
     seconds = 0.0
     more_steps = (len(x) - len(few)) // config.batch_size
-    for epochs, epoch, step in zip(
+    for epochs, timed, step in zip(
         (config.epochs, config.epochs2), timer.epochs, timer.steps, strict=False
     ):
-        startup -= min(epochs, TRIAL_EPOCHS) * epoch
-        seconds += epochs * (epoch + more_steps * step)
+        startup -= min(epochs, TRIAL_EPOCHS) * timed[-1]
+        seconds += epochs * (timed[-1] + more_steps * step)
     return RecipeTime(startup, seconds)
 
 

@@ -167,7 +167,7 @@ class Choosing:
 )
 def test_as_many_steps_are_run_as_pay(model, rows, tried, chosen, monkeypatch):
     monkeypatch.setattr(step_choice, "several_steps_may_pay", lambda jit_compile: True)
-    monkeypatch.setattr(step_choice, "_seconds_a_step", model.seconds)
+    monkeypatch.setattr(step_choice, "seconds_a_step", model.seconds)
     batches = EpochBatches(np.zeros(rows), 4, seed=0)
     step_choice.choose_steps(model, batches, 100_000, fit=None)
     assert (model.tried, model.steps) == (tried, chosen)
@@ -176,7 +176,7 @@ def test_as_many_steps_are_run_as_pay(model, rows, tried, chosen, monkeypatch):
 
 def test_a_short_training_is_not_measured(monkeypatch):
     monkeypatch.setattr(step_choice, "several_steps_may_pay", lambda jit_compile: True)
-    monkeypatch.setattr(step_choice, "_seconds_a_step", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(step_choice, "seconds_a_step", lambda *_: pytest.fail("measured"))
     step_choice.choose_steps(Choosing(), EpochBatches(np.zeros(40), 4, seed=0), 2, fit=None)
 
 

@@ -52,14 +52,14 @@ def run(
     if measured:
         # However short the training and its steps are.
         steps, step_choice.WORTH_MEASURING, step_choice.SHORT_TRAINING = "auto", 1, 0.0
-        measure = step_choice._seconds_a_step
+        measure = step_choice.seconds_a_step
 
         def faster_each_time(model, batches, steps, fit):
             tried.append(steps)
             measure(model, batches, steps, fit)
             return 1e-3 / steps
 
-        step_choice._seconds_a_step = faster_each_time
+        step_choice.seconds_a_step = faster_each_time
     fused.RESIDENT_BYTES_ON_CPU = 2**26 if resident else 0
     keras.utils.set_random_seed(0)
 

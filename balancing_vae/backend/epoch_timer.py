@@ -6,11 +6,12 @@ import keras
 
 
 class EpochTimer(keras.callbacks.Callback):
-    """Times the last epoch of each training it watches.
+    """Times the epochs of each training it watches.
 
     Attributes:
-        epochs: By training the seconds of its last epoch, validation included.
-        steps: By training the seconds of a step in that epoch, the first one left out: in
+        epochs: By training the seconds of each of its epochs, validation included, until the
+            device has done the last step.
+        steps: By training the seconds of a step in its last epoch, the first one left out: in
             a training of one epoch that is the one which compiles.
 
     Example:
@@ -23,8 +24,12 @@ class EpochTimer(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self.epochs: list[float] = []
+        self.epochs: list[list[float]] = []
         self.steps: list[float] = []
+
+    def on_train_begin(self, logs=None):
+        """Begin another training."""
+        self.epochs.append([])
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the watch."""
@@ -33,9 +38,14 @@ class EpochTimer(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Note when a step ended."""
         self.ends.append((batch, time.perf_counter()))
+        self.last_logs = logs
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Note what the epoch took."""
+        float(self.last_logs["loss"])  # waits for it
+        self.epochs[-1].append(time.perf_counter() - self.start)
 
     def on_train_end(self, logs=None):
-        """Keep what the last epoch took."""
+        """Note what a step of the last epoch took."""
         (first, begun), (last, ended) = self.ends[0], self.ends[-1]
         self.steps.append((ended - begun) / max(1, last - first))
-        self.epochs.append(time.perf_counter() - self.start)
