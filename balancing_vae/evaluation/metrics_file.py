@@ -28,11 +28,12 @@ from balancing_vae.storage.fingerprint import Fingerprint
 from balancing_vae.versions import measurement_versions
 
 METRICS_FILE = "metrics.json"
-_FORMAT_VERSION = 3
+_FORMAT_VERSION = 4
 _REMEDY = "remove it and evaluate again"
 
-# Format 2 has the modes' former names. In format 1 `distance` was a number's name in tables, and
-# the mode stood beside numbers that are not normalised, too.
+# In format 3 each row has all of its fields. Format 2 has the modes' former names, too. In
+# format 1 `distance` was a number's name in tables, and the mode stood beside numbers that are
+# not normalised, too.
 _ROW_1 = record(
     required={
         "dataset": text,
@@ -58,7 +59,9 @@ _ROW_1 = record(
     },
 )
 _ROW = fields_of(Measurement)
-_ROWS = {1: sequence(_ROW_1), 2: sequence(_ROW), _FORMAT_VERSION: sequence(_ROW)}
+_ROWS = {1: sequence(_ROW_1), 2: sequence(_ROW), 3: sequence(_ROW)}
+# The fields that a row has to itself. The others are those of many rows: stored once.
+_OWN = ("column", "metric", "normalization", "seed", "value", "deviation")
 # What was measured. A number with the same replaces one that was measured before.
 _KEY = (
     "column",
@@ -148,9 +151,11 @@ def write_metrics(run: str | os.PathLike, measurements: Sequence[Measurement]) -
     replaced = {_key(one) for one in measurements}
     is_outdated = _outdated_by(measurements)
     kept = [m for m in read_metrics(run) if _key(m) not in replaced and not is_outdated(m)]
-    # A number a line: indented, hundreds of them take a fifth more space.
-    lines = ",\n".join(json.dumps(one.to_dict()) for one in [*kept, *measurements])
-    contents = f'{{"format_version": {_FORMAT_VERSION}, "measurements": [\n{lines}\n]}}\n'
+    shared, rows = _split([*kept, *measurements])
+    contents = (
+        f'{{"format_version": {_FORMAT_VERSION},\n"shared": [\n{_lines(shared)}\n],\n'
+        f'"measurements": [\n{_lines(rows)}\n]}}\n'
+    )
     with atomic_file(path) as temporary:
         temporary.write_text(contents, encoding="utf-8")
     return path
@@ -180,18 +185,60 @@ def read_metrics(run: str | os.PathLike) -> list[Measurement]:
     rows = contents["measurements"]
     if contents["format_version"] == 1:
         return _from_format_1(rows)
+    if contents["format_version"] == _FORMAT_VERSION:
+        rows = _joined(contents["shared"], rows)
     return [Measurement(**row) for row in rows]
 
 
 def _contents(value: Any, name: str) -> None:
     record({"format_version": whole()}, others=anything)(value, name)
-    rows = _ROWS.get(value["format_version"])
-    if rows is None:
+    version = value["format_version"]
+    if version == _FORMAT_VERSION:
+        _contents_of_today(value, name)
+    elif version in _ROWS:
+        record({"format_version": whole(), "measurements": _ROWS[version]})(value, name)
+    else:
         raise InputError(
-            f"it has the format {value['format_version']}, this version of balancing_vae reads up "
-            f"to {_FORMAT_VERSION}"
+            f"it has the format {version}, this version of balancing_vae reads up to "
+            f"{_FORMAT_VERSION}"
         )
-    record({"format_version": whole(), "measurements": rows})(value, name)
+
+
+def _contents_of_today(value: dict, name: str) -> None:
+    shared = sequence(mapping(anything))
+    rows = sequence(record({"shared": whole(least=0)}, others=anything))
+    record({"format_version": whole(), "shared": shared, "measurements": rows})(value, name)
+    for i, row in enumerate(value["measurements"]):
+        if row["shared"] >= len(value["shared"]):
+            raise InputError(f"measurements[{i}].shared is {row['shared']}, which is not there")
+    sequence(_ROW)(_joined(value["shared"], value["measurements"]), "measurements")
+
+
+def _split(measurements: Iterable[Measurement]) -> tuple[list[dict], list[dict]]:
+    """Return the sets of fields that rows share, and the rows, each with its set's index."""
+    shared: list[dict] = []
+    rows = []
+    for one in measurements:
+        fields = one.to_dict()
+        own = {name: fields.pop(name) for name in _OWN if name in fields}
+        if fields not in shared:
+            shared.append(fields)
+        rows.append(own | {"shared": shared.index(fields)})
+    return shared, rows
+
+
+def _joined(shared: list[dict], rows: list[dict]) -> list[dict]:
+    """Return rows with all of their fields, as before `_split`."""
+    joined = []
+    for row in rows:
+        own = dict(row)
+        joined.append(shared[own.pop("shared")] | own)
+    return joined
+
+
+def _lines(rows: list[dict]) -> str:
+    # A row a line: indented, hundreds of them take a fifth more space.
+    return ",\n".join(json.dumps(row) for row in rows)
 
 
 def _from_format_1(rows: list[dict]) -> list[Measurement]:

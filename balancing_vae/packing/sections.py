@@ -23,6 +23,7 @@ from balancing_vae.pretrained.registry import training_commands
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
+_NO_FLOOR = "not measured, since it takes as many real images again"
 _GATE = (
     "In mode gated, the last published program's, the latents of GEN-1 and GEN-2 are not rescaled "
     "here: its gate is shut where the second stage lacks less variance than a quarter of its mse."
@@ -165,7 +166,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
         f"{pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller distance or "
         "mse, a variance loss nearer to 0, a mean std nearer to the data's.",
         *([" ".join(said)] if said else []),
-        f"Noise floor, real images against others: {'; '.join(floors) or 'not measured'}.",
+        f"Noise floor, real images against others: {'; '.join(floors) or _NO_FLOOR}.",
         _console(list(dict.fromkeys(row.command for row in rows if row.command is not None))),
         "All of it, seed by seed and with versions, is in `metrics.json`.",
     ]
@@ -205,7 +206,7 @@ def limits(config: Config, rows: list[Measurement]) -> list[str]:
             "FIDs, nor beside distances in features of another name or sha256."
         )
     if any(row.real_count < 2000 for row in rows):
-        limits.append("Few images: Fréchet distances are biased upwards; see the noise floor.")
+        limits.append("Few images: Fréchet distances are biased upwards.")
     return [
         "## Limits",
         "\n".join(f"- {limit}" for limit in limits),

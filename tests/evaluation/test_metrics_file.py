@@ -30,7 +30,11 @@ OLD_ROW = {
 
 
 def write_format_1(folder, *rows):
-    contents = {"format_version": 1, "measurements": rows}
+    write_format(folder, 1, rows)
+
+
+def write_format(folder, version, rows, **others):
+    contents = {"format_version": version, "measurements": rows, **others}
     (folder / "metrics.json").write_text(json.dumps(contents))
 
 
@@ -59,9 +63,10 @@ def test_modes_of_normalization_stay_apart(tmp_path):
     [
         ("{", "metrics.json is damaged: .*; remove it and evaluate again"),
         ("[]", "must be a dict"),
-        ('{"format_version": 9, "measurements": []}', "has the format 9, .* reads up to 3"),
+        ('{"format_version": 9, "measurements": []}', "has the format 9, .* reads up to 4"),
         ('{"format_version": 1}', "must have measurements"),
         ('{"format_version": 2, "measurements": [3]}', r"measurements\[0\] must be a dict"),
+        ('{"format_version": 4, "measurements": []}', "must have shared"),
         ("[" * 100_000, "is damaged"),
     ],
 )
@@ -71,7 +76,7 @@ def test_a_file_that_cannot_be_read(tmp_path, text, message):
         read_metrics(tmp_path)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -92,8 +97,11 @@ def test_rows_that_cannot_be_read(tmp_path, version, changes, message):
     bad = good | changes if isinstance(changes, dict) else dict(good)
     for name in changes if isinstance(changes, list) else ():
         del bad[name]
-    content = json.dumps({"format_version": version, "measurements": [good, bad]})
-    (tmp_path / "metrics.json").write_text(content)
+    if version < 4:
+        write_format(tmp_path, version, [good, bad])
+    else:
+        rows = [{"shared": 0, "column": "GEN-2"}, {"shared": 1}]
+        write_format(tmp_path, version, rows, shared=[good, bad])
     with pytest.raises(InputError, match=f"metrics.json is damaged: .*{message}"):
         read_metrics(tmp_path)
 
@@ -131,8 +139,43 @@ def test_format_1_is_read_and_written_again_in_the_present_one(tmp_path):
         replace(gen2, metric="variance_loss", protocol=None, features=None),
     ]
     write_metrics(tmp_path, [])
-    assert json.loads((tmp_path / "metrics.json").read_text())["format_version"] == 3
+    assert json.loads((tmp_path / "metrics.json").read_text())["format_version"] == 4
     assert read_metrics(tmp_path) == found
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_rows_with_all_fields_are_read_and_written_again_in_the_present_format(tmp_path, version):
+    rows = [row.to_dict() for row in told(measurements())]
+    write_format(tmp_path, version, rows)
+    found = read_metrics(tmp_path)
+    assert found == told(measurements())
+    write_metrics(tmp_path, [])
+    assert json.loads((tmp_path / "metrics.json").read_text())["format_version"] == 4
+    assert read_metrics(tmp_path) == found
+
+
+def test_what_rows_share_is_stored_once(tmp_path):
+    command = "balancing-vae evaluate runs/a"
+    rows = changed(measurements(), command=command, versions={"keras": "3.15.1"})
+    write_metrics(tmp_path, rows + changed(rows, protocol="ttur"))
+    assert (tmp_path / "metrics.json").read_text().count(command) == 2  # once a protocol
+    assert read_metrics(tmp_path) == rows + changed(rows, protocol="ttur")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"shared": 1}, r"measurements\[0\].shared is 1, which is not there"),
+        ({"shared": -1}, "shared must not be negative"),
+        ({"shared": "0"}, "shared must be a whole number"),
+        ({}, "must have shared"),
+        ({"shared": 0, "dataset": 3}, "dataset must be a string"),
+    ],
+)
+def test_rows_whose_shared_fields_cannot_be_found(tmp_path, row, message):
+    write_format(tmp_path, 4, [row], shared=[measurements()[0].to_dict()])
+    with pytest.raises(InputError, match=f"metrics.json is damaged: .*{message}"):
+        read_metrics(tmp_path)
 
 
 @pytest.mark.parametrize(

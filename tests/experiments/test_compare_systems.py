@@ -1,6 +1,5 @@
 """Systems trained alike and put into one table."""
 
-import json
 import shutil
 from functools import partial
 from itertools import count
@@ -15,6 +14,7 @@ from balancing_vae.backend import epoch_timer
 from balancing_vae.cli import main
 from balancing_vae.errors import InputError
 from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.experiments import systems
 from balancing_vae.experiments import systems_plan
 from balancing_vae.experiments.systems import COLUMNS
@@ -160,8 +160,8 @@ def test_the_command_resumes_with_the_same_options_only(tmp_path, capsys, monkey
     table = (tmp_path / "out/table.md").read_text()
     assert "| digits |" in table and "--budget 20" in table
     assert (tmp_path / "out/samples.png").stat().st_size > 1000
-    metrics = json.loads((tmp_path / "out/digits/seed-0/metrics.json").read_text())
-    assert metrics["measurements"][0]["command"].startswith("balancing-vae compare-systems digits")
+    (row, *_) = read_metrics(tmp_path / "out/digits/seed-0")
+    assert row.command.startswith("balancing-vae compare-systems digits")
     capsys.readouterr()
     assert main([*words, "--budget", "20", "--resume"]) == 0
     assert main([*words, "--budget", "30", "--resume"]) == 2

@@ -169,7 +169,7 @@ def test_damaged_metrics_are_sound_or_refused(tmp_path, data):
     str(compare([tmp_path]))
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 @fuzzing
 @given(
     changes=st.dictionaries(
@@ -178,7 +178,10 @@ def test_damaged_metrics_are_sound_or_refused(tmp_path, data):
 )
 def test_odd_metrics_are_sound_or_refused(tmp_path, version, changes):
     row = ROW_1 if version == 1 else ROW
-    contents = {"format_version": version, "measurements": [row, row | changes]}
+    rows = [row, row | changes]
+    contents = {"format_version": version, "measurements": rows}
+    if version == 4:
+        contents |= {"shared": rows, "measurements": [{"shared": 0}, {"shared": 1}]}
     (tmp_path / "metrics.json").write_text(json.dumps(contents))
     try:
         found = read_metrics(tmp_path)
