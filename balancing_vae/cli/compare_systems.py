@@ -100,11 +100,12 @@ def run(options: argparse.Namespace) -> int:
         "trainings": options.trainings,
     }
     plan = _plan(options, about, x, x_val)
-    runs = train_systems(options.out, plan, options.trainings, x, x_val)
+    command = options.command_line
+    runs = train_systems(options.out, plan, options.trainings, x, x_val, command=command)
     data = None if options.data is None else str(options.data)
-    what = (options.dataset, data, options.command_line)
+    what = (options.dataset, data, command)
     measured = measure_systems(runs, real, network, options.protocol, *what, more_real)
-    table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{options.command_line}`"
+    table = f"{systems_table(measured).markdown()}\n\n{_recipes(plan)}\n\n`{command}`"
     with atomic_file(options.out / "table.md") as temporary:
         temporary.write_text(table + "\n", "utf-8", "backslashreplace")
     sheet = draw_images(systems_sheet(runs, real))

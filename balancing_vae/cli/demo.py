@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae.figures.style import save_figure
     from balancing_vae.files.atomic import atomic_folder
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.folder import TRAINING
 
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
     held_out = np.concatenate([x_val, x_test])
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
     print(STEPS, steps_table(steps), sep="\n", end="\n\n")
     x_sheet = open_in_turns(None, "digits", "test")
     with atomic_folder(options.out, SAVED, overwrite=True) as folder:
-        vae.write_into(folder)
+        vae.write_into(folder, {TRAINING: [options.command_line]})
         save_figure(folder / "samples.png", draw_images(contact_sheet(vae, x_sheet)))
         save_figure(folder / "curves.png", vae.history.plot())
     for file in ("samples.png", "curves.png", "config.json", "stage1.weights.h5"):

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
 
     vae = TwoStageVAE.load(options.run_folder)
     vae.fit_sampler(options.sampler, x, options.seed, **given)
-    write_sampler(vae, options.sampler, options.run_folder)
+    write_sampler(vae, options.sampler, options.run_folder, options.command_line)
     print(f"{options.sampler} fitted to {len(x):,} images, saved in {options.run_folder}")
     print(
         f"next: balancing-vae generate {options.run_folder} --sampler {options.sampler} --out ..."

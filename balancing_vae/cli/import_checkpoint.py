@@ -42,6 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read sizes and weights, measure what the checkpoint lacks on images, save."""
+    from balancing_vae.files.atomic import atomic_folder
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.targets import output_folder
     from balancing_vae.storage.checkpoint import read_variables
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
     from balancing_vae.config import Config
     from balancing_vae.layers.singular_vector import vectors_kept
     from balancing_vae.pipeline import TwoStageVAE
+    from balancing_vae.storage.folder import TRAINING
     from balancing_vae.storage.original import assign_variables
     from balancing_vae.storage.original import infer_sizes
 
@@ -67,7 +69,8 @@ def run(options: argparse.Namespace) -> None:
     # What is saved is the checkpoint, not what its forward passes here would leave.
     with vectors_kept(vae.stage1.encoder, vae.stage1.decoder):
         _measure(vae, options)
-    vae.save(options.out, options.overwrite)
+    with atomic_folder(options.out, SAVED, options.overwrite) as folder:
+        vae.write_into(folder, {TRAINING: [options.command_line]})
     print(vae)
     print(f"saved in {options.out}")
 

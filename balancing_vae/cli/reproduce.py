@@ -288,7 +288,7 @@ def _table(options: argparse.Namespace) -> int:
         else:
             output_folder(run, SAVED, overwrite=False, sources=[data])
             config = preset_config(preset, seed=seed, **preparation_changes(data, preset))
-        code = train(config, x, x_val, run, resume=begun)
+        code = train(config, x, x_val, run, options.command_line, resume=begun)
         if code:
             return code
         measured = {(one.protocol, one.features) for one in read_metrics(run)}

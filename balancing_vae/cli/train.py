@@ -143,6 +143,7 @@ def run(options: argparse.Namespace) -> int:
         open_split(options.data, config.preset, "train"),
         find_split(options.data, config.preset, "val"),
         options.out,
+        options.command_line,
         resume=bool(options.resume),
         overwrite=options.overwrite,
         devices=options.devices,
@@ -163,6 +164,7 @@ def train(
     x: np.ndarray,
     x_val: np.ndarray | None,
     out: Path,
+    command: str,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -180,6 +182,7 @@ def train(
         x: Training images.
         x_val: Images held out, or None.
         out: The run's folder.
+        command: The command line, recorded with the weights.
         resume: Whether the run that is there is resumed.
         overwrite: Whether a run that is there is replaced.
         devices: GPUs that share each batch.
@@ -214,7 +217,7 @@ def train(
             watched = (x if x_val is None else x_val)[:WATCHED_IMAGES]
             callbacks.append(TensorBoardLog(out / "tensorboard", vae, watched))
         try:
-            with open_run(out, config, resume, overwrite):
+            with open_run(out, config, resume, overwrite, command) as commands:
                 print(vae)
                 vae.fit(
                     x,
@@ -227,7 +230,7 @@ def train(
                 )
                 if not vae.finished:
                     raise _Unfinished
-                vae.write_into(out)
+                vae.write_into(out, commands)
         except _Unfinished:
             print(
                 f"unfinished: the time limit ended the training; its state is saved in {out}. "

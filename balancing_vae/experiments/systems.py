@@ -37,6 +37,7 @@ def train_systems(
     x: np.ndarray,
     validation_data: np.ndarray | None = None,
     callbacks: Sequence = (),
+    command: str | None = None,
 ) -> dict[str, list[Path]]:
     """Train each system several times; what is finished is left, what was begun goes on.
 
@@ -47,6 +48,7 @@ def train_systems(
         x: Training images, uint8 [N, D, D, C].
         validation_data: Images held out, or None.
         callbacks: Keras callbacks for every training.
+        command: The command line that this comes from, recorded with the weights.
 
     Returns:
         The saved folders of each system, by name.
@@ -65,7 +67,7 @@ def train_systems(
             print(f"\n{name}, seed {seed}: {config.epochs} + {config.epochs2} epochs")
             config = config.replace(seed=seed)
             begun = (run / DESCRIPTION).is_file()
-            with open_run(run, config, resume=begun, overwrite=False):
+            with open_run(run, config, begun, False, command) as commands:
                 vae = TwoStageVAE(config)
                 vae.fit(
                     x,
@@ -74,7 +76,7 @@ def train_systems(
                     run_dir=run,
                     seconds_between_states=SECONDS_BETWEEN_STATES,
                 )
-                vae.write_into(run)
+                vae.write_into(run, commands)
     return runs
 
 

@@ -83,7 +83,7 @@ def pack(
     x = x[:MEASURED_IMAGES]
     trained = TwoStageVAE.load(run)
     with atomic_folder(out, WEIGHTS, overwrite) as folder:
-        trained.write_into(folder)
+        trained.write_into(folder, description["commands"])
         _compute_in_float32(folder)
         if float16:
             for path in folder.rglob("*.weights.h5"):

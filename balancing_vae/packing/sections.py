@@ -19,7 +19,9 @@ from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_of
 from balancing_vae.pretrained.registry import data_words
-from balancing_vae.pretrained.registry import training_commands
+from balancing_vae.pretrained.registry import preparation_commands
+from balancing_vae.pretrained.registry import train_command
+from balancing_vae.storage.folder import TRAINING
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
@@ -101,10 +103,19 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
 
 
 def _commands(facts: dict, config: Config, folder: Path) -> list[str]:
-    commands = training_commands(config, facts["name"])
-    for sampler in read_description(folder)["samplers"]:
-        words = ["balancing-vae fit-sampler", f"runs/{facts['name']}", sampler]
-        commands.append(" ".join([*words, *data_words(preset_of(config))]))
+    """Return what was given; of an older folder, which does not say it, what its config tells."""
+    description = read_description(folder)
+    recorded, run = description["commands"], f"runs/{facts['name']}"
+    commands = [
+        *preparation_commands(config),
+        *recorded.get(TRAINING, [train_command(config, run)]),
+    ]
+    for sampler in description["samplers"]:
+        if sampler in recorded:
+            commands += recorded[sampler]
+        elif sampler not in config.samplers:  # those the training fits
+            words = ["balancing-vae fit-sampler", run, sampler, *data_words(preset_of(config))]
+            commands.append(" ".join(words))
     return [*commands, facts["command"]] if facts["command"] else commands
 
 

@@ -1,6 +1,8 @@
 """What a pipeline puts into its saved folder, and takes out again."""
 
 import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from balancing_vae.files.checksums import update_checksums
@@ -20,12 +22,14 @@ from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import save_weights
 
 
-def write_pipeline(vae, folder: Path) -> None:
+def write_pipeline(vae, folder: Path, commands: Mapping[str, Sequence[str]] | None = None) -> None:
     """Write config, weights, samplers, normalisation and history, each file atomically.
 
     Args:
         vae: A `TwoStageVAE`.
         folder: The folder, which exists; other files in it stay.
+        commands: By part (`TRAINING`, a sampler's name) the command lines that made it, as they
+            were given.
 
     Raises:
         OSError: The disk is full; former files stay as they were.
@@ -41,13 +45,14 @@ def write_pipeline(vae, folder: Path) -> None:
             "trained_epochs": {name: stage.trained_epochs for name, stage in vae.stages.items()},
             "samplers": samplers,
             "stale": stale_parts(vae),
+            "commands": dict(commands or {}),
             "latent_normalization": _as_dict(vae.latent_normalization),
             "image_normalization": _as_dict(vae.image_normalization),
         },
     )
 
 
-def write_sampler(vae, name: str, folder: Path) -> None:
+def write_sampler(vae, name: str, folder: Path, command: str) -> None:
     """Write a sampler fitted afterwards into a saved folder, and nothing else that is known.
 
     The sampler's file and the description are written, and the checksums of these two where
@@ -57,6 +62,7 @@ def write_sampler(vae, name: str, folder: Path) -> None:
         vae: The `TwoStageVAE` of the folder.
         name: The sampler's name.
         folder: The saved folder.
+        command: The command line that fitted it, as it was given.
 
     Raises:
         OSError: The disk is full; former files stay as they were.
@@ -65,7 +71,9 @@ def write_sampler(vae, name: str, folder: Path) -> None:
     written = save_samplers(folder, {name: vae.samplers[name]})
     names = dict.fromkeys([*description["samplers"], *written])
     stale = [part for part in description.get("stale", []) if part not in written]
-    write_description(folder, description | {"samplers": list(names), "stale": stale})
+    commands = description["commands"] | {name: [command]}
+    changed = {"samplers": list(names), "stale": stale, "commands": commands}
+    write_description(folder, description | changed)
     update_checksums(folder, [DESCRIPTION, *(f"samplers/{name}.npz" for name in written)])
 
 

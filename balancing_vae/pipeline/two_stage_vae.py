@@ -4,6 +4,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -873,9 +874,25 @@ class TwoStageVAE(Plots):
         with atomic_folder(folder, SAVED, overwrite) as temporary:
             self.write_into(temporary)
 
-    def write_into(self, folder: str | Path) -> None:
-        """Write the saved folder's files, each atomically, beside what is there already."""
-        write_pipeline(self, Path(folder))
+    def write_into(
+        self, folder: str | Path, commands: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Write the saved folder's files, each atomically, beside what is there already.
+
+        Args:
+            folder: A folder, which exists.
+            commands: The command lines that made the pipeline, as they were given, by part:
+                "training", or a sampler's name. A model card prints them.
+
+        Raises:
+            OSError: The disk is full; former files stay as they were.
+
+        Example:
+            ```python
+            vae.write_into("runs/a", {"training": ["python my_training.py --epochs 10"]})
+            ```
+        """
+        write_pipeline(self, Path(folder), commands)
 
     def push_to_hub(
         self,

@@ -3,6 +3,7 @@
 import difflib
 import functools
 import json
+import shlex
 from dataclasses import dataclass
 from importlib import resources
 
@@ -22,6 +23,8 @@ from balancing_vae.schema import whole
 IS_ENTRY = record(
     {"preset": text, "sha256": optional(text), "size": optional(whole(least=1)), "note": text}
 )
+# Fields of the config that `balancing-vae train` has options of their own for.
+WITH_OPTIONS = ("epochs", "epochs2", "batch_size", "precision", "seed")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class PretrainedSet:
     @property
     def training_commands(self) -> list[str]:
         """The command lines that prepare its data and train it."""
-        return training_commands(preset_config(self.preset), self.name)
+        config = preset_config(self.preset)
+        return [*preparation_commands(config), train_command(config, f"runs/{self.name}")]
 
 
 @functools.cache
@@ -90,38 +94,58 @@ def pretrained_set(name: str) -> PretrainedSet:
     return pretrained_sets()[name]
 
 
-def training_commands(config: Config, name: str) -> list[str]:
-    """Return the command lines that prepare a preset's data and train it.
+def preparation_commands(config: Config) -> list[str]:
+    """Return the command line that prepares the data of a preset; none where it needs none.
 
     Args:
         config: Hyperparameters that started from a preset.
-        name: Name of the run's folder below `runs/`.
 
     Returns:
-        One or two command lines; what the config changes of the preset is among their
-        options.
+        One command line or none.
 
     Example:
         ```python
-        training_commands(preset_config("mnist"), "mnist")
+        preparation_commands(preset_config("mnist"))
+        ```
+    """
+    asked = load_preset(preset_of(config))["dataset"]
+    entry = dataset(asked["name"])
+    if not entry.needs_source:
+        return []
+    prepare = ["balancing-vae datasets prepare", entry.name]
+    prepare += ["--jpeg"] if asked.get("jpeg") else []
+    prepare += ["--pad"] if config.padding else []
+    prepare += [] if entry.downloadable else ["--source", sources()[entry.name]["archive"]]
+    return [" ".join([*prepare, "--out", f"data/{entry.name}"])]
+
+
+def train_command(config: Config, run: str) -> str:
+    """Return a command line that trains a config.
+
+    Args:
+        config: Hyperparameters that started from a preset.
+        run: The run's folder.
+
+    Returns:
+        The command line; what the config changes of the preset is among its options, but for
+        the padding, which comes with the data.
+
+    Example:
+        ```python
+        train_command(preset_config("mnist", epochs=3), "runs/mnist")
         ```
     """
     preset = preset_of(config)
-    asked = load_preset(preset)["dataset"]
-    entry = dataset(asked["name"])
-    train = ["balancing-vae train --preset", preset, *data_words(preset)]
-    commands = []
-    if entry.needs_source:
-        prepare = ["balancing-vae datasets prepare", entry.name]
-        prepare += ["--jpeg"] if asked.get("jpeg") else []
-        prepare += ["--pad"] if config.padding else []
-        prepare += [] if entry.downloadable else ["--source", sources()[entry.name]["archive"]]
-        commands.append(" ".join([*prepare, "--out", f"data/{entry.name}"]))
-    published = preset_config(preset)
-    for field in ("epochs", "epochs2", "batch_size", "precision", "seed"):
-        if getattr(config, field) != getattr(published, field):
-            train += [f"--{field.replace('_', '-')}", str(getattr(config, field))]
-    return [*commands, " ".join([*train, "--out", f"runs/{name}"])]
+    words = ["balancing-vae", "train", "--preset", preset, *data_words(preset)]
+    published = preset_config(preset, padding=config.padding).to_dict()
+    for name, value in config.to_dict().items():
+        if value == published[name]:
+            continue
+        if name in WITH_OPTIONS:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        else:
+            words += ["--set", f"{name}={json.dumps(value)}"]
+    return shlex.join([*words, "--out", run])
 
 
 def data_words(preset: str) -> list[str]:

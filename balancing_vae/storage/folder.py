@@ -33,6 +33,8 @@ PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
 
 EPOCHS = whole(least=0)
 DAMAGED = "copy the folder again"
+# The part of a folder that `balancing-vae train` makes; other parts are samplers, by name.
+TRAINING = "training"
 
 
 def write_description(folder: Path, description: dict) -> None:
@@ -120,6 +122,8 @@ def _is_description(description: dict, name: str) -> None:
         **({} if version < 3 else {"samplers": sequence(text)}),
     }
     record(started, others=anything)(description, name)
+    # By part the command lines that made it, as they were given; older folders do not say.
+    mapping(sequence(text))(description.get("commands", {}), "commands")
     config = Config.from_dict(description["config"])
     if description["trained_epochs"] is None:
         return
@@ -148,6 +152,7 @@ def _upgraded(description: dict) -> dict:
     if version < 4:
         config = _with_kl_weight(Config.from_dict(description["config"]))
         description["config"] = config.to_dict()
+    description.setdefault("commands", {})
     for fitted in (description.get("latent_normalization"), description.get("image_normalization")):
         if fitted is not None:  # Until format 5 the modes had other names.
             fitted["mode"] = MODE.present(fitted["mode"])

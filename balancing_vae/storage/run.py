@@ -18,12 +18,15 @@ from balancing_vae.files.formats import SAVED
 from balancing_vae.files.lock import LOCK
 from balancing_vae.files.lock import locked_run
 from balancing_vae.files.targets import output_folder
+from balancing_vae.storage.folder import TRAINING
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import write_description
 
 
 @contextmanager
-def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Iterator[None]:
+def open_run(
+    folder: Path, config: Config, resume: bool, overwrite: bool, command: str | None = None
+) -> Iterator[dict[str, list[str]]]:
     """Begin a run in a folder, or resume it, and hold its lock for the length of the training.
 
     A run that is replaced is kept in `.replaced`, in the folder, until the new one is whole:
@@ -35,6 +38,10 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Ite
         config: The hyperparameters of this run.
         resume: Whether an interrupted run there is to be resumed.
         overwrite: Whether a run that is there is to be replaced.
+        command: The command line that this training comes from, as it was given.
+
+    Yields:
+        The command lines of the training so far, as the saved folder has them.
 
     Raises:
         FileExistsError: The folder is not empty, without `resume` or `overwrite`; or it
@@ -46,9 +53,9 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Ite
 
     Example:
         ```python
-        with open_run(Path("runs/a"), config, resume=False, overwrite=False):
+        with open_run(Path("runs/a"), config, resume=False, overwrite=False) as commands:
             vae.fit(x_train, run_dir="runs/a")
-            vae.write_into(Path("runs/a"))
+            vae.write_into(Path("runs/a"), commands)
         ```
     """
     run = Path(os.path.realpath(folder))
@@ -61,14 +68,15 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Ite
     try:
         with locked_run(run):
             if resume:
-                _check_same_config(folder, config)
+                commands = _resume(folder, config, command)
             else:
+                commands = _recorded([], command)
                 output_folder(folder, SAVED, overwrite)
                 _put_aside(run)
             try:
                 if not resume:
-                    write_description(run, {"config": config.to_dict(), "trained_epochs": None})
-                yield
+                    write_description(run, _begun(config, commands))
+                yield commands
             except BaseException:
                 if not resume and not any(run.glob("states/*/epoch-*")):
                     _delete_begun(run)
@@ -81,8 +89,17 @@ def open_run(folder: Path, config: Config, resume: bool, overwrite: bool) -> Ite
                 run.rmdir()
 
 
-def _check_same_config(folder: Path, config: Config) -> None:
-    """Refuse another config than the run was started with; it may have more epochs."""
+def _begun(config: Config, commands: dict[str, list[str]]) -> dict:
+    return {"config": config.to_dict(), "trained_epochs": None, "commands": commands}
+
+
+def _recorded(before: list[str], command: str | None) -> dict[str, list[str]]:
+    """Return the command lines of a training; nothing where they are not known from its start."""
+    return {} if command is None else {TRAINING: list(dict.fromkeys([*before, command]))}
+
+
+def _resume(folder: Path, config: Config, command: str | None) -> dict[str, list[str]]:
+    """Refuse another config than the run was started with, more epochs aside; return commands."""
     description = read_description(folder)
     started = Config.from_dict(description["config"])
     longer = started.replace(epochs=config.epochs, epochs2=config.epochs2)
@@ -91,9 +108,12 @@ def _check_same_config(folder: Path, config: Config) -> None:
             f"{folder} was started with another config ({'; '.join(found)}); resume with "
             "the same options, or choose another folder."
         )
-    if description["trained_epochs"] is None and longer != started:
-        # A finished run keeps its description until what replaces it is whole.
-        write_description(folder, description | {"config": config.to_dict()})
+    before = description["commands"].get(TRAINING)
+    commands = {} if before is None else _recorded(before, command)
+    # A finished run keeps its description until what replaces it is whole.
+    if description["trained_epochs"] is None:
+        write_description(folder, description | _begun(config, commands))
+    return commands
 
 
 def _put_aside(run: Path) -> None:

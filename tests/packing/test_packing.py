@@ -121,8 +121,8 @@ def test_the_card_follows_the_numbers(packed):
     assert modes.count("latents_and_images") == modes.count("gated") == 2 * (3 + 1 + 3 + 3)
     assert f"| GEN-2 | FD(pixels) | `asperti2020` | {np.mean(plain):#.4g} ± " in card
     for words in (
-        "balancing-vae train --preset digits-small --batch-size 16 --precision mixed_bfloat16 "
-        "--out runs/packed",
+        "balancing-vae train --preset digits-small --set latent_dim=2 ",
+        "--set second_depth=1 --batch-size 16 --precision mixed_bfloat16 --out runs/packed",
         "precision: float32 -> mixed_bfloat16",
         "balancing-vae fit-sampler runs/packed gaussian",
         f"balancing-vae pretrained pack {packed.parent / 'tiny'} --data ",

@@ -26,7 +26,7 @@ from balancing_vae.pretrained import download
 from balancing_vae.pretrained import find
 from balancing_vae.pretrained import places
 from balancing_vae.pretrained import pretrained_sets
-from balancing_vae.pretrained.registry import training_commands
+from balancing_vae.pretrained.registry import train_command
 from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import save_run
 from tests.helpers.pipelines import tiny_images
@@ -260,9 +260,9 @@ def test_the_training_commands_are_commands(name):
 
 def test_the_training_command_says_what_it_changes():
     config = preset_config("digits-small", epochs=3, seed=7)
-    assert training_commands(config, "a") == [
+    assert train_command(config, "runs/a") == (
         "balancing-vae train --preset digits-small --epochs 3 --seed 7 --out runs/a"
-    ]
+    )
 
 
 @pytest.mark.parametrize("name", pretrained_sets())
