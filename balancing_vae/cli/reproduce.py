@@ -27,6 +27,7 @@ balancing-vae reproduce fig4 --data data/mnist --data data/cifar10
 balancing-vae reproduce balancing --trainings 5
 balancing-vae reproduce linear
 balancing-vae reproduce normalization runs/cifar10 --data data/cifar10
+balancing-vae reproduce stage2-causes weights/mnist --data data/mnist
 balancing-vae reproduce faces runs/celeba --data data/celeba
 balancing-vae reproduce table1 --data data/cifar10 --budget small --trainings 2
 """
@@ -103,6 +104,35 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="numbers of generated images (128 256 1024 4096)",
     )
     normalization.set_defaults(run=_normalization)
+
+    causes = add_experiment(
+        experiments,
+        "stage2-causes",
+        "why second-stage samples stay behind draws from the posterior: second stages that differ "
+        "in one thing each, on the latents of one run (stopped, it goes on where it was)",
+        "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
+        "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
+    )
+    causes.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    causes.add_argument("--data", type=Path, help="as for `evaluate`")
+    add_measuring_arguments(causes)
+    causes.add_argument(
+        "--epochs",
+        type=whole_number(1, 1_000_000),
+        help="of each training (a quarter of the run's)",
+    )
+    causes.add_argument(
+        "--causes",
+        nargs="+",
+        metavar="NAME",
+        help="those to train; left out, all (a second stage trained on MNIST for 15 epochs takes "
+        "some minutes)",
+    )
+    causes.add_argument(
+        "--samples", type=whole_number(2, MOST_IMAGES), default=4096, help="generated images (4096)"
+    )
+    add_seed(causes, "weights, order and noise")
+    causes.set_defaults(run=_stage2_causes)
 
     faces = add_experiment(
         experiments,
@@ -227,6 +257,38 @@ def _normalization(options: argparse.Namespace) -> None:
     print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
     print(Table.of(compare_normalizations(rows)))
     save_picture(out / f"{name}.png", draw_normalization(rows))
+
+
+def _stage2_causes(options: argparse.Namespace) -> None:
+    name = options.run_folder.name
+    out = figures_folder(options, f"{name}.png")
+    open_split(options.data, check_run(options.run_folder).preset, "test")
+
+    from balancing_vae.evaluation.columns import choose_images
+    from balancing_vae.experiments.second_stage_causes import compare_second_stages
+    from balancing_vae.experiments.second_stage_causes import draw_second_stages
+    from balancing_vae.experiments.second_stage_causes import measure_second_stages
+    from balancing_vae.fid.scoring import load_network
+    from balancing_vae.figures.tables import Table
+    from balancing_vae.pipeline import TwoStageVAE
+
+    vae = TwoStageVAE.load(options.run_folder)
+    real = choose_images(open_split(options.data, vae.config.preset, "test"))
+    rows = measure_second_stages(
+        vae,
+        open_split(options.data, vae.config.preset, "train"),
+        real,
+        load_network(options.features, options.inception, options.trusted_saved_model),
+        options.protocol,
+        out / f"{name}.json",
+        options.epochs,
+        options.causes,
+        options.seed,
+        options.samples,
+    )
+    print(f"{rows[0]['distance']}, protocol {options.protocol}, {len(real):,} real images")
+    print(Table.of(compare_second_stages(rows)))
+    save_picture(out / f"{name}.png", draw_second_stages(rows))
 
 
 def _faces(options: argparse.Namespace) -> None:

@@ -41,6 +41,9 @@ from .running_averages import PUBLISHED_SMOOTHING as PUBLISHED_SMOOTHING
 from .running_averages import draw_smoothing as draw_smoothing
 from .running_averages import random_curves as random_curves
 from .running_averages import smoothing as smoothing
+from .second_stage_causes import compare_second_stages as compare_second_stages
+from .second_stage_causes import draw_second_stages as draw_second_stages
+from .second_stage_causes import measure_second_stages as measure_second_stages
 from .second_stage_variance import second_stage_losses as second_stage_losses
 from .steps import measure_steps as measure_steps
 from .steps import steps_table as steps_table

@@ -247,6 +247,11 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     assert command(*words, "--out", tmp_path / "normalization") == 0
     assert "FD(pixels), protocol ttur, 24 real images" in capsys.readouterr().out
     assert (tmp_path / "normalization/saved.png").is_file()
+    words = ("reproduce", "stage2-causes", saved, "--data", tmp_path / "x.npy", "--samples", 16)
+    words += ("--features", "pixels", "--protocol", "ttur", "--causes", "the run's own")
+    assert command(*words, "--out", tmp_path / "causes") == 0
+    assert "the run's own" in capsys.readouterr().out
+    assert (tmp_path / "causes/saved.png").is_file()
     words = ("reproduce", "faces", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "faces")
     assert command(*words) == 0
     assert "latents divided by their standard deviation" in capsys.readouterr().out
@@ -284,6 +289,7 @@ def test_reproduce_shows_the_smaller_claims(words, said, pictures, tmp_path, cap
         ("balancing", "--epochs", 0),
         ("normalization", "--seeds", 0),
         ("normalization", "--samples", 1),
+        ("stage2-causes", "absent"),
         ("fig4", "--data", "absent"),
         ("faces", "absent"),
     ],

@@ -20,7 +20,7 @@ def test_each_equation_figure_and_table_has_a_row(name):
 def test_its_commands_and_their_experiments_exist():
     commands = build_parser()._subparsers._group_actions[0].choices
     experiments = commands["reproduce"]._subparsers._group_actions[0].choices
-    named = set(re.findall(r"`?reproduce (\w+)", PAGE)) - {"X"}
+    named = set(re.findall(r"`?reproduce ([\w-]+)", PAGE)) - {"X"}
     assert named <= set(experiments)
     assert set(experiments) - {"table2"} <= named
 

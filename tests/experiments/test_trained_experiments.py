@@ -30,9 +30,17 @@ from balancing_vae.experiments.normalization_study import measure_normalizations
 from balancing_vae.experiments.overfitting import compare_overfitting
 from balancing_vae.experiments.overfitting import draw_overfitting
 from balancing_vae.experiments.overfitting import overfit
+from balancing_vae.experiments.second_stage_causes import OWN
+from balancing_vae.experiments.second_stage_causes import WHOLE
+from balancing_vae.experiments.second_stage_causes import FlooredGamma
+from balancing_vae.experiments.second_stage_causes import GammaPerLatent
+from balancing_vae.experiments.second_stage_causes import compare_second_stages
+from balancing_vae.experiments.second_stage_causes import draw_second_stages
+from balancing_vae.experiments.second_stage_causes import measure_second_stages
 from balancing_vae.experiments.second_stage_variance import second_stage_losses
 from balancing_vae.experiments.variance_law import VarianceLawHistory
 from balancing_vae.experiments.variance_law import draw_variance_law
+from balancing_vae.fid import score
 from balancing_vae.fid.networks.pixels import Pixels
 from balancing_vae.moments import variance_law
 from balancing_vae.normalization import LatentNormalization
@@ -132,6 +140,57 @@ def test_the_second_stage_loses_variance_of_latents(trained, digits):
     assert row["mse"] == pytest.approx(np.mean((z - z_hat) ** 2), rel=1e-4)
     expected = z.var(axis=0).mean() - z_hat.var(axis=0).mean()
     assert row["variance_loss"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Only 24 images")
+def test_second_stages_are_trained_on_one_set_of_latents_and_measured(
+    tmp_path, monkeypatch, trained, digits
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    network, path = Pixels(), tmp_path / "rows.json"
+
+    def run(causes):
+        return measure_second_stages(
+            trained,
+            digits,
+            digits[:24],
+            network,
+            "ttur",
+            path,
+            epochs=1,
+            causes=causes,
+            samples=24,
+            draws=(0, 1),
+        )
+
+    own, whole = rows = run((OWN, WHOLE))
+    z = trained.sample_latents(24, stage=2, normalize=False, seed=1)
+    factor = np.sqrt(variance_law(*trained.encode(digits)).mean()) / z.std(axis=0).mean()
+    for name, latents in (("plain", z), ("normalised", factor * z)):
+        images = trained.decode(latents, keep_padding=True)
+        expected = score(digits[:24], images, network, "ttur").value
+        assert own[name][1] == pytest.approx(expected, rel=1e-3)
+    assert own["gamma"] == pytest.approx(float(trained.stage2.balancing.gamma))
+    assert 0 <= own["active"] <= 4 and own["bound"] == whole["bound"]
+    # The recipe of three epochs, measured after the first, the second and the last.
+    assert [point["epoch"] for point in whole["curve"]] == [1, 2, 3]
+    assert whole["curve"][-1]["plain"] == whole["plain"]
+    assert run((OWN, WHOLE)) == rows == json.loads(path.read_text())
+    assert len(compare_second_stages(rows)) == 2
+    assert len(draw_second_stages(rows).axes) == 2
+    with pytest.raises(ValueError, match="no causes"):
+        run(["weather"])
+
+
+def test_the_gammas_of_second_stages():
+    floored = FlooredGamma(0.3)
+    floored.running_mse.assign(0.25)
+    assert float(floored.gamma) == 0.5
+    floored.running_mse.assign(0.01)
+    assert float(floored.gamma) == pytest.approx(0.3)
+    x = np.array([[0.0, 0.0], [0.0, 4.0]], np.float32)
+    gamma = GammaPerLatent().gamma_of(None, x, np.ones_like(x))
+    np.testing.assert_allclose(gamma, [[1, np.sqrt(5)]], rtol=1e-6)
 
 
 def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
