@@ -39,7 +39,7 @@ def variance_loss(x: np.ndarray, x_hat: np.ndarray, axis: int = 0) -> float:
     """Return the variance that reconstruction, or generation, loses.
 
     mean(var(x) - var(x_hat)). Over the data (axis 0) it equals the mse for a linear
-    autoencoder (PCA). Source: Asperti 2020, section 3.
+    autoencoder (PCA). Source: Asperti 2020.
 
     Args:
         x: Data, float [N, ...].

@@ -29,8 +29,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     law = add_experiment(
         experiments,
         "law",
-        "equations 1, 3 and 4 in a first stage of the digits: KL in entropies, E[mu], the "
-        "variance law (a minute)",
+        "in a first stage of the digits: KL in entropies, E[mu], and the variance law, equation 4 "
+        "(a minute)",
         "balancing-vae reproduce law --epochs 60",
     )
     law.add_argument(
@@ -130,8 +130,8 @@ def _law(options: argparse.Namespace) -> None:
     ]
     kl, shift, scale = (float(part.sum()) for part in (parts.kl, parts.shift, parts.scale))
     note = (
-        "kl, and all right of it, in nats: kl = cross entropy - entropy (equation 1); shift and "
-        "scale: what kl would lose if E[mu] were 0 (equation 3) and the variance 1 (equation 4).\n"
+        "kl, and all right of it, in nats: kl = cross entropy - entropy; shift and "
+        "scale: what kl would lose if E[mu] were 0 and the variance 1 (equation 4).\n"
         f"All latents: kl {kl:.2f}, of which shift {shift:.3f} and scale {scale:.3f}; mean of the "
         f"sums {np.mean([row['sum'] for row in rows]):.3f}."
     )

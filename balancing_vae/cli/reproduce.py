@@ -137,7 +137,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     faces = add_experiment(
         experiments,
         "faces",
-        "figures 5 and 6: a sheet of stage-2 samples, and the same draws without and with latent "
+        "a sheet of stage-2 samples, and figure 6: the same draws without and with latent "
         "normalisation side by side",
         "balancing-vae reproduce faces\n"
         "balancing-vae reproduce faces runs/celeba --data data/celeba",

@@ -1,4 +1,4 @@
-"""Where KL divergence from the prior is least: equations 1 to 4 of the paper."""
+"""Where KL divergence from the prior is least: a fixed ratio mu / sigma, and the variance law."""
 
 from typing import NamedTuple
 
@@ -93,13 +93,13 @@ def mean_kl(mu: np.ndarray, sigma: np.ndarray) -> MeanKL:
     """Split the mean KL of each latent into entropies, and say what the law would save.
 
     Averaged over the data, KL is the cross-entropy of the aggregate posterior Q(z) and the
-    prior, less the mean entropy of Q(z|x) (equation 1). A latent can be shifted and scaled
+    prior, less the mean entropy of Q(z|x). A latent can be shifted and scaled
     without changing what the decoder can make of it: that changes KL by
 
         shift: E[mu]^2 / 2,    scale: (v - 1 - log v) / 2,    v = Var(mu) + E[sigma^2].
 
-    So KL is least where E[mu] = 0 (equation 3) and E[mu^2] + E[sigma^2] = 1 (equation 4,
-    the variance law). Source: Asperti 2020, section 2.
+    So KL is least where E[mu] = 0 and E[mu^2] + E[sigma^2] = 1, the variance law.
+    Source: Asperti 2020, equation 4.
 
     Args:
         mu: Posterior means, float [N, L].

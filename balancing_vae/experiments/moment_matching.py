@@ -52,7 +52,7 @@ class PosteriorMoments:
 def one_factor(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
     """Multiply all latents by one factor: `z * sqrt(mean variance) / mean(std(z))`.
 
-    Source: Asperti 2020, section 5.
+    Source: Asperti 2020.
 
     Args:
         z: Latents, float [N, L].

@@ -14,7 +14,7 @@ def pca_variance_loss(x: np.ndarray) -> dict[str, np.ndarray]:
 
     A reconstruction is an orthogonal projection: the variance of the data is that of the
     reconstructions plus that of the residuals, and the residuals' mean is 0. Source:
-    Asperti 2020, section 3.
+    Asperti 2020.
 
     Args:
         x: Data, float or uint8 [N, ...], N at least 2.

@@ -12,7 +12,7 @@ def second_stage_losses(vae, x: np.ndarray, seed: int = 0) -> dict[str, float]:
 
     Stage 2 is a VAE of latents: what it reconstructs, and more so what it generates, varies
     less than the latents of images do. These are what the decoder was trained on. Source:
-    Asperti 2020, section 4.
+    Asperti 2020.
 
     Args:
         vae: A trained `TwoStageVAE` with a second stage.

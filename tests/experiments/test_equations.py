@@ -1,4 +1,4 @@
-"""Equations 1 to 4 of the paper, in closed form and by other ways of computing them."""
+"""KL and the variance law, in closed form and by other ways of computing them."""
 
 import numpy as np
 import pytest
