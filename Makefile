@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_ALL := $(VENV)/.installed-all
+INSTALLED_DOCS := $(VENV)/.installed-docs
 
-.PHONY: help demo lint test test-slow test-all test-wheel test-lowest dist clean
+.PHONY: help demo lint test test-slow test-all test-wheel test-lowest docs dist clean
 
 help:
 	@echo "make demo      train on scikit-learn's digits and show what comes out (4 minutes)"
 	@echo "make test      lint and the fast tests (8 minutes)"
 	@echo "make test-all  lint, all tests, all backends (under an hour)"
+	@echo "make docs      build the site into build/site (a minute)"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +26,10 @@ $(INSTALLED_ALL): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet jax
 	$(BIN)/python -m pip install --quiet lightning equinox optax  # of the examples; torchmetrics of the tests
+	touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
 demo: $(INSTALLED)
@@ -52,6 +58,10 @@ test-wheel: $(INSTALLED)
 test-lowest: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python tools/check_wheel.py 3.11 --lowest
+
+# Strict: a link or reference that leads nowhere fails.
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/site
 
 dist: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet build

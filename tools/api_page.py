@@ -46,13 +46,13 @@ def page() -> str:
 
 def _section(name: str) -> str:
     module = importlib.import_module(name)
-    rows = [f"| `{each}` | {_line(getattr(module, each))} |" for each in module.__all__]
+    rows = [f"| `{each}` | {one_line(getattr(module, each))} |" for each in module.__all__]
     return "\n".join(
         [f"## {name}", "", _first(module), "", "| name | what it is |", "|---|---|", *rows, ""]
     )
 
 
-def _line(value: object) -> str:
+def one_line(value: object) -> str:
     """Return one line about a name: of its docstring, or what a constant holds."""
     if isinstance(value, type | ModuleType) or inspect.isroutine(value):
         return _first(value).replace("|", "\\|")
