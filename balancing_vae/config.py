@@ -112,7 +112,7 @@ class Config:
             `z = z_hat + gamma_z * noise`, as Dai and Wipf have it; else they are `z_hat`.
         samplers: What GEN-1 and GEN-2 are drawn from, and `generate(stage=1)` and
             `generate(stage=2)`: "prior", "second_stage", or a sampler fitted after the
-            training, "gaussian" or "mixture". Without "second_stage" there is none.
+            training, "gaussian" or "mixture". Without "second_stage", no second stage is trained.
         precision: What the layers compute in: "float32", "mixed_bfloat16" or
             "mixed_float16"; weights, likelihood, KL and gamma are float32 in each.
         synchronized_statistics: Whether TensorFlow's replicas on several devices normalise

@@ -1,4 +1,4 @@
-"""What a config for images of one's own starts from: sizes from their shape and number.
+"""Default sizes for your own images, from their shape and number.
 
 Test images are reconstructed with mse 0.0060 on scikit-learn's digits (8x8; the preset `digits`:
 0.0140), and 0.0044 on 6,000 images of MNIST (28x28) after 1,500 steps; no latent is inactive.
@@ -15,7 +15,7 @@ STEPS2 = 12_000
 
 
 def default_network(image_shape: tuple[int, int, int]) -> dict:
-    """Return the network for images of one's own: `conv`, halved down to a side of 4 to 7.
+    """Return the network for your own images: `conv`, halved down to a side of 4 to 7.
 
     Args:
         image_shape: Side, side, channels of the images; the side is even.
@@ -34,7 +34,7 @@ def default_network(image_shape: tuple[int, int, int]) -> dict:
 
 
 def default_sizes(image_shape: tuple[int, int, int], count: int) -> dict:
-    """Return the sizes for images of one's own that do not depend on one another.
+    """Return the sizes for your own images that do not depend on one another.
 
     Args:
         image_shape: Side, side, channels of the images.
@@ -56,7 +56,7 @@ def default_sizes(image_shape: tuple[int, int, int], count: int) -> dict:
 
 
 def default_balancing(steps: int) -> dict:
-    """Return the balancing for images of one's own: computed gamma, faster in a short training.
+    """Return the balancing for your own images: computed gamma, faster in a short training.
 
     Gamma starts at 1 and needs some 5 / rate steps to come down to the error. Until then the
     reconstructions are blurred, so that takes no more than a quarter of the training.

@@ -1,4 +1,4 @@
-"""The exceptions that this package raises on purpose, and whose line a warning names.
+"""The exceptions that this package raises, and the source line that a warning names.
 
 Each is also the built-in exception it stands for, so that callers catch `ValueError` or
 `FileNotFoundError` as they would of any library. What is not among them is a fault of the

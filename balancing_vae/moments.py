@@ -1,4 +1,4 @@
-"""What the paper measures besides FID: NumPy in, NumPy out. All variances divide by n."""
+"""Variance loss and the variance law in NumPy. All variances divide by n."""
 
 import numpy as np
 

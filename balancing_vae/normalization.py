@@ -1,4 +1,4 @@
-"""Normalisation after training: the variance that generated data lack is put back.
+"""Post-hoc normalisation: restore the variance that generated data lack.
 
 Each class is fitted on what it needs and then applied. What is rescaled, by how much and when, is
 the mode's: `MODES` has them all. docs/faithfulness.md says which program did what.

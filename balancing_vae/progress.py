@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal and in notebooks, nowhere else."""
+"""Progress bars, shown only on a terminal and in notebooks."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""What is chosen by a name and arguments: looked up, its arguments checked, then made.
+"""Look up a registered name, check its arguments, and build it.
 
 The arguments are compared with the signature before the call. So whatever goes wrong within it,
 such as a `TypeError`, is a fault of what is called and is never taken for the user's.

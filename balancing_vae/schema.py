@@ -1,4 +1,4 @@
-"""The shape that data must have, declared once and checked where they come in.
+"""The required shape of data, declared once and checked on reading.
 
 A rule is a function of a value and its name, which raises an `InputError` where the value is
 not what it must be. Larger rules are made of smaller ones.
@@ -28,7 +28,7 @@ LONGEST_SHOWN = 80
 
 
 def whole(least: int | None = None, above: int | None = None, most: int | None = None) -> Rule:
-    """Return the rule of a whole number in a range; true and false are no numbers."""
+    """Return the rule of a whole number in a range; true and false are not numbers."""
     return _number("a whole number", numbers.Integral, least, above, most)
 
 
@@ -294,7 +294,7 @@ def _is_finite(value: int | float) -> bool:
 
 
 def _member(name: str, key: str) -> str:
-    # "the content" is no part of a member's name, "config" is.
+    # "the content" is not part of a member's name; "config" is.
     return key if " " in name else f"{name}.{key}"
 
 

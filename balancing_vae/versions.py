@@ -1,4 +1,4 @@
-"""Which versions of what are installed: recorded beside everything that is written."""
+"""Versions of installed packages, recorded with everything that is written."""
 
 import importlib.metadata
 

@@ -1,4 +1,4 @@
-"""What a config for images of one's own starts from."""
+"""What a config for your own images starts from."""
 
 import numpy as np
 import pytest

@@ -1,1 +1,1 @@
-"""What backends, devices and precision differ in; Keras's registry of our classes."""
+"""Differences between backends, devices and precisions; registration of our classes with Keras."""

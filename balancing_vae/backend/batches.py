@@ -1,4 +1,4 @@
-"""Arrays of any length through compiled functions, which see batches of one shape."""
+"""Run compiled functions over arrays of any length in batches of one fixed shape."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -36,5 +36,5 @@ def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):
 
 
 def _join(parts: Sequence[np.ndarray], batch_size: int, count: int) -> np.ndarray:
-    # Each of TensorFlow's replicas predicts the whole batch: the first one's rows will do.
+    # Each of TensorFlow's replicas predicts the whole batch: the first one's rows are enough.
     return np.concatenate([part[:batch_size] for part in parts])[:count]

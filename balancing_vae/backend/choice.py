@@ -1,4 +1,4 @@
-"""The backend that Keras will choose, and whether it is there."""
+"""Check the backend that Keras will use."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What the backends differ in: compilation, determinism, what they refuse."""
+"""Backend differences: compilation, determinism, and unsupported options."""
 
 import logging
 
@@ -91,7 +91,7 @@ def check_compile_arguments(
         steps_per_execution: As in `keras.Model.compile`, or "auto".
 
     Raises:
-        ValueError: It is no number of steps; PyTorch with several steps per execution; several
+        ValueError: It is not a number of steps; PyTorch with several steps per execution; several
             replicas under tf.distribute with several steps per execution or with jit.
     """
     name = keras.backend.backend()

@@ -1,4 +1,4 @@
-"""Which device computes; why not the GPU, if one is there."""
+"""Name the device in use, and say why a GPU is not used."""
 
 import glob
 import importlib.util

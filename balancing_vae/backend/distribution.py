@@ -1,4 +1,4 @@
-"""Several devices, several machines: one batch split over them, one gamma for all.
+"""Training on several devices or machines: one split batch, one shared gamma.
 
 Under TensorFlow each device has a replica that sees its rows of the batch only, so that
 what is meant for the whole batch must be asked of all. Under JAX a compiled step sees the

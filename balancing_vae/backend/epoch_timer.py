@@ -1,4 +1,4 @@
-"""How long training takes, an epoch and a step."""
+"""Time per epoch and per step of a training."""
 
 import time
 

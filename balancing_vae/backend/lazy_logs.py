@@ -1,4 +1,4 @@
-"""Callbacks of a training that do not wait for the device after each execution.
+"""Callbacks that do not wait for the device after each execution.
 
 Keras reads all logs before it calls the callbacks of a batch. A device that computes ahead of
 Python would stand still meanwhile; here a value is read when a callback asks for it.

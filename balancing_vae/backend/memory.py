@@ -1,4 +1,4 @@
-"""A device that runs out of memory: how large a batch was, and what would fit."""
+"""Out-of-memory errors: report the batch size and one that would fit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

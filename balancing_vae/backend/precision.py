@@ -1,4 +1,4 @@
-"""The numbers that layers compute with: float32, or half as wide where that is faster."""
+"""Mixed-precision policies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

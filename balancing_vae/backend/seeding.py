@@ -1,4 +1,4 @@
-"""Initial weights from a seed of their own."""
+"""Initial weights from an explicit seed."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Let Keras find this package's classes in a saved model.
+"""Register this package's classes with Keras's serialisation.
 
 A saved model names its classes, and Keras looks the names up among those that were
 registered. A class registers when its module is imported. `import balancing_vae` imports no

@@ -1,4 +1,4 @@
-"""How many steps of a training to run without going back to Python: measured, where it counts."""
+"""Choose the number of training steps per compiled call, by a measurement where it matters."""
 
 from collections.abc import Callable
 

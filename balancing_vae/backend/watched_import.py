@@ -1,4 +1,4 @@
-"""Take part in the import of a package, whoever imports it and whenever."""
+"""Run a check when a package is imported, no matter by which module."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Capacity: KL is held at a number of nats that rises during training."""
+"""Capacity: keep KL near a target in nats that rises during training."""
 
 import keras
 from keras import ops

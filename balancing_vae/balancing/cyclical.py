@@ -1,4 +1,4 @@
-"""Cyclical beta: the warm-up of KL's weight, several times over."""
+"""Cyclical beta: repeat the warm-up of the KL weight several times."""
 
 import keras
 from keras import ops

@@ -1,4 +1,4 @@
-"""A warning where training starts from a gamma that is far too low for its data."""
+"""Warn if training starts from a gamma that is far too low for its data."""
 
 import warnings
 

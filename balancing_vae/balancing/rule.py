@@ -10,7 +10,7 @@ def update_running_mse(running_mse, batch_mse, rate: float = 0.01):
     gamma. With gamma as the decoder's standard deviation, the reconstruction error is
     divided by (an estimate of) itself, so its balance with the KL divergence stays the
     same while training makes it smaller. Only `+ - * / abs` are used: numbers, arrays and
-    the tensors of any framework will do, inside a compiled step as well.
+    tensors of any framework work, inside a compiled step too.
 
     Source: Asperti and Trentin 2020 (arXiv 2002.07514) and the original program.
 

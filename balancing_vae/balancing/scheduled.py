@@ -1,4 +1,4 @@
-"""What the schedules of KL share: a count of steps that is saved."""
+"""Shared base of the KL schedules: a saved step count."""
 
 from keras import ops
 

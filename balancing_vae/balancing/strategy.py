@@ -1,4 +1,4 @@
-"""What every balancing strategy has: gamma, KL's part, and an update after each step."""
+"""Base class of the balancing strategies: gamma, the KL term, and an update after each step."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Beta with warm-up: a weight of KL that rises from 0."""
+"""Beta with warm-up: a KL weight that rises from 0."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""The command `balancing-vae`: one module a subcommand, each parses, calls and prints.
+"""The command `balancing-vae`; each subcommand is one module that parses, calls and prints.
 
 A subcommand's module has `add_parser(subparsers)`, which sets `run` as the parser's
 default; heavy imports stay inside `run`, so that `--help` is quick. A `run` raises what
@@ -45,7 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="balancing-vae",
-        description="Two-stage variational autoencoders with computed gamma.",
+        description="Two-stage variational autoencoders that compute gamma, the decoder's "
+        "standard deviation.",
     )
     parser.add_argument("--version", action=Version, help="show the versions and exit")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -61,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `balancing-vae`; those of the process by default.
 
     Returns:
-        The exit code: 0; 2 where the input or the machine was in the way; 1 where this
-        package is at fault; 130 after Ctrl-C; 141 where nobody reads the output any more.
-        One sentence on stderr says what was wrong.
+        The exit code: 0 for success; 2 if the input or the machine caused an error; 1 if
+        this package did; 130 after Ctrl-C; 141 if the reader of the output is gone. One
+        sentence on stderr says what was wrong.
 
     Raises:
         SystemExit: Help or the version was asked for.

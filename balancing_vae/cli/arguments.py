@@ -1,4 +1,4 @@
-"""What several subcommands' parsers share."""
+"""Arguments and types that several subcommands share."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
             "--traceback",
             action="store_true",
             default=argparse.SUPPRESS,
-            help="show where in the program an error arose, and TensorFlow's start-up lines",
+            help="show the traceback of an error, and TensorFlow's start-up messages",
         )
 
     def error(self, message: str):
@@ -144,7 +144,9 @@ def add_images_out(parser: argparse.ArgumentParser) -> None:
         help="a .npy (uint8 [n, D, D, C]), a .npz (that array as `images`), or a folder of PNGs",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace what is there; of a folder, pictures only"
+        "--overwrite",
+        action="store_true",
+        help="replace an existing file; in a folder, replace pictures only",
     )
 
 
@@ -160,7 +162,7 @@ def add_set_argument(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="set any field of Config, the value as JSON; may be repeated",
+        help="set a field of Config to a value in JSON; can be repeated",
     )
 
 

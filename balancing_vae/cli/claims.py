@@ -60,8 +60,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     overfit = add_experiment(
         experiments,
         "overfit",
-        "the exception: dense networks that learn few images by heart (10 minutes; stopped, it "
-        "goes on where it was)",
+        "the exception: dense networks that memorize a few images (10 minutes; a second "
+        "run continues a stopped one)",
         "balancing-vae reproduce overfit --data data/mnist",
     )
     overfit.add_argument("--data", type=Path, help="a prepared folder; left out, the digits")
@@ -71,7 +71,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     stage2 = add_command(
         experiments,
         "stage2",
-        "what the second stage's reconstructions and samples of latents lose of their variance",
+        "the variance that the second stage's reconstructions and samples of latents lose",
         "balancing-vae reproduce stage2\n"
         "balancing-vae reproduce stage2 runs/cifar10 --data data/cifar10",
     )

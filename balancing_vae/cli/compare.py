@@ -1,4 +1,4 @@
-"""`balancing-vae compare`: runs beside the published numbers."""
+"""`balancing-vae compare`: runs next to the published numbers."""
 
 import argparse
 import sys
@@ -15,9 +15,9 @@ balancing-vae compare runs/celeba --plot comparison.png
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `compare`."""
     parser = add_command(
-        subparsers, "compare", "Set evaluated runs beside the published numbers.", _EXAMPLE
+        subparsers, "compare", "Compare evaluated runs with the published numbers.", _EXAMPLE
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run that was evaluated")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run that `evaluate` has measured")
     parser.add_argument("--dataset", help="cifar10, celeba, mnist, ... (default: the runs')")
     parser.add_argument(
         "--format",

@@ -1,4 +1,4 @@
-"""`balancing-vae compare-systems`: train several systems alike, and put them into one table."""
+"""`balancing-vae compare-systems`: train several systems under one budget and tabulate them."""
 
 import argparse
 from pathlib import Path
@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "compare-systems",
-        "train several systems on one dataset with one budget, and compare their distances",
+        "Train several systems on one dataset within one budget, and compare their distances.",
         EXAMPLE,
     )
     parser.add_argument("dataset", help="name of the dataset: digits, mnist, cifar10, ...")
@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add_measuring_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
-    parser.add_argument("--resume", action="store_true", help="go on with the one in --out")
+    parser.add_argument("--resume", action="store_true", help="continue the comparison in --out")
     parser.set_defaults(run=run)
 
 

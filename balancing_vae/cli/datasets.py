@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     prepare.add_argument("name", metavar="NAME", help="a dataset's name; see `datasets list`")
     prepare.add_argument(
-        "--source", metavar="PATH", help="the files as handed out; downloaded where left out"
+        "--source", metavar="PATH", help="the downloaded files (default: download them)"
     )
     prepare.add_argument("--out", metavar="FOLDER", required=True, help="the folder to write")
     prepare.add_argument("--overwrite", action="store_true", help="replace FOLDER if it is there")

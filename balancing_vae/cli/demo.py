@@ -1,4 +1,4 @@
-"""The main job on scikit-learn's digits, in a few minutes."""
+"""`balancing-vae demo`: the whole pipeline on scikit-learn's digits, in a few minutes."""
 
 import argparse
 import tempfile
@@ -38,7 +38,10 @@ improve on the first, and normalisation on the second stage.
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(
-        subparsers, "demo", "train on scikit-learn's digits and show what comes out", EXAMPLE
+        subparsers,
+        "demo",
+        "Train on scikit-learn's digits, then show and measure the samples.",
+        EXAMPLE,
     )
     parser.add_argument(
         "--out",

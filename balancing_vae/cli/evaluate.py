@@ -1,4 +1,4 @@
-"""`balancing-vae evaluate`: REC, GEN-1 and GEN-2 of a run, into its `metrics.json`."""
+"""`balancing-vae evaluate`: measure REC, GEN-1 and GEN-2 of a run into its `metrics.json`."""
 
 import argparse
 import json
@@ -64,15 +64,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=whole_number(2, MOST_IMAGES),
         default=IMAGES,
         metavar="N",
-        help="real images, and as many generated ones (default: %(default)s); where the data "
-        "have twice as many, the noise floor is measured, too",
+        help="number of real images and of generated images (default: %(default)s); the noise "
+        "floor is measured too if the data have twice as many",
     )
     parser.add_argument(
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help="what is measured, such as fid kid precision recall (default: fid mse variance_loss "
-        "mean_std); a wrong name shows all there are",
+        help="metrics to measure, such as fid kid precision recall (default: fid mse variance_loss "
+        "mean_std); an unknown name prints the list",
     )
     parser.add_argument(
         "--samplers",
@@ -86,15 +86,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         nargs="+",
         type=mode,
         metavar="MODE",
-        help="modes to measure: gated, latents, latents_and_images (default: all); the saved one "
-        "as it is, the others fitted on the images that training fitted it on",
+        help="modes to measure: gated, latents, latents_and_images (default: all). The saved mode "
+        "is used unchanged; the others are fitted on the images that training used",
     )
     parser.add_argument(
         "--against",
         choices=SPLITS,
         default="test",
-        help="the real images: test, or train for the first training images, as in the original "
-        "program's two earlier versions (default: %(default)s)",
+        help="compare with test images or with the first training images; the original program's "
+        "two earlier versions used training images (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.set_defaults(run=run)

@@ -1,4 +1,4 @@
-"""What all of `balancing-vae reproduce` shares: its parsers, and the folder it writes into."""
+"""Parsers and output folder that all of `balancing-vae reproduce` share."""
 
 import argparse
 from pathlib import Path

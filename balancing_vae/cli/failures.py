@@ -1,4 +1,4 @@
-"""What the user reads, and the exit code, when a command does not succeed."""
+"""Turn an exception into the user's message and the exit code."""
 
 from balancing_vae.errors import BalancingVAEError
 

@@ -1,4 +1,4 @@
-"""`balancing-vae fid`: what metrics say of two sets of images, or a self-test."""
+"""`balancing-vae fid`: compare two sets of images by metrics, or run the self-test."""
 
 import argparse
 import json
@@ -74,8 +74,8 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
         "--features",
         default="inception",
         metavar="inception|pixels|classifier:PATH",
-        help="what is compared (default: %(default)s); a distance in others is no FID. PATH is "
-        "a Keras model, or a labelled prepared dataset to train a small one on",
+        help="feature extractor (default: %(default)s); distances in other features are not "
+        "FIDs. PATH is a Keras model, or a labelled prepared dataset to train a small one on",
     )
     parser.add_argument(
         "--inception",

@@ -1,4 +1,4 @@
-"""Fit a sampler to the latents of a saved run's training images."""
+"""`balancing-vae fit-sampler`: fit a sampler to the latents of a run's training images."""
 
 import argparse
 from pathlib import Path
@@ -29,7 +29,10 @@ OPTIONS = (
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(
-        subparsers, "fit-sampler", "fit a sampler to a run's latents and save it there", EXAMPLE
+        subparsers,
+        "fit-sampler",
+        "Fit a sampler to the latents of a run and save it in the run's folder.",
+        EXAMPLE,
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
     parser.add_argument("sampler", metavar="SAMPLER", help="gaussian, mixture or flow")
@@ -41,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--bayesian", action="store_true", default=None, help="mixture: a prior over its weights"
     )
     parser.add_argument(
-        "--zero-mean", action="store_true", default=None, help="gaussian: of mean 0 all the same"
+        "--zero-mean", action="store_true", default=None, help="gaussian: force the mean to 0"
     )
     size = whole_number(1, 1_000_000)
     parser.add_argument("--width", type=size, help="flow: units of each hidden layer (512)")

@@ -1,4 +1,4 @@
-"""Make a fixed set of samples for other people's tools."""
+"""`balancing-vae generate`: write generated images to files."""
 
 import argparse
 from pathlib import Path
@@ -20,19 +20,21 @@ balancing-vae generate runs/digits --unfinished --stage 1 --out samples/
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    parser = add_command(subparsers, "generate", "generate images with a saved pipeline", EXAMPLE)
+    parser = add_command(subparsers, "generate", "Generate images with a saved pipeline.", EXAMPLE)
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
     parser.add_argument(
-        "-n", type=whole_number(1, MOST_IMAGES), default=100, help="how many images (100)"
+        "-n", type=whole_number(1, MOST_IMAGES), default=100, help="number of images (default: 100)"
     )
     drawn_from = parser.add_mutually_exclusive_group()
     drawn_from.add_argument(
         "--stage", type=int, choices=(1, 2), default=2, help="the run's sampler of GEN-1 or 2 (2)"
     )
     drawn_from.add_argument(
-        "--sampler", metavar="NAME", help="prior, second_stage, or what `fit-sampler` fitted"
+        "--sampler",
+        metavar="NAME",
+        help="prior, second_stage, or a sampler that `fit-sampler` fitted",
     )
-    parser.add_argument("--plain", action="store_true", help="without normalisation")
+    parser.add_argument("--plain", action="store_true", help="do not apply the normalisation")
     parser.add_argument(
         "--unfinished",
         action="store_true",

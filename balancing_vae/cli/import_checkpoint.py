@@ -1,4 +1,4 @@
-"""Turn a TensorFlow 1 checkpoint of the original programs into a saved folder."""
+"""`balancing-vae import-checkpoint`: convert a TensorFlow 1 checkpoint to a saved folder."""
 
 import argparse
 from pathlib import Path
@@ -19,7 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "import-checkpoint",
-        "import a checkpoint of BalancingVAE or TwoStageVAE",
+        "Import a checkpoint of the original BalancingVAE or TwoStageVAE program.",
         EXAMPLE,
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Ctrl-C that no library can swallow."""
+"""Make Ctrl-C work even inside libraries that swallow it."""
 
 import _thread
 import signal

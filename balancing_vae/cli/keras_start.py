@@ -1,4 +1,4 @@
-"""What happens when a command is the first to import Keras or TensorFlow."""
+"""Start-up of Keras and TensorFlow under a command: checks, and fewer messages."""
 
 import faulthandler
 import os

@@ -1,4 +1,4 @@
-"""Reconstruct images with a saved pipeline."""
+"""`balancing-vae reconstruct`: write reconstructions of test images to files."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +20,7 @@ balancing-vae reconstruct runs/cifar10 --data data/cifar10 --normalize --out rec
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(
-        subparsers, "reconstruct", "reconstruct test images with a saved pipeline", EXAMPLE
+        subparsers, "reconstruct", "Reconstruct test images with a saved pipeline.", EXAMPLE
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
     add_data_argument(parser)

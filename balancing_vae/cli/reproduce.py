@@ -1,4 +1,4 @@
-"""`balancing-vae reproduce`: the paper's figures, and what it claims, measured again."""
+"""`balancing-vae reproduce`: the paper's figures, tables and claims."""
 
 import argparse
 from pathlib import Path
@@ -36,7 +36,7 @@ balancing-vae reproduce table1 --data data/cifar10 --budget small --trainings 2
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `reproduce`."""
     parser = add_command(
-        subparsers, "reproduce", "Measure what the paper shows, on two cores.", _EXAMPLE
+        subparsers, "reproduce", "Reproduce the paper's figures, tables and claims.", _EXAMPLE
     )
     experiments = parser.add_subparsers(dest="experiment", required=True, metavar="NAME")
 
@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         experiments,
         "fig4",
         "mse against variance loss for 24 trained networks of four kinds, and 8 more for each "
-        "--data (8 minutes, and 10 for each --data; stopped, it goes on where it was)",
+        "--data (8 minutes, and 10 for each --data; a second run continues a stopped one)",
         "balancing-vae reproduce fig4 --data data/mnist --data data/cifar10 --out runs/fig4",
     )
     fig4.add_argument(
@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         action="append",
         default=[],
-        help="a prepared folder beside the digits; may be given several times",
+        help="a prepared folder to use besides the digits; can be repeated",
     )
     fig4.add_argument("--smoke", action="store_true", help="8 networks for 1,000 steps (2 minutes)")
     add_seed(fig4, "weights and noise")
@@ -61,12 +61,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     balancing = add_experiment(
         experiments,
         "balancing",
-        "all balancing strategies on one network of the digits, or of --data (15 minutes for the "
-        "digits; stopped, it goes on where it was)",
+        "all balancing strategies with one network, on the digits or on --data (15 minutes for the "
+        "digits; a second run continues a stopped one)",
         "balancing-vae reproduce balancing --trainings 5 --out runs/balancing\n"
         "balancing-vae reproduce balancing --data data/mnist --train-images 10000 --epochs 10",
     )
-    balancing.add_argument("--data", type=Path, help="a prepared folder in place of the digits")
+    balancing.add_argument("--data", type=Path, help="a prepared folder (default: the digits)")
     for part, what in (("train", "train on"), ("test", "measure")):
         balancing.add_argument(
             f"--{part}-images",
@@ -84,8 +84,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     normalization = add_experiment(
         experiments,
         "normalization",
-        "stage-2 samples after no, one, many factors and a full covariance, with and without "
-        "gamma_z noise, against the number of samples",
+        "stage-2 samples without rescaling, with one factor, with a factor for each latent and "
+        "with a full covariance, with and without decoder noise, for several sample sizes",
         "balancing-vae reproduce normalization\n"
         "balancing-vae reproduce normalization runs/cifar10 --data data/cifar10",
     )
@@ -159,7 +159,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             experiments,
             name,
             f"{dataset}: REC, GEN-1 and GEN-2 over several trainings beside the published rows "
-            "(stopped, it goes on where it was)",
+            "(a second run continues a stopped one)",
             f"balancing-vae reproduce {name} --data data/prepared --budget small --trainings 2",
         )
         table.add_argument("--data", type=Path, required=True, help="a prepared folder")

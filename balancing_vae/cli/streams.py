@@ -1,4 +1,4 @@
-"""Standard streams that can always be written to."""
+"""Keep the standard streams writable."""
 
 import errno
 import io

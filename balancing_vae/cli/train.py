@@ -1,4 +1,4 @@
-"""Train both stages, resumable at any moment."""
+"""`balancing-vae train`: train both stages, resumable at any time."""
 
 import argparse
 import json
@@ -44,72 +44,78 @@ balancing-vae train --preset digits --set likelihood=bernoulli --out runs/cross-
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(
-        subparsers, "train", "train both stages, of a preset or for images of one's own", EXAMPLE
+        subparsers, "train", "Train both stages, from a preset or on your own images.", EXAMPLE
     )
     parser.add_argument(
         "--preset",
-        help="cifar10, celeba, digits, ... (`balancing-vae presets list`); without one, sizes are "
-        "chosen from the images' shape and number",
+        help="cifar10, celeba, digits, ... (see `balancing-vae presets list`); without a preset, "
+        "sizes are chosen from the shape and number of the images",
     )
     add_data_argument(parser)
-    parser.add_argument("--out", type=Path, help="folder of the run")
+    parser.add_argument("--out", type=Path, help="folder for the run")
     parser.add_argument(
-        "--epochs", type=whole_number(None, 10_000_000), help="epochs of stage 1 (the preset's)"
+        "--epochs",
+        type=whole_number(None, 10_000_000),
+        help="epochs of stage 1 (default: the preset's)",
     )
     parser.add_argument(
-        "--epochs2", type=whole_number(None, 10_000_000), help="epochs of stage 2 (the preset's)"
+        "--epochs2",
+        type=whole_number(None, 10_000_000),
+        help="epochs of stage 2 (default: the preset's)",
     )
     parser.add_argument(
-        "--batch-size", type=whole_number(None, 1_000_000), help="images per step (the preset's)"
+        "--batch-size",
+        type=whole_number(None, 1_000_000),
+        help="images per step (default: the preset's)",
     )
     parser.add_argument(
-        "--precision", help="float32, mixed_bfloat16 or mixed_float16 (the preset's)"
+        "--precision", help="float32, mixed_bfloat16 or mixed_float16 (default: the preset's)"
     )
     parser.add_argument(
         "--devices",
         type=whole_number(1, 1_024),
         default=1,
-        help="GPUs of this machine that share each batch (1)",
+        help="number of this machine's GPUs that share each batch (default: 1)",
     )
     parser.add_argument(
         "--synchronized-statistics",
         action="store_true",
         default=None,
-        help="with --devices: batch normalisation by the whole batch (JAX always does)",
+        help="with --devices: batch normalisation uses the whole batch (on JAX it always does)",
     )
     parser.add_argument(
         "--tensorboard",
         action="store_true",
-        help="write OUT/tensorboard: logs, KL per latent, samples every 10 epochs",
+        help="write OUT/tensorboard: the logs, the KL per latent, and samples every 10 epochs",
     )
     parser.add_argument(
         "--seconds-between-states",
         type=seconds,
         default=0.0,
-        help="least time between two saved epochs (0: each epoch is saved)",
+        help="minimum time between two saved states (default: 0, each epoch is saved)",
     )
     parser.add_argument(
         "--time-limit",
         type=duration,
         metavar="TIME",
-        help="end after the last steps that fit into this time (90s, 9m, 1h30m), the state saved; "
-        "--resume goes on",
+        help="save the state and stop before this time is over (90s, 9m, 1h30m); continue later "
+        "with --resume",
     )
     parser.add_argument(
         "--steps-per-execution",
         type=whole_number(1, 1_000_000),
-        help="steps to run without going back to Python (measured)",
+        help="training steps per compiled call (default: chosen by a measurement)",
     )
     add_set_argument(parser)
     parser.add_argument(
         "--seed",
         type=whole_number(0, LARGEST_SEED),
-        help="seed of everything random (0)",
+        help="seed of weights, order and noise (default: 0)",
     )
     parser.add_argument(
         "--deterministic",
         action="store_true",
-        help="ask the backend for deterministic kernels: slower, the same weights every time",
+        help="use deterministic kernels: slower, but the same weights every time",
     )
     parser.add_argument(
         "--resume",
@@ -117,13 +123,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         const=True,
         metavar="RUN",
-        help="resume RUN, or the run in --out, after its last completed epoch; its config.json "
-        "says how, --epochs and --epochs2 may be more than before",
+        help="resume RUN (default: the run in --out) after its last completed epoch, with the "
+        "options in its config.json; --epochs and --epochs2 may be larger than before",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a run that is there, which is kept until the new one is whole",
+        help="replace an existing run; it is kept until the new one is complete",
     )
     parser.set_defaults(run=run)
 
@@ -295,7 +301,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 
 def _own_config(data: Path | None, changes: dict) -> Config:
-    """Return a config for images of one's own; print what was chosen."""
+    """Return a config for your own images; print what was chosen."""
     x = open_split(data, None, "train")
     config = Config.for_images(x.shape[1:], len(x), **changes)
     values = {name: getattr(config, name) for name in CHOSEN if name not in changes}

@@ -1,4 +1,4 @@
-"""Warnings as a reader of a terminal wants them: one line, no source code."""
+"""Print each warning as one line, without source code."""
 
 import warnings
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Sources that are arrays already: cut them into chunks for `write_prepared`."""
+"""Sources that are already arrays: split them into chunks for `write_prepared`."""
 
 from collections.abc import Callable
 from collections.abc import Generator

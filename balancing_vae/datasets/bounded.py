@@ -1,4 +1,4 @@
-"""Read files and archives no further than what they can hold if they are what they should be."""
+"""Read files and archives within limits, so that a malicious file cannot exhaust memory or disk."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""CelebA: the aligned faces, as a folder or as the zip that is handed out."""
+"""CelebA: the aligned faces, as a folder or as the downloaded zip."""
 
 from pathlib import Path
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""Decode many image files with all cores, in order, and take note of the broken ones."""
+"""Decode many image files on all cores, in order, and record the broken ones."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""What a `dataset.json` must say, declared once and checked when it is read."""
+"""The required content of a `dataset.json`, declared once and checked on reading."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Scikit-learn's handwritten digits: 1,797 images of 8x8, inside the library."""
+"""Scikit-learn's handwritten digits: 1,797 images of 8x8 pixels that come with the library."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Download the sources whose hosts allow it, each file checked against its published sha256."""
+"""Download sources where the host allows it, and check each file's published sha256."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files under a folder or inside a zip archive, named and read alike."""
+"""Files in a folder or in a zip archive, with one interface."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Any folder of images: which are for training, validation and testing, and their classes."""
+"""Any folder of images: its training, validation and test splits, and its classes."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One image file to one uint8 array: decode, cut, resize; and the JPEG round trip."""
+"""One image file to one uint8 array: decode, crop, resize, and the JPEG round trip."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: as idx files, packed or not, or as one .npz."""
+"""MNIST and Fashion-MNIST, from idx files (compressed or not) or from one .npz."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Arrays from `.npy` files: nothing is unpickled, damage is named."""
+"""Arrays from `.npy` files: nothing is unpickled, and damage is reported."""
 
 import os
 import tokenize

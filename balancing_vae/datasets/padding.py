@@ -1,4 +1,4 @@
-"""Frame images with zeros, so that a network that halves the side finds a power of two."""
+"""Pad images with zeros to a side that can be halved repeatedly."""
 
 import numpy as np
 

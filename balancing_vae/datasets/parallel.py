@@ -1,4 +1,4 @@
-"""Map a function over items with several processes, results in the items' order."""
+"""Map a function over items in several processes, with results in the items' order."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The prepared form: a folder of uint8 arrays, opened memory-mapped, and a `dataset.json`."""
+"""The prepared form: a folder of memory-mapped uint8 arrays and a `dataset.json`."""
 
 import contextlib
 import hashlib

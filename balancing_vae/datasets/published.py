@@ -1,4 +1,4 @@
-"""What is published about the sources: where they are and their checksums, as data."""
+"""Published addresses and checksums of the sources, as data."""
 
 import functools
 import importlib.resources

@@ -162,7 +162,7 @@ def prepare(
 
     Args:
         name: `cifar10`, `celeba`, `celeba140`, `mnist`, `fashion_mnist`, `digits` or `folder`.
-        source: The files as they were handed out; None downloads what may be downloaded.
+        source: The downloaded files; None downloads them, where that is allowed.
         out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
         overwrite: Whether a prepared dataset that is already there is replaced.
         **options: What the dataset takes: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),

@@ -1,4 +1,4 @@
-"""An order of images in which the classes take turns."""
+"""Order images so that the classes alternate."""
 
 import numpy as np
 

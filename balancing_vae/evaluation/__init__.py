@@ -1,4 +1,4 @@
-"""Measure a pipeline by metrics of a registry; tables; published numbers beside one's own.
+"""Measure a pipeline by registered metrics; tables; comparison with published numbers.
 
 Example:
     ```python

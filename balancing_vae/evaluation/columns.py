@@ -1,4 +1,4 @@
-"""What is measured of a pipeline: REC, GEN-1 and GEN-2, and further samplers."""
+"""What is measured: REC, GEN-1, GEN-2 and further samplers of a pipeline."""
 
 import warnings
 from collections.abc import Callable

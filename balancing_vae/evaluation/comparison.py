@@ -1,4 +1,4 @@
-"""Numbers measured here beside the published ones, as a table."""
+"""A table of measured numbers next to the published ones."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A bar plot of numbers measured here beside the published ones."""
+"""A bar plot of measured numbers next to the published ones."""
 
 import os
 from collections.abc import Sequence

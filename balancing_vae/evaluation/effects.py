@@ -1,4 +1,4 @@
-"""What normalisation changes: each number without and with it, seed by seed."""
+"""The effect of normalisation on each number, seed by seed."""
 
 from collections.abc import Callable
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A measured number with all that it takes to read and to repeat it; means of several."""
+"""A measured number with its provenance; means over several."""
 
 from collections.abc import Callable
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Every metric of every column, from one making of the images and one pass for their features."""
+"""Measure all metrics of all columns, generating images and extracting features once."""
 
 import math
 import warnings
@@ -176,7 +176,7 @@ class _Sides:
             value, deviation = metric(real[metric.needs], other[metric.needs])
             if not math.isfinite(value):
                 warnings.warn(
-                    f"{metric.title} of {column} is {value}, which is no number to compare: it is "
+                    f"{metric.title} of {column} is {value}, which cannot be compared: it is "
                     "left out.",
                     stacklevel=3,
                 )

@@ -1,4 +1,4 @@
-"""`metrics.json` in a run's folder: each number with all that it takes to repeat it."""
+"""`metrics.json` in a run's folder: measured numbers with their provenance."""
 
 import json
 import os

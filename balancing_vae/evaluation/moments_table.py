@@ -1,4 +1,4 @@
-"""The moments of what a pipeline reconstructs and generates, beside the data's."""
+"""Moments of reconstructed and generated images, next to those of the data."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The published distances, read from the package's data."""
+"""Published distances, read from the package's data."""
 
 import functools
 import importlib.resources

@@ -1,4 +1,4 @@
-"""What was measured of a pipeline as a table: a line a kind of image, a column a metric."""
+"""A table of measurements: one row for each kind of image, one column for each metric."""
 
 from collections.abc import Sequence
 

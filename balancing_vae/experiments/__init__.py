@@ -1,4 +1,4 @@
-"""Tables and figures: for each one function that returns the data and one that draws it.
+"""The paper's tables and figures: one function returns the data, another draws it.
 
 The names in the stub beside this file are imported when they are first used.
 

@@ -12,7 +12,7 @@ COLUMNS = 8
 def faces(vae, count: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
     """Generate images by way of stage 2, each without and with latent normalisation.
 
-    The paper's are of faces (figure 6); any trained pipeline will do. Nothing but the
+    The paper's are of faces (figure 6); any trained pipeline works. Nothing but the
     latents is rescaled: image normalisation has no part in it.
 
     Args:

@@ -1,4 +1,4 @@
-"""All balancing strategies on one network: which is faster, which more accurate?"""
+"""All balancing strategies with one network: speed and accuracy."""
 
 from collections.abc import Sequence
 from pathlib import Path

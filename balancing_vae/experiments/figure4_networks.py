@@ -39,7 +39,7 @@ def fig4_networks(image_shape: tuple[int, int, int]) -> list[dict]:
 
     Returns:
         Dicts of `kind`, `sizes` and `latent_dim`: 24 for the digits' 8x8, 8 for larger
-        images, without the residual networks where the side is no power of two.
+        images, without the residual networks where the side is not a power of two.
 
     Example:
         ```python

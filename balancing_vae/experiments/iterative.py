@@ -1,4 +1,4 @@
-"""An iterative encoder and decoder in the manner of DRAW, without its attention."""
+"""An iterative encoder and decoder similar to DRAW, without its attention."""
 
 import math
 
@@ -28,7 +28,7 @@ def iterative_networks(
     Source: Gregor et al. 2015 (arXiv 1502.04623), equations 3 to 8 without attention.
 
     Args:
-        image_shape: Side, side, channels of the images; any side will do.
+        image_shape: Side, side, channels of the images; any side works.
         latent_dim: Latents of all steps together, a multiple of `steps`.
         steps: Number of refinements, at least 1.
         width: Units of both recurrent networks.
@@ -39,7 +39,7 @@ def iterative_networks(
         decoder, from latents, float [B, latent_dim], to images like those.
 
     Raises:
-        ValueError: `latent_dim` is no multiple of `steps`.
+        ValueError: `latent_dim` is not a multiple of `steps`.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""Where KL divergence from the prior is least: a fixed ratio mu / sigma, and the variance law."""
+"""The minimum of the KL divergence from the prior: a fixed ratio mu / sigma; the variance law."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Families of reconstructions whose variance loss is known beside their mse."""
+"""Reconstructions whose variance loss is known in closed form, with their mse."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Looking into the latent space: traversal, nearest training neighbours.
+"""Explore the latent space: traversals and nearest training neighbours.
 
 Each function returns images by the title of their row; `draw_images` draws them.
 """

@@ -1,4 +1,4 @@
-"""Ways to give latents the moments that the posterior has: one factor, many, all covariances."""
+"""Match the posterior's moments: one factor, a factor per latent, or the full covariance."""
 
 from dataclasses import dataclass
 

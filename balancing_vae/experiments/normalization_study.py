@@ -1,4 +1,4 @@
-"""Does latent normalisation help, and is more of it better? Distances against sample size."""
+"""Does latent normalisation help, and does more of it help more? Distances by sample size."""
 
 from collections.abc import Callable
 from collections.abc import Sequence

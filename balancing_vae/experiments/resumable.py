@@ -1,4 +1,4 @@
-"""Measure many cases one after the other; what is measured survives a kill."""
+"""Measure many cases in turn; finished cases survive a kill."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A random curve and its moving average: smoothing keeps the mean and loses variance."""
+"""A random curve and its moving average: smoothing keeps the mean and reduces the variance."""
 
 import numpy as np
 

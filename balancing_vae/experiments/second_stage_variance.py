@@ -1,4 +1,4 @@
-"""The second stage loses variance, too: the mismatch that normalisation is to repair."""
+"""The second stage loses variance too: the mismatch that normalisation repairs."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a comparison of systems trains: each preset's recipe, shortened to a common budget."""
+"""The trainings of a comparison of systems: each preset, shortened to a common budget."""
 
 import json
 import time

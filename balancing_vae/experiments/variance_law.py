@@ -1,4 +1,4 @@
-"""The variance law, latent by latent and epoch by epoch."""
+"""The variance law for each latent and epoch."""
 
 import keras
 import numpy as np

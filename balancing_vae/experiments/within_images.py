@@ -1,4 +1,4 @@
-"""The variance loss along the other axis: over the pixels of each image."""
+"""The variance loss along the other axis: over the pixels within each image."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""FID: images, features, statistics, distance; each step usable alone.
+"""FID in separate steps: images, features, statistics, distance.
 
 Apart from the rest of the package. The names below are imported when they are first used,
 and TensorFlow only where a TensorFlow graph is run.

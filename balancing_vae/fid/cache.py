@@ -1,4 +1,4 @@
-"""Statistics that were computed before, found again by the content they came from."""
+"""A cache of statistics, keyed by the content they were computed from."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A covariance, whole or, of fewer images than features, as a factor with few rows."""
+"""A covariance as a matrix or, for fewer images than features, as a low-rank factor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

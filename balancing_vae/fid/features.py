@@ -1,4 +1,4 @@
-"""From images to features: what a feature network is, and running it over a set."""
+"""The interface of a feature network, and its application to a set of images."""
 
 import typing
 from abc import ABC

@@ -30,7 +30,7 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
 
     Raises:
         FileNotFoundError: There is nothing there, or no image in the folder.
-        ValueError: It is no set of images.
+        ValueError: It does not hold images.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""A set of images in a `.npz`, as `balancing-vae generate` and other programs write it."""
+"""A set of images in a `.npz`, as written by `balancing-vae generate` and other programs."""
 
 import os
 import zipfile

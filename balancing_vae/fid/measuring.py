@@ -1,4 +1,4 @@
-"""The steps in a row: images, features, statistics."""
+"""From images to features to statistics."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Features of one side, and which of them lie among the neighbours of another's, in blocks."""
+"""Nearest-neighbour radii of one side's features and membership of another's, in blocks."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator

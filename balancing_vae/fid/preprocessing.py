@@ -1,4 +1,4 @@
-"""From images at rest to what a feature network is given, as the protocol says."""
+"""From stored images to a feature network's input, as the protocol defines it."""
 
 import numpy as np
 

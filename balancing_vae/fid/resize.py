@@ -1,4 +1,4 @@
-"""The two ways in which the protocols enlarge images: TensorFlow 1's and Pillow's."""
+"""The two resize methods of the protocols: TensorFlow 1's and Pillow's."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Numbers from two sets of images, each with what it takes to compare it."""
+"""Score two sets of images; each number carries what is needed to compare it."""
 
 import os
 import warnings

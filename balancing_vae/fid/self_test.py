@@ -1,4 +1,4 @@
-"""A check of the whole chain against a number that others publish."""
+"""Check the whole FID computation against a published number."""
 
 import os
 import tempfile
@@ -20,7 +20,7 @@ _SAMPLES = 5000
 
 
 def cifar10(source: str | os.PathLike | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return CIFAR-10's training and test images as handed out, without a JPEG round trip.
+    """Return CIFAR-10's training and test images as downloaded, without a JPEG round trip.
 
     Args:
         source: CIFAR-10's archive, the folder it unpacks to, or a prepared dataset; None

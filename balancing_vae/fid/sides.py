@@ -1,4 +1,4 @@
-"""One side of a comparison: what metrics need of it, its features extracted once."""
+"""One side of a comparison: what metrics need of it, with features extracted once."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The `.npz` that statistics are kept in: what each array in it must be."""
+"""The `.npz` format of statistics and its checks."""
 
 import os
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def read_fields(path: str | os.PathLike) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is broken, or what it holds are no statistics.
+        ValueError: It is damaged, or does not hold statistics.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""TF-GAN as a second engine for the distance: the code the published numbers came from.
+"""TF-GAN as a second engine for the distance: the code behind the published numbers.
 
 The last release of `tensorflow-gan`, 2.1.0, does not import on TensorFlow 2.16 and later
 (tensorflow/gan issue 55). What is in the way is touched only while it is imported:

@@ -1,4 +1,4 @@
-"""Pictures and tables in one style.
+"""Figures and tables in one style.
 
 The names in the stub beside this file are imported when they are first used.
 

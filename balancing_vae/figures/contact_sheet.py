@@ -1,4 +1,4 @@
-"""A contact sheet: originals, reconstructions, samples plain beside normalised."""
+"""A contact sheet: originals, reconstructions, and samples without and with normalisation."""
 
 import numpy as np
 

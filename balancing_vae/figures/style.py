@@ -1,4 +1,4 @@
-"""Make figures in the project's style and write them."""
+"""The project's figure style, and writing figures to files."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""A table, and all the forms that it is shown in."""
+"""A table, and its text, Markdown, HTML, CSV and JSON forms."""
 
 import csv
 import io

@@ -1,1 +1,1 @@
-"""Files and folders: written whole or not at all, known again, locked, downloaded, checked."""
+"""Files and folders: atomic writes, ownership checks, locks, downloads, checksums."""

@@ -1,4 +1,4 @@
-"""Arrays as `.npy` and `.npz`: nothing is pickled.
+"""Arrays as `.npy` and `.npz`, without pickle.
 
 Nothing is read that a file only claims to hold.
 """
@@ -82,7 +82,7 @@ def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}; copy it again.") from error
     except Exception as error:  # zipfile and NumPy raise many kinds on a damaged file
-        raise InputError(f"{path} is no whole .npz file; copy it again.") from error
+        raise InputError(f"{path} is not a complete .npz file; copy it again.") from error
 
 
 def _check_claims(archive: zipfile.ZipFile, most: int) -> None:

@@ -1,4 +1,4 @@
-"""Download a file of a known size, no further than that and no longer than it should take."""
+"""Download a file of known size, with limits on size and time."""
 
 import hashlib
 import queue

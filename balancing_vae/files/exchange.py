@@ -1,4 +1,4 @@
-"""Put a new folder in an old one's place, in one step where the system can."""
+"""Replace a folder by a new one, in one step where the system can."""
 
 import ctypes
 import errno

@@ -1,4 +1,4 @@
-"""The folders that this package writes, and how it knows them again.
+"""The kinds of folders that this package writes, and how to recognise them.
 
 Only what is known again is ever replaced or deleted.
 """
@@ -82,7 +82,7 @@ def is_own_figure(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             return image.format == "PNG" and image.info.get("Software") == SOFTWARE
-    except Exception:  # Pillow raises many kinds on a file that is no picture
+    except Exception:  # Pillow raises many kinds for a file that is not a picture
         return False
 
 

@@ -1,4 +1,4 @@
-"""A look at an HDF5 file of weights before Keras reads it.
+"""Check an HDF5 weights file before Keras reads it.
 
 HDF5 can point out of the file, into other files, and can claim gigabytes that are not there.
 Weights need none of that: each array is stored in the file itself, whole and plain.

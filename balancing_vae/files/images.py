@@ -1,4 +1,4 @@
-"""Images on disk, for other people's tools: one `.npy` or `.npz`, or a folder of PNGs."""
+"""Write images as one `.npy` or `.npz`, or as a folder of PNGs."""
 
 import os
 from collections.abc import Iterable

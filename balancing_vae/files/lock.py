@@ -1,4 +1,4 @@
-"""Locks that end with their process, even where it is killed."""
+"""Locks that are released when their process ends, even if it is killed."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an output path may be: asked before any work, and again before anything is replaced."""
+"""Check an output path before any work, and again before anything is replaced."""
 
 import os
 import stat

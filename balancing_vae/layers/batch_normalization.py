@@ -217,7 +217,7 @@ def moments(x, axes: list[int], synchronized: bool = False):
     """Return mean and population variance over some axes.
 
     In two passes: Keras's own `ops.moments` takes E[x^2] - E[x]^2 on JAX and PyTorch,
-    which loses digits enough to part from the original within fifty steps.
+    which loses enough precision to diverge from the original within fifty steps.
 
     Args:
         x: Float tensor.

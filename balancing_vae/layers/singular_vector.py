@@ -1,4 +1,4 @@
-"""The state of a power iteration, kept beside a layer's kernel."""
+"""The state of a power iteration, stored next to a layer's kernel."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Batch normalisation with Bessel's correction, as Keras 2 had it on TensorFlow."""
+"""Batch normalisation with Bessel's correction, as in Keras 2 on TensorFlow."""
 
 import keras
 from keras import ops

@@ -1,4 +1,4 @@
-"""The Keras models of a stage, one a file; their objectives, metrics and registry.
+"""The Keras models of a stage, one per file; their objectives, metrics and registry.
 
 The names in the stub beside this file are imported when they are first used.
 

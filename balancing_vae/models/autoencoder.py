@@ -1,4 +1,4 @@
-"""What the first stage of every system is: an encoder, a decoder, a loss of named terms."""
+"""Base class of first stages: an encoder, a decoder, and a loss of named terms."""
 
 import inspect
 from collections.abc import Iterable
@@ -192,7 +192,7 @@ class Autoencoder(GuardedModel, SaveableModel):
             self.trackers[name].update_state(value, sample_weight=count)
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse what are no images. A subclass with other inputs overrides it.
+        """Refuse anything but images. A subclass with other inputs overrides it.
 
         Args:
             inputs: NumPy arrays, in the structure that `call` takes.

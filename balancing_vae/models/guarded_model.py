@@ -1,4 +1,4 @@
-"""A Keras model whose methods look at what they are given before they start."""
+"""A Keras model that checks the arguments of its methods first."""
 
 import inspect
 import time

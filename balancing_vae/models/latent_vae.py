@@ -29,7 +29,7 @@ class LatentVAE(VAE):
     has_images = False
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse what are no posteriors, alone or with both noises."""
+        """Refuse anything but posteriors, alone or with both noises."""
         names = ("mu", "sigma", "noise_z", "noise_u")
         if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 4):
             raise InputError(

@@ -1,4 +1,4 @@
-"""The terms of the loss, as pure functions: summed over an image, one value per image."""
+"""The terms of the loss as pure functions: summed over an image, one value per image."""
 
 from keras import ops
 
@@ -35,7 +35,7 @@ def gaussian_nll(x, x_hat, gamma):
     """Return -log N(x; x_hat, gamma^2), summed over all elements of a sample.
 
     sum(((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893). A single element's term is
-    negative where its error is small and gamma below 0.24: that is no mistake, a density
+    negative where its error is small and gamma below 0.24: that is not a mistake, a density
     may exceed 1. Source: the original program's generation loss.
 
     Args:
@@ -64,8 +64,8 @@ def bernoulli_nll(x, x_hat):
     """Return the cross-entropy of pixel intensities, summed over all elements of a sample.
 
     -sum(x log max(x_hat, 1e-8) + (1 - x) log max(1 - x_hat, 1e-8)). It is the negative
-    logarithm of a Bernoulli likelihood where `x` is binary; for grey values it is used
-    all the same. Source: the program of Dai and Wipf.
+    logarithm of a Bernoulli likelihood where `x` is binary; it is also used for grey
+    values. Source: the program of Dai and Wipf.
 
     Args:
         x: Targets, float [B, ...] in [0, 1].

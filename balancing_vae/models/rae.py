@@ -1,4 +1,4 @@
-"""The regularised autoencoder of Ghosh et al.: deterministic, its density fitted afterwards."""
+"""The regularised autoencoder of Ghosh et al.: deterministic, with a density fitted afterwards."""
 
 import keras
 from keras import ops

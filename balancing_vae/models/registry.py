@@ -1,4 +1,4 @@
-"""Models of the first stage by name: a new system is a file and a line here."""
+"""First-stage models by name; a new system is one file and one line here."""
 
 import keras
 

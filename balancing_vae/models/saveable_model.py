@@ -1,4 +1,4 @@
-"""What makes a stage saveable: a config of its arguments, a whole file, the backend it was for."""
+"""Saving of a stage: a config of its arguments, a complete file, and its backend."""
 
 import copy
 import inspect

@@ -177,7 +177,7 @@ class VAE(Autoencoder):
         return [WarnOfLowGamma()]
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse what are no images, alone or with noise."""
+        """Refuse anything but images, alone or with noise."""
         images, *noise = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
         super().check_inputs(images, name)
         if len(noise) > 1:

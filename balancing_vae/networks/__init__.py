@@ -1,4 +1,4 @@
-"""Encoders and decoders, one architecture a file, and the registry that names them."""
+"""Encoders and decoders, one architecture per file, and their registry."""
 
 from balancing_vae.networks.conv import conv_networks
 from balancing_vae.networks.dense import dense_networks

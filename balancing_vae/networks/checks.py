@@ -1,4 +1,4 @@
-"""Refuse an encoder and a decoder that do not fit each other or the model around them."""
+"""Check that encoder, decoder and model fit together."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The `conv` encoder and decoder: strided convolutions, nothing else."""
+"""The `conv` encoder and decoder: strided convolutions only."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""An encoder that takes images in either form, as the model around it does."""
+"""An encoder that takes uint8 or float images, as the model around it does."""
 
 import keras
 from keras import tree

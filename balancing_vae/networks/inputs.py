@@ -1,4 +1,4 @@
-"""What goes into a model: scaled in the compiled step, looked at before it."""
+"""Model inputs: scaled in the compiled step, checked before it."""
 
 import inspect
 import itertools
@@ -99,11 +99,11 @@ def look_at(data):
 
 
 def check_intensities(x, image_shape: tuple[int, ...], name: str = "x") -> None:
-    """Refuse what is no set of images with values in 0..255 or [0, 1].
+    """Refuse anything but images with values in 0..255 or [0, 1].
 
     Args:
         x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
-        image_shape: Side, side, channels that the networks take; None where any will do.
+        image_shape: Side, side, channels that the networks take; None if any shape is accepted.
         name: What the caller calls the images, for the message.
 
     Raises:
@@ -125,7 +125,7 @@ def check_intensities(x, image_shape: tuple[int, ...], name: str = "x") -> None:
 
 
 def check_vectors(x, size: int, name: str) -> None:
-    """Refuse what are no finite vectors of a size.
+    """Refuse anything but finite vectors of a given size.
 
     Args:
         x: Vectors, float [N, size].

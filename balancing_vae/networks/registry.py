@@ -126,7 +126,7 @@ def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
         What goes into `Config.network`: JSON can hold it.
 
     Raises:
-        ValueError: One is no functional model.
+        ValueError: One of them is not a functional model.
 
     Example:
         ```python

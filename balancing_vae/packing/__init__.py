@@ -1,4 +1,4 @@
-"""From a finished run to a set of weights that others can use and trust."""
+"""From a finished run to a set of weights for others."""
 
 from balancing_vae.packing.card import write_card
 from balancing_vae.packing.pack import pack

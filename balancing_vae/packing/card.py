@@ -1,4 +1,4 @@
-"""The model card of a weights folder, written from nothing but the folder's own files."""
+"""The model card of a weights folder, written from the folder's own files alone."""
 
 from pathlib import Path
 
@@ -28,13 +28,13 @@ ALIKE = (
 
 
 def write_card(folder: Path) -> None:
-    """Write the model card anew, and the checksums of what may have changed.
+    """Write the model card again, and the checksums of the files that may have changed.
 
     Args:
         folder: A weights folder, as `pack` writes it, evaluated or not.
 
     Raises:
-        FileNotFoundError: It is no weights folder.
+        FileNotFoundError: It is not a weights folder.
         ValueError: One of its files is damaged.
 
     Example:
@@ -61,7 +61,7 @@ def model_card(folder: Path) -> str:
         GitHub-flavoured Markdown.
 
     Raises:
-        FileNotFoundError: It is no weights folder.
+        FileNotFoundError: It is not a weights folder.
         ValueError: One of its files is damaged.
     """
     facts, rows, config, gate_open = _read(folder)
@@ -92,7 +92,7 @@ def summary(folder: Path) -> str:
         A few lines, and the table of numbers with their protocols.
 
     Raises:
-        FileNotFoundError: It is no weights folder.
+        FileNotFoundError: It is not a weights folder.
         ValueError: One of its files is damaged.
     """
     facts, rows, config, gate_open = _read(folder)

@@ -1,4 +1,4 @@
-"""What it costs to store weights in fewer digits, or to compute in others than in training."""
+"""Error caused by lower precision of weights or of computation."""
 
 import numpy as np
 

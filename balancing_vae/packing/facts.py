@@ -1,4 +1,4 @@
-"""The files that a weights folder has beside those of a saved folder."""
+"""The files of a weights folder besides those of a saved folder."""
 
 from pathlib import Path
 
@@ -51,13 +51,13 @@ def read_facts(folder: Path) -> dict:
         What `pretrained.json` holds.
 
     Raises:
-        FileNotFoundError: It is no weights folder.
+        FileNotFoundError: It is not a weights folder.
         ValueError: The file is damaged.
     """
     path = folder / FACTS
     if not path.is_file():
         raise MissingFileError(
-            f"{path} is missing; {folder} is no weights folder. Make one with `balancing-vae "
+            f"{path} is missing; {folder} is not a weights folder. Make one with `balancing-vae "
             "pretrained pack`."
         )
     return read_json(path, IS_FACTS, "copy the folder again")

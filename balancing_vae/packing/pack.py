@@ -51,7 +51,7 @@ def pack(
     Raises:
         FileNotFoundError: The run, or one of its files, is missing.
         FileExistsError: `out` is not empty, without `overwrite`, or holds other files.
-        ValueError: The run is not finished, started from no preset, has networks with
+        ValueError: The run is not finished, did not start from a preset, has networks with
             layers of their own or kernels beyond float16, or the images do not fit.
         OSError: The disk is full; nothing is left half-written.
 
@@ -60,7 +60,7 @@ def pack(
         pack("runs/mnist", "weights/mnist", datasets.load("mnist", "test", "data"))
         ```
     """
-    # Here, so that whoever only reads a card needs neither Keras nor Matplotlib.
+    # Imported here: reading a card needs neither Keras nor Matplotlib.
     from balancing_vae.figures.contact_sheet import contact_sheet
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure
@@ -77,7 +77,7 @@ def pack(
     description = read_description(run)
     if description["config"].get("preset") is None:
         raise InputError(
-            f"{run} started from no preset, so that nobody could train it anew by a command; "
+            f"{run} did not start from a preset, so no command could train it again; "
             "share the folder as it is."
         )
     x = x[:MEASURED_IMAGES]

@@ -1,4 +1,4 @@
-"""Networks for those who have Keras but not this package."""
+"""Networks for users who have Keras but not this package."""
 
 import keras
 from keras import ops
@@ -59,7 +59,7 @@ def _plain_layer(layer):
     elif plain.__module__.split(".")[0] != "keras":
         raise InputError(
             f"The layer {layer.name!r} is a {plain.__name__}, which neither Keras nor this package "
-            "has; whoever loads the network would need its code."
+            "has; loading the network would need its code."
         )
     config = layer.get_config()
     if isinstance(layer, keras.layers.Layer):  # and no operation of keras.ops

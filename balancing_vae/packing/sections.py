@@ -1,4 +1,4 @@
-"""The sections of a model card, each from data to a list of paragraphs in Markdown."""
+"""The sections of a model card: each turns data into Markdown paragraphs."""
 
 from pathlib import Path
 

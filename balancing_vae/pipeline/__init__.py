@@ -1,4 +1,4 @@
-"""The two-stage VAE: its stages built, trained and sampled, in the order of the data's way."""
+"""The two-stage VAE: building, training and sampling both stages."""
 
 from balancing_vae.pipeline.two_stage_vae import TwoStageVAE
 

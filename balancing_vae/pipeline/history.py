@@ -1,4 +1,4 @@
-"""What happened in each epoch: rows, columns, a table, curves."""
+"""The history of a training: rows, columns, a table, curves."""
 
 import math
 from typing import TYPE_CHECKING

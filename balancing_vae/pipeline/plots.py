@@ -1,4 +1,4 @@
-"""A pipeline's pictures, and what they show: images by the title of their row."""
+"""Plots of a pipeline, and the images they show."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A run's states: resumed, trained for more epochs than before, looked at before the end."""
+"""A run's training states: resume, train for more epochs, inspect before the end."""
 
 import warnings
 from pathlib import Path
@@ -48,8 +48,8 @@ def begin_second_stage_again(vae, run_dir: Path) -> None:
     states = states_of(run_dir, "stage2")
     if 0 < done < vae.config.epochs and states.epochs():
         warnings.warn(
-            f"Stage 1 goes on from epoch {done} to {vae.config.epochs}, and its latents move: "
-            "stage 2, samplers and normalisation are trained and fitted again.",
+            f"Stage 1 continues from epoch {done} to {vae.config.epochs}, which changes its "
+            "latents: stage 2, samplers and normalisation are trained and fitted again.",
             stacklevel=3,
         )
         states.discard()

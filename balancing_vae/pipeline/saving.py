@@ -1,4 +1,4 @@
-"""What a pipeline puts into its saved folder, and takes out again."""
+"""The content of a pipeline's saved folder: written and read."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A pipeline on the Hugging Face Hub: its saved folder, with a card and checksums."""
+"""A pipeline on the Hugging Face Hub: its saved folder with a card and checksums."""
 
 import tempfile
 from collections.abc import Sequence

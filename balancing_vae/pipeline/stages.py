@@ -1,4 +1,4 @@
-"""The Keras models of both stages, built of a config and compiled."""
+"""Build and compile the Keras models of both stages from a config."""
 
 from concurrent.futures import ThreadPoolExecutor
 

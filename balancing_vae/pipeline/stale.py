@@ -1,4 +1,4 @@
-"""What was fitted to latents that have moved since: stage 2, samplers, normalisation."""
+"""Parts fitted to latents that have changed since: stage 2, samplers, normalisation."""
 
 import time
 

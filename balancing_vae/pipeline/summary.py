@@ -1,4 +1,4 @@
-"""A pipeline in a few lines: no weight, gamma or sampler is hidden."""
+"""A short text summary of a pipeline that shows every weight, gamma and sampler."""
 
 from balancing_vae.figures.tables import Table
 from balancing_vae.pipeline.stale import stale_parts

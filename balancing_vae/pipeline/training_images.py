@@ -1,4 +1,4 @@
-"""The images of a training: read, held out in part, and refused before anything is done."""
+"""The images of a training: read, partly held out, and checked first."""
 
 from collections.abc import Iterable
 

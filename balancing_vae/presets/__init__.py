@@ -1,4 +1,4 @@
-"""Hyperparameters and published facts as data: one JSON file a preset."""
+"""Published hyperparameters as data: one JSON file per preset."""
 
 import difflib
 import json

@@ -1,4 +1,4 @@
-"""Sets of trained weights by name: which there are, where they are found, how they come."""
+"""Sets of trained weights by name: list, find, download, verify."""
 
 from balancing_vae.pretrained.cache import BASE_URL
 from balancing_vae.pretrained.cache import download

@@ -1,4 +1,4 @@
-"""Sets of weights from a server of the user's choice, into the user's cache."""
+"""Download sets of weights from a server of the user's choice into the user's cache."""
 
 import os
 from pathlib import Path

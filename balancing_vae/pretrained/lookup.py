@@ -1,4 +1,4 @@
-"""Where the weights of a name are."""
+"""Find the weights of a name."""
 
 import os
 from pathlib import Path

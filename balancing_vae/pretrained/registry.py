@@ -1,4 +1,4 @@
-"""The sets of weights by name, and the commands that train them."""
+"""The known sets of weights, and the commands that train them."""
 
 import difflib
 import functools

@@ -1,4 +1,4 @@
-"""Samplers: what new latents are drawn from, of the model itself or fitted to its latents."""
+"""Samplers of new latents: the model's own, or densities fitted to its latents."""
 
 import numpy as np
 

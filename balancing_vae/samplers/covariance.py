@@ -1,4 +1,4 @@
-"""A square root of a covariance matrix, singular ones too, and the density that it gives."""
+"""A square root of a covariance matrix, also of a singular one, and its density."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def covariance_root(covariance: np.ndarray) -> np.ndarray:
     """Return the symmetric root R of a covariance: R R = covariance.
 
     Unlike Cholesky's factor it exists where a latent does not vary, and unlike the
-    eigenvectors it does not hang on their signs: the same covariance gives the same draws.
+    eigenvectors it does not depend on their signs: the same covariance gives the same draws.
 
     Args:
         covariance: Symmetric, positive semi-definite, float [L, L].

@@ -50,7 +50,7 @@ class Gaussian(Sampler):
             seed: Seed of the draws from the posteriors.
             sigma: The posteriors' standard deviations, float [N, L]: one draw of each is
                 measured.
-            zero_mean: Whether the samples' mean is 0 all the same, as in the program of
+            zero_mean: Whether to force the samples' mean to 0, as in the program of
                 Ghosh et al.; by default it is that of the latents.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Solvers of ordinary differential equations, in steps of one size."""
+"""Fixed-step solvers of ordinary differential equations."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The prior of a VAE, the standard normal: nothing is fitted."""
+"""The prior of a VAE: the standard normal, which needs no fit."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Prior(Sampler):
         """Draw latents; see `Sampler.sample`.
 
         Raises:
-            ValueError: The noise given is not [n, L], or the seed is no whole number.
+            ValueError: The noise given is not [n, L], or the seed is not a whole number.
         """
         shape = (n, int(self.latent_dim))
         if noise is None:

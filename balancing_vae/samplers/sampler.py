@@ -1,4 +1,4 @@
-"""What every sampler is: a density of latents, fitted, drawn from, and turned into arrays."""
+"""Base class of samplers: a density of latents to fit, draw from and save."""
 
 from abc import ABC
 from abc import abstractmethod

@@ -1,1 +1,1 @@
-"""Files: atomic writes, saved folders, resume states, the original's checkpoints."""
+"""Saved folders, resume states, and the original programs' checkpoints."""

@@ -1,4 +1,4 @@
-"""Read the variables of a TensorFlow 1 checkpoint, or of the same as `.npz`."""
+"""Read the variables of a TensorFlow 1 checkpoint, or of an `.npz` with the same content."""
 
 import os
 import re

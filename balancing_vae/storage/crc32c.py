@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli), the checksum in TensorFlow's files, many bytes at a time."""
+"""CRC-32C (Castagnoli), the checksum in TensorFlow's files, vectorised."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Hashes of what a saved folder holds, so that its numbers can say what they are of."""
+"""Hashes of a saved folder's content, recorded with its measured numbers."""
 
 import hashlib
 import json

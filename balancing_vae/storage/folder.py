@@ -1,4 +1,4 @@
-"""The saved folder: a description as JSON, weights beside it, a format version."""
+"""The saved folder: a JSON description, weights, and a format version."""
 
 import csv
 import io
@@ -44,7 +44,7 @@ def write_description(folder: Path, description: dict) -> None:
         folder: The folder, which exists.
         description: What JSON can hold.
     """
-    import keras  # Here, since whoever only reads a folder needs no backend.
+    import keras  # Imported here: reading a folder needs no backend.
 
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
     versions |= {name: found for name in PACKAGES if (found := installed_version(name))}

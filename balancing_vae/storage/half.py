@@ -1,4 +1,4 @@
-"""Weights files at half the size: kernels in float16."""
+"""Weights files at half the size, with kernels in float16."""
 
 import io
 import zipfile

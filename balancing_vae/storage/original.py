@@ -144,7 +144,7 @@ def untrained_stages(variables: dict[str, np.ndarray]) -> list[int]:
 
 
 def _settle(stage: keras.Model) -> None:
-    """Make moving averages without debias variables go on as ordinary ones."""
+    """Continue moving averages without debias variables as ordinary ones."""
     for network in (stage.encoder, stage.decoder):
         for layer in network.layers:
             if hasattr(layer, "biased_mean"):

@@ -1,4 +1,4 @@
-"""What the original programs call the variables of our networks."""
+"""The original programs' names of our networks' variables."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The network's kind and sizes, read from the shapes in an original program's checkpoint."""
+"""The kind and sizes of a network, from the shapes in an original checkpoint."""
 
 import math
 import re
@@ -24,7 +24,7 @@ def infer_sizes(variables: dict[str, np.ndarray]) -> dict:
         balancing, kl_weight; for TwoStageVAE also second_stage_noise.
 
     Raises:
-        ValueError: These are no variables of BalancingVAE or TwoStageVAE.
+        ValueError: These are not variables of BalancingVAE or TwoStageVAE.
 
     Example:
         ```python
@@ -43,7 +43,7 @@ def infer_sizes(variables: dict[str, np.ndarray]) -> dict:
         sizes = network_sizes(shapes)
     except KeyError as error:
         raise InputError(
-            f"This is no checkpoint of BalancingVAE or TwoStageVAE: it has no variable {error}."
+            f"This is not a checkpoint of BalancingVAE or TwoStageVAE: it has no variable {error}."
         ) from None
     learned = {"balancing": {"name": "learned"}, "kl_weight": 1.0, "second_stage_noise": True}
     computed = {

@@ -1,4 +1,4 @@
-"""How far our forward pass is from one that the original program made."""
+"""Differences between our forward pass and one recorded from the original program."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fitted samplers in a saved folder: one `.npz` each, named in the description."""
+"""Fitted samplers in a saved folder: one `.npz` each, listed in the description."""
 
 from pathlib import Path
 

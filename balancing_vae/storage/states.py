@@ -1,4 +1,4 @@
-"""Training states: all that a killed run needs to go on as if nothing had happened."""
+"""Training states: all that a killed run needs to continue as if nothing had happened."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Weights of a Keras model as `.weights.h5`: nothing is pickled."""
+"""Weights of a Keras model as `.weights.h5`, without pickle."""
 
 import io
 from collections import Counter
@@ -71,7 +71,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
         ) from error
     except Exception as error:  # h5py and Keras raise many kinds on a damaged file
         raise InputError(
-            f"{path} is no whole weights file (truncated or damaged); copy it again."
+            f"{path} is not a complete weights file (it is truncated or damaged); copy it again."
         ) from error
 
 

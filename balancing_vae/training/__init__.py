@@ -1,1 +1,1 @@
-"""The training of a stage: batches, schedules, optimizer, callbacks, the loop."""
+"""Training of a stage: batches, schedules, optimizer, callbacks, loop."""

@@ -1,4 +1,4 @@
-"""Batches in an order that depends on nothing but a seed and the epoch's number."""
+"""Batches whose order depends only on a seed and the epoch's number."""
 
 import itertools
 from collections.abc import Callable
@@ -52,7 +52,7 @@ class FileOrderBatches(keras.utils.PyDataset):
 class EpochBatches(FileOrderBatches):
     """Full training batches in an order drawn from a seed and the epoch's number.
 
-    So a resumed training goes on in the order of an uninterrupted one; Keras's own
+    So a resumed training uses the same order as an uninterrupted one; Keras's own
     shuffling comes from global state. The incomplete last batch is dropped, as in the
     original program.
 

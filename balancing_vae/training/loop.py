@@ -74,7 +74,7 @@ def fit_stage(
         callbacks: Further Keras callbacks.
         verbose: Whether a progress bar is shown.
         run_dir: Folder for a state after each epoch; where states are there already,
-            training goes on from the last one.
+            training continues from the last one.
         seconds_between_states: The least time between two of them; the last epoch's is
             written in any case.
         deadline: When to be done, by `time.monotonic`; None for no limit.
@@ -149,7 +149,7 @@ def fit_stage(
                     callbacks=[*own, *callbacks, *last],
                 )
         elif done:
-            # A state has the weights that training goes on from, not their average.
+            # A state holds the weights that training continues from, not their average.
             finish_with_average(stage)
         if keep_best and until == epochs > 0:
             states.load_best(stage)

@@ -1,4 +1,4 @@
-"""The optimizer of both stages: the original's Adam, or another of Keras's, with its options."""
+"""The optimizer of both stages: the original's Adam or another of Keras's, with its options."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

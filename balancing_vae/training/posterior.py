@@ -1,4 +1,4 @@
-"""Latents of images: the posterior, draws from it, and how far a reconstruction is off."""
+"""Latents of images: the posterior, draws from it, and the reconstruction error."""
 
 import numpy as np
 

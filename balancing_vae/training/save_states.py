@@ -76,7 +76,7 @@ class SaveStates(_Saver):
     """Saves the state after each epoch.
 
     It must be the last callback, so that what the others did in this epoch is in the
-    state. `history.csv` in the run's folder grows along, for whoever watches the run.
+    state. A row is added to `history.csv` in the run's folder, for those who watch the run.
 
     Args:
         run_folder: The run's folder.

@@ -46,7 +46,7 @@ def learning_rate_schedule(
 
 
 class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
-    """Keras's rule for a loss that falls no more, and a resumed training goes on with it.
+    """Keras's ReduceLROnPlateau, in a form that survives a resume.
 
     The rate is multiplied by a factor when the monitor has not fallen by 1e-4 for some
     epochs. What the rule has seen before a resume is in the history: it sees that again.

@@ -1,4 +1,4 @@
-"""Where images come from: an array, or batches that can be iterated again and again."""
+"""Sources of training images: an array, or batches that can be iterated repeatedly."""
 
 import warnings
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ FITTED_IMAGES = 10_000
 class ImageBatches:
     """Images out of a `tf.data.Dataset`, a `keras.utils.PyDataset` or a PyTorch `DataLoader`.
 
-    Anything else will do that gives batches of images whenever it is iterated. A batch is
+    Any other iterable works if it gives batches of images each time it is iterated. A batch is
     an array or tensor, or a tuple of one and its labels, which are ignored with a warning.
     Tensors of PyTorch may have their channels first. Each batch is checked as it comes.
 
@@ -101,7 +101,7 @@ class ImageBatches:
             The number of images.
 
         Raises:
-            ValueError: A batch is no set of images of the expected shape, or its labels do
+            ValueError: A batch does not hold images of the expected shape, or its labels do
                 not match; batches differ in dtype; the dataset is empty, or is so when it
                 is iterated a second time.
         """

@@ -175,7 +175,7 @@ def test_a_missing_file_is_named(saved, file):
 def test_a_truncated_weights_file_is_named(saved):
     path = saved / "stage1.weights.h5"
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(ValueError, match="stage1.weights.h5 is no whole weights file"):
+    with pytest.raises(ValueError, match="stage1.weights.h5 is not a complete weights file"):
         TwoStageVAE.load(saved)
 
 

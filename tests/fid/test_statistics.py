@@ -109,7 +109,7 @@ def test_load_refuses_broken_absent_and_pickled_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no file"):
         Statistics.load(path)
     path.write_bytes(b"PK\x03\x04 half an archive")
-    with pytest.raises(ValueError, match="s.npz is no whole .npz file"):
+    with pytest.raises(ValueError, match="s.npz is not a complete .npz file"):
         Statistics.load(path)
     np.savez(path, mu=np.array([{}], dtype=object), sigma=np.eye(1))
     with pytest.raises(ValueError, match="s.npz is damaged"):

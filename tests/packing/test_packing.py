@@ -151,7 +151,7 @@ def test_what_cannot_be_packed(tmp_path, packed, run):
     digits_pipeline().save(tmp_path / "own")
     with pytest.raises(FileExistsError, match="not empty"):
         pack(run, packed, tiny_images(32, side=8))
-    with pytest.raises(ValueError, match="started from no preset"):
+    with pytest.raises(ValueError, match="did not start from a preset"):
         pack(tmp_path / "own", tmp_path / "set", tiny_images(32, side=8))
     with pytest.raises(FileNotFoundError, match="config.json is missing"):
         pack(tmp_path / "nowhere", tmp_path / "set", tiny_images(32, side=8))

@@ -57,7 +57,7 @@ def saved_run(folder, **epochs):
 def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
     vae = TwoStageVAE.load(tmp_path)
-    with pytest.warns(UserWarning, match="from epoch 2 to 3, and its latents move: stage 2, samp"):
+    with pytest.warns(UserWarning, match="to 3, which changes its latents: stage 2, samplers"):
         fit(vae, epochs=3, run_dir=tmp_path)
     assert_same(vae, long)
     assert (vae.config.epochs, vae.stage1.trained_epochs, vae.stage2.trained_epochs) == (3, 3, 2)
@@ -208,7 +208,7 @@ def test_the_command_line_makes_a_run_longer_by_its_name(tmp_path, words, capsys
     run = str(tmp_path / "run")
     assert main([*begin, "--epochs", "1", "--epochs2", "1", "--out", run]) == 0
     assert main([*resume, "--resume", run, "--epochs", "2"]) == 0
-    assert "train: warning: Stage 1 goes on from epoch 1 to 2" in capsys.readouterr().err
+    assert "train: warning: Stage 1 continues from epoch 1 to 2" in capsys.readouterr().err
     longer = TwoStageVAE.load(run)
     assert (longer.config.epochs, longer.config.latent_dim) == (2, 2)
     assert (longer.stage1.trained_epochs, longer.stage2.trained_epochs) == (2, 1)

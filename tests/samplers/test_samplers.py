@@ -341,7 +341,7 @@ def test_damaged_sampler_files_are_named(tmp_path):
             load_samplers(tmp_path, [name], latent_dim=2)
 
     path.write_bytes(whole[: len(whole) // 2])
-    expect(ValueError, "mixture.npz is no whole .npz file")
+    expect(ValueError, "mixture.npz is not a complete .npz file")
     shutil.copy(tmp_path / "samplers/gaussian.npz", path)
     expect(ValueError, r"mixture.npz is damaged \(Expected the arrays")
     for changes in (

@@ -134,7 +134,7 @@ def test_averages_without_debias_variables_count_as_settled(variables, vae):
 
 
 def test_other_programs_checkpoints_are_refused():
-    with pytest.raises(ValueError, match="no checkpoint of BalancingVAE or TwoStageVAE"):
+    with pytest.raises(ValueError, match="not a checkpoint of BalancingVAE or TwoStageVAE"):
         infer_sizes({"conv/kernel": np.zeros((3, 3, 1, 4))})
 
 
@@ -176,7 +176,7 @@ def test_missing_files_are_named(copied, suffix, message):
 def test_broken_npz_is_refused(copied):
     path = copied.with_suffix(".npz")
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="no whole .npz file"):
+    with pytest.raises(ValueError, match="not a complete .npz file"):
         read_variables(path)
 
 

@@ -1,4 +1,4 @@
-"""Metrics: numbers that compare generated with real images, one a file.
+"""Metrics that compare generated with real images, one per file.
 
 Example:
     ```python

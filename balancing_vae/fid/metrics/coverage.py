@@ -1,4 +1,4 @@
-"""Coverage (Naeem et al. 2020): how many real images have a generated one nearby."""
+"""Coverage (Naeem et al. 2020): the fraction of real images with a generated one nearby."""
 
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.neighbors import K_DENSITY

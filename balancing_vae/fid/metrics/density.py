@@ -1,4 +1,4 @@
-"""Density (Naeem et al. 2020): how densely real images lie where images are generated."""
+"""Density (Naeem et al. 2020): how many real neighbourhoods contain each generated image."""
 
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.neighbors import K_DENSITY

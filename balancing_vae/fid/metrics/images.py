@@ -1,4 +1,4 @@
-"""Images as metrics take them: floats, and for means over pairs a block at a time."""
+"""Images in the form that metrics take: floats, in blocks for means over pairs."""
 
 from collections.abc import Callable
 

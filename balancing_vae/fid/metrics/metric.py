@@ -1,4 +1,4 @@
-"""What a metric is: a number from two sides, and what it takes to read it."""
+"""The interface of a metric: one number from two sides, and what it needs of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

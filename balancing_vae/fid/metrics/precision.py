@@ -1,4 +1,4 @@
-"""Precision (Kynkäänniemi et al. 2019): how many generated images are like real ones."""
+"""Precision (Kynkäänniemi et al. 2019): the fraction of generated images close to real ones."""
 
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.neighbors import K_PRECISION

@@ -1,4 +1,4 @@
-"""Recall (Kynkäänniemi et al. 2019): how many real images the generated ones reach."""
+"""Recall (Kynkäänniemi et al. 2019): the fraction of real images close to generated ones."""
 
 from balancing_vae.fid.metrics.metric import Metric
 from balancing_vae.fid.neighbors import K_PRECISION

@@ -1,4 +1,4 @@
-"""The variance that reconstruction, or generation, loses (Asperti 2020)."""
+"""The variance that reconstruction or generation loses (Asperti 2020)."""
 
 from balancing_vae.fid.metrics.images import floats
 from balancing_vae.fid.metrics.metric import Metric

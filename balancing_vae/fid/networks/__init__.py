@@ -1,1 +1,1 @@
-"""Feature networks, one a file: Inception, a classifier, pixels, a SavedModel."""
+"""Feature networks, one per file: Inception, a classifier, pixels, a SavedModel."""

@@ -61,10 +61,10 @@ class Classifier(FeatureNetwork):
             head = [layer for layer in model.layers if layer.weights][-1]
             self._model = keras.Model(model.inputs, head.input)
             self._model.jit_compile = jit_compile_pays(convolutional=True)
-        # Whatever Keras, zipfile or h5py says of a file that is no such model.
+        # Keras, zipfile and h5py raise many kinds of errors for a file that is not such a model.
         except Exception as error:
             raise InputError(
-                f"{path} is no functional or sequential Keras model with weights ({error}): "
+                f"{path} is not a functional or sequential Keras model with weights ({error}): "
                 "save one with `model.save`."
             ) from error
         self._shape = model.input_shape[1:]
@@ -103,7 +103,7 @@ def dataset_classifier(folder: str | os.PathLike) -> Classifier:
         `classifier:<folder's name>`.
 
     Raises:
-        FileNotFoundError: It is no prepared dataset.
+        FileNotFoundError: It is not a prepared dataset.
         ValueError: It has no training images, or no labels.
 
     Example:

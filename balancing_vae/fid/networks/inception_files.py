@@ -1,4 +1,4 @@
-"""Where the Inception network comes from: a file, the cache, a download; always verified."""
+"""The Inception network's file: given, cached or downloaded, and always verified."""
 
 import hashlib
 import os

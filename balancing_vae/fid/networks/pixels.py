@@ -1,4 +1,4 @@
-"""The plainest features: the pixels themselves."""
+"""The pixels themselves as features."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Running a TensorFlow network on all devices, in batches that fit."""
+"""Run a TensorFlow network on all devices, in batches that fit."""
 
 import queue
 from abc import abstractmethod

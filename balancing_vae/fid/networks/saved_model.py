@@ -1,4 +1,4 @@
-"""Features of a SavedModel that the user trusts, such as TF-GAN's copy of Inception."""
+"""Features from a SavedModel that the user trusts, such as TF-GAN's copy of Inception."""
 
 import hashlib
 import os
@@ -63,7 +63,7 @@ class TrustedSavedModel(ReplicatedNetwork):
         try:
             with tf.device(device):
                 model = tf.saved_model.load(os.fspath(self._folder))
-        # Whatever TensorFlow says of files that are no such model.
+        # TensorFlow raises many kinds of errors for files that are not such a model.
         except Exception as error:
             raise InputError(
                 f"The SavedModel in {self._folder} cannot be loaded ({error}): download it again."

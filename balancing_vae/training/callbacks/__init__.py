@@ -1,4 +1,4 @@
-"""Callbacks: the user's handle on gamma, and what a training run shows, keeps and refuses."""
+"""Callbacks: the user's control of gamma, and logs, states and limits of a training."""
 
 from balancing_vae.training.callbacks.gamma_balancing import GammaBalancing
 from balancing_vae.training.callbacks.history_log import HistoryLog

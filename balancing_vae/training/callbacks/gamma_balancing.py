@@ -1,4 +1,4 @@
-"""The user's handle on computed gamma."""
+"""The user's control of computed gamma."""
 
 import keras
 

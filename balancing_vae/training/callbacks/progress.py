@@ -1,4 +1,4 @@
-"""The progress of a whole stage: a bar, or a line an epoch."""
+"""The progress of a whole stage: a bar, or one line per epoch."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""End a training in good order on SIGINT or SIGTERM."""
+"""Stop a training cleanly on SIGINT or SIGTERM."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Watching a training in TensorBoard: its logs, the KL of each latent, samples."""
+"""TensorBoard logs of a training: its losses, the KL of each latent, samples."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     of the stage in training are an image, not normalised and from the same draws each
     time. A deterministic autoencoder has no KL, and no samples before its sampler is fitted.
     Each stage has a folder of its own. For figures in CSV, `history.csv` in a run's
-    folder or `keras.callbacks.CSVLogger` will do.
+    folder or `keras.callbacks.CSVLogger` is enough.
 
     Args:
         folder: Where to write; `tensorboard --logdir FOLDER` shows it.

@@ -1,4 +1,4 @@
-"""End a training in good order before its time is over."""
+"""Stop a training cleanly before its time is over."""
 
 import time
 import warnings
@@ -39,7 +39,7 @@ def deadline_of(seconds: float | None) -> float | None:
         seconds: The limit, positive; None for no limit.
 
     Raises:
-        ValueError: It is no positive number.
+        ValueError: It is not a positive number.
 
     Example:
         ```python
@@ -71,7 +71,7 @@ def unfinished_is_told(run_dir: Path | None) -> Iterator[None]:
         yield
     except TimeLimitReached as limit:
         kept = (
-            "give a run_dir to go on later from here"
+            "give a run_dir to be able to continue later"
             if run_dir is None
             else f"the state is in {run_dir}, and the same call resumes it"
         )

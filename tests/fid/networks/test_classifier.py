@@ -75,7 +75,7 @@ def test_files_that_are_no_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected a Keras model"):
         Classifier(tmp_path / "absent.keras")
     (tmp_path / "broken.keras").write_bytes(b"PK")
-    with pytest.raises(ValueError, match="is no functional or sequential Keras model"):
+    with pytest.raises(ValueError, match="is not a functional or sequential Keras model"):
         Classifier(tmp_path / "broken.keras")
 
 
