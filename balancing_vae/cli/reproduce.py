@@ -195,7 +195,7 @@ def _fig4(options: argparse.Namespace) -> None:
     from balancing_vae.figures.tables import Table
 
     rows = fig4(images, out / "rows.json", options.smoke, options.seed)
-    print(Table.of(rows))
+    print(Table.of([{k: v for k, v in row.items() if k != "data_sha256"} for row in rows]))
     for name in images:
         slope, correlation = slope_and_correlation([r for r in rows if r["dataset"] == name])
         print(f"{name}: slope {slope:.3f}, correlation {correlation:.4f}")
@@ -326,7 +326,8 @@ def _table(options: argparse.Namespace) -> int:
     from balancing_vae.cli.evaluate import evaluate_run
     from balancing_vae.cli.train import resumed_config
     from balancing_vae.cli.train import train
-    from balancing_vae.evaluation.metrics_file import read_metrics
+    from balancing_vae.evaluation.columns import choose_images
+    from balancing_vae.evaluation.measured_before import measured_before
     from balancing_vae.experiments.paper_tables import PRESETS
     from balancing_vae.experiments.paper_tables import describe_budget
     from balancing_vae.experiments.paper_tables import over_trainings
@@ -342,6 +343,7 @@ def _table(options: argparse.Namespace) -> int:
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     preset = PRESETS[options.experiment][options.budget]
     x, x_val = open_split(data, preset, "train"), find_split(data, preset, "val")
+    real = choose_images(open_split(data, preset, "test"))
     runs = [out / options.budget / f"seed{seed}" for seed in range(options.trainings)]
     for seed, run in enumerate(runs):
         begun = (run / DESCRIPTION).is_file()  # else it was stopped before it began
@@ -353,8 +355,7 @@ def _table(options: argparse.Namespace) -> int:
         code = train(config, x, x_val, run, options.command_line, resume=begun)
         if code:
             return code
-        measured = {(one.protocol, one.features) for one in read_metrics(run)}
-        if (protocol, network.name) not in measured:
+        if not measured_before(run, real, network, protocol):
             evaluate_run(run, data, network, protocol, options.command_line)
     budget = describe_budget(preset_config(preset), len(x))
     name = f"computed gamma, {options.budget} budget"

@@ -10,6 +10,7 @@ from balancing_vae.backend.epoch_timer import EpochTimer
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.balancing import build_strategy
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.experiments.resumable import sha256_of
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style
 from balancing_vae.models.objectives import HALF_LOG_TWO_PI
@@ -68,9 +69,9 @@ def measure_balancings(
         names: The balancings, of `COMPARED`; all by default.
 
     Returns:
-        A row a training: balancing, seed, epochs, images (of the training), seconds_per_step,
-        active (latents on the test images in the end), and `curves`: lists by epoch of kl,
-        mse, gamma, beta, val_mse, val_kl, val_bound.
+        A row a training: balancing, seed, epochs, images (of the training), data_sha256,
+        seconds_per_step, active (latents on the test images in the end), and `curves`: lists by
+        epoch of kl, mse, gamma, beta, val_mse, val_kl, val_bound.
 
     Example:
         ```python
@@ -78,10 +79,9 @@ def measure_balancings(
         print(Table.of(compare_balancings(rows)))
         ```
     """
+    about = {"epochs": epochs, "images": len(x_train), "data_sha256": sha256_of(x_train, x_test)}
     cases = [
-        {"balancing": name, "seed": seed, "epochs": epochs, "images": len(x_train)}
-        for seed in seeds
-        for name in names or COMPARED
+        {"balancing": name, "seed": seed, **about} for seed in seeds for name in names or COMPARED
     ]
     return measure_each(path, cases, lambda case: _train(case, x_train, x_test), "balancing")
 

@@ -14,6 +14,7 @@ from balancing_vae.experiments.figure4_networks import KINDS
 from balancing_vae.experiments.figure4_networks import build
 from balancing_vae.experiments.figure4_networks import fig4_networks
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.experiments.resumable import sha256_of
 from balancing_vae.experiments.within_images import variance_loss_within
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import colors
@@ -62,8 +63,8 @@ def fig4(
         seed: Seed of the weights, the order of the images and the noise.
 
     Returns:
-        A row a network: dataset, kind, sizes, latent_dim, steps, seed; mse; the losses of
-        variance `variance_loss` (reconstructed), `generated_variance_loss` and
+        A row a network: dataset, data_sha256, kind, sizes, latent_dim, steps, seed; mse; the
+        losses of variance `variance_loss` (reconstructed), `generated_variance_loss` and
         `variance_loss_within` (reconstructed, variances over the pixels of each image);
         train_mse, train_variance_loss, parameters, seconds.
 
@@ -73,18 +74,22 @@ def fig4(
         rows = fig4({"digits": digits}, "runs/fig4/rows.json")
         ```
     """
+    images = {
+        dataset: (x_train[:TRAINING_IMAGES], x_test[:TEST_IMAGES])
+        for dataset, (x_train, x_test) in images.items()
+    }
     cases = []
-    for dataset, (x_train, _) in images.items():
+    for dataset, (x_train, x_test) in images.items():
         networks = fig4_networks(x_train.shape[1:])
         if smoke:
             by_kind = [[n for n in networks if n["kind"] == kind] for kind in KINDS]
             networks = [network for own in by_kind for network in own[1::3]]
         budget = {"steps": STEPS["smoke" if smoke else "full"], "seed": seed, "format": ROW_FORMAT}
-        cases += [{"dataset": dataset, **network, **budget} for network in networks]
+        about = {"dataset": dataset, "data_sha256": sha256_of(x_train, x_test)}
+        cases += [{**about, **network, **budget} for network in networks]
 
     def measure(case: dict) -> dict:
-        x_train, x_test = images[case["dataset"]]
-        return _train_and_measure(case, x_train[:TRAINING_IMAGES], x_test[:TEST_IMAGES])
+        return _train_and_measure(case, *images[case["dataset"]])
 
     return measure_each(path, cases, measure, "fig4")
 

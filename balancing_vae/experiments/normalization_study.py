@@ -15,6 +15,7 @@ from balancing_vae.experiments.moment_matching import factor_a_latent
 from balancing_vae.experiments.moment_matching import full_covariance
 from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.experiments.resumable import sha256_of
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
@@ -31,7 +32,7 @@ SAMPLES = (128, 256, 1024, 4096)
 def latent_normalizations(
     vae, x: np.ndarray, seed: int = 0
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Return ways to rescale second-stage latents, fitted on real images.
+    """Return ways to normalise second-stage latents, fitted on real images.
 
     Args:
         vae: A trained `TwoStageVAE`.
@@ -77,25 +78,26 @@ def measure_normalizations(
     samples: Sequence[int] = SAMPLES,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> list[dict]:
-    """Measure samples of stage 2 after each rescaling, without and with decoder noise.
+    """Measure samples of stage 2 after each normalisation, without and with decoder noise.
 
-    The noise is Dai and Wipf's, `z = z_hat + gamma_z * noise`, drawn before any rescaling.
+    The noise is Dai and Wipf's, `z = z_hat + gamma_z * noise`, drawn before any normalisation.
 
     Args:
         vae: A trained `TwoStageVAE`.
-        x: Images that the rescalings are fitted on, uint8 [M, D, D, C]: training images.
+        x: Images that the normalisations are fitted on, uint8 [M, D, D, C]: training images.
             The original program takes the test images; but a covariance matrix that has
             seen them would have an advantage that one factor has not.
         real: Test images, uint8 [N, D, D, C], that the distances are to.
         network: Gives the features.
         protocol: Name of the FID protocol.
         path: A `.json` file that keeps each finished distance; one file a run.
-        samples: Numbers of generated images; a rescaling sees no more than these.
+        samples: Numbers of generated images; a normalisation sees no more than these.
         seeds: Sampling seeds.
 
     Returns:
-        A row a distance: rescaling, noise, samples, seed, features, protocol, real_count;
-        distance (its name) and value.
+        A row a distance: normalization, noise, samples, seed, features, protocol, real_count,
+        the hashes of features, real images, images fitted on and weights, batch_size; distance
+        (its name) and value.
 
     Example:
         ```python
@@ -107,16 +109,19 @@ def measure_normalizations(
     reference = cached_statistics(real, network, get_protocol(protocol))
     size = vae.config.batch_size
     gamma = float(ops.convert_to_numpy(vae.stage2.balancing.gamma))
+    weights = [weight for stage in vae.stages.values() for weight in stage.get_weights()]
+    about = {
+        "features": network.name,
+        "features_sha256": network.sha256,
+        "protocol": protocol,
+        "real_count": len(real),
+        "data_sha256": sha256_of(real),
+        "fitted_sha256": sha256_of(x),
+        "weights_sha256": sha256_of(*weights),
+        "batch_size": size,
+    }
     cases = [
-        {
-            "rescaling": way,
-            "noise": noise,
-            "samples": count,
-            "seed": seed,
-            "features": network.name,
-            "protocol": protocol,
-            "real_count": len(real),
-        }
+        {"normalization": way, "noise": noise, "samples": count, "seed": seed, **about}
         for count in samples
         for seed in seeds
         for noise in (False, True)
@@ -131,7 +136,7 @@ def measure_normalizations(
         z = map_batches(vae.stage2.decoder.predict_on_batch, size, u)
         if case["noise"]:
             z = z + gamma * noise
-        images = vae.decode(ways[case["rescaling"]](z[: case["samples"]]), keep_padding=True)
+        images = vae.decode(ways[case["normalization"]](z[: case["samples"]]), keep_padding=True)
         statistics = measure(images, network, get_protocol(protocol), generated=True)
         value = frechet_distance(reference, statistics)
         return {"distance": network.distance_name, "value": value}
@@ -140,13 +145,13 @@ def measure_normalizations(
 
 
 def compare_normalizations(rows: list[dict]) -> list[dict]:
-    """Return one line a rescaling, the mean and deviation over seeds at each sample size.
+    """Return one line a normalisation, the mean and deviation over seeds at each sample size.
 
     Args:
         rows: What `measure_normalizations` returned.
 
     Returns:
-        Dicts of rescaling, noise, and "mean ± deviation" by number of samples.
+        Dicts of normalisation, noise, and "mean ± deviation" by number of samples.
 
     Example:
         ```python
@@ -155,8 +160,8 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
     """
     lines = []
     for noise in (False, True):
-        for way in dict.fromkeys(row["rescaling"] for row in rows):
-            line = {"rescaling": way, "noise": "gamma_z" if noise else "none"}
+        for way in dict.fromkeys(row["normalization"] for row in rows):
+            line = {"normalisation": way, "noise": "gamma_z" if noise else "none"}
             for count, values in _by_samples(rows, way, noise).items():
                 line[f"{count} samples"] = with_deviation(*mean_and_deviation(values))
             lines.append(line)
@@ -164,7 +169,7 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
 
 
 def draw_normalization(rows: list[dict]) -> Figure:
-    """Draw the distance over the number of samples, a line a rescaling.
+    """Draw the distance over the number of samples, a line a normalisation.
 
     Args:
         rows: What `measure_normalizations` returned.
@@ -175,7 +180,7 @@ def draw_normalization(rows: list[dict]) -> Figure:
     with style():
         figure = Figure(figsize=(11, 4))
         axes = figure.subplots(1, 2, sharey=True)
-        ways = list(dict.fromkeys(row["rescaling"] for row in rows))
+        ways = list(dict.fromkeys(row["normalization"] for row in rows))
         for axis, noise in zip(axes, (False, True), strict=True):
             for i, way in enumerate(ways):
                 values = _by_samples(rows, way, noise)
@@ -195,13 +200,13 @@ def draw_normalization(rows: list[dict]) -> Figure:
             axis.set_title("with gamma_z noise" if noise else "without noise")
         axes[0].set_ylabel(f"{rows[0]['distance']}, {rows[0]['protocol']}")
         names = axes[0].get_legend_handles_labels()
-        figure.legend(*names, loc="outside right upper", title="rescaling")
+        figure.legend(*names, loc="outside right upper", title="normalisation")
     return figure
 
 
 def _by_samples(rows: list[dict], way: str, noise: bool) -> dict[int, list[float]]:
     values: dict[int, list[float]] = {}
     for row in rows:
-        if (row["rescaling"], row["noise"]) == (way, noise):
+        if (row["normalization"], row["noise"]) == (way, noise):
             values.setdefault(row["samples"], []).append(row["value"])
     return values

@@ -11,6 +11,7 @@ from balancing_vae.checks import as_float
 from balancing_vae.config import original_kl_weight
 from balancing_vae.experiments.figure4 import reconstruct
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.experiments.resumable import sha256_of
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import colors
 from balancing_vae.figures.style import style
@@ -60,8 +61,8 @@ def overfit(
         seed: Seed of the weights, the order of the images and the noise.
 
     Returns:
-        A row a network: images, width, depth, steps, seed; and lists, a value for each number
-        of steps: mse, variance_loss, train_mse, train_variance_loss.
+        A row a network: images, width, depth, steps, seed, data_sha256; and lists, a value for each
+        number of steps: mse, variance_loss, train_mse, train_variance_loss.
 
     Example:
         ```python
@@ -69,10 +70,19 @@ def overfit(
         draw_overfitting(rows).savefig("overfitting.png")
         ```
     """
-    cases = [{**network, "steps": list(steps), "seed": seed} for network in networks]
+    x_test = x_test[:TEST_IMAGES]
+    cases = [
+        {
+            **network,
+            "steps": list(steps),
+            "seed": seed,
+            "data_sha256": sha256_of(x_train[: network["images"]], x_test),
+        }
+        for network in networks
+    ]
 
     def measure(case: dict) -> dict:
-        return _train_and_measure(case, x_train[: case["images"]], x_test[:TEST_IMAGES])
+        return _train_and_measure(case, x_train[: case["images"]], x_test)
 
     return measure_each(path, cases, measure, "overfit")
 

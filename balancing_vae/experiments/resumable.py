@@ -1,9 +1,12 @@
 """Measure many cases in turn; finished cases survive a kill."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.progress import progress_bar
@@ -24,7 +27,8 @@ def measure_each(
 
     Args:
         path: A `.json` file; made where it is missing. Rows of other cases stay in it.
-        cases: What decides a row, as plain data.
+        cases: What decides a row, all of it, as plain data: of images and weights their
+            `sha256_of`.
         measure: From a case to what is measured of it, as plain data.
         title: What stands before the progress bar; where nobody can watch one, before a line
             for each case.
@@ -55,6 +59,27 @@ def measure_each(
             if bar.disable:
                 write_line(f"{title}: {len(rows)} of {len(cases)} cases")
     return rows
+
+
+def sha256_of(*arrays: np.ndarray) -> str:
+    """Return the hash of arrays that decide a row: images, weights.
+
+    Args:
+        arrays: Any; their order counts.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        ```python
+        case = {"epochs": 10, "data_sha256": sha256_of(x_train, x_test)}
+        ```
+    """
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array))
+    return total.hexdigest()
 
 
 def _read(path: Path) -> list[dict]:

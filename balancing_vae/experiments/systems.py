@@ -7,15 +7,14 @@ import numpy as np
 
 from balancing_vae.config import Config
 from balancing_vae.evaluation.columns import two_stage_columns
+from balancing_vae.evaluation.measured_before import measured_before
 from balancing_vae.evaluation.measurement import NOISE_FLOOR
 from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.evaluation.measuring import evaluate
 from balancing_vae.evaluation.metrics_file import of_run
-from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.metrics_file import write_metrics
-from balancing_vae.fid.cache import content_sha256
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.figures.tables import Table
 from balancing_vae.files.formats import DESCRIPTION
@@ -108,21 +107,17 @@ def measure_systems(
     Returns:
         What was measured in these features of all trainings of each system, by name.
     """
-    sha256 = content_sha256(real)
     measured: dict[str, list[Measurement]] = {name: [] for name in runs}
     for name, folders in runs.items():
         for seed, run in enumerate(folders):
-            found = _distances(read_metrics(run), network, protocol, sha256)
-            if not found:
+            if not measured_before(run, real, network, protocol):
                 state = fingerprint(run)
                 columns = two_stage_columns(TwoStageVAE.load(run), real)
                 rows = evaluate(
                     columns, real, network, protocol, [seed], more_real=more_real, progress=True
                 )
-                rows = of_run(rows, state, dataset, data, command)
-                write_metrics(run, rows)
-                found = _distances(rows, network, protocol, sha256)
-            measured[name] += found
+                write_metrics(run, of_run(rows, state, dataset, data, command))
+            measured[name] += measured_before(run, real, network, protocol)
     return measured
 
 
@@ -193,18 +188,6 @@ def systems_sheet(
             rows[title] = vae.generate(count, stage, normalize=normalize, seed=0)
     rows["data"] = vae.without_padding(rows["data"])
     return rows
-
-
-def _distances(
-    rows: list[Measurement], network: FeatureNetwork, protocol: str, data_sha256: str
-) -> list[Measurement]:
-    """Return the distances among rows that may hold moments and other measurements, too."""
-    wanted = ("fid", protocol, network.name, network.sha256, data_sha256)
-    return [
-        one
-        for one in rows
-        if (one.metric, one.protocol, one.features, one.features_sha256, one.data_sha256) == wanted
-    ]
 
 
 def _is_finished(run: Path) -> bool:

@@ -12,11 +12,18 @@ from balancing_vae.checks import as_float
 from balancing_vae.cli import COMMANDS
 from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
+from balancing_vae.datasets import open_prepared
 from balancing_vae.datasets.arrays import from_arrays
 from balancing_vae.datasets.prepared import write_prepared
+from balancing_vae.evaluation.columns import choose_images
+from balancing_vae.evaluation.measurement import Measurement
+from balancing_vae.evaluation.metrics_file import of_run
+from balancing_vae.evaluation.metrics_file import write_metrics
+from balancing_vae.fid.cache import content_sha256
 from balancing_vae.moments import mse
 from balancing_vae.presets import preset_config
 from balancing_vae.presets import preset_names
+from balancing_vae.storage.fingerprint import fingerprint
 from tests.helpers.paths import GOLDEN
 from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import tiny_images
@@ -301,24 +308,27 @@ def test_reproduce_refuses_what_it_cannot_measure(words, tmp_path, capsys):
 
 
 def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
-    from balancing_vae.evaluation.measurement import Measurement
-    from balancing_vae.evaluation.metrics_file import write_metrics
-
     called = []
 
-    def pretend_to_train(config, x, x_val, run, resume):
+    def pretend_to_train(config, x, x_val, run, command, resume):
         called.append(("train", config.seed, resume))
         assert (config.preset, len(x), x_val) == ("cifar10-small", 30, None)
         run.mkdir(parents=True, exist_ok=True)
-        description = {"format_version": 4, "config": config.to_dict()}
+        description = {"format_version": 5, "config": config.to_dict(), "versions": {}}
+        description |= {"trained_epochs": {"stage1": 1, "stage2": 1}, "samplers": []}
+        description |= {"latent_normalization": None, "image_normalization": None}
         (run / "config.json").write_text(json.dumps(description))
+        (run / "stage1.weights.h5").write_bytes(weights)
         return 0
 
     def pretend_to_evaluate(run, data, network, protocol, command):
         called.append(("evaluate", command))
-        about = {"dataset": "cifar10", "features": "pixels", "protocol": protocol}
-        write_metrics(run, [Measurement("GEN-2", "fid", 80.0, 10, 10, seed=0, **about)])
+        about = {"features": "pixels", "protocol": protocol}
+        about["data_sha256"] = content_sha256(choose_images(open_prepared(data).images("test")))
+        row = Measurement("GEN-2", "fid", 80.0, 10, 10, seed=0, **about)
+        write_metrics(run, of_run([row], fingerprint(run), "cifar10", str(data), command))
 
+    weights = b"first"
     images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype="uint8")
     splits = {"train": (images, None), "test": (images[:9], None)}
     write_prepared(tmp_path / "d", "cifar10", from_arrays(splits, {}))
@@ -341,14 +351,25 @@ def test_a_table_trains_evaluates_and_compares(tmp_path, monkeypatch, capsys):
     # A second time nothing is evaluated again, and finished trainings are only looked at.
     assert command(*words) == 0
     assert called[4:] == [("train", 0, True), ("train", 1, True)]
-    # Another protocol is another measurement of the same trainings.
+    # Another protocol is another measurement of the same trainings, and so are other weights in
+    # the same folder, and other images in the same place.
+    again = ["train", "evaluate", "train", "evaluate"]
     assert command(*words, "--protocol", "ttur") == 0
-    assert [call[0] for call in called[6:]] == ["train", "evaluate", "train", "evaluate"]
-    # A training that was killed before it had a description is begun again.
-    (tmp_path / "out" / "small" / "seed1" / "config.json").unlink()
-    (tmp_path / "out" / "small" / "seed1" / "metrics.json").unlink()
+    assert [call[0] for call in called[6:]] == again
+    weights = b"second"
     assert command(*words) == 0
-    assert [call[2] for call in called[10:] if call[0] == "train"] == [True, False]
+    assert [call[0] for call in called[10:]] == again
+    splits["test"] = (images[9:18], None)
+    write_prepared(tmp_path / "d", "cifar10", from_arrays(splits, {}), overwrite=True)
+    assert command(*words) == 0
+    assert [call[0] for call in called[14:]] == again
+    assert command(*words) == 0
+    assert [call[0] for call in called[18:]] == ["train", "train"]
+    # A training that was killed before it had a description is begun again.
+    for path in (tmp_path / "out" / "small" / "seed1").iterdir():
+        path.unlink()
+    assert command(*words) == 0
+    assert [call[2] for call in called[20:] if call[0] == "train"] == [True, False]
     # Features that are not there show before anything is trained.
     before = len(called)
     assert command(*words, "--features", "classifier:absent") == 2

@@ -124,7 +124,7 @@ def test_the_table_shows_mean_and_deviation_over_trainings():
 
 
 def test_a_comparison_is_not_resumed_with_other_options(tmp_path, capsys, monkeypatch):
-    def stop(*arguments):
+    def stop(*arguments, **options):
         raise InputError("stopped")
 
     monkeypatch.setattr(systems, "train_systems", stop)

@@ -101,6 +101,41 @@ def test_figure_4_measures_again_what_an_earlier_version_measured(tmp_path, monk
     assert row["mse"] == 0.1
 
 
+def of_a_mean(case, x_train, x_test):
+    return {"mean": float(x_train.mean()), "test mean": float(x_test.mean())}
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+@pytest.mark.parametrize(
+    ("module", "train", "measured"),
+    [
+        (
+            fig4_module,
+            "_train_and_measure",
+            lambda images, path: fig4({"digits": images}, path, smoke=True),
+        ),
+        (
+            overfitting,
+            "_train_and_measure",
+            lambda images, path: overfit(*images, path, [{"images": 20, "width": 2, "depth": 1}]),
+        ),
+        (balancing_module, "_train", lambda images, path: measure_balancings(*images, path)),
+    ],
+)
+def test_other_images_are_measured_again(
+    module, train, measured, changed, tmp_path, monkeypatch, digits
+):
+    monkeypatch.setattr(module, train, of_a_mean)
+    images = [digits[:20], digits[20:]]
+    before = measured(tuple(images), tmp_path / "rows.json")
+    assert measured(tuple(images), tmp_path / "rows.json") == before
+    images[changed] = 255 - images[changed]
+    after = measured(tuple(images), tmp_path / "rows.json")
+    name = ("mean", "test mean")[changed]
+    for new, old in zip(after, before, strict=True):
+        assert new[name] == pytest.approx(255 - old[name])
+
+
 def test_slope_and_correlation_of_a_line():
     rows = [{"mse": x, "variance_loss": 0.5 * x + 1} for x in (0.1, 0.2, 0.4)]
     slope, correlation = slope_and_correlation(rows)
@@ -282,7 +317,7 @@ def test_normalizations_are_measured_from_the_same_draws(trained, digits, tmp_pa
     ways = len(latent_normalizations(trained, digits))
     assert len(rows) == ways * 2 * 2 * 2
     assert {row["distance"] for row in rows} == {"FD(pixels)"}
-    values = {(r["rescaling"], r["noise"], r["samples"], r["seed"]): r["value"] for r in rows}
+    values = {(r["normalization"], r["noise"], r["samples"], r["seed"]): r["value"] for r in rows}
     assert len(set(values.values())) > len(rows) / 2
     lines = compare_normalizations(rows)
     assert len(lines) == ways * 2 and list(lines[0])[2:] == ["16 samples", "24 samples"]
@@ -290,6 +325,31 @@ def test_normalizations_are_measured_from_the_same_draws(trained, digits, tmp_pa
     places = [bar.lines[0].get_xdata()[0] for bar in left.containers]
     assert len(set(places)) == ways, "one error bar hides another"
     assert json.loads(path.read_text()) == rows
+
+
+@pytest.mark.filterwarnings("ignore:.*biased upwards")
+def test_normalizations_of_other_weights_or_images_are_measured_again(
+    digits, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    vae, other = as_if_trained(digits_pipeline()), as_if_trained(digits_pipeline(seed=1))
+
+    def values(vae, x, real, network=None):
+        about = (network or Pixels(), "ttur", tmp_path / "rows.json", [16], [0])
+        return [row["value"] for row in measure_normalizations(vae, x, real, *about)]
+
+    first = values(vae, digits[:24], digits[24:])
+    stamp = (tmp_path / "rows.json").stat().st_mtime_ns
+    assert values(vae, digits[:24], digits[24:]) == first
+    assert (tmp_path / "rows.json").stat().st_mtime_ns == stamp
+    assert not set(values(other, digits[:24], digits[24:])) & set(first)
+    assert not set(values(vae, digits[:24], 255 - digits[24:])) & set(first)
+    assert values(vae, 255 - digits[:24], digits[24:]) != first
+    retrained = Pixels()
+    monkeypatch.setattr(retrained, "sha256", "another")
+    values(vae, digits[:24], digits[24:], retrained)
+    hashes = {row["features_sha256"] for row in json.loads((tmp_path / "rows.json").read_text())}
+    assert hashes == {None, "another"}
 
 
 def test_latent_normalizations_reach_their_targets(trained, digits):
