@@ -48,7 +48,8 @@ from balancing_vae.training.posterior import encode
 
 # The second stage that the run has, measured without a training.
 OWN = "the run's own"
-# The recipe of the run for all its epochs, measured on the way, too.
+# The run's recipe, for as many epochs as the causes have, and for all of its own.
+RECIPE = "recipe"
 WHOLE = "whole recipe"
 # Second latents that the mixture is fitted to, and as many that it is judged by.
 SECOND_LATENTS = 20_000
@@ -112,7 +113,7 @@ class Cause:
 
 
 CAUSES = {
-    "recipe": Cause(),
+    RECIPE: Cause(),
     "learning rate / 10": Cause(rate=0.1),
     "learning rate x 3": Cause(rate=3.0),
     "constant learning rate": Cause(falls=False),
@@ -146,8 +147,8 @@ def measure_second_stages(
     """Train second stages on the latents of one first stage, and measure what they generate.
 
     Each differs from the run's recipe in one way, see `CAUSES`, and is trained for so many
-    `epochs`; the recipe is also trained for all of the run's, and measured on the way. The first
-    stage decodes, and stays as it is. Distances are those of images to `real`, a list over
+    `epochs`; the recipe itself is trained for all of the run's, too. The first stage decodes, and
+    stays as it is. Distances are those of images to `real`, a list over
     sampling seeds:
 
     - `plain`: decoded from second-stage samples as they are;
@@ -177,8 +178,8 @@ def measure_second_stages(
         `distance` (their name); gamma; mse of its reconstructions; law (mean of
         Var(mu) + E[sigma^2] over u); active (second latents); kurtosis (mean excess kurtosis
         of u); mismatch (nats by which the mixture of u is likelier than the prior, for other
-        draws of u: how far the aggregate posterior is from the prior, at least); `curve`: rows of
-        epoch, gamma, plain and normalised, empty for other causes than `WHOLE`.
+        draws of u: how far the aggregate posterior is from the prior, at least); `curve`, for the
+        recipe: rows of epoch, gamma, plain and normalised, after 1, 2, 4, ... epochs.
 
     Raises:
         ValueError: The run has no second stage, or there is no such cause.
@@ -216,7 +217,8 @@ def measure_second_stages(
         if case["cause"] == OWN:
             return judge.describe(own) | {"curve": []}
         keras.backend.clear_session(free_memory=True)
-        curve = _Curve(judge, _followed(case["epochs"]) if case["cause"] == WHOLE else [])
+        followed = case["cause"] in (RECIPE, WHOLE)
+        curve = _Curve(judge, _followed(case["epochs"]) if followed else [])
         stage = _train(vae.config, case, judge.posterior, curve)
         return judge.describe(stage) | {"curve": curve.rows}
 
@@ -253,14 +255,15 @@ def draw_second_stages(rows: list[dict]) -> Figure:
         rows: What `measure_second_stages` returned.
 
     Returns:
-        The figure: the recipe's curve on the left, all causes on the right.
+        The figure: the recipe's curve on the left, the longest there is; all causes on the
+        right.
     """
     bound = np.mean(rows[0]["bound"])
     names = DISTANCES[:3]
     with style():
         figure = Figure(figsize=(11, 0.3 * len(rows) + 2.4))
         left, right = figure.subplots(1, 2)
-        curve = [point for row in rows for point in row["curve"]]
+        curve = max((row["curve"] for row in rows), key=len)
         for name in names[:2]:
             means, deviations = _over_draws([point[name] for point in curve])
             left.errorbar([p["epoch"] for p in curve], means, deviations, marker=".", label=name)

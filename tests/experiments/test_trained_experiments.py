@@ -210,6 +210,7 @@ def test_second_stages_are_trained_on_one_set_of_latents_and_measured(
     # The recipe of three epochs, measured after the first, the second and the last.
     assert [point["epoch"] for point in whole["curve"]] == [1, 2, 3]
     assert whole["curve"][-1]["plain"] == whole["plain"]
+    assert own["curve"] == []
     assert run((OWN, WHOLE)) == rows == json.loads(path.read_text())
     assert len(compare_second_stages(rows)) == 2
     assert len(draw_second_stages(rows).axes) == 2
