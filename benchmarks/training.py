@@ -3,16 +3,18 @@
     python benchmarks/training.py            # everything, about eight minutes on two idle cores
     python benchmarks/training.py float32    # or one part: float32, mixed_bfloat16, executions
     python benchmarks/training.py executions --preset celeba --precision mixed_bfloat16
+    python benchmarks/training.py executions --steps 10 --seconds 20
 
 Each figure is a median, the sides taken in turns, in this one process on this machine.
 Images are random: what they show is no matter here. `executions` measures both stages of a
 preset (`digits` on a CPU, `cifar10` on an accelerator) with 1, 10 and 100 steps an execution:
 steps a second, their share of the matrix product's rate, and the time that the whole recipe
-would take; for `cifar10` on a GPU beside PyTorch with `torch.compile`. KERAS_BACKEND chooses
-the package's backend.
+would take; for `cifar10` on a GPU beside PyTorch with `torch.compile`. Each turn is printed as it
+comes, and a side that fails is left out. KERAS_BACKEND chooses the package's backend.
 """
 
 import argparse
+import math
 import os
 import platform
 import statistics
@@ -27,6 +29,7 @@ from keras import ops
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.backend.compilation import uses_accelerator
+from balancing_vae.backend.devices import describe_device
 from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.optimizer import Adam
 from balancing_vae.versions import installed_version
@@ -39,13 +42,17 @@ TRAINING_IMAGES = 50_000
 IMAGES_OF = {"digits": 1_285, "celeba": 162_770}
 PEAK_SIDE = 2_048
 EXECUTIONS = (1, 10, 100)
-# Steps that are timed, at the least an execution.
+# Steps that are timed, at the least an execution, and when they are enough.
 TIMED_STEPS = 200
+TIMED_SECONDS = 3.0
 LATENTS = (np.zeros((10_000, 64), np.float32), np.ones((10_000, 64), np.float32))
 
 
 class StepTimer(keras.callbacks.Callback):
-    """Seconds a step, from the end of a `fit`'s first execution to the end of its last."""
+    """Seconds a step, from the end of a `fit`'s first execution to the end of its last.
+
+    After `TIMED_SECONDS` it lets the `fit` end with the execution under way.
+    """
 
     first = None
 
@@ -55,6 +62,8 @@ class StepTimer(keras.callbacks.Callback):
             float(logs["loss"])
             self.first, self.start = batch, time.perf_counter()
         self.last = batch
+        if self.last > self.first and time.perf_counter() - self.start > TIMED_SECONDS:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
         float(logs["loss"])
@@ -68,14 +77,13 @@ def fit_step(stage, data, steps, batch=BATCH):
     steps of a broken one as if it were.
     """
     batches = EpochBatches(data, batch, seed=0)
-    steps_per_epoch = stage.steps_per_execution + steps
-    assert steps % stage.steps_per_execution == 0 and steps_per_epoch <= len(batches)
+    # An epoch of just these, so that nothing but `StepTimer` waits for a step.
+    batches.skipped = len(batches) - stage.steps_per_execution - steps
+    assert steps % stage.steps_per_execution == 0 and batches.skipped >= 0
 
     def run():
         timer = StepTimer()
-        stage.fit(
-            batches, steps_per_epoch=steps_per_epoch, shuffle=False, verbose=0, callbacks=[timer]
-        )
+        stage.fit(batches, shuffle=False, verbose=0, callbacks=[timer])
         return timer.seconds
 
     return run
@@ -103,6 +111,33 @@ def medians(sides):
             if turn:
                 times[name].append(seconds)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def medians_as_they_come(sides, seconds):
+    """Return medians as `medians` does, of the turns that fit; print each, leave out what fails.
+
+    The first turn, which compiles, is not timed; one after it is taken in any case.
+    """
+    times = {name: [] for name in sides}
+    end = time.perf_counter() + seconds
+    for turn in range(TURNS + 1):
+        if turn > 1 and time.perf_counter() > end:
+            break
+        for name, side in sides.items():
+            if name not in times:
+                continue
+            start = time.perf_counter()
+            try:
+                times[name].append(side())
+            except Exception as error:
+                print(f"{name} failed: {error}", flush=True)
+                del times[name]
+                continue
+            took = time.perf_counter() - start
+            print(f"{turn} {name:30} {1e3 * times[name][-1]:10.3f} ms, {took:.1f} s in all")
+        if turn == 0:
+            end = time.perf_counter() + seconds
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def matrix_product(dtype):
@@ -276,46 +311,52 @@ def torch_steps(number, batch, steps, precision):
     return run
 
 
-def measure_executions(preset, precision):
+def measure_executions(preset, precision, executions, seconds, stages):
     """Print steps a second of both stages, by the number of steps an execution."""
     accelerator = uses_accelerator()
     preset = preset or ("cifar10" if accelerator else "digits")
     config = TwoStageVAE.untrained(preset, precision=precision).config
-    single = keras.backend.backend() == "torch"
+    images = IMAGES_OF.get(preset.partition("-")[0], TRAINING_IMAGES)
+    if keras.backend.backend() == "torch":
+        executions = (1,)
     sides = {"product": matrix_product(precision.removeprefix("mixed_"))}
     flops = {}
-    for number in (1, 2):
-        data = random_data(config, number, 3 * max(EXECUTIONS) * config.batch_size)
-        for steps in (1,) if single else EXECUTIONS:
+    for number in stages:
+        # As many rows as the data have, where those are not many: the training's own program.
+        rows = max(3 * max(EXECUTIONS) * config.batch_size, images * (images <= TRAINING_IMAGES))
+        data = random_data(config, number, rows)
+        for steps in executions:
             stage = getattr(TwoStageVAE.untrained(preset, precision=precision), f"stage{number}")
             jit_compile = stage.jit_compile
             stage.compile(Adam(1e-4), jit_compile=jit_compile, steps_per_execution=steps)
             name = f"stage {number}, {steps} an execution"
             sides[name] = fit_step(stage, data, TIMED_STEPS, config.batch_size)
             flops[name] = training_flops(stage, config.batch_size)
-        if accelerator and preset == "cifar10" and installed_version("torch"):
+    if accelerator and preset == "cifar10" and installed_version("torch"):
+        for number in stages:
             name = f"stage {number}, PyTorch compiled"
             sides[name] = torch_steps(number, config.batch_size, TIMED_STEPS, precision)
-            flops[name] = flops[f"stage {number}, 1 an execution"]
-    times = medians(sides)
+            flops[name] = flops[f"stage {number}, {executions[0]} an execution"]
+    times = medians_as_they_come(sides, seconds)
     peak = 2 * PEAK_SIDE**3 / times.pop("product")
     print(f"\n{preset}, {precision}, batches of {config.batch_size}; the sides in turns")
     print(f"matrix product {peak / 1e9:,.0f} GFLOP/s")
-    print(f"{'':30}{'ms a step':>10}{'steps/s':>10}{'of single':>10}{'of product':>11}")
-    for name, seconds in times.items():
-        one = times[f"{name.split(',')[0]}, 1 an execution"]
-        share = flops[name] / seconds / peak
-        print(
-            f"{name:30}{1e3 * seconds:10.3f}{1 / seconds:10,.0f}{seconds / one:10.2f}{share:11.3f}"
-        )
-    images = IMAGES_OF.get(preset.partition("-")[0], TRAINING_IMAGES)
+    print(f"{'':30}{'ms a step':>10}{'steps/s':>10}{'of first':>10}{'of product':>11}")
+    for name, step in times.items():
+        first = next(one for other, one in times.items() if other[:7] == name[:7])
+        share = flops[name] / step / peak
+        print(f"{name:30}{1e3 * step:10.3f}{1 / step:10,.0f}{step / first:10.2f}{share:11.3f}")
     recipe = sum(
         epochs
         * (images // config.batch_size)
-        * min(seconds for name, seconds in times.items() if is_ours(name, number))
+        * min(step for name, step in times.items() if is_ours(name, number))
         for number, epochs in ((1, config.epochs), (2, config.epochs2))
+        if number in stages
     )
-    print(f"the whole recipe on {images:,} images at the best of these: {recipe / 60:,.1f} minutes")
+    print(
+        f"the recipe's stages {' and '.join(map(str, stages))} on {images:,} images at the best "
+        f"of these: {recipe / 60:,.1f} minutes"
+    )
 
 
 def is_ours(name, number):
@@ -326,15 +367,25 @@ def main():
     parts = {
         "float32": lambda x: measure("float32", x),
         "mixed_bfloat16": lambda x: measure("mixed_bfloat16", x),
-        "executions": lambda x: measure_executions(options.preset, options.precision),
+        "executions": lambda x: measure_executions(
+            options.preset, options.precision, options.steps, options.seconds, options.stages
+        ),
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="?", choices=parts, help="all by default")
     parser.add_argument("--preset", help="of `executions`")
     parser.add_argument("--precision", default="float32", help="of `executions` (float32)")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=EXECUTIONS, help="an execution (1 10 100)"
+    )
+    parser.add_argument("--stages", type=int, nargs="+", default=(1, 2), help="which (1 2)")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="for the turns of `executions` (all five)"
+    )
     options = parser.parse_args()
     part = options.part
     backend = keras.backend.backend()
+    print(describe_device())
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"Keras {keras.__version__} on {backend} {installed_version(backend)}, "

@@ -1,28 +1,43 @@
 """Everything that is worth measuring on a GPU, in one run, each part kept if time ends.
 
-    KERAS_BACKEND=jax python tools/gpu_run.py OUT --data data/cifar10 --minutes 25
+    python tools/gpu_run.py OUT --data data/cifar10 --minutes 9
 
 In this order: the device; parity with the original program's recorded numbers, with full
 float32 products and then with TF32; steps a second of both stages; the preset trained by its
-published recipe as far as the time goes; if it came to its end, samplers, measurement and a
-set of weights with its card; a short benchmark of `celeba`'s step. Each part is a process with
-a log of its own in OUT, and `summary.txt` there has a line for each. The same command resumes
-the training. Nothing is downloaded: the package's dependencies (pyproject.toml; not TensorFlow)
-must be there. `--preset digits-small --epochs 1` rehearses all of it.
+published recipe as far as the time goes; if it came to its end, samplers, a set of weights with
+its card and its measurements; a few seconds of `celeba`'s step. Each part is a process with a
+log of its own in OUT, and `summary.txt` there has a line for each.
+
+The same command goes on with what is left: it skips parts that are done and resumes the
+training. `--results FOLDER` keeps what is to be taken home in few files there, renewed after
+each part: `logs.tar.gz`, and the set of weights as `set.tar.00`, `set.tar.01`, ... of at most
+15 MB (`cat set.tar.* | tar x`).
+
+The backend is JAX, or what KERAS_BACKEND names. Nothing is downloaded: the package's
+dependencies (pyproject.toml; not TensorFlow) must be there. `--preset digits-small --other
+digits-small --epochs 1 --epochs2 1 --features pixels --benchmark "--stages 2"` rehearses all of
+it on a CPU, where a compiled loop of convolutions takes long.
 """
 
 import argparse
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "balancing_vae")
 DEVICE = "from balancing_vae.backend.devices import describe_device as d; print(d())"
+# At most this part of the whole time for each of what comes before the training.
+BEFORE = 0.15
 # Left for what follows the training: samplers, measurement, card, `celeba`'s step.
 AFTERWARDS = 0.2
+# Seconds that a benchmark goes on after all was compiled, and that a part has to end in order.
+BENCHMARK, ORDERLY_END = 20, 20
+PIECE = 15_000_000
 
 
 class Sequence:
@@ -31,48 +46,90 @@ class Sequence:
     Args:
         out: Folder of the logs.
         minutes: Time of all.
+        results: Folder of what is to be taken home, None for none.
     """
 
-    def __init__(self, out: Path, minutes: float):
+    def __init__(self, out: Path, minutes: float, results: Path | None = None):
         self.out = out
-        self.deadline = time.monotonic() + 60 * minutes
-        out.mkdir(parents=True, exist_ok=True)
+        self.time = 60 * minutes
+        self.deadline = time.monotonic() + self.time
+        self.results = results
+        for folder in filter(None, (out, results)):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def left(self) -> float:
         """Return the seconds that are left."""
         return self.deadline - time.monotonic()
 
-    def run(self, name: str, *words: str | Path, **environment: str) -> str | None:
-        """Run a part; return what it printed, None where it failed or its time was over.
+    def run(
+        self,
+        name: str,
+        *words: str | Path,
+        share: float = 1.0,
+        accepted: tuple[int, ...] = (0,),
+        **environment: str,
+    ) -> bool:
+        """Run a part that is not done yet; tell whether it is done.
 
         Args:
-            name: Names the log.
+            name: Names the log, `NAME.log`; that of a part that is not done is `NAME.unfinished`.
             *words: The command.
+            share: The part of the whole time that it may take.
+            accepted: Exit codes of a part that is done.
             **environment: What is set besides.
         """
-        if self.left() <= 0:
+        log, unfinished = (self.out / f"{name}.{ending}" for ending in ("log", "unfinished"))
+        if log.exists():
+            return True
+        seconds = min(self.left() - ORDERLY_END, share * self.time)
+        if seconds <= 0:
             self.note(name, "no time left")
-            return None
+            return False
         start = time.monotonic()
-        log = self.out / f"{name}.log"
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        with open(log, "w", encoding="utf-8") as file:
+        with open(unfinished, "w", encoding="utf-8") as file:
             process = subprocess.Popen(
                 list(map(str, words)),
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": paths, **environment},
+                env=self.environment() | environment,
             )
-            try:
-                code = process.wait(timeout=self.left())
-            except subprocess.TimeoutExpired:
-                # It writes what it has, as at the end of a shift.
-                process.terminate()
-                process.wait()
-                self.note(name, f"time over after {time.monotonic() - start:.0f} s")
-                return None
-        self.note(name, f"exit code {code}, {time.monotonic() - start:.0f} s")
-        return log.read_text("utf-8") if code == 0 else None
+            ended = end(process, seconds)
+        done = ended and process.returncode in accepted
+        if done:
+            unfinished.replace(log)
+        how = f"exit code {process.returncode}" if ended else "time over"
+        self.note(name, f"{how}, {time.monotonic() - start:.0f} s")
+        self.take_home("logs.tar.gz", self.logs())
+        return done
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of all parts."""
+        paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+        # What one part compiled, another need not.
+        compiled = {"JAX_COMPILATION_CACHE_DIR": str(self.out.resolve() / "compiled")}
+        chosen = {"KERAS_BACKEND": "jax", "PYTHONUNBUFFERED": "1"}
+        return chosen | compiled | os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+    def logs(self) -> list[Path]:
+        """Return the small files that say how all went."""
+        run = self.out / "run"
+        found = [*self.out.glob("*.*"), run / "config.json", run / "history.csv"]
+        return sorted(path for path in found if path.is_file())
+
+    def take_home(self, name: str, paths: list[Path]) -> None:
+        """Write an archive into the folder of results, in pieces if it is large."""
+        if self.results is None:
+            return
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w:gz" if name.endswith("gz") else "w") as file:
+            for path in paths:
+                file.add(path, path.relative_to(self.out))
+        data = archive.getvalue()
+        if name.endswith("gz"):
+            (self.results / name).write_bytes(data)
+            return
+        for number, start in enumerate(range(0, len(data), PIECE)):
+            (self.results / f"{name}.{number:02d}").write_bytes(data[start : start + PIECE])
 
     def note(self, name: str, line: str) -> None:
         """Print a line and keep it."""
@@ -81,42 +138,62 @@ class Sequence:
             file.write(f"{name}: {line}\n")
 
 
+def end(process: subprocess.Popen, seconds: float) -> bool:
+    """Wait for a process; tell whether it ended by itself."""
+    try:
+        process.wait(timeout=seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        # It writes what it has, as at the end of a shift.
+        process.terminate()
+    try:
+        process.wait(timeout=ORDERLY_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return False
+
+
 def run_all(options: argparse.Namespace) -> None:
     """Run the parts in order; a part that fails does not stop those after it."""
-    parts = Sequence(options.out, options.minutes)
-    parts.note("device", (parts.run("device", sys.executable, "-c", DEVICE) or "unknown").strip())
+    parts = Sequence(options.out, options.minutes, options.results)
+    if parts.run("device", sys.executable, "-c", DEVICE):
+        print((options.out / "device.log").read_text("utf-8").strip(), flush=True)
+    parity = (sys.executable, ROOT / "tools" / "check_parity.py", options.parity)
     for name, precision in (("float32", "highest"), ("tf32", "tensorfloat32")):
-        parts.run(
-            f"parity-{name}",
-            *(sys.executable, ROOT / "tools" / "check_parity.py", options.parity),
-            JAX_DEFAULT_MATMUL_PRECISION=precision,
-        )
+        # 1 says that a quantity exceeds its bound, which is what is to be known.
+        given = {"JAX_DEFAULT_MATMUL_PRECISION": precision}
+        parts.run(f"parity-{name}", *parity, share=BEFORE, accepted=(0, 1), **given)
     benchmark = (sys.executable, ROOT / "benchmarks" / "training.py", "executions", "--preset")
     for precision in dict.fromkeys(("float32", options.precision)):
-        parts.run(f"benchmark-{precision}", *benchmark, options.preset, "--precision", precision)
+        words = ("--precision", precision, "--seconds", BENCHMARK, *options.benchmark)
+        parts.run(f"benchmark-{precision}", *benchmark, options.preset, *words, share=BEFORE)
     if train(options, parts):
         pack(options, parts)
-    parts.run("step-other", *benchmark, options.other, "--precision", options.precision)
+    words = ("--precision", options.precision, "--seconds", 10, "--steps", 10, *options.benchmark)
+    parts.run("step-other", *benchmark, options.other, *words)
 
 
 def train(options: argparse.Namespace, parts: Sequence) -> bool:
     """Train as far as the time goes; tell whether the run is finished."""
     run = options.out / "run"
-    if (run / "stage1.weights.h5").is_file():
+    weights = run / "stage1.weights.h5"
+    if weights.is_file():
         return True
     words = ["train", "--precision", options.precision, *data_of(options)]
-    words += ["--seconds-between-states", "60", "--time-limit", f"{seconds(options, parts)}s"]
-    words += ["--resume", run] if (run / "config.json").is_file() else ["--out", run]
-    if not (run / "config.json").is_file():
-        words += ["--preset", options.preset]
+    words += ["--seconds-between-states", "60", "--time-limit", f"{training_seconds(parts)}s"]
+    if (run / "config.json").is_file():
+        words += ["--resume", run]
+    else:
+        words += ["--out", run, "--preset", options.preset]
     for name in ("epochs", "epochs2"):
         if getattr(options, name) is not None:
             words += [f"--{name}", getattr(options, name)]
-    printed = parts.run("train", *COMMAND, *words)
-    finished = (run / "stage1.weights.h5").is_file()
-    if printed is not None and not finished:
+    # Each call has a log of its own.
+    parts.run(f"train-{len([*options.out.glob('train-*')]) + 1}", *COMMAND, *words)
+    if not weights.is_file():
         parts.note("train", "unfinished: the same command resumes it")
-    return finished
+    return weights.is_file()
 
 
 def data_of(options: argparse.Namespace) -> tuple:
@@ -124,24 +201,25 @@ def data_of(options: argparse.Namespace) -> tuple:
     return () if options.data is None else ("--data", options.data)
 
 
-def seconds(options: argparse.Namespace, parts: Sequence) -> int:
+def training_seconds(parts: Sequence) -> int:
     """Return how long the training may take."""
-    return max(1, int(parts.left() - AFTERWARDS * 60 * options.minutes))
+    return max(1, int(parts.left() - max(AFTERWARDS * parts.time, 2 * ORDERLY_END)))
 
 
 def pack(options: argparse.Namespace, parts: Sequence) -> None:
     """Fit samplers, and pack and measure the run as the sets that are there were."""
     run, data = options.out / "run", data_of(options)
+    packed = options.out / options.preset
     for sampler in ("gaussian", "mixture"):
         parts.run(f"sampler-{sampler}", *COMMAND, "fit-sampler", run, sampler, *data)
-    packed = options.out / options.preset
-    if not packed.is_dir():
-        words = ("pretrained", "pack", run, *data, "--out", packed, "--float16")
-        parts.run("pack", *COMMAND, *words)
+    words = ("pretrained", "pack", run, *data, "--out", packed, "--float16", "--overwrite")
+    parts.run("pack", *COMMAND, *words)
     for features in options.features:
         name = f"evaluate-{features.partition(':')[0]}"
-        parts.run(name, *COMMAND, "evaluate", packed, *data, "--features", features)
+        words = ("evaluate", packed, *data, "--features", features, *options.evaluation)
+        parts.run(name, *COMMAND, *words)
     parts.run("card", *COMMAND, "pretrained", "card", packed)
+    parts.take_home("set.tar", sorted(path for path in packed.rglob("*") if path.is_file()))
 
 
 def main() -> None:
@@ -150,15 +228,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder of logs, run and weights")
+    parser.add_argument("--results", type=Path, help="folder of the few files to take home")
     parser.add_argument("--data", type=Path, help="prepared images of the preset")
     parser.add_argument("--minutes", type=float, default=25.0, help="time of all (25)")
     parser.add_argument("--preset", default="cifar10", help="what is trained (cifar10)")
     parser.add_argument("--other", default="celeba", help="whose step is timed last (celeba)")
     parser.add_argument("--precision", default="float32", help="of the training (float32)")
-    parser.add_argument("--epochs", type=int, help="of stage 1, for a rehearsal")
-    parser.add_argument("--epochs2", type=int, help="of stage 2, for a rehearsal")
+    parser.add_argument("--epochs", type=int, help="of stage 1, fewer than published")
+    parser.add_argument("--epochs2", type=int, help="of stage 2, fewer than published")
     parser.add_argument(
         "--features", action="append", default=[], help="pixels, classifier:DATA, ...; repeatable"
+    )
+    parser.add_argument(
+        "--evaluation", type=str.split, default=[], help="more words for `evaluate`, as one"
+    )
+    parser.add_argument(
+        "--benchmark", type=str.split, default=[], help="more words for the benchmarks, as one"
     )
     parser.add_argument(
         "--parity",

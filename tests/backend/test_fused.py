@@ -9,6 +9,7 @@ import pytest
 
 from balancing_vae.backend import fused
 from balancing_vae.backend import step_choice
+from balancing_vae.balancing import STRATEGIES
 from balancing_vae.training.batches import EpochBatches
 from tests.helpers.backends import numbers
 from tests.helpers.paths import ROOT
@@ -58,9 +59,33 @@ def test_fused_steps_are_single_steps():
 
 
 def test_data_that_do_not_fit_the_device_are_sent_to_it():
-    single, found = runs({}, {"steps": 3, "resident": False})
+    too_large = {"steps": 3, "resident": False}
+    single, found, told = runs({}, too_large, too_large | {"accelerator": True, "epochs": 1})
     assert_same(found, single, 3)
-    assert found["kinds"] == ["batches"]
+    assert found["kinds"] == told["kinds"] == ["batches"]
+    assert distance(found, single) < 1e-5
+    assert not found["warnings"]
+    (warning,) = told["warnings"]
+    assert "The training data, 0.00 GB, stay in main memory" in warning
+    assert "each batch is sent there" in warning
+
+
+@pytest.fixture(scope="module")
+def with_strategies():
+    """By strategy, a training by single steps and one by fused executions, all in one process."""
+    both = [
+        {"case": f"{name} gaussian", "steps": steps, "validation": True}
+        for name in STRATEGIES
+        for steps in (1, 3)
+    ]
+    found = runs(*both)
+    return dict(zip(STRATEGIES, zip(found[::2], found[1::2], strict=True), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_each_strategy_is_the_same_in_fused_steps(name, with_strategies):
+    single, found = with_strategies[name]
+    assert_same(found, single, 3)
     assert distance(found, single) < 1e-5
 
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -46,8 +47,10 @@ def run(
     validation=False,
     resume=False,
     measured=False,
+    accelerator=False,
 ):
     """Train one stage on batches of 4; `moved` shifts its first weights."""
+    fused.uses_accelerator = lambda: accelerator
     tried = []
     if measured:
         # However short the training and its steps are.
@@ -94,8 +97,10 @@ def run(
             callbacks=[*follow, Watch()],
         ).history
 
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = train(stage, 0, epochs // 2 if resume else epochs)
     if resume:
-        history = train(stage, 0, epochs // 2)
         with tempfile.TemporaryDirectory() as folder:
             states = TrainingStates(Path(folder))
             states.save(stage, epochs // 2, [])
@@ -103,8 +108,6 @@ def run(
             states.load_latest(stage)
         later = train(stage, epochs // 2, epochs)
         history = {name: values + later[name] for name, values in history.items()}
-    else:
-        history = train(stage, 0, epochs)
     weights = np.concatenate([numbers(w).ravel().astype("float64") for w in stage.weights])
     return {
         "losses": losses,
@@ -113,6 +116,7 @@ def run(
         "fuses": fused.fuses(stage),
         "kinds": sorted(set(kinds)),
         "measured": tried,
+        "warnings": [str(w.message) for w in caught if w.category is UserWarning],
         "trained_epochs": stage.trained_epochs,
     }
 

@@ -165,3 +165,29 @@ def test_training_resumes_from_the_newest_whole_state(tmp_path):
     for ours, theirs in zip(again.stage1.get_weights(), whole.stage1.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert again.stage1.trained_epochs == 3
+
+
+def test_a_state_settles_how_many_steps_an_execution_has(tmp_path):
+    """Another number would round otherwise, and be another training."""
+    states = TrainingStates(tmp_path)
+    stage = tiny_pipeline(epochs2=0).stage1
+    stage.settle_steps(7)
+    states.save(stage, 1, [])
+    assert (
+        json.loads((tmp_path / "epoch-00001" / "state.json").read_text())["steps_per_execution"]
+        == 7
+    )
+    resumed = tiny_pipeline(epochs2=0).stage1
+    assert resumed.chooses_steps and resumed.steps_per_execution == 1
+    states.load_latest(resumed)
+    assert not resumed.chooses_steps and resumed.steps_per_execution == 7
+
+
+def test_a_state_leaves_the_steps_that_were_asked_for(tmp_path):
+    states = TrainingStates(tmp_path)
+    stage = tiny_pipeline(epochs2=0).stage1
+    stage.settle_steps(7)
+    states.save(stage, 1, [])
+    stage.settle_steps(2)
+    states.load_latest(stage)
+    assert stage.steps_per_execution == 2
