@@ -10,7 +10,8 @@ from tests.helpers.processes import run_python
 
 SCRIPT = ROOT / "tools" / "gpu_run.py"
 TINY = ("--preset", "digits-small", "--epochs", "1", "--epochs2", "1", "--features", "pixels")
-SMALL = ("--evaluation", "--seeds 1 --images 32", "--benchmark", "--stages 2 --steps 1 10 --seconds 1")
+SMALL = ("--evaluation", "--seeds 1 --images 32")
+SMALL += ("--benchmark", "--stages 2 --steps 1 10 --seconds 1")
 MEASURED = ("device", "parity-float32", "benchmark-float32")
 FINISHED = ("sampler-gaussian", "pack", "evaluate-pixels", "card")
 pytestmark = pytest.mark.slow
