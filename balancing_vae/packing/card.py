@@ -20,9 +20,9 @@ from balancing_vae.presets import load_preset
 from balancing_vae.presets import preset_of
 from balancing_vae.storage.folder import read_description
 
-CAPTION = "Each pair of rows comes from the same draws, without and with normalisation."
+CAPTION = "Each pair of rows shows the same draws, without and with normalisation."
 ALIKE = (
-    "Here it changes none of the samples: the second stage lost too little variance for the "
+    "Here it changes none of the samples, because the second stage's variance loss is below the "
     "original program's threshold."
 )
 
@@ -70,7 +70,7 @@ def model_card(folder: Path) -> str:
         card_head(facts["name"], rows, [trained_on], "apache-2.0"),
         f"# {facts['name']}",
         load_preset(preset_of(config))["description"],
-        f"![Data, reconstructions and samples, plain beside normalised]({SAMPLES})",
+        f"![Data, reconstructions and samples, without and with normalisation]({SAMPLES})",
         f"*{CAPTION}{'' if gate_open else ' ' + ALIKE}*",
         *sections.use(facts["name"], config),
         *sections.recipe(facts, config, folder),
@@ -100,11 +100,11 @@ def summary(folder: Path) -> str:
     largest = max(row["largest"] for row in facts["deviations"])
     lines = [
         f"{facts['name']}: {load_preset(preset_of(config))['description']}",
-        f"data      {asked}; licence: {sources().get(asked, {}).get('license', 'not known here')}",
+        f"data      {asked}; licence: {sources().get(asked, {}).get('license', 'unknown')}",
         f"training  preset {config.preset}, {config.epochs} and {config.epochs2} epochs, seed "
         f"{config.seed}, in {facts['trained_in']}",
-        f"stored    kernels in {facts['kernels']}; pixels differ from the run's by at most "
-        f"{largest:.2g} (of 1)",
+        f"stored    kernels in {facts['kernels']}; pixels in [0, 1] differ from the run by at most "
+        f"{largest:.2g}",
     ]
     return "\n".join(
         [*lines, *(sections.numbers(rows, gate_open)[1:-2] if rows else ["not evaluated yet"])]

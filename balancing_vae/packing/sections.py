@@ -25,17 +25,24 @@ from balancing_vae.storage.folder import TRAINING
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
-_NO_FLOOR = "not measured, since it takes as many real images again"
+_TERMS = (
+    "REC are reconstructions of test images. GEN-1 are images decoded from samples of the prior, "
+    "GEN-2 from samples of the second stage, and GEN (NAME) from a sampler fitted after the "
+    "training. Normalisation rescales latents or images, because samples of a VAE vary less than "
+    "the data; its modes differ in what they rescale."
+)
+_NO_FLOOR = "not measured, because it needs as many real images again"
 _GATE = (
-    "In mode gated, the last published program's, the latents of GEN-1 and GEN-2 are not rescaled "
-    "here: its gate is shut where the second stage lacks less variance than a quarter of its mse."
+    "Mode gated is that of the last published program. Here it does not rescale the latents of "
+    "GEN-1 and GEN-2, because its gate is shut: the second stage has lost less variance than a "
+    "quarter of its mse."
 )
 _MODES = {
-    "latents": "In mode latents, as the paper's text has it, second-stage latents alone are "
-    "rescaled: REC and GEN-1 stay as they are.",
-    "latents_and_images": "In mode latents_and_images generated images are rescaled, too, those of "
-    "GEN-1 by nothing else; no published number has that, and `balancing-vae reproduce "
-    "normalization` tells what the latents' factor does alone.",
+    "latents": "In mode latents, which the paper's text describes, second-stage latents alone are "
+    "rescaled, so REC and GEN-1 do not change.",
+    "latents_and_images": "In mode latents_and_images generated images are rescaled, too; for "
+    "GEN-1 this is the only change. No published number uses this mode. `balancing-vae reproduce "
+    "normalization` measures the effect of the latents' factor alone.",
 }
 
 
@@ -49,9 +56,9 @@ from balancing_vae import TwoStageVAE
 vae = TwoStageVAE.from_pretrained("{name}")  # or the path of this folder
 images = vae.generate(100, seed=0)
 ```""",
-        f"`{DECODER}` is the generator alone, of Keras's own layers, for those who do not have "
-        f"this package: latents, float [N, {config.latent_dim}], to images, float {_shape(config)} "
-        "in [0, 1].",
+        f"`{DECODER}` is the decoder alone. It consists of Keras's own layers and does not need "
+        f"this package. It maps latents, float [N, {config.latent_dim}], to images, float "
+        f"{_shape(config)} in [0, 1].",
         f"""```python
 import keras
 
@@ -86,14 +93,14 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in facts["trained_with"].items())
     text = (
         f"Preset `{config.preset}` ({load_preset(preset_of(config))['source']}), "
-        f"{config.latent_dim} latents, {config.batch_size} images a step, seed {config.seed}; "
-        "gamma and mse are those of the last epoch's training. Every epoch is in `history.csv`. "
-        f"Made with {versions}."
+        f"{config.latent_dim} latents, {config.batch_size} images per step, seed {config.seed}. "
+        "Gamma, the decoder's standard deviation, and mse are training values of the last epoch. "
+        f"All epochs are in `history.csv`. Made with {versions}."
     )
     # The padding comes from the data, and has its place there.
     changed = differences(preset_config(preset_of(config), padding=config.padding), trained)
     if changed:
-        text += f" Of the preset this changes {'; '.join(changed)}."
+        text += f" Changes to the preset: {'; '.join(changed)}."
     return [
         "## Training",
         Table(titles, lines).markdown(),
@@ -129,24 +136,26 @@ def data(config: Config, rows: list[Measurement]) -> list[str]:
     entry = dataset(asked["name"])
     published = sources().get(entry.name, {})
     prepared = ["after the original program's JPEG round trip"] if asked.get("jpeg") else []
-    prepared += [f"in a frame of {config.padding} black pixels"] if config.padding else []
+    prepared += (
+        [f"padded with {config.padding} black pixels on each side"] if config.padding else []
+    )
     counts = ", ".join(f"{count:,} {split}" for split, count in entry.counts.items())
     text = (
         f"{entry.summary} ({published.get('homepage', 'no home page')}); {counts}; images "
         f"{_shape(config)}{''.join(', ' + words for words in prepared)}. Licence of the data: "
-        f"{published.get('license', 'not known here')}. Licence of the weights: Apache-2.0, as "
-        "far as they are this project's to give."
+        f"{published.get('license', 'unknown')}. Licence of the weights: Apache-2.0, as far as "
+        "this project can grant it."
     )
     hashes = sorted({row.data_sha256 for row in rows if row.data_sha256 is not None})
     if hashes:
-        text += f" The images measured below have the content sha256 `{', '.join(hashes)}`."
+        text += f" The sha256 of the images measured below is `{', '.join(hashes)}`."
     return ["## Data", text]
 
 
 def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
-    """What normalisation changes, measure by measure; None yet before an evaluation."""
+    """What normalisation changes, for each metric; a note before the first evaluation."""
     if not rows:
-        return ["## Numbers", "None yet: `balancing-vae evaluate` on this folder writes them here."]
+        return ["## Numbers", "None yet. `balancing-vae evaluate` with this folder adds them here."]
     found = normalization_effects(rows)
     generated = [effect for effect in found if effect.protocol and effect.column.startswith("GEN")]
     floors = dict.fromkeys(
@@ -169,22 +178,25 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     said = [_GATE] if "gated" in measured and not gate_open else []
     said += [words for mode, words in _MODES.items() if mode in measured]
     return [
-        "## Numbers: does normalisation improve what is generated?",
+        "## Numbers: does normalisation improve generated images?",
+        _TERMS,
         "\n".join(f"- {answer(effect)}" for effect in generated),
         normalization_effects_table(found).markdown(),
-        f"Mean ± deviation over {seeds} sampling seeds of this one training, and behind each "
-        "normalised number in how many of them it is better than the plain one. Images: "
-        f"{pairs}. Mean std of the data: {', '.join(spreads)}. Better is a smaller distance or "
-        "mse, a variance loss nearer to 0, a mean std nearer to the data's.",
+        f"Each number is the mean ± standard deviation over {seeds} sampling seeds of this one "
+        "training. The parentheses tell for how many seeds the normalised number is better than "
+        f"the plain one. Images: {pairs}. Mean std of the data: {', '.join(spreads)}. A distance "
+        "or an mse is better if it is smaller, a variance loss if it is closer to 0, and a mean "
+        "std if it is closer to that of the data.",
         *([" ".join(said)] if said else []),
-        f"Noise floor, real images against others: {'; '.join(floors) or _NO_FLOOR}.",
+        "Noise floor, the distance between two disjoint sets of real images: "
+        f"{'; '.join(floors) or _NO_FLOOR}.",
         _console(list(dict.fromkeys(row.command for row in rows if row.command is not None))),
-        "All of it, seed by seed and with versions, is in `metrics.json`.",
+        "`metrics.json` has the numbers of each seed, with versions.",
     ]
 
 
 def precision(facts: dict) -> list[str]:
-    """What precision and rounding changed against the run."""
+    """What precision and rounding changed compared with the run."""
     lines = []
     for row in facts["deviations"]:
         pairs = [
@@ -198,31 +210,32 @@ def precision(facts: dict) -> list[str]:
     return [
         "## Precision",
         f"Trained in {facts['trained_in']}; kernels stored in {facts['kernels']}; computes in "
-        "float32. What that changes against the run, from the same draws, as difference of a pixel "
-        "(of 1) and in the moments:",
+        "float32. The table compares this set with the run for the same draws: the differences of "
+        "pixels (in [0, 1]) and the moments.",
         Table(titles, lines).markdown(),
     ]
 
 
 def limits(config: Config, rows: list[Measurement]) -> list[str]:
-    """What the set is not."""
+    """What the set cannot show."""
     limits = [
-        "One training with one seed: the deviations above say nothing of other trainings.",
-        "What is generated resembles the training data, with their gaps and biases; the images "
-        "are blurred, as a VAE's are, and not fit for anything but research.",
+        "This is one training with one seed: the standard deviations above do not cover the "
+        "variation between trainings.",
+        "Generated images resemble the training data, with their gaps and biases. They are "
+        "blurred, like those of other VAEs, and suitable for research only.",
     ]
     if rows and not any(row.name == "FID" for row in rows):
         limits.append(
-            "No FID: the distances above are in other features, and cannot be set beside published "
-            "FIDs, nor beside distances in features of another name or sha256."
+            "No FID was measured: the distances above use other features. They are comparable "
+            "neither with published FIDs nor with distances in features of another name or sha256."
         )
     if any(row.real_count < 2000 for row in rows):
         limits.append("Few images: Fréchet distances are biased upwards.")
     return [
         "## Limits",
         "\n".join(f"- {limit}" for limit in limits),
-        f"`sha256sum --check {CHECKSUMS}`, or `balancing-vae pretrained verify`, tells whether "
-        "this folder is whole.",
+        f"`sha256sum --check {CHECKSUMS}` or `balancing-vae pretrained verify` checks that this "
+        "folder is complete and unchanged.",
     ]
 
 
