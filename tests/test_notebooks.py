@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import HANG
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What belongs to the machine that a notebook was executed on, and not to the reader.
@@ -44,7 +45,7 @@ def test_the_notebook_runs(path, tmp_path):
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(notebook, timeout=HANG, resources={"metadata": {"path": tmp_path}}).execute()
 
 
 @pytest.fixture

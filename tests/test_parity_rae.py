@@ -58,8 +58,8 @@ def test_every_network_repeats_the_recorded_run(backend):
 
 
 def test_a_gradient_that_stops_in_spectral_norm_is_found(exceeding, monkeypatch):
-    unit = right_spectral_norm._unit
-    monkeypatch.setattr(right_spectral_norm, "_unit", lambda a: ops.stop_gradient(unit(a)))
+    unit = right_spectral_norm.unit
+    monkeypatch.setattr(right_spectral_norm, "unit", lambda a: ops.stop_gradient(unit(a)))
     found = exceeding("mnist_rae_sn")
     assert "step1/gradient" in found and "step1/kernels" in found
     assert "train/loss 1" not in found
@@ -78,7 +78,7 @@ def test_another_epsilon_of_batch_normalization_is_found(exceeding, monkeypatch)
 def test_a_kernel_that_is_left_out_of_the_penalty_is_found(
     exceeding, monkeypatch, network, left_out
 ):
-    kernels = RegularizedAutoencoder._regularized_kernels
+    kernels = RegularizedAutoencoder.regularized_kernels
     last = {"conv2d_transpose": -1, "dense": 0}[left_out]
 
     def without_one(self):
@@ -86,7 +86,7 @@ def test_a_kernel_that_is_left_out_of_the_penalty_is_found(
         del found[last]
         return found
 
-    monkeypatch.setattr(RegularizedAutoencoder, "_regularized_kernels", without_one)
+    monkeypatch.setattr(RegularizedAutoencoder, "regularized_kernels", without_one)
     found = exceeding(network)
     assert {"train/loss 1", "step1/gradient"} <= found
     assert "infer/z" not in found

@@ -23,7 +23,7 @@ def describe_device() -> str:
     names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
     backend = keras.backend.backend()
     name = names[backend]
-    used = _accelerator(backend)
+    used = find_accelerator(backend)
     if used is not None:
         return f"device: {used}, on {name}"
     makers = [maker for maker, pattern in DRIVER_FILES.items() if glob.glob(pattern)]
@@ -32,8 +32,17 @@ def describe_device() -> str:
     return f"device: CPU, on {name}. A GPU ({makers[0]}) is there, but {_why_not(backend, name)}"
 
 
-def _accelerator(backend: str) -> str | None:
-    """Return the name of the GPU or TPU that the backend uses, None for a CPU."""
+def find_accelerator(backend: str) -> str | None:
+    """Return the name of the GPU or TPU that a backend uses, None for a CPU.
+
+    Args:
+        backend: "tensorflow", "jax" or "torch".
+
+    Example:
+        ```python
+        find_accelerator(keras.backend.backend())
+        ```
+    """
     if backend == "jax":
         import jax
 

@@ -24,7 +24,7 @@ COUNTS = {"train": 50_000, "test": 10_000}
 _SIDE = 32
 _RECORD = 1 + 3 * _SIDE**2  # of the binary version: a label, then red, green, blue planes
 _LARGEST_BATCH = 32_000_000  # bytes: 10,000 records, and what a pickle adds
-_LARGEST_ARCHIVE = 200_000_000  # bytes unpacked: six batches and some text
+LARGEST_ARCHIVE = 200_000_000  # bytes unpacked: six batches and some text
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _BATCHES = {  # in the order in which the images count
     "python": (*_TRAIN, "test_batch"),
@@ -97,7 +97,7 @@ def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
             return _read_files(inside[0])
         files = {name: read_file(path, _LARGEST_BATCH) for name, path in found.items()}
     else:
-        files = read_tar(source, wanted, _LARGEST_ARCHIVE)
+        files = read_tar(source, wanted, LARGEST_ARCHIVE)
     for kind, names in _BATCHES.items():
         missing = [name for name in names if name not in files]
         if not missing:

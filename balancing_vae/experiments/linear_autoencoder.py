@@ -14,7 +14,7 @@ from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 
 COMPONENTS = (1, 2, 4, 8, 16, 32)
-_UNTIL = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-15, "gtol": 1e-9}
+STOPPING_RULE = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-15, "gtol": 1e-9}
 
 
 def points_in_the_plane(count: int = 60, seed: int = 0) -> np.ndarray:
@@ -72,7 +72,7 @@ def train_linear_autoencoder(x: np.ndarray, components: int, seed: int = 0) -> n
         return np.sum(error * slope), np.concatenate([g.ravel() for g in gradients])
 
     start = np.random.default_rng(seed).normal(scale=size**-0.5, size=2 * size * components)
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=_UNTIL)
+    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=STOPPING_RULE)
     encoder, decoder = layers(found.x)
     return ((flat - mean) @ encoder @ decoder + mean).reshape(np.shape(x))
 

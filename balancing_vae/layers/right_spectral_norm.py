@@ -6,6 +6,23 @@ from keras import ops
 from balancing_vae.layers.singular_vector import StoresSingularVector
 
 
+def unit(a):
+    """Divide by the length, plus the 1e-12 of that program.
+
+    Args:
+        a: Float tensor.
+
+    Returns:
+        Tensor of that shape and dtype.
+
+    Example:
+        ```python
+        unit(keras.ops.array([3.0, 4.0]))  # [0.6, 0.8]
+        ```
+    """
+    return a / (ops.sqrt(ops.sum(ops.square(a))) + 1e-12)
+
+
 def right_spectrally_normalize(kernel, u):
     """Divide a kernel by its spectral norm, estimated by one more power iteration.
 
@@ -33,8 +50,8 @@ def right_spectrally_normalize(kernel, u):
     """
     matrix = ops.reshape(ops.cast(kernel, "float32"), (-1, kernel.shape[-1]))
     # The gradient needs the former u, which PyTorch would overwrite in place.
-    v = _unit(ops.matmul(ops.copy(u), ops.transpose(matrix)))
-    new_u = _unit(ops.matmul(v, matrix))
+    v = unit(ops.matmul(ops.copy(u), ops.transpose(matrix)))
+    new_u = unit(ops.matmul(v, matrix))
     u.assign(ops.stop_gradient(new_u))
     norm = ops.matmul(ops.matmul(v, matrix), ops.transpose(new_u))
     return ops.cast(ops.reshape(matrix / norm, kernel.shape), kernel.dtype)
@@ -125,7 +142,3 @@ class RightSpectralNormDense(_StoresRightVector, keras.layers.Dense):
         if self.use_bias:
             y = y + self.bias
         return self.activation(y)
-
-
-def _unit(a):
-    return a / (ops.sqrt(ops.sum(ops.square(a))) + 1e-12)

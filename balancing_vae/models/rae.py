@@ -59,7 +59,7 @@ class RegularizedAutoencoder(Autoencoder):
         self.latent_weight = latent_weight
         self.decoder_weight = decoder_weight
         self.regularize_dense = regularize_dense
-        if decoder_weight and not self._regularized_kernels():
+        if decoder_weight and not self.regularized_kernels():
             raise InputError(
                 "The decoder has no transposed convolution to regularise; take the network "
                 "'rae', or decoder_weight 0."
@@ -72,14 +72,15 @@ class RegularizedAutoencoder(Autoencoder):
 
     def loss_terms(self, outputs: dict, sample_weight=None) -> dict:
         """Return squared error, latent term and decoder term."""
-        squares = [ops.sum(ops.square(kernel)) for kernel in self._regularized_kernels()]
+        squares = [ops.sum(ops.square(kernel)) for kernel in self.regularized_kernels()]
         latent = mean_squared_error(outputs["z"], 0.0, sample_weight)  # their mean square
         return super().loss_terms(outputs, sample_weight) | {
             "latent": self.latent_weight * latent,
             "decoder": self.decoder_weight * sum(squares, ops.zeros(())),
         }
 
-    def _regularized_kernels(self) -> list:
+    def regularized_kernels(self) -> list[keras.Variable]:
+        """Return the decoder's kernels whose squares the decoder term sums."""
         kinds: tuple[type[keras.layers.Layer], ...] = (keras.layers.Conv2DTranspose,)
         if self.regularize_dense:
             kinds += (keras.layers.Dense,)

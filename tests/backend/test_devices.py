@@ -25,7 +25,7 @@ class JaxRuntimeError(RuntimeError):
 def gpu_there(monkeypatch, tmp_path):
     (tmp_path / "nvidia0").touch()
     monkeypatch.setattr(devices, "DRIVER_FILES", {"NVIDIA": str(tmp_path / "nvidia[0-9]*")})
-    monkeypatch.setattr(devices, "_accelerator", lambda backend: None)
+    monkeypatch.setattr(devices, "find_accelerator", lambda backend: None)
     for name in (*devices.HIDING, "JAX_PLATFORMS"):
         monkeypatch.delenv(name, raising=False)
 

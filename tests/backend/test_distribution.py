@@ -19,6 +19,7 @@ from balancing_vae.training.batches import FileOrderBatches
 from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.processes import HANG
 
 SCRIPT = ROOT / "tests" / "helpers" / "distributed_training.py"
 
@@ -36,7 +37,7 @@ def start(backend: str, *words) -> subprocess.Popen:
 
 
 def result(process: subprocess.Popen) -> dict:
-    output, errors = process.communicate(timeout=600)
+    output, errors = process.communicate(timeout=HANG)
     assert process.returncode == 0, errors[-3000:]
     return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
 

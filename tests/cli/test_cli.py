@@ -280,7 +280,7 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
 def test_reproduce_shows_the_smaller_claims(words, said, pictures, tmp_path, capsys, monkeypatch):
     from balancing_vae.experiments import linear_autoencoder
 
-    monkeypatch.setattr(linear_autoencoder, "_UNTIL", {"maxiter": 3})
+    monkeypatch.setattr(linear_autoencoder, "STOPPING_RULE", {"maxiter": 3})
     where = ["--out", tmp_path / "out"] if pictures else []
     assert command("reproduce", *words, *where) == 0
     assert said in " ".join(capsys.readouterr().out.split())

@@ -20,6 +20,7 @@ from balancing_vae.cli import main
 from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import HANG
 
 
 def raising(error):
@@ -34,7 +35,7 @@ def program(*words, **options) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-m", "balancing_vae", *map(str, words)],
-        **{"capture_output": True, "text": True, "timeout": 60, "env": environment, **options},
+        **{"capture_output": True, "text": True, "timeout": HANG, "env": environment, **options},
     )
 
 
@@ -190,7 +191,7 @@ def test_closed_streams_do_no_harm(closed):
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()), __file__],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=lambda: [os.close(number) for number in closed],
-        timeout=60,
+        timeout=HANG,
     )
     assert process.returncode == 0
 
@@ -209,7 +210,7 @@ def test_a_stream_that_is_open_for_reading_does_no_harm(stream):
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines())],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=lambda: os.dup2(os.open(__file__, os.O_RDONLY), stream),
-        timeout=60,
+        timeout=HANG,
     )
     assert process.returncode == 0
 

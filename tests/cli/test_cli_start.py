@@ -11,6 +11,7 @@ import pytest
 
 from balancing_vae import datasets
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import HANG
 
 # A TensorFlow that logs as the real one does, and then does what the environment says.
 FAKE_TENSORFLOW = """
@@ -85,7 +86,7 @@ def run_python(code: str, *words: str, folder, **environment) -> subprocess.Comp
         env={**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
 
 

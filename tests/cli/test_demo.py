@@ -8,6 +8,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae import experiments
 from balancing_vae.cli import demo
 from balancing_vae.cli import main
+from balancing_vae.fid.networks import classifier
 from balancing_vae.fid.networks.pixels import Pixels
 from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import digits_pipeline
@@ -24,7 +25,7 @@ def test_the_demo_explains_and_judges_itself(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(type(vae.history), "plot", lambda history: demo_figure())
     few = partial(experiments.measure_steps, seeds=(0, 1), samples=64)
     monkeypatch.setattr(experiments, "measure_steps", few)
-    monkeypatch.setattr(demo, "_classifier", Pixels)
+    monkeypatch.setattr(classifier, "dataset_classifier", lambda prepared: Pixels())
     assert main(["demo", "--out", str(tmp_path / "out")]) == 0
     assert asked == {"kl_weight": demo.KL_WEIGHT}
     printed = capsys.readouterr().out

@@ -28,8 +28,8 @@ from balancing_vae.fid import scoring
 from balancing_vae.models.vae import VAE
 from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import save_run
+from tests.helpers.processes import HANG
 
-SECONDS = 60
 VALUES = ("", "absent", "file.txt", "folder", "9" * 40)
 MORE_VALUES = (*VALUES, "file.txt/below", "empty.npy", "x" * 300, "-1", "0", "nan", "wörd \udcff")
 # What the other arguments are while one is walked.
@@ -126,10 +126,10 @@ def sandbox(tmp_path, tiny_run, monkeypatch) -> Path:
 @contextmanager
 def limited() -> Iterator[None]:
     def end(*_):
-        raise TimeoutError(f"not done after {SECONDS} seconds")
+        raise TimeoutError(f"not done after {HANG} seconds")
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(SECONDS)
+    signal.alarm(HANG)
     try:
         yield
     finally:

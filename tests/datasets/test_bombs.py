@@ -90,7 +90,7 @@ def header(name, size, kind=b"0"):
 )
 @pytest.mark.parametrize("name", ["data_batch_1", "other"])
 def test_tar_members_that_claim_too_much(tmp_path, kind, name, monkeypatch):
-    monkeypatch.setattr(cifar10, "_LARGEST_ARCHIVE", 10_000_000)
+    monkeypatch.setattr(cifar10, "LARGEST_ARCHIVE", 10_000_000)
     path = bomb_gz(tmp_path / "cifar-10-python.tar.gz", 12, header(name, 2**40, kind))
     refuses("cifar10", path, tmp_path, "unpacks to more than 10,000,000 bytes")
 

@@ -24,6 +24,7 @@ from balancing_vae.datasets.prepared import Contents
 from balancing_vae.datasets.prepared import write_prepared
 from tests.helpers.layouts import celeba_folder
 from tests.helpers.layouts import random_images
+from tests.helpers.processes import HANG
 
 
 @pytest.fixture
@@ -238,7 +239,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
         from balancing_vae.cli import main
         raise SystemExit(main(["datasets", "prepare", "digits", "--out", {str(tmp_path / "x")!r}]))
     """)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=HANG)
     assert process.returncode == 2, errors
     assert f"{tmp_path / 'x'} could not be written" in errors
     assert "free some space" in errors
@@ -257,7 +258,7 @@ def test_a_kill_leaves_no_dataset_and_no_workers(tmp_path):
         def slow_append(self, images):
             append(self, images)
             print("under way", flush=True)
-            time.sleep(60)
+            time.sleep({HANG})
         array_writer.ArrayWriter.append = slow_append
         if __name__ == "__main__":
             datasets.prepare("celeba", {str(source)!r}, {str(out)!r}, allow_partial=True, workers=2)
@@ -266,9 +267,9 @@ def test_a_kill_leaves_no_dataset_and_no_workers(tmp_path):
     workers = children_of(process.pid)
     assert len(workers) >= 2
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG)
     assert not out.exists()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     left = list(filter(is_running, workers))
@@ -299,5 +300,5 @@ def test_import_needs_neither_keras_nor_a_backend():
         import balancing_vae.datasets.decoding
         print([name for name in {heavy!r} if name in sys.modules])
     """)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=HANG)
     assert output == "[]\n", errors

@@ -16,6 +16,7 @@ from balancing_vae.datasets.files import open_files
 from balancing_vae.fid.files import ImageFolder
 from tests.helpers.layouts import face
 from tests.helpers.layouts import jpeg
+from tests.helpers.processes import HANG
 
 PICTURES = [jpeg(face(n, 8, 8)) for n in range(4)]
 
@@ -47,12 +48,12 @@ def found(folder, match=None):
     return names, passed_over
 
 
-def within(seconds, function, *arguments):
+def within_time(function, *arguments):
     """Return what a function gives; fail where it hangs."""
     result = []
     thread = threading.Thread(target=lambda: result.append(function(*arguments)), daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(HANG)
     assert result, "it hangs"
     return result[0]
 
@@ -93,7 +94,7 @@ def test_links_in_a_circle_and_to_nothing(folder):
     (folder / "again").symlink_to(folder / "sub")
     (folder / "self.jpg").symlink_to(folder / "self.jpg")
     (folder / "gone.jpg").symlink_to(folder / "absent.jpg")
-    names, passed_over = within(20, lambda: find_images(open_files(folder)))
+    names, passed_over = within_time(lambda: find_images(open_files(folder)))
     assert names == ["a.jpg", "sub/b.jpg"]
     assert passed_over == {"links to folders that count already": 2, "links to nothing": 2}
     found(folder)
@@ -109,7 +110,7 @@ def test_many_links_between_folders_do_not_multiply(tmp_path):
         for other in folders:
             if one != other:
                 (one / other.name).symlink_to(other)
-    names, passed_over = within(20, lambda: find_images(open_files(tmp_path / "source")))
+    names, passed_over = within_time(lambda: find_images(open_files(tmp_path / "source")))
     assert len(names) == 12
     assert passed_over == {"links to folders that count already": 12 * 11}
 
@@ -117,7 +118,7 @@ def test_many_links_between_folders_do_not_multiply(tmp_path):
 def test_a_pipe_is_passed_over(folder):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "link.jpg").symlink_to(folder / "pipe.jpg")
-    names, passed_over = within(20, lambda: find_images(open_files(folder)))
+    names, passed_over = within_time(lambda: find_images(open_files(folder)))
     assert names == ["a.jpg", "sub/b.jpg"]
     assert passed_over == {"pipes, devices or sockets": 2}
     found(folder)
@@ -130,7 +131,7 @@ def test_a_link_to_a_device_is_passed_over(folder, tmp_path):
     except PermissionError:
         pytest.skip("devices cannot be made here")
     (folder / "endless.jpg").symlink_to(tmp_path / "zero")
-    names, passed_over = within(20, lambda: find_images(open_files(folder)))
+    names, passed_over = within_time(lambda: find_images(open_files(folder)))
     assert names == ["a.jpg", "sub/b.jpg"]
     assert passed_over == {"pipes, devices or sockets": 1}
 
@@ -145,7 +146,7 @@ def test_a_pipe_as_the_source_itself(tmp_path, name):
         ["datasets", "prepare", "celeba"],
     ):
         words = [*words, "--source", str(tmp_path / name), "--out", str(tmp_path / "out")]
-        assert within(20, main, words) == 2
+        assert within_time(main, words) == 2
     assert not (tmp_path / "out").exists()
 
 
@@ -257,5 +258,5 @@ def test_a_pipe_in_place_of_an_array(tmp_path, split):
             read(*arguments)
         return True
 
-    assert within(20, refused, open_split, tmp_path / "x.npy", None, split)
-    assert within(20, refused, open_images, tmp_path / "x.npy")
+    assert within_time(refused, open_split, tmp_path / "x.npy", None, split)
+    assert within_time(refused, open_images, tmp_path / "x.npy")

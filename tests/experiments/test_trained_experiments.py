@@ -96,9 +96,8 @@ def test_figure_4_measures_again_what_an_earlier_version_measured(tmp_path, monk
     monkeypatch.setattr(fig4_module, "fig4_networks", lambda shape: [network])
     monkeypatch.setattr(fig4_module, "STEPS", {"full": 3})
     (tmp_path / "rows.json").write_text(json.dumps([case | {"mse": 7, "variance_loss": 7}]))
-    monkeypatch.setattr(fig4_module, "_train_and_measure", lambda *_: {"mse": 0.1})
     (row,) = fig4({"digits": (digits, digits[:20])}, tmp_path / "rows.json")
-    assert row["mse"] == 0.1
+    assert row["mse"] < 1
 
 
 def of_a_mean(case, x_train, x_test):

@@ -17,6 +17,7 @@ from tests.helpers.command_lines import contents
 from tests.helpers.command_lines import environment
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.processes import HANG
 
 pytest.importorskip("resource")
 
@@ -78,7 +79,7 @@ def test_nothing_that_writes_weights_crashes_or_leaves_anything(tmp_path):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     messages = json.loads(done.stdout.splitlines()[-1])

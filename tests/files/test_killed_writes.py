@@ -17,6 +17,7 @@ from balancing_vae.files.atomic import sweep_leftovers
 from balancing_vae.files.exchange import exchange
 from balancing_vae.files.formats import FolderFormat
 from tests.helpers.command_lines import environment
+from tests.helpers.processes import HANG
 
 LETTERS = FolderFormat("a folder of letters", re.compile("[ab]"))
 WRITE = """
@@ -158,7 +159,7 @@ def test_what_a_living_process_is_at_work_in_is_left_alone(tmp_path):
         (tmp_path / "nothing").touch()
         (next(tmp_path.glob(".*.other")) / "other").touch()
     assert workspace.is_dir()
-    process.communicate("\n", timeout=60)
+    process.communicate("\n", timeout=HANG)
     assert process.returncode == 0
     assert read(path) == {"b": "new"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import HANG
 
 _RUN_ALL = """
 import contextlib, io, json, sys
@@ -47,7 +48,7 @@ def run_all(folder: Path, *commands: list) -> tuple[list[Result], list[str]]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])

@@ -8,6 +8,9 @@ import sys
 
 from tests.helpers.paths import ROOT
 
+# Seconds after which a test hangs: no machine is so slow.
+HANG = 900
+
 
 def compared_and_none_exceeds(output: str) -> int:
     """Return how many quantities `tools/check_parity.py` compared, of which none may exceed."""
@@ -22,7 +25,7 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
         env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=HANG,
     )
 
 

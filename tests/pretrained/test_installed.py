@@ -16,6 +16,7 @@ from balancing_vae.pretrained import find
 from balancing_vae.pretrained import pretrained_sets
 from tests.helpers.examples import page_examples
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import HANG
 
 PUBLISHED = [name for name, entry in pretrained_sets().items() if entry.sha256]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "balancing_vae", "weights")
@@ -82,7 +83,7 @@ def run(folder: Path, *words: str | Path) -> str:
         env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=HANG,
     )
     assert process.returncode == 0, process.stderr[-3000:]
     return process.stdout

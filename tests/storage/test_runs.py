@@ -22,6 +22,7 @@ from tests.helpers.paths import SAVED_FOLDERS
 from tests.helpers.pipelines import tiny_config
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.processes import HANG
 
 FORMAT_2 = SAVED_FOLDERS / "format-2"
 HOLD = """
@@ -139,7 +140,7 @@ def test_two_trainings_at_once_in_one_folder(tmp_path):
     common = {"cwd": tmp_path, "env": environment(), "text": True}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     both = [subprocess.Popen(command, **common, **pipes) for _ in range(2)]
-    errors = [process.communicate(timeout=300)[1] for process in both]
+    errors = [process.communicate(timeout=HANG)[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 2]
     (loser,) = [error for process, error in zip(both, errors, strict=True) if process.returncode]
     assert "is training in" in loser or "is not empty" in loser

@@ -16,6 +16,7 @@ import pytest
 from balancing_vae.storage.states import TrainingStates
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.processes import HANG
 
 
 class Interruption(Exception):
@@ -185,7 +186,7 @@ def test_a_signal_saves_and_exits(tmp_path, number):
     while epochs_done(out) < 2 and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=HANG)
     assert process.returncode == 128 + number
     assert "--resume" in errors and "Traceback" not in errors
     assert epochs_done(out) >= 2

@@ -1,6 +1,8 @@
 """A training that ends with its time, and one that resumes it, are one training."""
 
 import math
+from functools import partial
+from itertools import count
 from types import SimpleNamespace
 
 import keras
@@ -19,22 +21,30 @@ from tests.helpers.pipelines import tiny_pipeline
 STEPS = 5  # of an epoch
 
 
+class Clock(keras.callbacks.Callback):
+    """A clock by which each step takes a second, and so does a validation."""
+
+    now = 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.now += 1
+
+    def on_test_begin(self, logs=None):
+        self.now += 1
+
+
 @pytest.fixture
-def over_after(monkeypatch):
-    """Return a function that lets the time be over after so many steps in all."""
-
-    def set_limit(steps):
-        left = iter(range(steps - 1, -1, -1))
-        monkeypatch.setattr(TimeLimit, "_is_over", lambda self, executions: not next(left, 0))
-
-    return set_limit
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time_limit, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
 
 
 def weights(vae) -> list[np.ndarray]:
     return [numbers(w) for stage in vae.stages.values() for w in stage.weights]
 
 
-def train(run_dir, limit=None, **changes):
+def train(run_dir, limit=None, clock=None, **changes):
     keras.utils.set_random_seed(0)
     vae = tiny_pipeline(**changes)
     vae.fit(
@@ -43,26 +53,26 @@ def train(run_dir, limit=None, **changes):
         verbose=False,
         run_dir=run_dir,
         time_limit=limit,
+        callbacks=[clock] if clock else [],
     )
     return vae
 
 
 @pytest.mark.parametrize(
-    ("steps", "stage", "epoch", "step"),
-    # Between two epochs it is asked once more, after the last step of one not at all.
+    ("limit", "stage", "epoch", "step"),
+    # There must be time for two more steps; for one where an epoch and its validation are over.
     [
-        (3, "stage1", 0, 3),
-        pytest.param(5, "stage1", 1, 0, marks=pytest.mark.slow),
-        pytest.param(7, "stage1", 1, 2, marks=pytest.mark.slow),
+        (4.5, "stage1", 0, 3),
+        pytest.param(6.5, "stage1", 1, 0, marks=pytest.mark.slow),
+        pytest.param(9.5, "stage1", 1, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_resumed_training_ends_as_if_there_had_been_no_limit(
-    steps, stage, epoch, step, over_after, tmp_path
+    limit, stage, epoch, step, clock, tmp_path
 ):
     whole = train(tmp_path / "whole")
-    over_after(steps)
     with pytest.warns(UserWarning, match=f"unfinished.*{stage} has {epoch} whole.* {step} steps"):
-        begun = train(tmp_path / "run", limit=1e6)
+        begun = train(tmp_path / "run", limit, clock)
     assert not begun.finished and whole.finished
     assert begun.latent_normalization is None
     states = states_of(tmp_path / "run", stage)
@@ -75,11 +85,10 @@ def test_a_resumed_training_ends_as_if_there_had_been_no_limit(
         np.testing.assert_array_equal(one, other)
 
 
-def test_stage_2_is_ended_and_resumed_too(over_after, tmp_path):
+def test_stage_2_is_ended_and_resumed_too(clock, tmp_path):
     whole = train(tmp_path / "whole", epochs=1)
-    over_after(4 + 3)
     with pytest.warns(UserWarning, match="unfinished.*stage2 has 0 whole epochs and 3 steps"):
-        train(tmp_path / "run", limit=1e6, epochs=1)
+        train(tmp_path / "run", 10.5, clock, epochs=1)
     resumed = train(tmp_path / "run", epochs=1)
     assert list(resumed.history) == list(whole.history)
     for one, other in zip(weights(resumed), weights(whole), strict=True):
@@ -87,13 +96,12 @@ def test_stage_2_is_ended_and_resumed_too(over_after, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_average_of_the_weights_is_resumed_too(over_after, tmp_path):
+def test_an_average_of_the_weights_is_resumed_too(clock, tmp_path):
     average = {"use_ema": True, "ema_momentum": 0.9}
     changes = {"optimizer": {"name": "adam", **average}, "epochs2": 0}
     whole = train(tmp_path / "whole", **changes)
-    over_after(3)
     with pytest.warns(UserWarning, match="unfinished"):
-        train(tmp_path / "run", limit=1e6, **changes)
+        train(tmp_path / "run", 4.5, clock, **changes)
     for one, other in zip(weights(train(tmp_path / "run", **changes)), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -145,10 +153,12 @@ def test_a_time_limit_that_is_no_time_is_refused(limit, capsys):
 
 
 @pytest.mark.slow
-def test_the_command_ends_unfinished_with_success_and_resumes(over_after, tmp_path, capsys):
+def test_the_command_ends_unfinished_with_success_and_resumes(monkeypatch, tmp_path, capsys):
+    # A clock that each look at it puts on by ten minutes.
+    clock = SimpleNamespace(monotonic=partial(next, count(0, 600)))
+    monkeypatch.setattr(time_limit, "time", clock)
     run = tmp_path / "run"
     words = ["train", "--preset", "digits-small", "--epochs", "1", "--epochs2", "1"]
-    over_after(2)
     assert main([*words, "--out", str(run), "--time-limit", "1h30m"]) == 0
     said = capsys.readouterr()
     assert "unfinished" in said.out and "--resume" in said.out

@@ -11,6 +11,7 @@ from balancing_vae import TwoStageVAE
 from balancing_vae.training.callbacks import TensorBoardLog
 from balancing_vae.training.callbacks.tensorboard_log import sheet
 from tests.helpers.backends import needs_tensorflow
+from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import tiny_config
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
@@ -91,14 +92,21 @@ def test_tensorboard_leaves_out_what_a_deterministic_autoencoder_lacks(tmp_path)
 
 
 @needs_tensorflow
-def test_the_kl_per_latent_adds_up_to_the_logs():
-    vae = tiny_pipeline()
+def test_the_kl_per_latent_adds_up_to_the_logs(tmp_path):
+    vae = as_if_trained(tiny_pipeline())
     x = tiny_images(8)
-    log = TensorBoardLog("unused", vae, x)
+    log = TensorBoardLog(tmp_path, vae, x, every=1)
+    written = {}
+    for name, stage in vae.stages.items():
+        log.set_model(stage)
+        log.on_train_begin()
+        log.on_epoch_end(0, {})
+        log.on_train_end()
+        ((_, kl),) = tensorboard_events(tmp_path / name)["kl per latent"]
+        written[name] = kl.histo
     kl = vae.stage1.evaluate(x, verbose=0, return_dict=True)["kl"]
-    assert log._kl_per_latent(1).shape == (2,)
-    assert log._kl_per_latent(1).sum() == pytest.approx(kl, rel=1e-5)
-    assert log._kl_per_latent(2).shape == (2,)
+    assert written["stage1"].sum == pytest.approx(kl, rel=1e-5)
+    assert [histogram.num for histogram in written.values()] == [2, 2]
 
 
 def test_a_sheet_has_the_images_in_reading_order():

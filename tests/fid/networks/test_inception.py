@@ -41,6 +41,18 @@ def run_graph(tensor, images):
     return np.concatenate(rows).reshape(len(images), -1)
 
 
+def watch_runs(monkeypatch, watch):
+    """Let `watch` see the session and the images of each run before it."""
+    run = tf.compat.v1.Session.run
+
+    def watched(session, fetches, feed):
+        (images,) = feed.values()
+        watch(session, images)
+        return run(session, fetches, feed)
+
+    monkeypatch.setattr(tf.compat.v1.Session, "run", watched)
+
+
 def features(network, images, protocol, generated=False):
     return np.concatenate(list(extract(images, network, protocol, generated)))
 
@@ -83,30 +95,32 @@ def test_batch_size_changes_nothing():
     np.testing.assert_allclose(features(split, IMAGES, "ttur"), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_splitting_over_devices_changes_nothing():
+def test_splitting_over_devices_changes_nothing(monkeypatch):
     one = FrozenInception(stand_ins.graph(), devices=["/cpu:0"])
     two = FrozenInception(stand_ins.graph(), devices=["/cpu:0", "/cpu:1"])
     for network in (one, two):
         network.batch_size = 1
-    placed = {operation.device for operation in two._session.graph.get_operations()}
-    assert {"/device:CPU:0", "/device:CPU:1"} <= placed
     images = RNG.integers(0, 256, (9, 16, 16, 3), dtype="uint8")
-    np.testing.assert_array_equal(features(two, images, "ttur"), features(one, images, "ttur"))
+    expected = features(one, images, "ttur")
+    graphs = set()
+    watch_runs(monkeypatch, lambda session, images: graphs.add(session.graph))
+    np.testing.assert_array_equal(features(two, images, "ttur"), expected)
+    (graph,) = graphs
+    placed = {operation.device for operation in graph.get_operations()}
+    assert {"/device:CPU:0", "/device:CPU:1"} <= placed
 
 
 def test_batches_that_do_not_fit_are_halved(network, monkeypatch):
     expected = features(network, IMAGES, "ttur")
     small = FrozenInception(stand_ins.graph())
-    run, seen = small._session.run, []
+    seen = []
 
-    def run_at_most_two(fetches, feed):
-        (images,) = feed.values()
+    def at_most_two(session, images):
         seen.append(len(images))
         if len(images) > 2:
             raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
-        return run(fetches, feed)
 
-    monkeypatch.setattr(small._session, "run", run_at_most_two)
+    watch_runs(monkeypatch, at_most_two)
     np.testing.assert_allclose(features(small, IMAGES, "ttur"), expected, rtol=1e-5, atol=1e-6)
     assert seen == [6, 3, 2, 1, 2, 1]
     assert small.batch_size == 2
