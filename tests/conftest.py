@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -14,6 +15,7 @@ from balancing_vae.fid.networks import inception_files
 from tests.helpers import stand_ins
 from tests.helpers.paths import GOLDEN
 from tests.helpers.pipelines import digits_pipeline
+from tests.helpers.pipelines import save_run
 from tests.helpers.xla import without_xla
 
 
@@ -36,6 +38,14 @@ def trained(digits) -> TwoStageVAE:
     vae = digits_pipeline()
     vae.fit(digits, verbose=False)
     return vae
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """The folder of a run whose networks are quickly loaded. Tests leave it as it is."""
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    save_run(run)
+    return run
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ from api_page import page
 from IPython.core.inputtransformer2 import TransformerManager
 
 import balancing_vae
+from balancing_vae import fid
 from tests.helpers.paths import ROOT
 
 PUBLIC = ["balancing_vae", *(f"balancing_vae.{room}" for room in ROOMS)]
@@ -45,9 +46,12 @@ pretrained variance_law variance_loss
 """.split()
 
 
-def test_light_names_need_neither_keras_nor_pictures():
+@pytest.mark.parametrize(
+    ("module", "names"), [("balancing_vae", LIGHT), ("balancing_vae.fid", fid.__all__)]
+)
+def test_light_names_need_neither_keras_nor_pictures(module, names):
     code = (
-        f"import sys, balancing_vae as bv; [getattr(bv, name) for name in {LIGHT}]; "
+        f"import sys, {module} as module; [getattr(module, name) for name in {names}]; "
         "print({'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -27,3 +27,9 @@ def test_the_table_has_the_order_of_the_contract():
     (contract,) = project["tool"]["importlinter"]["contracts"]
     layers = [set(layer.split(" | ")) for layer in contract["layers"]]
     assert table_rows() == layers[:0:-1]  # from the bottom up, without __main__
+
+
+def test_each_room_has_a_folder_of_tests():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == rooms

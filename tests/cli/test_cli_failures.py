@@ -1,6 +1,5 @@
 """The command line says one sentence and exits with a code, whatever goes wrong."""
 
-import argparse
 import errno
 import gc
 import os
@@ -19,6 +18,7 @@ from balancing_vae.cli import interrupts
 from balancing_vae.cli import main
 from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
+from tests.helpers.parsers import all_parsers
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import HANG
 
@@ -224,13 +224,6 @@ def test_version_names_what_decides_numbers(capsys):
 
 
 def test_every_parser_knows_traceback():
-    def parsers(parser):
-        yield parser
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for inner in action.choices.values():
-                    yield from parsers(inner)
-
-    found = list(parsers(cli.build_parser()))
-    assert len(found) > 25
-    assert all("--traceback" in parser.format_help() for parser in found)
+    found = dict(all_parsers())
+    assert {"", *cli.COMMANDS} <= {words.replace("-", "_") for words in found}
+    assert [words for words, p in found.items() if "--traceback" not in p.format_help()] == []

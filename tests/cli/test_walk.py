@@ -1,6 +1,5 @@
 """Every argument of every subcommand, with values that nobody should give."""
 
-import argparse
 import os
 import shutil
 import signal
@@ -15,7 +14,6 @@ import pytest
 from PIL import Image
 
 from balancing_vae import TwoStageVAE
-from balancing_vae.cli import build_parser
 from balancing_vae.cli import main
 from balancing_vae.errors import InputError
 from balancing_vae.experiments import averages
@@ -26,8 +24,9 @@ from balancing_vae.experiments import normalization_study as normalization
 from balancing_vae.experiments import overfitting
 from balancing_vae.fid import scoring
 from balancing_vae.models.vae import VAE
+from tests.helpers.parsers import arguments_of
+from tests.helpers.parsers import commands
 from tests.helpers.paths import ROOT
-from tests.helpers.pipelines import save_run
 from tests.helpers.processes import HANG
 
 VALUES = ("", "absent", "file.txt", "folder", "9" * 40)
@@ -60,22 +59,12 @@ FURTHER = {
 }
 
 
-def leaves(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple]:
-    """Yield each subcommand's words and parser."""
-    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    if not inner:
-        yield words, parser
-    for action in inner:
-        for name, subparser in action.choices.items():
-            yield from leaves(subparser, (*words, name))
-
-
-LEAVES = {" ".join(words): parser for words, parser in leaves(build_parser())}
+COMMANDS = commands()
 
 
 def command_lines(name: str, values: tuple[str, ...]) -> Iterator[list[str]]:
     """Yield the words of each case: one argument has a bad value, the others their usual one."""
-    actions = [a for a in LEAVES[name]._actions if a.nargs != 0]
+    actions = [a for a in arguments_of(COMMANDS[name]) if a.nargs != 0]
     for walked in actions:
         for value in values:
             words = name.split() + FURTHER.get(name, [])
@@ -90,14 +79,6 @@ def command_lines(name: str, values: tuple[str, ...]) -> Iterator[list[str]]:
                     assert usual is not None, f"USUAL does not say what {action.dest} is"
                     words += [*flag, usual]
             yield words
-
-
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory) -> Path:
-    """A run whose networks are quickly loaded."""
-    run = tmp_path_factory.mktemp("tiny") / "run"
-    save_run(run)
-    return run
 
 
 @pytest.fixture
@@ -182,7 +163,7 @@ def walk(name: str, values: tuple[str, ...], sandbox: Path, capsys) -> None:
     assert (sandbox / "file.txt").read_text() == "dear"
 
 
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_bad_values_are_refused_in_one_line(name, sandbox, capsys, monkeypatch):
     """As far as the work: nothing is loaded, trained or measured."""
     monkeypatch.setattr(TwoStageVAE, "__init__", refuse_work)
@@ -193,15 +174,15 @@ def test_bad_values_are_refused_in_one_line(name, sandbox, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_bad_values_are_refused_whatever_is_loaded(name, sandbox, capsys, monkeypatch):
     """With real runs and networks; only trainings are left out."""
     train_nothing(monkeypatch)
     walk(name, MORE_VALUES, sandbox, capsys)
 
 
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_seeds_are_of_sampling_and_trainings_are_called_so(name):
-    helps = {flag: a.help for a in LEAVES[name]._actions for flag in a.option_strings}
+    helps = {flag: a.help for a in arguments_of(COMMANDS[name]) for flag in a.option_strings}
     assert helps.get("--seeds", "sampling seeds").startswith("sampling seeds")
     assert "trainings" not in helps.get("--seeds", "")

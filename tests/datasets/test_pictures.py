@@ -34,14 +34,14 @@ def pixels(data, **options):
     return np.asarray(read_picture(data, **options).image)
 
 
-def png(width, height, depth, colour, rows=None):
+def png(width, height, depth, color, rows=None):
     """A PNG made by hand: Pillow writes no 16-bit colour, and no lies about the size."""
 
     def piece(kind, data):
         checksum = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + checksum
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     rows = b"\0" * 10 if rows is None else rows
     pieces = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(piece(*p) for p in pieces)

@@ -59,12 +59,12 @@ def test_mean_kl_is_cross_entropy_less_entropy(posterior):
 def test_mean_0_and_variance_1_save_what_is_said_and_nothing_saves_more(posterior):
     mu, sigma = posterior
     parts = mean_kl(mu, sigma)
-    centred = mu - mu.mean(axis=0)
-    np.testing.assert_allclose(mean_kl(centred, sigma).kl, parts.kl - parts.shift)
+    centered = mu - mu.mean(axis=0)
+    np.testing.assert_allclose(mean_kl(centered, sigma).kl, parts.kl - parts.shift)
     root = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
-    best = mean_kl(centred / root, sigma / root)
+    best = mean_kl(centered / root, sigma / root)
     np.testing.assert_allclose(best.kl, parts.kl - parts.shift - parts.scale)
     np.testing.assert_allclose([best.shift, best.scale], 0, atol=1e-15)
     for shift, scale in ((0.1, 1), (-0.1, 1), (0, 1.1), (0, 0.9)):
-        other = mean_kl((centred / root + shift) * scale, sigma / root * scale)
+        other = mean_kl((centered / root + shift) * scale, sigma / root * scale)
         assert np.all(other.kl > best.kl)

@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from PIL import Image
 
-from balancing_vae.cli import build_parser
+from tests.helpers.parsers import commands
 from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs/results.md").read_text("utf-8")
@@ -20,18 +21,16 @@ def test_each_equation_figure_and_table_has_a_row(name):
 
 
 def test_its_commands_and_their_experiments_exist():
-    commands = build_parser()._subparsers._group_actions[0].choices
-    experiments = commands["reproduce"]._subparsers._group_actions[0].choices
+    experiments = {words.split()[1] for words in commands() if words.startswith("reproduce ")}
     named = set(re.findall(r"`?reproduce ([\w-]+)", PAGE)) - {"X"}
-    assert named <= set(experiments)
-    assert set(experiments) - {"table2"} <= named
+    assert named <= experiments
+    assert experiments - {"table2"} <= named
 
 
 def test_its_pictures_and_headings_exist():
-    pictures = set(re.findall(r"\(images/([\w.]+)\)", PAGE))
-    assert len(pictures) >= 8
-    for name in pictures:
-        assert 0 < (ROOT / "docs/images" / name).stat().st_size < 150_000
+    for name in set(re.findall(r"\(images/([^)]+)\)", PAGE)):
+        with Image.open(ROOT / "docs/images" / name) as picture:
+            picture.load()
     titles = re.findall(r"^##+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= anchors

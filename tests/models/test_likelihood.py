@@ -1,38 +1,24 @@
 """Cross-entropy in stage 1, learned gamma, and the noise of stage 2's samples."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from balancing_vae import VAE
-from balancing_vae import Config
 from balancing_vae import LearnedGamma
 from balancing_vae import TwoStageVAE
 from balancing_vae.models.objectives import bernoulli_nll
-from balancing_vae.presets import load_preset
-from balancing_vae.presets import preset_config
-from balancing_vae.presets import preset_names
 from tests.helpers.pipelines import as_if_trained
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
 
-CONFIG = Config(
-    image_shape=(4, 4, 1),
-    latent_dim=2,
-    network={"name": "resnet", "base_dim": 2, "num_scale": 1, "fc_dim": 4},
-    second_dim=8,
-    second_depth=1,
-    batch_size=4,
-    lr=1e-2,
-    balancing={"name": "learned"},
-    kl_weight=1,
-    second_stage_noise=True,
-)
-X = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), dtype=np.uint8)
+X = tiny_images(8)
 
 
 def make(**changes) -> TwoStageVAE:
-    vae = TwoStageVAE(CONFIG.replace(**changes))
-    for stage in (vae.stage1, vae.stage2):
+    fields = {"lr": 1e-2, "balancing": {"name": "learned"}, "kl_weight": 1}
+    vae = tiny_pipeline(**fields | {"second_stage_noise": True} | changes)
+    for stage in vae.stages.values():
         for model in (stage, stage.encoder, stage.decoder):
             model.run_eagerly = True  # compiling takes longest here
     return vae
@@ -139,36 +125,3 @@ def test_a_saved_folder_keeps_spectral_norms_vectors(tmp_path):
     again = TwoStageVAE.load(tmp_path / "run")
     for ours, theirs in zip(vae.encode(X), again.encode(X), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4)
-
-
-PRESETS = [name for name in preset_names() if name.startswith("dai2019-")]
-
-
-def test_presets_of_dai_and_wipf():
-    assert len(PRESETS) == 5
-    for name in PRESETS:
-        config = preset_config(name)
-        assert config.balancing == {"name": "learned"} and config.kl_weight == 1
-        assert config.second_stage_noise and config.lr == config.lr2 == 1e-4
-        assert (config.batch_size, config.second_dim, config.second_depth) == (64, 1024, 3)
-    times = {
-        name: (c.epochs, c.lr_epochs, c.epochs2, c.lr_epochs2, c.latent_dim, c.network["name"])
-        for name in PRESETS
-        for c in [preset_config(name)]
-    }
-    defaults = (400, 150, 800, 300, 64, "infogan")
-    assert times == {
-        "dai2019-mnist": defaults,
-        "dai2019-fashion-mnist": defaults,
-        "dai2019-cifar10": defaults,
-        "dai2019-celeba": (100, 40, 100, 40, 128, "resnet"),
-        "dai2019-celeba-wae": (70, 30, 70, 30, 64, "wae"),
-    }
-
-
-@pytest.mark.parametrize("name", ["dai2019-mnist", "dai2019-cifar10"])
-def test_presets_make_networks(name):
-    vae = TwoStageVAE.untrained(name)
-    assert vae.stage1.kl_weight == 1 and isinstance(vae.stage2.balancing, LearnedGamma)
-    assert load_preset(name)["dataset"]["name"] in ("mnist", "cifar10")
-    assert isinstance(vae.stage1.optimizer, keras.optimizers.Adam)

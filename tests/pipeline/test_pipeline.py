@@ -12,12 +12,9 @@ from balancing_vae import VAE
 from balancing_vae import GammaBalancing
 from balancing_vae import TwoStageVAE
 from balancing_vae.checks import as_float
-from balancing_vae.config import original_kl_weight
 from balancing_vae.errors import InputError
 from balancing_vae.moments import mse
 from balancing_vae.normalization import NothingRescaledWarning
-from balancing_vae.presets import preset_config
-from balancing_vae.presets import preset_names
 from tests.helpers.backends import needs_tensorflow
 from tests.helpers.backends import numbers
 from tests.helpers.networks import dense_networks
@@ -472,43 +469,6 @@ def test_kl_weighs_1_where_nothing_else_is_said():
     assert VAE(*networks).kl_weight == 1
     assert digits_pipeline(*networks, kl_weight=None).stage1.kl_weight == 1
     assert digits_pipeline(*networks, kl_weight=2.5).stage1.kl_weight == 2.5
-
-
-def test_presets_name_the_original_programs_weight_of_kl():
-    """The number they had when None meant (2 D / L)^2: none of theirs moves."""
-    assert original_kl_weight((64, 64, 3), 64) == 4
-    own = {"celeba", "celeba-small", "cifar10", "cifar10-small", "digits", "digits-small", "mnist"}
-    for name in preset_names():
-        config = preset_config(name)
-        if name in own:
-            weight = original_kl_weight(config.image_shape, config.latent_dim)
-            assert config.kl_weight == weight, name
-        elif config.model["name"] == "vae":
-            assert (config.kl_weight, config.balancing["name"]) == (1, "learned"), name
-        else:
-            assert config.kl_weight is None, name
-
-
-def test_presets_have_the_papers_hyperparameters():
-    assert {"cifar10", "celeba", "digits"} <= set(preset_names())
-    cifar10, celeba = preset_config("cifar10"), preset_config("celeba")
-    expected = {"batch_size": 100, "latent_dim": 64, "second_depth": 3, "lr_fac": 0.5}
-    for config in (cifar10, celeba):
-        assert {name: getattr(config, name) for name in expected} == expected
-    first = ("epochs", "lr", "lr_epochs", "epochs2", "lr2", "lr_epochs2", "second_dim")
-    assert [getattr(cifar10, name) for name in first] == [700, 1e-4, 250, 1400, 1e-4, 400, 2048]
-    assert [getattr(celeba, name) for name in first] == [70, 5e-5, 60, 140, 5e-5, 120, 4096]
-    assert (cifar10.network["num_scale"], celeba.network["num_scale"]) == (3, 4)
-
-
-def test_a_preset_takes_changes():
-    vae = TwoStageVAE.untrained("digits", epochs=3, network={"base_dim": 4, "fc_dim": 8})
-    assert vae.config.epochs == 3
-    assert vae.config.network["name"] == "resnet"
-    assert vae.stage1.encoder.get_layer("conv0").filters == 4
-    assert vae.config.preset == "digits"
-    with pytest.raises(ValueError, match="Unknown hyperparameters.*epoch_count"):
-        TwoStageVAE.untrained("digits", epoch_count=3)
 
 
 def test_optimizer_is_the_originals_adam():

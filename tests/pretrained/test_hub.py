@@ -24,7 +24,6 @@ from balancing_vae.pretrained import find
 from balancing_vae.pretrained import pin
 from balancing_vae.pretrained import pretrained_sets
 from balancing_vae.pretrained import push
-from tests.helpers.pipelines import save_run
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.processes import python_prints
 from tests.helpers.servers import Hub
@@ -40,10 +39,9 @@ def measured(column, value, **about):
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory):
+def packed(tmp_path_factory, tiny_run):
     folder = tmp_path_factory.mktemp("packed")
-    save_run(folder / "run")
-    pack(folder / "run", folder / "tiny", tiny_images(32, side=8))
+    pack(tiny_run, folder / "tiny", tiny_images(32, side=8))
     rows = [measured("GEN-2", 2.0, seed=0), measured("GEN-2", 3.0, seed=1)]
     rows.append(measured("GEN-2", 1.23456789, seed=0, normalization="gated"))
     write_metrics(folder / "tiny", [*rows, Measurement("data", "mean_std", 0.25, 64, 64)])

@@ -28,7 +28,6 @@ from balancing_vae.pretrained import places
 from balancing_vae.pretrained import pretrained_sets
 from balancing_vae.pretrained.registry import train_command
 from tests.helpers.paths import ROOT
-from tests.helpers.pipelines import save_run
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.servers import serving_folder
 
@@ -36,11 +35,10 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
+def published(tmp_path_factory, tiny_run):
     """A tiny set in the folder that a server would show."""
     folder = tmp_path_factory.mktemp("server")
-    save_run(folder / "run")
-    pack(folder / "run", folder / "weights" / "tiny", tiny_images(32, side=8))
+    pack(tiny_run, folder / "weights" / "tiny", tiny_images(32, side=8))
     return folder / "weights"
 
 

@@ -69,7 +69,7 @@ def test_another_mode_than_the_saved_one_and_what_the_data_decide(vae, tmp_path)
     assert found.of("noise floor", None, None) == {}
 
 
-def test_the_hash_of_a_normalisation_does_not_depend_on_how_its_mode_is_spelled(tmp_path):
+def test_the_hash_of_a_normalization_does_not_depend_on_how_its_mode_is_spelled(tmp_path):
     """Numbers measured before the modes were renamed still describe the same state."""
     text = (ROOT / "weights/digits/config.json").read_text()
     states = []

@@ -17,7 +17,6 @@ from balancing_vae.files.formats import WEIGHTS
 from balancing_vae.files.targets import output_folder
 from balancing_vae.packing.pack import pack
 from tests.helpers.command_lines import contents
-from tests.helpers.pipelines import save_run
 from tests.helpers.pipelines import tiny_images
 
 
@@ -29,9 +28,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory):
+def packed(tmp_path_factory, tiny_run):
     folder = tmp_path_factory.mktemp("packed")
-    save_run(folder / "run")
+    shutil.copytree(tiny_run, folder / "run")
     pack(folder / "run", folder / "set", tiny_images(32, side=8), float16=True)
     return folder
 

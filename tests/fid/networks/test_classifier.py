@@ -66,9 +66,9 @@ def test_images_that_do_not_fit(path):
     protocol = PROTOCOLS["ttur"]
     with pytest.raises(ValueError, match=r"takes images of shape \(8, 8, 1\), these have"):
         network(np.zeros((2, 9, 8, 3), "float32"), protocol)
-    colour = np.arange(2 * 8 * 8 * 3, dtype="float32").reshape(2, 8, 8, 3)
+    color = np.arange(2 * 8 * 8 * 3, dtype="float32").reshape(2, 8, 8, 3)
     with pytest.raises(ValueError, match="takes grey images, these have colours"):
-        network(colour, protocol)
+        network(color, protocol)
 
 
 def test_files_that_are_no_model(tmp_path):
