@@ -1,9 +1,7 @@
 """`tools/check_parity.py` on recorded runs of the program of Dai and Wipf."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +11,15 @@ from parity.rows import difference
 
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import compared_and_none_exceeds
+from tests.helpers.processes import run_python
 
 GOLDEN = ROOT / "tests" / "golden" / "dai_wipf"
 ALL = ("infogan28", "infogan28_cross_entropy", "resnet32", "wae64")
 
 
-def check_parity(folder: Path, **environment: str) -> subprocess.CompletedProcess:
+def check_parity(folder: Path, **changes: str) -> subprocess.CompletedProcess:
     """Run the tool in a process of its own: it chooses TensorFlow's kernels."""
-    return subprocess.run(
-        [sys.executable, "tools/check_parity.py", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-        capture_output=True,
-        text=True,
-    )
+    return run_python("tools/check_parity.py", folder, **changes)
 
 
 def copy_networks(folder: Path, *names: str) -> Path:

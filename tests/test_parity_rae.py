@@ -1,10 +1,7 @@
 """`tools/check_parity.py` on recorded runs of the program of Ghosh et al."""
 
 import functools
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from keras import ops
@@ -15,6 +12,7 @@ from balancing_vae.models.rae import RegularizedAutoencoder
 from balancing_vae.networks import rae as networks
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import compared_and_none_exceeds
+from tests.helpers.processes import run_python
 
 GOLDEN = ROOT / "tests" / "golden" / "rae"
 ALL = {"celeba_rae_l2", "cifar10_rae", "mnist_ae", "mnist_rae_l2", "mnist_rae_sn"}
@@ -46,13 +44,7 @@ def test_a_network_repeats_the_recorded_run(exceeding, network):
 def test_every_network_repeats_the_recorded_run(backend):
     pytest.importorskip(backend)
     assert {path.stem for path in GOLDEN.glob("*.npz")} == ALL
-    process = subprocess.run(
-        [sys.executable, "tools/check_parity.py", str(GOLDEN)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
+    process = run_python("tools/check_parity.py", GOLDEN, KERAS_BACKEND=backend)
     assert process.returncode == 0, process.stdout + process.stderr[-2000:]
     assert compared_and_none_exceeds(process.stdout) >= 74
 

@@ -4,13 +4,14 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
 from balancing_vae.backend.choice import BACKENDS
 from balancing_vae.backend.choice import check_backend
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import python_prints
+from tests.helpers.processes import run_python
 
 INSTALLED = next(name for name in BACKENDS if importlib.util.find_spec(name))
 
@@ -73,12 +74,9 @@ for way_in in (
 
 
 def run(backend: str, *words: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # On networks so small PyTorch's threads only wait for each other.
-    environment.setdefault("OMP_NUM_THREADS", "1")
-    return subprocess.run(
-        [sys.executable, *words], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    return run_python(*words, KERAS_BACKEND=backend, OMP_NUM_THREADS=threads)
 
 
 @pytest.mark.slow
@@ -140,3 +138,16 @@ def test_a_backend_named_in_keras_file_counts_where_the_environment_names_none(
 def test_importing_the_package_imports_no_backend():
     code = "import sys, balancing_vae; print({'keras', 'tensorflow', 'jax'} & set(sys.modules))"
     assert run("tensorflow", "-c", code).stdout.strip() == "set()"
+
+
+def test_the_fast_tests_see_neither_jax_nor_pytorch_in_any_process(tmp_path):
+    """By the folder that `make test` puts on the path: it hides them where they are installed."""
+    for name in ("jax", "torch"):
+        (tmp_path / f"{name}.py").touch()
+    code = (
+        "import json; from importlib.util import find_spec; "
+        "print(json.dumps([name for name in ('jax', 'numpy', 'torch') if find_spec(name)]))"
+    )
+    hiding = ROOT / "tests" / "helpers" / "without_extras"
+    assert python_prints(code, PYTHONPATH=str(tmp_path)) == ["jax", "numpy", "torch"]
+    assert python_prints(code, PYTHONPATH=f"{hiding}{os.pathsep}{tmp_path}") == ["numpy"]

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -20,16 +19,15 @@ from tests.helpers.paths import ROOT
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 SCRIPT = ROOT / "tests" / "helpers" / "distributed_training.py"
 
 
 def start(backend: str, *words) -> subprocess.Popen:
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     return subprocess.Popen(
         [sys.executable, SCRIPT, *map(str, words)],
-        env=environment,
+        env=environment(ROOT / "tests", KERAS_BACKEND=backend),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

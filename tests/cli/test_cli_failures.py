@@ -19,8 +19,8 @@ from balancing_vae.cli import main
 from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
 from tests.helpers.parsers import all_parsers
-from tests.helpers.paths import ROOT
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 
 def raising(error):
@@ -32,10 +32,11 @@ def raising(error):
 
 def program(*words, **options) -> subprocess.CompletedProcess:
     """Run the program as a user does, outside the checkout."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    changes = options.pop("env", {})
     return subprocess.run(
         [sys.executable, "-m", "balancing_vae", *map(str, words)],
-        **{"capture_output": True, "text": True, "timeout": HANG, "env": environment, **options},
+        env=environment(**changes),
+        **{"capture_output": True, "text": True, "timeout": HANG, **options},
     )
 
 
@@ -189,7 +190,7 @@ def test_closed_streams_do_no_harm(closed):
     """
     process = subprocess.run(
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()), __file__],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         preexec_fn=lambda: [os.close(number) for number in closed],
         timeout=HANG,
     )
@@ -208,7 +209,7 @@ def test_a_stream_that_is_open_for_reading_does_no_harm(stream):
     """
     process = subprocess.run(
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines())],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         preexec_fn=lambda: os.dup2(os.open(__file__, os.O_RDONLY), stream),
         timeout=HANG,
     )

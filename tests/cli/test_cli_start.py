@@ -1,7 +1,6 @@
 """What a command imports, and what of it reaches the user."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from balancing_vae import datasets
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 # A TensorFlow that logs as the real one does, and then does what the environment says.
 FAKE_TENSORFLOW = """
@@ -79,11 +79,11 @@ LIGHT = [
 ]
 
 
-def run_python(code: str, *words: str, folder, **environment) -> subprocess.CompletedProcess:
+def run_python(code: str, *words: str, folder, **changes) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, words)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", **environment},
+        env=environment(folder, **changes),
         capture_output=True,
         text=True,
         timeout=HANG,

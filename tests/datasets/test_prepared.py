@@ -25,6 +25,7 @@ from balancing_vae.datasets.prepared import write_prepared
 from tests.helpers.layouts import celeba_folder
 from tests.helpers.layouts import random_images
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 
 @pytest.fixture
@@ -219,11 +220,9 @@ def test_a_worker_that_dies(tmp_path):
 
 def run_python(code, **options):
     """Run code in a fresh process from the repository's root."""
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

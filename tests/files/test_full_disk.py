@@ -14,10 +14,10 @@ from balancing_vae.files.atomic import atomic_file
 from balancing_vae.files.images import write_images
 from balancing_vae.storage.states import TrainingStates
 from tests.helpers.command_lines import contents
-from tests.helpers.command_lines import environment
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 pytest.importorskip("resource")
 

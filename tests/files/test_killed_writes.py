@@ -16,8 +16,8 @@ from balancing_vae.files.atomic import atomic_folder
 from balancing_vae.files.atomic import sweep_leftovers
 from balancing_vae.files.exchange import exchange
 from balancing_vae.files.formats import FolderFormat
-from tests.helpers.command_lines import environment
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 LETTERS = FolderFormat("a folder of letters", re.compile("[ab]"))
 WRITE = """

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.helpers.paths import ROOT
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 _RUN_ALL = """
 import contextlib, io, json, sys
@@ -53,10 +53,6 @@ def run_all(folder: Path, *commands: list) -> tuple[list[Result], list[str]]:
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])
     return [Result(*result) for result in report["results"]], report["heavy"]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def contents(folder: Path) -> dict[str, object]:

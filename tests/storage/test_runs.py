@@ -17,12 +17,12 @@ from balancing_vae.files.targets import output_folder
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.run import open_run
 from tests.helpers.command_lines import contents
-from tests.helpers.command_lines import environment
 from tests.helpers.paths import SAVED_FOLDERS
 from tests.helpers.pipelines import tiny_config
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.processes import HANG
+from tests.helpers.processes import environment
 
 FORMAT_2 = SAVED_FOLDERS / "format-2"
 HOLD = """

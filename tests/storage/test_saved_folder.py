@@ -1,9 +1,6 @@
 """Saved folders: whole, and readable by later versions, other processes, other backends."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,10 +9,10 @@ from balancing_vae import Config
 from balancing_vae import TwoStageVAE
 from balancing_vae.config import original_kl_weight
 from balancing_vae.storage.folder import read_description
-from tests.helpers.paths import ROOT
 from tests.helpers.paths import SAVED_FOLDERS
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.processes import run_python
 
 DATA = SAVED_FOLDERS
 
@@ -35,14 +32,7 @@ print(float(vae.stage1.balancing.gamma), float(vae.stage2.balancing.gamma))
 
 def generate_elsewhere(folder, out, backend: str) -> tuple[np.ndarray, list[float]]:
     """Load `folder` in a fresh process on a backend; return samples and both gammas."""
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD_AND_GENERATE, str(folder), str(out)],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = run_python("-c", LOAD_AND_GENERATE, folder, out, KERAS_BACKEND=backend)
     assert done.returncode == 0, done.stderr
     return np.load(out), [float(word) for word in done.stdout.split()[-2:]]
 

@@ -69,7 +69,11 @@ def by_array():
 
 @pytest.mark.parametrize(
     "dataset",
-    [lambda: Sequence(), pytest.param(tf_dataset, marks=needs_tensorflow), data_loader],
+    [
+        lambda: Sequence(),
+        pytest.param(tf_dataset, marks=needs_tensorflow),
+        pytest.param(data_loader, marks=pytest.mark.slow),
+    ],
     ids=["PyDataset", "tf.data", "DataLoader"],
 )
 def test_a_dataset_trains_to_the_weights_of_its_array(by_array, dataset):
@@ -244,6 +248,7 @@ def test_validation_split_holds_out_the_last_images():
     assert split.config.held_out == 5
 
 
+@pytest.mark.slow
 def test_other_packages_are_not_imported_to_recognize_datasets():
     code = """
 import json, sys
