@@ -95,6 +95,7 @@ def test_figure_4_measures_again_what_an_earlier_version_measured(tmp_path, monk
     network = {name: case[name] for name in ("kind", "sizes", "latent_dim")}
     monkeypatch.setattr(fig4_module, "fig4_networks", lambda shape: [network])
     monkeypatch.setattr(fig4_module, "STEPS", {"full": 3})
+    monkeypatch.setattr(fig4_module, "BATCH_SIZE", 8)
     (tmp_path / "rows.json").write_text(json.dumps([case | {"mse": 7, "variance_loss": 7}]))
     (row,) = fig4({"digits": (digits, digits[:20])}, tmp_path / "rows.json")
     assert row["mse"] < 1
