@@ -56,7 +56,9 @@ def test_fitting_a_sampler_writes_it_the_description_and_their_checksums(weights
     assert found == {"config.json", "SHA256SUMS", "samplers/mixture.npz"}
     assert said.pop("samplers") == ["gaussian"]
     says = json.loads((weights / "config.json").read_text())
-    assert says.pop("samplers") == ["gaussian", "mixture"] and says == said
+    assert says.pop("samplers") == ["gaussian", "mixture"]
+    assert list(says.pop("commands")) == ["mixture"] and said.pop("commands") == {}
+    assert says == said
     vae = TwoStageVAE.from_pretrained(weights)
     assert set(vae.samplers) == {"prior", "second_stage", "gaussian", "mixture"}
     assert "samplers/mixture.npz" in check_checksums(weights)
