@@ -33,6 +33,7 @@ from balancing_vae.fid.networks.classifier import Classifier
 from balancing_vae.fid.networks.classifier import dataset_classifier
 from balancing_vae.figures.images import draw_images
 from balancing_vae.figures.style import save_figure
+from balancing_vae.figures.tables import Table
 from balancing_vae.samplers.prior import draw
 
 FITTED = ("gaussian", "mixture", "flow")
@@ -96,7 +97,7 @@ def ways_to_latents(vae, x_train, count, samplers):
 
 
 def report(vae, latents, x_train, x_test, network):
-    """Print a row for each way to latents."""
+    """Print a table, a row for each way to latents."""
     mu, sigma = vae.encode(x_train)
     held_out = draw(*vae.encode(x_test), 0)
     deviation = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
@@ -113,20 +114,19 @@ def report(vae, latents, x_train, x_test, network):
 
     columns = [Column("test reconstructions", of_images, sets=1)]
     columns += [Column(name, of_latents(of), sets=1) for name, of in latents.items()]
-    titles = None
+    rows = []
     for column in columns:
-        found = aggregate(evaluate([column], x_test, network, PROTOCOL, metrics=METRICS))
-        if titles is None:
-            titles = [one.name for one in found]
-            print(f"| latents | {' | '.join(titles)} | log-density of test latents | nearest |")
-            print("|---" * (len(titles) + 3) + "|")
-        density = near = "-"
-        if column.name in ("prior", *FITTED):
-            density = f"{vae.samplers[column.name].log_density(held_out[:1000]).mean():.2f}"
-        if column.name in latents:
-            near = f"{nearest(latents[column.name](0)) / nearest(held_out):.3f}"
-        numbers = [with_deviation(one.value, one.deviation, ".3g") for one in found]
-        print(f"| {column.name} | {' | '.join(numbers)} | {density} | {near} |", flush=True)
+        name = column.name
+        means = aggregate(evaluate([column], x_test, network, PROTOCOL, metrics=METRICS))
+        row = {"latents": name, "log-density of test latents": None, "nearest": None}
+        row |= {mean.name: with_deviation(mean.value, mean.deviation, ".3g") for mean in means}
+        if name in ("prior", *FITTED):
+            density = vae.samplers[name].log_density(held_out[:1000]).mean()
+            row["log-density of test latents"] = f"{density:.2f}"
+        if name in latents:
+            row["nearest"] = f"{nearest(latents[name](0)) / nearest(held_out):.3f}"
+        rows.append(row)
+    print(Table.of(rows).markdown())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from balancing_vae.figures.tables import Table
+
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 PACKAGE = "balancing_vae"
 ROOMS = (
@@ -48,16 +50,15 @@ def page() -> str:
 
 def _section(name: str) -> str:
     module = importlib.import_module(name)
-    rows = [f"| `{each}` | {one_line(getattr(module, each))} |" for each in module.__all__]
-    return "\n".join(
-        [f"## {name}", "", _first(module), "", "| name | description |", "|---|---|", *rows, ""]
-    )
+    rows = [[f"`{each}`", one_line(getattr(module, each))] for each in module.__all__]
+    table = Table(["name", "description"], rows).markdown()
+    return "\n".join([f"## {name}", "", _first(module), "", table, ""])
 
 
 def one_line(value: object) -> str:
     """Return one line about a name: of its docstring, or what a constant holds."""
     if isinstance(value, type | ModuleType) or inspect.isroutine(value):
-        return _first(value).replace("|", "\\|")
+        return _first(value)
     if isinstance(value, Mapping):
         return "By name: " + ", ".join(f"`{key}`" for key in value) + "."
     if isinstance(value, Collection) and not isinstance(value, str):

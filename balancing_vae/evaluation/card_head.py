@@ -7,6 +7,7 @@ from balancing_vae.evaluation.measurement import DATA
 from balancing_vae.evaluation.measurement import NOISE_FLOOR
 from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.measurement import aggregate
+from balancing_vae.evaluation.measurement import with_mode
 
 TASK = "unconditional-image-generation"
 TAGS = ["keras", "vae", "variational-autoencoder", "two-stage-vae", TASK]
@@ -61,7 +62,8 @@ def _model_index(name: str, measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _metric(mean: Measurement) -> dict:
-    mode = "plain" if mean.normalization is None else f"normalised ({mean.normalization})"
+    plain = mean.normalization is None
+    label = f"{mean.column}, plain" if plain else with_mode(mean.column, mean.normalization)
     details = {
         "protocol": mean.protocol,
         "deviation": None if mean.deviation is None else _short(mean.deviation),
@@ -71,7 +73,7 @@ def _metric(mean: Measurement) -> dict:
     }
     return {
         "type": mean.name,
-        "name": f"{mean.column}, {mode}: {mean.name}",
+        "name": f"{label}: {mean.name}",
         "value": _short(mean.value),
         "args": {key: value for key, value in details.items() if value is not None},
     }

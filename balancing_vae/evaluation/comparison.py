@@ -17,6 +17,7 @@ from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measurement import by_data
 from balancing_vae.evaluation.measurement import naming
 from balancing_vae.evaluation.measurement import with_deviation
+from balancing_vae.evaluation.measurement import with_mode
 from balancing_vae.evaluation.metrics_file import METRICS_FILE
 from balancing_vae.evaluation.metrics_file import read_metrics
 from balancing_vae.evaluation.publications import published_numbers
@@ -228,7 +229,7 @@ def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[N
     return [
         Number(
             _dataset(one),
-            system + _with_mode(one.normalization) + (images and f" ({images})"),
+            with_mode(system, one.normalization) + (images and f" ({images})"),
             one.column,
             one.value,
             one.deviation,
@@ -241,10 +242,6 @@ def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[N
         for images, group in by_data(means).items()
         for one in group
     ]
-
-
-def _with_mode(mode: str | None) -> str:
-    return "" if mode is None else f", with normalisation ({mode})"
 
 
 def beside_their_floors(means: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:

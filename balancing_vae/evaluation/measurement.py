@@ -1,6 +1,7 @@
 """A measured number with its provenance; means over several."""
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -129,6 +130,28 @@ def with_deviation(value: float, deviation: float | None, form: str = ".4g") -> 
         The text.
     """
     return f"{value:{form}}" + ("" if deviation is None else f" ± {deviation:.2g}")
+
+
+def with_mode(label: str, mode: str | None, among: Collection[str | None] | None = None) -> str:
+    """Return a label that says how images are normalised, such as "GEN-2, normalised (gated)".
+
+    Args:
+        label: What the images, or the system, are called without normalisation.
+        mode: Mode of the normalisation; None leaves the label as it is.
+        among: The modes of all that is shown together: a single one is not named.
+
+    Returns:
+        The label.
+
+    Example:
+        ```python
+        with_mode("GEN-2", "gated", [None, "gated"])  # GEN-2, normalised
+        ```
+    """
+    if mode is None:
+        return label
+    is_named = among is None or len(set(among) - {None}) > 1
+    return f"{label}, normalised" + (f" ({mode})" if is_named else "")
 
 
 def aggregate(measurements: Iterable[Measurement]) -> list[Measurement]:

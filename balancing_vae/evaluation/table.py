@@ -8,6 +8,7 @@ from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measurement import naming
 from balancing_vae.evaluation.measurement import with_deviation
+from balancing_vae.evaluation.measurement import with_mode
 from balancing_vae.figures.tables import Table
 
 
@@ -27,13 +28,11 @@ def measured_table(measurements: Sequence[Measurement]) -> Table:
     """
     means = aggregate(measurements)
     name = naming(means)
-    modes = {one.normalization for one in means} - {None}
+    modes = {one.normalization for one in means}
     lines: dict[str, dict[str, str]] = {}
     alike: dict[str, dict[str, None]] = {}
     for one in sorted(means, key=lambda one: one.column in (NOISE_FLOOR, DATA)):
-        label = one.column
-        if one.normalization is not None:
-            label += ", normalised" + (f" ({one.normalization})" if len(modes) > 1 else "")
+        label = with_mode(one.column, one.normalization, modes)
         lines.setdefault(label, {})[name(one)] = with_deviation(one.value, one.deviation)
         real = "training" if one.against == "train" else "real"
         circumstances = f"{one.real_count:,} {real} images against {one.generated_count:,}"

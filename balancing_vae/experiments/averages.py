@@ -8,6 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.spatial.distance import squareform
 
 from balancing_vae.errors import InputError
+from balancing_vae.experiments.rows import grouped
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import colors
 from balancing_vae.figures.style import style
@@ -151,8 +152,7 @@ def compare_averages(rows: list[dict]) -> list[dict]:
         ```
     """
     lines = []
-    for kind, count in dict.fromkeys((row["kind"], row["count"]) for row in rows):
-        own = [row for row in rows if (row["kind"], row["count"]) == (kind, count)]
+    for (kind, count), own in grouped(rows, "kind", "count").items():
         mse, loss = (np.array([row[name] for row in own]) for name in ("mse", "variance_loss"))
         # For two permutations they are equal, and differ by rounding.
         below = int(np.sum(mse < loss * (1 - 1e-9)))
@@ -181,11 +181,10 @@ def draw_averages(rows: list[dict]) -> Figure:
     with style():
         figure = Figure(figsize=(6, 3.8))
         axis = figure.subplots()
-        for (kind, title), color in zip(KINDS.items(), colors(), strict=False):
-            own = [row for row in rows if row["kind"] == kind]
+        for (kind, own), color in zip(grouped(rows, "kind").items(), colors(), strict=False):
             ratio = [row["mse"] / row["variance_loss"] for row in own]
             axis.plot(
-                [row["count"] for row in own], ratio, "o", color=color, alpha=0.5, label=title
+                [row["count"] for row in own], ratio, "o", color=color, alpha=0.5, label=KINDS[kind]
             )
         axis.axhline(1, color="0.6", linestyle="--", label="variance loss = mse")
         axis.set_xscale("log")

@@ -9,8 +9,10 @@ import numpy as np
 from balancing_vae.backend.epoch_timer import EpochTimer
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.balancing import build_strategy
+from balancing_vae.evaluation.measurement import mean_and_deviation
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.experiments.resumable import sha256_of
+from balancing_vae.experiments.rows import grouped
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style
 from balancing_vae.models.objectives import HALF_LOG_TWO_PI
@@ -109,10 +111,10 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
         np.mean([min(r["curves"]["val_bound"]) for r in rows if r["balancing"] == "computed"]) + 1
     )
     lines = []
-    for name in dict.fromkeys(row["balancing"] for row in rows):
-        own = [row for row in rows if row["balancing"] == name]
+    for name, own in grouped(rows, "balancing").items():
         last = {key: np.array([row["curves"][key][-1] for row in own]) for key in own[0]["curves"]}
         found = [_first_below(row["curves"]["val_bound"], goal) for row in own]
+        bound, deviation = mean_and_deviation(last["val_bound"].tolist())
         reached = [epoch for epoch in found if epoch is not None]
         lines.append(
             {
@@ -121,8 +123,8 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
                 "mse": float(last["val_mse"].mean()),
                 "KL": float(last["val_kl"].mean()),
                 "active latents": float(np.mean([row["active"] for row in own])),
-                "bound": float(last["val_bound"].mean()),
-                "± over seeds": float(last["val_bound"].std(ddof=1)) if len(own) > 1 else None,
+                "bound": bound,
+                "± over seeds": deviation,
                 "beta": float(last["beta"].mean()),
                 "beta/mse": float((last["beta"] / last["mse"]).mean()),
                 "epochs to the goal": float(np.mean(reached)) if len(reached) == len(own) else None,
@@ -145,8 +147,8 @@ def draw_balancing(rows: list[dict]) -> Figure:
         figure = Figure(figsize=(11, 5.6))
         axes = figure.subplots(2, 2)
         for axis, (key, label) in zip(axes.flat, PANELS.items(), strict=True):
-            for name in dict.fromkeys(row["balancing"] for row in rows):
-                curves = np.array([r["curves"][key] for r in rows if r["balancing"] == name])
+            for name, own in grouped(rows, "balancing").items():
+                curves = np.array([row["curves"][key] for row in own])
                 epochs = np.arange(1, curves.shape[1] + 1)
                 (line,) = axis.plot(epochs, curves.mean(axis=0), label=name)
                 axis.fill_between(

@@ -15,6 +15,7 @@ from balancing_vae.experiments.figure4_networks import build
 from balancing_vae.experiments.figure4_networks import fig4_networks
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.experiments.resumable import sha256_of
+from balancing_vae.experiments.rows import grouped
 from balancing_vae.experiments.within_images import variance_loss_within
 from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import colors
@@ -159,20 +160,17 @@ def draw_fig4_losses(rows: list[dict]) -> Figure:
 
 def _scatter(axis, rows: list[dict], loss: str) -> None:
     """Draw a colour for each dataset, a marker for each kind of network, and the diagonal."""
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    color = dict(zip(datasets, colors(), strict=False))
-    for dataset in datasets:
-        for kind, marker in MARKERS.items():
-            points = [r for r in rows if (r["dataset"], r["kind"]) == (dataset, kind)]
-            axis.scatter(
-                [row["mse"] for row in points],
-                [row[loss] for row in points],
-                marker=marker,
-                s=28,
-                color=color[dataset],
-                alpha=0.8,
-                label=f"{dataset}, {kind}" if points else None,
-            )
+    color = dict(zip(grouped(rows, "dataset"), colors(), strict=False))
+    for (dataset, kind), points in grouped(rows, "dataset", "kind").items():
+        axis.scatter(
+            [row["mse"] for row in points],
+            [row[loss] for row in points],
+            marker=MARKERS[kind],
+            s=28,
+            color=color[dataset],
+            alpha=0.8,
+            label=f"{dataset}, {kind}",
+        )
     end = 1.05 * max(max(row["mse"], row[loss]) for row in rows)
     axis.plot([0, end], [0, end], color="0.6", linestyle="--", label="variance loss = mse")
 

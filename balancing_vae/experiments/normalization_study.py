@@ -16,6 +16,7 @@ from balancing_vae.experiments.moment_matching import full_covariance
 from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.experiments.resumable import measure_each
 from balancing_vae.experiments.resumable import sha256_of
+from balancing_vae.experiments.rows import grouped
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
@@ -159,13 +160,12 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
         ```
     """
     lines = []
-    for noise in (False, True):
-        for way in dict.fromkeys(row["normalization"] for row in rows):
-            line = {"normalisation": way, "noise": "gamma_z" if noise else "none"}
-            for count, values in _by_samples(rows, way, noise).items():
-                line[f"{count} samples"] = with_deviation(*mean_and_deviation(values))
-            lines.append(line)
-    return lines
+    for (noise, way), own in grouped(rows, "noise", "normalization").items():
+        line = {"normalisation": way, "noise": "gamma_z" if noise else "none"}
+        for count, values in _by_samples(own).items():
+            line[f"{count} samples"] = with_deviation(*mean_and_deviation(values))
+        lines.append(line)
+    return sorted(lines, key=lambda line: line["noise"] != "none")
 
 
 def draw_normalization(rows: list[dict]) -> Figure:
@@ -180,10 +180,11 @@ def draw_normalization(rows: list[dict]) -> Figure:
     with style():
         figure = Figure(figsize=(11, 4))
         axes = figure.subplots(1, 2, sharey=True)
-        ways = list(dict.fromkeys(row["normalization"] for row in rows))
+        ways = list(grouped(rows, "normalization"))
+        by_line = grouped(rows, "normalization", "noise")
         for axis, noise in zip(axes, (False, True), strict=True):
             for i, way in enumerate(ways):
-                values = _by_samples(rows, way, noise)
+                values = _by_samples(by_line[way, noise])
                 means, deviations = zip(*map(mean_and_deviation, values.values()), strict=True)
                 axis.errorbar(
                     # Side by side, so that no bar hides another.
@@ -204,9 +205,6 @@ def draw_normalization(rows: list[dict]) -> Figure:
     return figure
 
 
-def _by_samples(rows: list[dict], way: str, noise: bool) -> dict[int, list[float]]:
-    values: dict[int, list[float]] = {}
-    for row in rows:
-        if (row["normalization"], row["noise"]) == (way, noise):
-            values.setdefault(row["samples"], []).append(row["value"])
-    return values
+def _by_samples(rows: list[dict]) -> dict[int, list[float]]:
+    groups = grouped(rows, "samples")
+    return {count: [row["value"] for row in own] for count, own in groups.items()}

@@ -12,6 +12,7 @@ from balancing_vae.evaluation.measurement import NOISE_FLOOR
 from balancing_vae.evaluation.measurement import Measurement
 from balancing_vae.evaluation.measurement import aggregate
 from balancing_vae.evaluation.measurement import with_deviation
+from balancing_vae.evaluation.measurement import with_mode
 from balancing_vae.evaluation.measuring import evaluate
 from balancing_vae.evaluation.metrics_file import of_run
 from balancing_vae.evaluation.metrics_file import write_metrics
@@ -146,10 +147,7 @@ def systems_table(measured: dict[str, list[Measurement]]) -> Table:
                 for one in of_system
                 if one.normalization == mode
             }
-            title = name
-            if mode is not None:
-                title += ", normalised" + (f" ({mode})" if len(modes) > 1 else "")
-            lines.append([title, *(cells.get(column) for column in COLUMNS)])
+            lines.append([with_mode(name, mode, modes), *(cells.get(column) for column in COLUMNS)])
     every = [one for of_system in means.values() for one in of_system]
     first = next(one for one in every if one.column in COLUMNS)
     floor = next((one for one in every if one.column == NOISE_FLOOR), None)

@@ -53,8 +53,8 @@ def test_modes_of_normalization_stay_apart(tmp_path):
     rescaled = [one for one in measurements() if one.normalization]
     assert read_metrics(tmp_path) == rescaled + measurements(value=40.0, mode="latents_and_images")
     table = str(compare([tmp_path]))
-    assert ", with normalisation (gated)** | cifar10 | 51 ± 1.4 " in table
-    assert ", with normalisation (latents_and_images)** | cifar10 | 41 ± 1.4 " in table
+    assert ", normalised (gated)** | cifar10 | 51 ± 1.4 " in table
+    assert ", normalised (latents_and_images)** | cifar10 | 41 ± 1.4 " in table
     assert compare([tmp_path]).numbers().csv().count("True,") == 3 * 3 + 1
 
 

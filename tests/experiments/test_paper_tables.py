@@ -30,7 +30,7 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
     ]
     found = over_trainings(runs, "cifar10", "ours", "a day")
     plain, normalized, *published = found
-    assert (plain.system, normalized.system) == ("ours", "ours, with normalisation (gated)")
+    assert (plain.system, normalized.system) == ("ours", "ours, normalised (gated)")
     assert plain.value == 73 and plain.repetitions == 2
     # 71 and 75 over trainings; the spread over sampling seeds has no part in it.
     assert plain.deviation == pytest.approx(8**0.5)
@@ -45,7 +45,7 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
 
 def test_modes_of_normalization_are_averaged_apart_whatever_the_run_is_called(tmp_path):
     # A name that ends as a label does.
-    names = ("a, with normalisation (gated)", "b")
+    names = ("a, normalised (gated)", "b")
     for name, shift in zip(names, (0.0, 2.0), strict=True):
         values = {None: 70.0, "gated": 60.0, "latents_and_images": 50.0}
         write_run(tmp_path / name, {mode: [value + shift] for mode, value in values.items()})
@@ -53,8 +53,8 @@ def test_modes_of_normalization_are_averaged_apart_whatever_the_run_is_called(tm
     values = {number.system: number.value for number in found if number.measured_here}
     assert values == {
         "ours": 71,
-        "ours, with normalisation (gated)": 61,
-        "ours, with normalisation (latents_and_images)": 51,
+        "ours, normalised (gated)": 61,
+        "ours, normalised (latents_and_images)": 51,
     }
     assert found[0].repetitions == 2
 
