@@ -118,8 +118,9 @@ def report(vae, latents, x_train, x_test, network):
     for column in columns:
         name = column.name
         means = aggregate(evaluate([column], x_test, network, PROTOCOL, metrics=METRICS))
-        row = {"latents": name, "log-density of test latents": None, "nearest": None}
+        row = {"latents": name}
         row |= {mean.name: with_deviation(mean.value, mean.deviation, ".3g") for mean in means}
+        row |= {"log-density of test latents": None, "nearest": None}
         if name in ("prior", *FITTED):
             density = vae.samplers[name].log_density(held_out[:1000]).mean()
             row["log-density of test latents"] = f"{density:.2f}"
