@@ -45,7 +45,7 @@ LONG_FLOW = "trains for a minute; see tests/samplers/test_flow.py"
 NOT_RUN = {
     "backend.compilation.make_deterministic": "changes the whole process",
     "backend.distribution.data_parallel": MANY_DEVICES,
-    "docs/performance.md": MANY_DEVICES,
+    "docs/several_devices.md": MANY_DEVICES,
     "datasets": NOT_OURS,
     "datasets.registry.prepare": NOT_OURS,
     "docs/datasets.md": NOT_OURS,
