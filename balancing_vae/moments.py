@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from balancing_vae.deprecation import renamed_argument
 from balancing_vae.errors import InputError
 from balancing_vae.schema import Spelling
 
@@ -9,7 +10,10 @@ INACTIVE_SIGMA = 0.8
 COLUMNS = 1024
 # As the paper prints the law, and as the original program does.
 SECOND_TERM = Spelling(
-    "second_term", ("sigma^2", "sigma"), {"paper": "sigma^2", "reference": "sigma"}
+    "second_term",
+    ("sigma^2", "sigma"),
+    {"paper": "sigma^2", "reference": "sigma"},
+    removed_in="0.3",
 )
 
 
@@ -78,9 +82,8 @@ def mean_std(x: np.ndarray) -> float:
     return float(np.mean(np.sqrt(_variance(x, 0))))
 
 
-def variance_law(
-    mu: np.ndarray, sigma: np.ndarray, second_term: str = "sigma^2", *, mode: str | None = None
-) -> np.ndarray:
+@renamed_argument("mode", "second_term", removed_in="0.3")
+def variance_law(mu: np.ndarray, sigma: np.ndarray, second_term: str = "sigma^2") -> np.ndarray:
     """Return, latent by latent, the variance that KL divergence drives to 1.
 
     Var(mu) + E[sigma^2] (Asperti 2020, equation 4), or Var(mu) + E[sigma], which the original
@@ -90,7 +93,6 @@ def variance_law(
         mu: Posterior means, float [N, L].
         sigma: Posterior standard deviations, float [N, L].
         second_term: "sigma^2" or "sigma".
-        mode: The former name of `second_term`, whose values were "paper" and "reference".
 
     Returns:
         Float64 [L]; its mean is the number that the program prints.
@@ -104,7 +106,7 @@ def variance_law(
         ```
     """
     _check_same_shape(mu, sigma)
-    is_squared = SECOND_TERM.present(second_term if mode is None else mode) == "sigma^2"
+    is_squared = SECOND_TERM.given(second_term) == "sigma^2"
     sigma = np.asarray(sigma, np.float64)
     return _variance(mu, 0) + np.mean(sigma**2 if is_squared else sigma, axis=0)
 

@@ -60,7 +60,12 @@ MODES = {
 }
 DEFAULT_MODE = "gated"
 # What the modes were called before: saved folders and commands of that time are still read.
-MODE = Spelling("mode", tuple(MODES), {"reference": "gated", "paper": "latents_and_images"})
+MODE = Spelling(
+    "mode",
+    tuple(MODES),
+    {"reference": "gated", "paper": "latents_and_images"},
+    removed_in="0.3",
+)
 
 
 class NothingRescaledWarning(UserWarning):
@@ -125,7 +130,7 @@ class LatentNormalization:
             normalization = LatentNormalization.fit(mu, sigma, z_hat)
             ```
         """
-        mode = MODE.present(mode)
+        mode = MODE.given(mode)
         does = MODES[mode]
         for latents in (mu, sigma) if z_hat is None else (mu, sigma, z_hat):
             check_finite(latents, "The latents")
@@ -240,7 +245,7 @@ class ImageNormalization:
             normalization = ImageNormalization.fit(x_test)
             ```
         """
-        return cls(MODE.present(mode), mean_std(x))
+        return cls(MODE.given(mode), mean_std(x))
 
     def left_alone(self) -> str | None:
         """Say why reconstructions are not rescaled; None where they are."""

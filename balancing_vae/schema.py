@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated
 from typing import Any
 
+from balancing_vae.deprecation import warn_deprecated
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
@@ -69,16 +70,20 @@ class Spelling:
         what: What is chosen, for messages: "mode".
         names: The names of today.
         former: From a former name to that of today.
+        removed_in: The version whose functions will not take the former names any more. Files
+            that have them are read for good.
 
     Example:
         ```python
-        Spelling("mode", ("gated", "latents"), {"reference": "gated"}).present("reference")  # gated
+        modes = Spelling("mode", ("gated", "latents"), {"reference": "gated"}, removed_in="0.3")
+        modes.present("reference")  # "gated"
         ```
     """
 
     what: str
     names: tuple[str, ...]
     former: Mapping[str, str]
+    removed_in: str
 
     def __call__(self, value: Any, name: str) -> None:
         """Check that a value is a name of today or a former one."""
@@ -89,6 +94,13 @@ class Spelling:
         """Return the name of today; refuse what is neither one nor a former one."""
         self(spelling, self.what)
         return self.former.get(spelling, spelling)
+
+    def given(self, spelling: str) -> str:
+        """Return the name of today of what a caller gave; warn of a former one."""
+        name = self.present(spelling)
+        if name != spelling:
+            warn_deprecated(f"{self.what}={spelling!r}", f"{self.what}={name!r}", self.removed_in)
+        return name
 
     def first(self, name: str) -> str:
         """Return the name that a choice had first, so that a hash of it does not change."""

@@ -82,8 +82,10 @@ def test_former_names_of_the_second_term_are_read():
     mu, sigma = np.array([[-1.0, 0.0], [1.0, 0.0]]), np.full((2, 2), 0.5)
     for former, now in (("paper", "sigma^2"), ("reference", "sigma")):
         expected = variance_law(mu, sigma, now)
-        np.testing.assert_array_equal(variance_law(mu, sigma, former), expected)
-        np.testing.assert_array_equal(variance_law(mu, sigma, mode=former), expected)
+        with pytest.warns(DeprecationWarning, match=f"second_term='{former}' is deprecated"):
+            np.testing.assert_array_equal(variance_law(mu, sigma, former), expected)
+        with pytest.warns(DeprecationWarning, match=r"variance_law\(mode=\.\.\.\) is deprecated"):
+            np.testing.assert_array_equal(variance_law(mu, sigma, mode=now), expected)
 
 
 def test_prior_obeys_the_variance_law():

@@ -162,9 +162,13 @@ def test_mode_latents_is_refused_where_the_encoder_is_deterministic():
 def test_former_names_of_modes_are_read(former, now):
     assert LatentNormalization(former, 1.3, True) == LatentNormalization(now, 1.3, True)
     assert ImageNormalization(former, 1.3).mode == now
-    fitted = LatentNormalization.fit(MU, SIGMA, SHRUNK, former)
+    with pytest.warns(
+        DeprecationWarning, match=f"mode='{former}' is deprecated.* use mode='{now}'"
+    ):
+        fitted = LatentNormalization.fit(MU, SIGMA, SHRUNK, former)
     assert fitted == LatentNormalization.fit(MU, SIGMA, SHRUNK, now)
-    assert ImageNormalization.fit(Z, former).mode == now
+    with pytest.warns(DeprecationWarning, match=f"mode='{former}' is deprecated"):
+        assert ImageNormalization.fit(Z, former).mode == now
     assert Measurement("REC", "fid", 1.0, 9, 9, normalization=former).normalization == now
 
 
