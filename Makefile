@@ -22,10 +22,11 @@ $(INSTALLED): pyproject.toml | $(BIN)/python
 	touch $@
 
 # The CPU build of PyTorch is small; a bare `torch` may bring gigabytes of CUDA.
-$(INSTALLED_ALL): $(INSTALLED)
+$(INSTALLED_ALL): $(INSTALLED_DOCS)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet jax
 	$(BIN)/python -m pip install --quiet lightning equinox optax  # of the examples; torchmetrics of the tests
+	$(BIN)/python -m pip install --quiet selenium  # opens the site in a browser
 	touch $@
 
 $(INSTALLED_DOCS): $(INSTALLED)

@@ -91,7 +91,7 @@ def describe(module: str, name: str, value: object) -> list[str]:
         return [f".. autoclass:: {module}.{name}", ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {module}.{name}", ""]
-    return [f".. py:data:: {module}.{name}", "", f"   {literals(one_line(value))}", ""]
+    return [f".. py:data:: {name}", "", f"   {literals(one_line(value))}", ""]
 
 
 def add_contents(app, docname: str, source: list[str]) -> None:
