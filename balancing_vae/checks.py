@@ -10,20 +10,20 @@ ROWS_PER_SCAN = 4096
 
 
 def check_images(x: np.ndarray, image_shape: tuple[int, ...], name: str = "x") -> None:
-    """Refuse what is not a set of images of the expected shape.
+    """Raise if `x` is not an array of images of the expected shape.
 
     Args:
-        x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; memory-mapped ones
+        x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; memory-mapped arrays
             are read in parts.
         image_shape: Side, side, channels that the networks take.
-        name: What the caller calls the images, for the message.
+        name: The caller's name for the images, used in the message.
 
     Raises:
-        ValueError: Another rank, shape or dtype; a masked array; no image; values out of
-            range or NaN.
+        ValueError: `x` has another rank, shape or dtype, is a masked array, holds no image, or
+            has values that are out of range or NaN.
 
     Warns:
-        UserWarning: Integers with no value above 1 among the first.
+        UserWarning: The first images are integers with no value above 1.
 
     Example:
         ```python
@@ -34,7 +34,7 @@ def check_images(x: np.ndarray, image_shape: tuple[int, ...], name: str = "x") -
         raise InputError(f"{name} must be a NumPy array, got {type(x).__name__}.")
     if isinstance(x, np.ma.MaskedArray):
         raise InputError(
-            f"{name} is a masked array, whose mask would be ignored; leave the masked images out, "
+            f"{name} is a masked array, whose mask would be ignored; remove the masked images, "
             f"or fill them with {name}.filled(0)."
         )
     expected = "[N, {}, {}, {}]".format(*image_shape)
@@ -82,11 +82,11 @@ def check_images(x: np.ndarray, image_shape: tuple[int, ...], name: str = "x") -
 def _check_integers(x: np.ndarray, name: str) -> None:
     if x[:ROWS_PER_SCAN].max() <= 1 and x[:ROWS_PER_SCAN].min() >= 0:
         warnings.warn(
-            f"{name} is {x.dtype} with no value above 1: as good as black. Were the images divided "
-            "by 255 twice, or are they floats in [0, 1] turned into integers?",
+            f"{name} is {x.dtype} with no value above 1: almost black. Were the images divided "
+            "by 255 twice, or were floats in [0, 1] converted to integers?",
             stacklevel=3,
         )
-    if x.dtype == np.uint8:  # all its values are intensities
+    if x.dtype == np.uint8:  # every value is valid
         return
     for start in range(0, len(x), ROWS_PER_SCAN):
         part = x[start : start + ROWS_PER_SCAN]
@@ -119,7 +119,7 @@ def _way_to_intensities(low: float, high: float) -> str:
 
 
 def check_finite(x: np.ndarray, name: str) -> None:
-    """Refuse numbers that a model computed, where some are NaN or infinite.
+    """Raise if numbers that a model computed are NaN or infinite.
 
     Args:
         x: Numbers, float [N, ...].
@@ -131,21 +131,21 @@ def check_finite(x: np.ndarray, name: str) -> None:
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     if not finite.all():
         raise InputError(
-            f"{name} have NaN or infinite values, first in row {int(np.argmin(finite))}; look "
+            f"{name} have NaN or infinite values, first in row {int(np.argmin(finite))}; check "
             "whether the training diverged."
         )
 
 
 def check_batch_size(count: int, batch_size: int, name: str = "x") -> None:
-    """Refuse a training set that has not even one batch.
+    """Raise if a training set is smaller than one batch.
 
     Args:
         count: Number of images.
         batch_size: Images per step.
-        name: What the caller calls the images, for the message.
+        name: The caller's name for the images, used in the message.
 
     Raises:
-        ValueError: Fewer images than a batch.
+        ValueError: There are fewer images than one batch needs.
     """
     if count < batch_size:
         raise InputError(

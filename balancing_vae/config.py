@@ -31,9 +31,9 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 # Larger than anything sensible, small enough that one batch or one image fits into memory.
 LARGEST_SIDE = 2**13
 LARGEST_BATCH = 2**20
-# Strategies that decide KL's weight by a beta of their own.
+# Strategies whose own `beta` sets the weight of KL.
 WITH_BETA = ("beta", "capacity", "cyclical", "warm_up")
-# Keras takes seeds of 32 bits, and stage 2 has the next one.
+# Keras takes seeds of 32 bits, and stage 2 uses `seed + 1`.
 LARGEST_SEED = 2**32 - 2
 
 
@@ -57,77 +57,82 @@ Likelihood = Annotated[str, one_of(*LIKELIHOODS)]
 
 
 class ModelArgument:
-    """An argument of the model that `Config` takes under its own name, too, and shows.
+    """A model argument that `Config` also accepts and shows as a field of its own.
 
-    It is kept in `Config.model` alone; there None, the model's own default, is left out.
+    The value is stored only in `Config.model`. None means the model's default and is not stored.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, config: "Config | None", owner: type | None = None) -> Any:
-        # Asked by the class, this is the default of the argument: not given.
+        # On the class itself, `dataclass` reads this as the argument's default value.
         return None if config is None else config.model.get(self.name)
 
 
 @dataclass(frozen=True)
 class Config:
-    """What makes a two-stage VAE and its training; the names are the original program's.
+    """Hyperparameters of a two-stage VAE and its training, named as in the original program.
 
     Attributes:
         image_shape: Side, side, channels.
         latent_dim: Latent size of both stages.
         network: Name and sizes of the first stage's networks, for example
-            `{"name": "resnet", "base_dim": 32, "num_scale": 3}`; None chooses convolutions
-            that suit the images' side, see `defaults.default_network`.
+            `{"name": "resnet", "base_dim": 32, "num_scale": 3}`. None chooses a convolutional
+            network for the image size, see `defaults.default_network`.
         model: Name of the first stage's model and its own arguments, for example
             `{"name": "vae", "kl_weight": 4, "likelihood": "bernoulli"}` or
             `{"name": "rae", "latent_weight": 1e-3, "decoder_weight": 1e-6}`.
         second_network: Your own encoder and decoder of latents, as
-            `networks.registry.describe_networks` returns them; None is dense layers.
+            `networks.registry.describe_networks` returns them. None uses dense layers.
         second_dim: Units of each of the second stage's dense layers.
-        second_depth: Dense layers of the second stage's encoder, and of its decoder.
+        second_depth: Number of dense layers in the second stage's encoder, and in its decoder.
         batch_size: Images (or latents) per step, in training and in generation.
         epochs: Epochs of stage 1; `epochs2` of stage 2.
         lr: Adam's learning rate in stage 1; `lr2` in stage 2.
-        lr_epochs: Epochs after which stage 1's rate is multiplied by `lr_fac`, again and
-            again; 0 keeps it constant; `lr_epochs2` in stage 2.
-        lr_fac: Factor of the learning rate's steps.
-        lr_patience: Epochs without a fall of stage 1's validation loss by 1e-4 after which its
-            rate is multiplied by `lr_fac`, in place of `lr_epochs`; 0 for no such rule.
+        lr_epochs: Stage 1's learning rate is multiplied by `lr_fac` every `lr_epochs` epochs;
+            0 keeps it constant. `lr_epochs2` is the same for stage 2.
+        lr_fac: Factor by which the learning rate is reduced.
+        lr_patience: Alternative to `lr_epochs`: stage 1's learning rate is multiplied by
+            `lr_fac` after this many epochs in which the validation loss has not fallen by
+            at least 1e-4; 0 turns this off.
         adam_epsilon: Adam's epsilon, in its "epsilon hat" form.
-        optimizer: Name and options of the optimizer of both stages, as Keras's has them:
-            `{"name": "adam", "global_clipnorm": 1.0}` clips gradients,
+        optimizer: Name and options of the Keras optimizer that both stages use.
+            `{"name": "adam", "global_clipnorm": 1.0}` clips gradients.
             `{"name": "adam", "use_ema": True, "ema_momentum": 0.999}` ends with a moving
-            average of the weights; or another one, such as `{"name": "adamw"}`.
-        keep_best: Whether stage 1 ends with the weights of its best epoch, by the validation
-            loss (of a VAE: by the validation mse, which does not move with gamma).
-        held_out: Images at the end of the training set that are for validation where `fit`
-            is given no other.
-        shuffle: Whether each epoch has an order of its own; else the images stay in order.
+            average of the weights. Other optimizers work too, such as `{"name": "adamw"}`.
+        keep_best: Whether stage 1 ends with the weights of its best epoch. The best epoch has
+            the lowest validation loss (for a VAE the lowest validation mse, which does not
+            depend on gamma).
+        held_out: Number of images at the end of the training set that are used for validation
+            if `fit` is given no validation set.
+        shuffle: Whether the images are shuffled in each epoch. If false, their order is kept.
         balancing: Name and arguments of the strategy, for example `{"name": "computed"}`,
             `{"name": "learned"}`, `{"name": "fixed", "gamma": 0.1}`,
             `{"name": "beta", "beta": 4}` or `{"name": "warm_up", "beta": 1, "steps": 10000}`.
-        second_stage_noise: Whether latents generated by stage 2 get its decoder's noise,
-            `z = z_hat + gamma_z * noise`, as Dai and Wipf have it; else they are `z_hat`.
-        samplers: What GEN-1 and GEN-2 are drawn from, and `generate(stage=1)` and
-            `generate(stage=2)`: "prior", "second_stage", or a sampler fitted after the
-            training, "gaussian" or "mixture". Without "second_stage", no second stage is trained.
-        precision: What the layers compute in: "float32", "mixed_bfloat16" or
-            "mixed_float16"; weights, likelihood, KL and gamma are float32 in each.
-        synchronized_statistics: Whether TensorFlow's replicas on several devices normalise
-            by the statistics of the whole batch, as JAX's always do, or each by its own.
-        padding: Width of the frame that `datasets.pad` put around the images; it is taken off
-            again where images are shown or written.
+        second_stage_noise: Whether the noise of stage 2's decoder is added to the latents that
+            it generates, `z = z_hat + gamma_z * noise`, as Dai and Wipf do. If false, they
+            are `z_hat`.
+        samplers: The samplers of `generate(stage=1)` (GEN-1) and `generate(stage=2)` (GEN-2):
+            "prior", "second_stage", or a sampler that is fitted after training, "gaussian" or
+            "mixture". Without "second_stage", no second stage is trained.
+        precision: The data type in which layers compute: "float32", "mixed_bfloat16" or
+            "mixed_float16". Weights, likelihood, KL and gamma are always float32.
+        synchronized_statistics: Whether batch normalisation on several TensorFlow devices uses
+            the statistics of the whole batch, as it always does in JAX. If false, each replica
+            uses the statistics of its own part.
+        padding: Width of the frame that `datasets.pad` added to the images. It is removed
+            when images are shown or written.
         seed: Seed of the weights, of the order of the images and of the noise.
-        preset: Name of the preset that this started from, None where it was none.
-        kl_weight: Short for the argument of the model "vae", `model={"name": "vae",
-            "kl_weight": ...}`: the weight of KL in stage 1's loss. None is 1, or the beta of
-            a strategy that has one ("beta", "warm_up", "cyclical", "capacity"), which decides
-            it for both stages. The original program has (2 D / L)^2, see
-            `original_kl_weight`; its presets name the number.
-        likelihood: Likewise: stage 1's likelihood, "gaussian" (the default) or "bernoulli"
-            (cross-entropy); stage 2's is always Gaussian.
+        preset: Name of the preset that this config started from, or None.
+        kl_weight: Short form of `model={"name": "vae", "kl_weight": ...}`: the weight of KL in
+            stage 1's loss. None is 1, unless the balancing strategy has a beta ("beta",
+            "warm_up", "cyclical", "capacity"): then beta is the weight in both stages. The
+            original program uses (2 D / L)^2, see `original_kl_weight`; its presets set this
+            number.
+        likelihood: Short form of the model's argument of the same name: stage 1's likelihood,
+            "gaussian" (the default) or "bernoulli" (cross-entropy). Stage 2's is always
+            Gaussian.
     """
 
     image_shape: ImageShape
@@ -194,18 +199,18 @@ class Config:
 
     @classmethod
     def for_images(cls, image_shape: tuple[int, int, int], count: int, **changes) -> "Config":
-        """Make a config for images of your own: sizes and epochs from their shape and number.
+        """Make a config for your own images: sizes and epochs from their shape and number.
 
         Args:
             image_shape: Side, side, channels of the images; the side is even.
-            count: How many images there are to train on, at least 1.
+            count: Number of training images, at least 1.
             **changes: Fields to set differently.
 
         Returns:
             The config.
 
         Raises:
-            ValueError: There is no such field, or a value is out of range.
+            ValueError: A field is unknown, or a value is out of range.
 
         Example:
             ```python
@@ -227,7 +232,7 @@ class Config:
         if "balancing" not in changes:
             steps = config.epochs * (count // config.batch_size)
             config = config.replace(balancing=default_balancing(steps))
-        # The rate is halved three times, unless another rule or other epochs are given.
+        # The learning rate is halved three times, unless `changes` set another rule or epochs.
         quarters = {"lr_epochs2": -(-config.epochs2 // 4)}
         if not config.lr_patience:
             quarters["lr_epochs"] = -(-config.epochs // 4)
@@ -237,16 +242,16 @@ class Config:
         """Return a copy with some fields changed.
 
         Args:
-            **changes: New values by field name. A `network` without a name changes sizes
-                of the present one. `kl_weight` and `likelihood` change the model's arguments;
-                None takes them out. A `balancing` with a beta of its own takes the place of
-                the present model's `kl_weight`.
+            **changes: New values by field name. A `network` without a name changes only the
+                sizes of the current network. `kl_weight` and `likelihood` change the model's
+                arguments; None removes them. A `balancing` with a beta replaces the
+                `kl_weight` of the current model.
 
         Returns:
             The changed copy.
 
         Raises:
-            ValueError: There is no such field, or a value is out of range.
+            ValueError: A field is unknown, or a value is out of range.
 
         Example:
             ```python
@@ -269,13 +274,13 @@ class Config:
         return Config(**fields)
 
     def to_dict(self) -> dict:
-        """Return the fields as a dict that JSON can hold."""
+        """Return the fields as a dict that can be written as JSON."""
         lists = {name: list(getattr(self, name)) for name in ("image_shape", "samplers")}
         return dataclasses.asdict(self) | lists
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Config":
-        """Make a config of what `to_dict` returned.
+        """Make a config from the dict that `to_dict` returned.
 
         Args:
             fields: Values by field name.
@@ -291,15 +296,15 @@ class Config:
 
 
 def _with_arguments(model: dict, **given: object) -> dict:
-    """Return a model's name and arguments with those given, which None leaves as they are."""
+    """Return a model's name and arguments, updated with those given that are not None."""
     given = {name: value for name, value in given.items() if value is not None}
     others = {name: value for name, value in model.items() if name not in given}
-    # The likelihood's default is left out: older configs name it for models without one.
+    # "gaussian", the default, is left out: older configs name it for models without likelihood.
     return others | {name: value for name, value in given.items() if value != "gaussian"}
 
 
 def decides_kl_weight(balancing: object) -> bool:
-    """Return whether a strategy, named as in `Config.balancing`, decides the weight of KL."""
+    """Return whether a strategy, named as in `Config.balancing`, sets the weight of KL."""
     return isinstance(balancing, dict) and balancing.get("name") in WITH_BETA
 
 

@@ -6,22 +6,22 @@ Test images are reconstructed with mse 0.0060 on scikit-learn's digits (8x8; the
 
 LARGEST_LATENT_DIM = 64
 LARGEST_BATCH_SIZE = 100
-# Weights of the newest batch in gamma's running error: the original's, and the largest here.
+# Weight of the newest batch in the running average behind gamma: the original's, and the maximum.
 USUAL_RATE = 0.01
 LARGEST_RATE = 0.1
-# At the usual rate gamma needs 500 steps to come down before the decoder is asked for details.
+# At the usual rate gamma takes 500 steps to fall, and only then does the decoder learn details.
 STEPS = 8_000
 STEPS2 = 12_000
 
 
 def default_network(image_shape: tuple[int, int, int]) -> dict:
-    """Return the network for your own images: `conv`, halved down to a side of 4 to 7.
+    """Return the network for your own images: `conv`, which halves the side down to 4 to 7.
 
     Args:
         image_shape: Side, side, channels of the images; the side is even.
 
     Returns:
-        What `Config.network` takes.
+        A value for `Config.network`.
 
     Example:
         ```python
@@ -29,7 +29,7 @@ def default_network(image_shape: tuple[int, int, int]) -> dict:
         ```
     """
     num_scale = max(1, (image_shape[0] // 4).bit_length() - 1)
-    # The widest layer has 256 channels where there are four halvings or more.
+    # With four or more halvings, the widest layer has 256 channels.
     return {"name": "conv", "base_dim": min(32, 2**9 // 2**num_scale), "num_scale": num_scale}
 
 
@@ -38,7 +38,7 @@ def default_sizes(image_shape: tuple[int, int, int], count: int) -> dict:
 
     Args:
         image_shape: Side, side, channels of the images.
-        count: How many images there are to train on, at least 1.
+        count: Number of training images, at least 1.
 
     Returns:
         Fields of `Config`.
@@ -56,16 +56,16 @@ def default_sizes(image_shape: tuple[int, int, int], count: int) -> dict:
 
 
 def default_balancing(steps: int) -> dict:
-    """Return the balancing for your own images: computed gamma, faster in a short training.
+    """Return the balancing for your own images: computed gamma, faster in short trainings.
 
-    Gamma starts at 1 and needs some 5 / rate steps to come down to the error. Until then the
-    reconstructions are blurred, so that takes no more than a quarter of the training.
+    Gamma starts at 1 and needs about 5 / rate steps to fall to the size of the error. Until then
+    reconstructions are blurred, so the rate is chosen to make this at most a quarter of training.
 
     Args:
         steps: Steps of stage 1.
 
     Returns:
-        What `Config.balancing` takes.
+        A value for `Config.balancing`.
 
     Example:
         ```python
@@ -77,10 +77,10 @@ def default_balancing(steps: int) -> dict:
 
 
 def default_epochs(count: int, batch_size: int) -> dict[str, int]:
-    """Return as many epochs of both stages as make the usual number of steps.
+    """Return the epochs of both stages that give the usual number of steps.
 
     Args:
-        count: How many images there are to train on, at least 1.
+        count: Number of training images, at least 1.
         batch_size: Images per step.
 
     Returns:

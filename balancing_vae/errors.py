@@ -1,8 +1,8 @@
-"""The exceptions that this package raises, and the source line that a warning names.
+"""The exceptions that this package raises, and the stack level of its warnings.
 
-Each is also the built-in exception it stands for, so that callers catch `ValueError` or
-`FileNotFoundError` as they would of any library. What is not among them is a fault of the
-package: the command line asks for a report of it.
+Each is a subclass of a built-in exception, so that callers can catch `ValueError` or
+`FileNotFoundError` as with any other library. Any other exception is a bug of this package; the
+command line asks the user to report it.
 """
 
 import sys
@@ -12,8 +12,8 @@ class BalancingVAEError(Exception):
     """Base of all exceptions that say what was wrong, what was expected and how to fix it.
 
     Args:
-        message: The whole sentence; or, where `fix` is given, what was wrong, without the
-            full stop.
+        message: The whole sentence. If `fix` is given: only what was wrong, without the full
+            stop.
         fix: How to fix it in Python, without the full stop.
         cli_fix: How to fix it on the command line, for example by which option.
 
@@ -32,19 +32,19 @@ class BalancingVAEError(Exception):
 
 
 class InputError(BalancingVAEError, ValueError):
-    """An argument, an option or the content of a file is not what it must be."""
+    """An argument, an option or the content of a file is not valid."""
 
 
 class MissingFileError(BalancingVAEError, FileNotFoundError):
-    """A file or folder that was named is not there."""
+    """A file or folder does not exist."""
 
 
 class ExistingFileError(BalancingVAEError, FileExistsError):
-    """A file or folder is there already and may not be replaced."""
+    """A file or folder already exists and may not be replaced."""
 
 
 class ResourceError(BalancingVAEError, OSError):
-    """A disk, a server or another process stood in the way."""
+    """A disk, a server or another process prevented the work."""
 
 
 class MissingPackageError(BalancingVAEError, ImportError):
@@ -56,7 +56,7 @@ class NonFiniteLossError(BalancingVAEError, FloatingPointError):
 
 
 def find_stack_level() -> int:
-    """Return the `stacklevel` by which a warning names the user's line, outside this package.
+    """Return the `stacklevel` with which a warning points to the caller outside this package.
 
     Example:
         ```python

@@ -8,7 +8,7 @@ from balancing_vae.schema import Spelling
 
 INACTIVE_SIGMA = 0.8
 COLUMNS = 1024
-# As the paper prints the law, and as the original program does.
+# The law as printed in the paper, and as the original program prints it.
 SECOND_TERM = Spelling(
     "second_term",
     ("sigma^2", "sigma"),
@@ -40,7 +40,7 @@ def mse(x: np.ndarray, x_hat: np.ndarray) -> float:
 
 
 def variance_loss(x: np.ndarray, x_hat: np.ndarray, axis: int = 0) -> float:
-    """Return the variance that reconstruction, or generation, loses.
+    """Return the variance that is lost in reconstruction or generation.
 
     mean(var(x) - var(x_hat)). Over the data (axis 0) it equals the mse for a linear
     autoencoder (PCA). Source: Asperti 2020.
@@ -48,13 +48,13 @@ def variance_loss(x: np.ndarray, x_hat: np.ndarray, axis: int = 0) -> float:
     Args:
         x: Data, float [N, ...].
         x_hat: Reconstructions or generated samples, float [M, ...].
-        axis: Axis of the variances: 0, over the data, or another one.
+        axis: Axis over which variances are taken: 0, the data's, or another one.
 
     Returns:
-        The mean loss; negative where `x_hat` varies more than `x`.
+        The mean loss; negative if `x_hat` varies more than `x`.
 
     Raises:
-        ValueError: Data and reconstructions differ in more than their number.
+        ValueError: `x` and `x_hat` differ in shape beyond the first axis.
 
     Example:
         ```python
@@ -84,7 +84,7 @@ def mean_std(x: np.ndarray) -> float:
 
 @renamed_argument("mode", "second_term", removed_in="0.3")
 def variance_law(mu: np.ndarray, sigma: np.ndarray, second_term: str = "sigma^2") -> np.ndarray:
-    """Return, latent by latent, the variance that KL divergence drives to 1.
+    """Return the variance of each latent, which the KL divergence drives to 1.
 
     Var(mu) + E[sigma^2] (Asperti 2020, equation 4), or Var(mu) + E[sigma], which the original
     program prints.
@@ -95,10 +95,10 @@ def variance_law(mu: np.ndarray, sigma: np.ndarray, second_term: str = "sigma^2"
         second_term: "sigma^2" or "sigma".
 
     Returns:
-        Float64 [L]; its mean is the number that the program prints.
+        Float64 [L]; the original program prints its mean.
 
     Raises:
-        ValueError: The shapes differ, or there is no such second term.
+        ValueError: The shapes differ, or `second_term` is not one of the two.
 
     Example:
         ```python
@@ -112,7 +112,7 @@ def variance_law(mu: np.ndarray, sigma: np.ndarray, second_term: str = "sigma^2"
 
 
 def inactive_latents(sigma: np.ndarray) -> np.ndarray:
-    """Tell which latents carry no information: those whose mean sigma is above 0.8.
+    """Return which latents carry no information: those whose mean sigma is above 0.8.
 
     Source: the original program.
 
@@ -134,7 +134,7 @@ def _variance(x: np.ndarray, axis: int) -> np.ndarray:
     x = np.asarray(x)
     if axis != 0:
         return np.var(x, axis=axis, dtype=np.float64)
-    # A few columns at a time: NumPy would make a float64 copy of all the images.
+    # A few columns at a time, because NumPy would make a float64 copy of all the images.
     columns = x.reshape(len(x), -1)
     parts = [
         np.var(columns[:, i : i + COLUMNS], axis=0, dtype=np.float64)

@@ -1,7 +1,7 @@
-"""Post-hoc normalisation: restore the variance that generated data lack.
+"""Post-hoc normalisation: restore the variance that generated data have lost.
 
-Each class is fitted on what it needs and then applied. What is rescaled, by how much and when, is
-the mode's: `MODES` has them all. docs/faithfulness.md says which program did what.
+Each class is fitted to real data and then applied. The mode decides what is rescaled, by how much
+and when; `MODES` lists all modes. docs/faithfulness.md says which program did what.
 """
 
 from dataclasses import dataclass
@@ -24,16 +24,18 @@ GATE = 0.25
 
 @dataclass(frozen=True)
 class Mode:
-    """What one way of normalising rescales.
+    """One way of normalising: which latents and images it rescales, and how.
 
     Attributes:
-        second_term: Of the variance law whose root is the latents' target, as `variance_law`
-            takes it; None: the target is 1, the prior's own deviation.
-        gated: Whether the second stage must have lost a quarter of its error in variance.
-        by_batch: Whether the deviation of latents is taken over each batch, not over all.
+        second_term: The latents' target is the root of the variance law with this second term,
+            as `variance_law` takes it. None: the target is 1, the prior's standard deviation.
+        gated: Whether the second stage's latents are rescaled only if its variance loss is
+            above a quarter of its mse.
+        by_batch: Whether the latents' standard deviation is taken over each batch. If false,
+            it is taken over the whole sample.
         prior: Whether the prior's latents are multiplied by the target.
         reconstructions: Whether reconstructed images are rescaled.
-        generated: Whether generated images are.
+        generated: Whether generated images are rescaled.
     """
 
     second_term: str | None
@@ -45,21 +47,21 @@ class Mode:
 
 
 MODES = {
-    # The original program of 17 February and 23 May 2020.
+    # The original program's versions of 17 February and 23 May 2020.
     "gated": Mode(
         "sigma", gated=True, by_batch=True, prior=True, reconstructions=True, generated=False
     ),
-    # That of 30 January 2020, which the paper's text describes.
+    # The original program's version of 30 January 2020, which the paper's text describes.
     "latents": Mode(
         None, gated=False, by_batch=True, prior=False, reconstructions=False, generated=False
     ),
-    # No version of the program: the law as printed in the paper, and all images.
+    # Not in any version of the program: the law as printed in the paper, and all images.
     "latents_and_images": Mode(
         "sigma^2", gated=False, by_batch=False, prior=False, reconstructions=True, generated=True
     ),
 }
 DEFAULT_MODE = "gated"
-# What the modes were called before: saved folders and commands of that time are still read.
+# The modes' former names, which older saved folders and commands still use.
 MODE = Spelling(
     "mode",
     tuple(MODES),
@@ -69,26 +71,27 @@ MODE = Spelling(
 
 
 class NothingRescaledWarning(UserWarning):
-    """Normalisation was asked for, and its mode leaves all as it is."""
+    """Normalisation was requested, but its mode rescales nothing here."""
 
 
 @dataclass(frozen=True)
 class LatentNormalization:
-    """Rescales latents to the moments that the variance law expects.
+    """Rescales latents to the standard deviation that the variance law predicts.
 
     The second stage's latents become `z * target / mean(std(z))`. Mode "gated" takes the
-    deviation over each batch, multiplies the prior's latents by the target, and does both only
-    where the gate is open. Mode "latents" takes it over each batch, too, always, and its target
-    is 1. Mode "latents_and_images" takes it over the whole sample, always. The last two leave
-    the prior's latents as they are.
+    standard deviation over each batch and multiplies the prior's latents by the target; it does
+    both only if the gate is open. Mode "latents" always rescales; it takes the standard
+    deviation over each batch, and its target is 1. Mode "latents_and_images" always rescales
+    and takes the standard deviation over the whole sample. The last two do not change the
+    prior's latents.
 
-    The latents of any other sampler are rescaled as the second stage's are, without a
-    gate: what the second stage loses says nothing of them.
+    The latents of any other sampler are rescaled in the same way, but without a gate: the
+    second stage's variance loss says nothing about them.
 
     Attributes:
         mode: "gated", "latents" or "latents_and_images"; `MODES` says what each does.
         target: Expected standard deviation: 1 in mode "latents", else the root of the mean
-            variance law, of the mode's own form.
+            variance law in the mode's form.
         gate_open: Whether the second stage lost enough variance for mode "gated" to rescale;
             always true in the other modes and without a second stage.
     """
@@ -105,25 +108,25 @@ class LatentNormalization:
     def fit(
         cls, mu: np.ndarray, sigma: np.ndarray, z_hat: np.ndarray | None, mode: str = DEFAULT_MODE
     ) -> "LatentNormalization":
-        """Measure the expected moments, and whether the second stage falls short of them.
+        """Compute the target deviation, and whether the second stage loses enough variance.
 
         With mse2 = mean((mu - z_hat)^2) and loss2 = mean(var(mu) - var(z_hat)), the gate
-        opens where loss2 / mse2 > 0.25. Source: the original program.
+        opens if loss2 / mse2 > 0.25. Source: the original program.
 
         Args:
             mu: Posterior means of real images, float [N, L].
             sigma: Posterior standard deviations, float [N, L].
-            z_hat: Second-stage reconstructions of `mu`, float [N, L]; None where there is
-                no second stage.
+            z_hat: Second-stage reconstructions of `mu`, float [N, L]; None if there is no
+                second stage.
             mode: "gated", "latents" or "latents_and_images".
 
         Returns:
             The fitted normalisation.
 
         Raises:
-            ValueError: There is no such mode, the shapes differ, or there is NaN among them; or
-                the encoder is deterministic, and the mode "latents", whose target is the
-                deviation of a VAE's latents.
+            ValueError: `mode` is unknown, the shapes differ, or a value is NaN; or the encoder
+                is deterministic and the mode is "latents", whose target holds only for the
+                latents of a VAE.
 
         Example:
             ```python
@@ -137,8 +140,8 @@ class LatentNormalization:
         if does.second_term is None:
             if not np.any(sigma):
                 raise InputError(
-                    f'Mode "{mode}" gives latents the deviation 1, which the KL divergence of a '
-                    "VAE drives them to; a deterministic encoder has none: choose "
+                    f'Mode "{mode}" rescales latents to standard deviation 1, the value that KL '
+                    "divergence drives them to; a deterministic encoder has no KL: choose "
                     f"{' or '.join(repr(other) for other in MODES if other != mode)}."
                 )
             return cls(mode, 1.0, gate_open=True)
@@ -148,13 +151,13 @@ class LatentNormalization:
         return cls(mode, target, variance_loss(mu, z_hat) > GATE * mse(mu, z_hat))
 
     def rescales(self, sampler: str) -> bool:
-        """Tell whether `apply` changes the latents of a sampler of that name."""
+        """Return whether `apply` changes the latents of a sampler of that name."""
         if sampler == "prior":
             return self.gate_open and MODES[self.mode].prior
         return self.gate_open or sampler != "second_stage"
 
     def left_alone(self, sampler: str) -> str | None:
-        """Say why images of a sampler are not rescaled at all; None where they are."""
+        """Return why a sampler's latents and images are not rescaled, or None if they are."""
         does = MODES[self.mode]
         if self.rescales(sampler) or does.generated:
             return None
@@ -174,13 +177,13 @@ class LatentNormalization:
         Args:
             z: Latents, float [N, L].
             sampler: Where they come from: "prior", "second_stage" or another.
-            batch_size: Latents per batch where the mode goes by batches.
+            batch_size: Latents per batch, for modes that rescale by batches.
 
         Returns:
-            Float [N, L], `z` itself where nothing is to be done.
+            Float [N, L]; `z` itself if nothing is rescaled.
 
         Raises:
-            ValueError: The latents of a batch do not vary: they cannot be rescaled.
+            ValueError: The latents of a batch do not vary, so they cannot be rescaled.
 
         Example:
             ```python
@@ -200,7 +203,7 @@ class LatentNormalization:
         spread = mean_std(z)
         if spread == 0:
             raise InputError(
-                f"The sampler's latents do not vary within a batch of {len(z)}; take a larger "
+                f"The sampler's latents do not vary within a batch of {len(z)}; use a larger "
                 "batch_size, train or fit the sampler, or generate without normalisation."
             )
         return z * (self.target / spread)
@@ -208,11 +211,12 @@ class LatentNormalization:
 
 @dataclass(frozen=True)
 class ImageNormalization:
-    """Rescales images about their mean to the data's mean standard deviation.
+    """Rescales images around their mean to the data's mean standard deviation.
 
-    (img - mean(img)) * target / mean(std(img)) + mean(img), clipped to [0, 1], with means
-    and deviations over the images given. Mode "gated" applies it to reconstructions, mode
-    "latents_and_images" to generated images too, mode "latents" to none.
+    The result is (img - mean(img)) * target / mean(std(img)) + mean(img), clipped to [0, 1].
+    Means and standard deviations are taken over the given images. Mode "gated" applies this
+    to reconstructions, mode "latents_and_images" also to generated images, and mode "latents"
+    to neither.
 
     Attributes:
         mode: "gated", "latents" or "latents_and_images".
@@ -228,7 +232,7 @@ class ImageNormalization:
 
     @classmethod
     def fit(cls, x: np.ndarray, mode: str = DEFAULT_MODE) -> "ImageNormalization":
-        """Measure the data.
+        """Compute the target from real images.
 
         Args:
             x: Real images, float [N, D, D, C] in [0, 1].
@@ -238,7 +242,7 @@ class ImageNormalization:
             The fitted normalisation.
 
         Raises:
-            ValueError: There is no such mode.
+            ValueError: `mode` is unknown.
 
         Example:
             ```python
@@ -248,7 +252,7 @@ class ImageNormalization:
         return cls(MODE.given(mode), mean_std(x))
 
     def left_alone(self) -> str | None:
-        """Say why reconstructions are not rescaled; None where they are."""
+        """Return why reconstructions are not rescaled, or None if they are."""
         if self.rescales(generated=False):
             return None
         return (
@@ -257,12 +261,12 @@ class ImageNormalization:
         )
 
     def scale(self, images: np.ndarray) -> float:
-        """Return the factor that `images` would be rescaled by; 1 if they are all alike."""
+        """Return the factor by which `images` would be rescaled; 1 if they are all equal."""
         spread = mean_std(images)
         return self.target / spread if spread > 0 else 1.0
 
     def rescales(self, generated: bool) -> bool:
-        """Tell whether `apply` changes images, generated or reconstructed."""
+        """Return whether `apply` changes generated (or else reconstructed) images."""
         does = MODES[self.mode]
         return does.generated if generated else does.reconstructions
 
@@ -274,7 +278,7 @@ class ImageNormalization:
             generated: Whether the images were generated, rather than reconstructed.
 
         Returns:
-            Float [N, D, D, C] in [0, 1], `images` itself where nothing is to be done.
+            Float [N, D, D, C] in [0, 1]; `images` itself if nothing is rescaled.
 
         Example:
             ```python

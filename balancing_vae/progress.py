@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 def shows_bars() -> bool:
-    """Tell whether somebody can watch stderr: not where it is a file, a pipe or closed."""
+    """Return whether stderr is a terminal or notebook, not a file, a pipe or closed."""
     if sys.stderr is None:
         return False
     return _in_notebook() or sys.stderr.isatty()
@@ -22,13 +22,13 @@ def progress_bar(wanted: bool = True, **options) -> tqdm: ...
 @overload
 def progress_bar(wanted: tqdm, **options) -> AbstractContextManager[tqdm]: ...
 def progress_bar(wanted: bool | tqdm = True, **options) -> AbstractContextManager[tqdm]:
-    """Return a bar on stderr that hides itself where nobody can watch it.
+    """Return a progress bar on stderr, hidden if stderr is not a terminal or notebook.
 
-    In a notebook it is a widget, where ipywidgets is installed.
+    In a notebook it is a widget if ipywidgets is installed.
 
     Args:
-        wanted: Whether a bar is shown at all. Or the open bar of the work that this is a part
-            of: then that one moves on, and stays open.
+        wanted: Whether to show a bar. Or an open bar of the enclosing work: it is advanced
+            instead, and it stays open.
         **options: As for `tqdm`.
 
     Returns:
@@ -46,14 +46,14 @@ def progress_bar(wanted: bool | tqdm = True, **options) -> AbstractContextManage
     if not disable and _in_notebook() and importlib.util.find_spec("ipywidgets"):
         from tqdm.notebook import tqdm as widget
 
-        # A widget has a width of its own.
+        # A widget sets its own width.
         bar_format = options.pop("bar_format", "{l_bar}{bar}{r_bar}")
         return widget(bar_format=re.sub(r"\{bar:\d+\}", "{bar}", bar_format), **options)
     return tqdm(disable=disable, file=sys.stderr, **options)
 
 
 def write_line(text: str) -> None:
-    """Write a line to stderr, above the bars that are shown; nothing where it is closed."""
+    """Write a line to stderr, above the open bars; do nothing if stderr is closed."""
     if sys.stderr is not None:
         tqdm.write(text, file=sys.stderr)
 

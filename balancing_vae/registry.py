@@ -1,7 +1,7 @@
 """Look up a registered name, check its arguments, and build it.
 
-The arguments are compared with the signature before the call. So whatever goes wrong within it,
-such as a `TypeError`, is a fault of what is called and is never taken for the user's.
+The arguments are compared with the signature before the call. An error inside the call, such as
+a `TypeError`, is therefore a bug of the called function and is never blamed on the user's input.
 """
 
 import inspect
@@ -25,15 +25,15 @@ NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 
 class Registry(dict[str, T]):
-    """Things of one kind by name. A new one is one more item.
+    """Functions or classes of one kind by name. A new one is added as one more item.
 
-    An unknown name is refused with a list of those that there are.
+    An unknown name is refused with a list of the registered names.
 
     Args:
-        kind: What they are, for messages, such as "network".
-        items: The things by name.
-        base: The class that classes among them are made of. Arguments that a class passes on
-            to its parents by `**kwargs` count as its own up to this class.
+        kind: The kind of item, for messages, such as "network".
+        items: The items by name.
+        base: The base class of the registered classes. Arguments that a class passes to its
+            parents by `**kwargs` count as its own up to this class.
 
     Example:
         ```python
@@ -51,32 +51,32 @@ class Registry(dict[str, T]):
         raise InputError(f"Unknown {self.kind} {name!r}; choose one of {sorted(self)}.")
 
     def check(self, name: str, arguments: Mapping[str, object], given: Iterable[str] = ()) -> None:
-        """Refuse a name and arguments that `make` would refuse before its call.
+        """Raise if `make` would refuse this name or these arguments, without calling anything.
 
         Args:
             name: The name.
-            arguments: Arguments by name that the user chose.
-            given: Names of those that are not the user's to choose.
+            arguments: The user's arguments by name.
+            given: Names of the arguments that the caller sets itself.
 
         Raises:
-            ValueError: There is no such name, an argument is unknown, missing, or not what it
-                must be.
+            ValueError: The name is not registered, or an argument is unknown, missing or
+                invalid.
         """
         check_arguments(self[name], f"{self.kind} {name!r}", arguments, given, self.base)
 
     def make(self, name: str, arguments: Mapping[str, object], /, **given) -> Any:
-        """Call what has a name.
+        """Call the function or class that is registered under a name.
 
         Args:
             name: The name.
-            arguments: Arguments by name that the user chose.
-            **given: Arguments that are not the user's to choose.
+            arguments: The user's arguments by name.
+            **given: Arguments that the caller sets itself.
 
         Returns:
-            What the call returns.
+            The result of the call.
 
         Raises:
-            ValueError: There is no such name, or it does not take these arguments.
+            ValueError: The name is not registered, or it does not take these arguments.
         """
         return make(self[name], f"{self.kind} {name!r}", arguments, given, self.base)
 
@@ -88,20 +88,20 @@ def make(
     given: Mapping[str, object],
     base: type = object,
 ) -> Any:
-    """Call a function with arguments that a user chose, after a look at them.
+    """Check the user's arguments, then call a function with them.
 
     Args:
         function: A function or class.
-        what: What it is, for messages, such as "network 'conv'".
-        arguments: Arguments by name that the user chose.
-        given: Arguments by name that are not the user's to choose.
+        what: Its description for messages, such as "network 'conv'".
+        arguments: The user's arguments by name.
+        given: Arguments by name that the caller sets itself.
         base: As in `Registry`.
 
     Returns:
-        What the function returns.
+        The function's result.
 
     Raises:
-        ValueError: It does not take these arguments.
+        ValueError: The function does not take these arguments.
 
     Example:
         ```python
@@ -113,7 +113,7 @@ def make(
         return function(**given, **arguments)
     except InputError:
         raise
-    except (ValueError, OverflowError) as error:  # Keras refuses values so
+    except (ValueError, OverflowError) as error:  # how Keras refuses a value
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"The {what} does not take {dict(arguments)}: {reason}") from error
 
@@ -125,18 +125,17 @@ def check_arguments(
     given: Iterable[str] = (),
     base: type = object,
 ) -> None:
-    """Refuse arguments that a function does not take, without calling it.
+    """Raise if a function does not take these arguments, without calling it.
 
     Args:
         function: A function or class.
-        what: What it is, for messages.
-        arguments: Arguments by name that the user chose.
-        given: Names of those that are not the user's to choose.
+        what: Its description for messages.
+        arguments: The user's arguments by name.
+        given: Names of the arguments that the caller sets itself.
         base: As in `Registry`.
 
     Raises:
-        ValueError: An argument is unknown, missing, or not what its type hint or its default
-            says.
+        ValueError: An argument is unknown, missing, or does not fit its type hint or default.
     """
     takes = {n: p for n, p in parameters_of(function, base).items() if n not in set(given)}
     if unknown := sorted(set(arguments) - set(takes)):
@@ -149,14 +148,14 @@ def check_arguments(
 
 
 def parameters_of(function: Callable, base: type = object) -> dict[str, inspect.Parameter]:
-    """Return what a function takes by name, or a class for its constructor.
+    """Return the named parameters of a function, or of a class's constructor.
 
     Args:
         function: A function or class.
-        base: The class at which the search for what `**kwargs` pass on to parents ends.
+        base: The class at which to stop following `**kwargs` to the parents' parameters.
 
     Returns:
-        The parameters by name; neither `*args` nor `**kwargs`.
+        The parameters by name, without `*args` and `**kwargs`.
 
     Example:
         ```python
@@ -179,7 +178,7 @@ def parameters_of(function: Callable, base: type = object) -> dict[str, inspect.
 def _constructors(function: Callable, base: type) -> list[Callable]:
     if not isinstance(function, type):
         return [function]
-    # Keras gives its classes a `__new__`, which hides the signature of `__init__`.
+    # Keras classes have a `__new__` that hides the signature of `__init__`.
     return [
         vars(parent)["__init__"]
         for parent in function.__mro__
@@ -188,7 +187,7 @@ def _constructors(function: Callable, base: type) -> list[Callable]:
 
 
 def _rule(parameter: inspect.Parameter) -> Rule:
-    """Return the rule of a parameter's type hint, or of its default where it has none."""
+    """Return the rule of a parameter's type hint or, without a hint, of its default."""
     if parameter.annotation is not parameter.empty:
         return rule_of(parameter.annotation)
     return {bool: truth, int: real(), float: real(), str: text}.get(

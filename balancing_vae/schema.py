@@ -1,7 +1,7 @@
-"""The required shape of data, declared once and checked on reading.
+"""Rules for the form of data, declared once and checked when it is read.
 
-A rule is a function of a value and its name, which raises an `InputError` where the value is
-not what it must be. Larger rules are made of smaller ones.
+A rule is a function of a value and its name. It raises an `InputError` if the value is not
+valid. Larger rules are built from smaller ones.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from balancing_vae.deprecation import warn_deprecated
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
-# What JSON may hold is known only once a rule has looked at it.
+# `Any`: JSON can hold anything until a rule has checked it.
 Rule = Callable[[Any, str], None]
 
 MAX_JSON_BYTES = 64 * 2**20
@@ -29,7 +29,7 @@ LONGEST_SHOWN = 80
 
 
 def whole(least: int | None = None, above: int | None = None, most: int | None = None) -> Rule:
-    """Return the rule of a whole number in a range; true and false are not numbers."""
+    """Return the rule of a whole number in a range; bools are refused."""
     return _number("a whole number", numbers.Integral, least, above, most)
 
 
@@ -39,7 +39,7 @@ def real(least: float | None = None, above: float | None = None, most: float | N
 
 
 def truth(value: object, name: str) -> None:
-    """Check that a value is true or false."""
+    """Check that a value is a bool."""
     _require(isinstance(value, bool), value, name, "true or false")
 
 
@@ -49,11 +49,11 @@ def text(value: object, name: str) -> None:
 
 
 def anything(value: object, name: str) -> None:
-    """Let every value pass."""
+    """Accept every value."""
 
 
 def one_of(*choices: object) -> Rule:
-    """Return the rule of a value that is one of a few."""
+    """Return the rule of a value that must be one of `choices`."""
 
     def check(value: Any, name: str) -> None:
         fits = any(type(value) is type(choice) and value == choice for choice in choices)
@@ -64,14 +64,14 @@ def one_of(*choices: object) -> Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Spelling:
-    """The rule of a value that is chosen by name, where former names are still read.
+    """The rule of a value that is chosen by name and may still have a former name.
 
     Attributes:
-        what: What is chosen, for messages: "mode".
-        names: The names of today.
-        former: From a former name to that of today.
-        removed_in: The version whose functions will not take the former names any more. Files
-            that have them are read for good.
+        what: The kind of choice, for messages, such as "mode".
+        names: The current names.
+        former: The current name by former name.
+        removed_in: The version in which functions stop accepting the former names. Files that
+            contain them will always be readable.
 
     Example:
         ```python
@@ -86,24 +86,24 @@ class Spelling:
     removed_in: str
 
     def __call__(self, value: Any, name: str) -> None:
-        """Check that a value is a name of today or a former one."""
+        """Check that a value is a current or a former name."""
         if not (isinstance(value, str) and value in self.former):
             one_of(*self.names)(value, name)
 
     def present(self, spelling: str) -> str:
-        """Return the name of today; refuse what is neither one nor a former one."""
+        """Return the current name for a current or former one; refuse any other."""
         self(spelling, self.what)
         return self.former.get(spelling, spelling)
 
     def given(self, spelling: str) -> str:
-        """Return the name of today of what a caller gave; warn of a former one."""
+        """Return the current name of the given one; warn if it is a former name."""
         name = self.present(spelling)
         if name != spelling:
             warn_deprecated(f"{self.what}={spelling!r}", f"{self.what}={name!r}", self.removed_in)
         return name
 
     def first(self, name: str) -> str:
-        """Return the name that a choice had first, so that a hash of it does not change."""
+        """Return the oldest name of a choice, so that hashes of it stay the same."""
         name = self.present(name)
         return next((old for old, new in self.former.items() if new == name), name)
 
@@ -129,9 +129,9 @@ def sequence(rule: Rule, length: int | None = None, of: str | None = None) -> Ru
     """Return the rule of a list or tuple.
 
     Args:
-        rule: What each member must be.
-        length: How many there must be; any number by default.
-        of: What the whole is called in a refusal, such as "two names".
+        rule: The rule of each member.
+        length: The required number of members; any by default.
+        of: Description of the whole for the message, such as "two names".
     """
     of = of or ("a list" if length is None else f"a list of {length}")
 
@@ -145,7 +145,7 @@ def sequence(rule: Rule, length: int | None = None, of: str | None = None) -> Ru
 
 
 def mapping(rule: Rule) -> Rule:
-    """Return the rule of a dict with any strings as keys, whose values all have one rule."""
+    """Return the rule of a dict with arbitrary string keys and one rule for all values."""
 
     def check(values: Any, name: str) -> None:
         fits = isinstance(values, Mapping) and all(isinstance(key, str) for key in values)
@@ -164,9 +164,9 @@ def record(
     """Return the rule of a dict whose keys are known.
 
     Args:
-        required: The rules of the keys that must be there.
-        optional: The rules of those that may be missing.
-        others: The rule of all other keys; without one they are refused.
+        required: The rules of the required keys.
+        optional: The rules of the optional keys.
+        others: The rule of all other keys; None refuses them.
     """
     rules = {**(optional or {}), **required}
 
@@ -189,7 +189,7 @@ def rule_of(annotation: Any) -> Rule:
 
     Args:
         annotation: `int`, `float`, `bool` or `str`; one of them `| None`; or `Annotated[type,
-            rule]`, which has a rule of its own. Any other hint lets every value pass.
+            rule]` with an explicit rule. Any other hint accepts every value.
 
     Returns:
         The rule.
@@ -211,10 +211,10 @@ def rule_of(annotation: Any) -> Rule:
 
 
 def fields_of(cls: type) -> Rule:
-    """Return the rule of a dict of what a dataclass takes, made of its type hints.
+    """Return the rule of a dict of a dataclass's fields, made from its type hints.
 
     Args:
-        cls: A dataclass. What has no default must be there.
+        cls: A dataclass. Fields without a default are required.
 
     Returns:
         The rule.
@@ -228,14 +228,14 @@ def fields_of(cls: type) -> Rule:
 
 
 def check_fields(instance: Any, **given: object) -> None:
-    """Check every field of a dataclass's instance by the rule of its type hint.
+    """Check every field of a dataclass instance by the rule of its type hint.
 
     Args:
         instance: The instance.
-        **given: Values of its `InitVar`s, which it does not keep.
+        **given: Values of its `InitVar`s, which the instance does not store.
 
     Raises:
-        ValueError: A field is not what it must be.
+        ValueError: A field breaks its rule.
 
     Example:
         ```python
@@ -250,18 +250,18 @@ def check_fields(instance: Any, **given: object) -> None:
 
 
 def read_json(path: Path, rule: Rule, remedy: str = "copy it again") -> Any:
-    """Read a JSON file and check what it holds.
+    """Read a JSON file and check its content.
 
     Args:
         path: The file.
-        rule: What it must hold.
-        remedy: What the user can do about a damaged file, for the message.
+        rule: The rule of its content.
+        remedy: How the user can fix a damaged file, for the message.
 
     Returns:
-        What the file holds.
+        The content of the file.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is not JSON, is larger than 64 MiB, or breaks the rule. The
             message names the file, the value, and what was expected.
 
@@ -306,7 +306,7 @@ def _is_finite(value: int | float) -> bool:
 
 
 def _member(name: str, key: str) -> str:
-    # "the content" is not part of a member's name; "config" is.
+    # A plain name such as "config" prefixes a member's name; a phrase ("the content") does not.
     return key if " " in name else f"{name}.{key}"
 
 

@@ -10,7 +10,7 @@ def installed_version(package: str) -> str | None:
         package: Its name, such as "keras".
 
     Returns:
-        The version; None where the package is not installed (or runs from a checkout).
+        The version; None if the package is not installed (or runs from a checkout).
 
     Example:
         ```python
@@ -24,6 +24,6 @@ def installed_version(package: str) -> str | None:
 
 
 def measurement_versions() -> dict[str, str]:
-    """Return the versions of whatever decides a measured number, by package."""
+    """Return the versions of the packages that affect measured numbers, by package."""
     packages = ("balancing_vae", "keras", "tensorflow", "numpy", "scipy")
     return {package: installed_version(package) or "not installed" for package in packages}

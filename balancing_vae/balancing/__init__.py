@@ -54,13 +54,13 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
     Args:
         name: "computed", "optimal", "learned", "fixed", "geco", "beta", "warm_up", "cyclical"
             or "capacity".
-        **arguments: What the strategy's class takes, such as `gamma=0.1` for "fixed".
+        **arguments: Arguments of the strategy's class, such as `gamma=0.1` for "fixed".
 
     Returns:
         A new strategy.
 
     Raises:
-        ValueError: There is no such strategy, or it takes no such argument.
+        ValueError: The name is not registered, or the strategy does not take an argument.
 
     Example:
         ```python
@@ -71,13 +71,13 @@ def build_strategy(name: str, **arguments) -> BalancingStrategy:
 
 
 def check_strategy(name: str, **arguments) -> None:
-    """Refuse what `build_strategy` would refuse for its name, or an argument's name or type.
+    """Raise if a strategy's name, or an argument's name or type, is invalid.
 
     Args:
         name: As in `build_strategy`.
         **arguments: As in `build_strategy`.
 
     Raises:
-        ValueError: There is no such strategy, or it takes no such argument.
+        ValueError: The name is not registered, or the strategy does not take an argument.
     """
     STRATEGIES.check(name, arguments, given=("name",))

@@ -9,17 +9,17 @@ from balancing_vae.errors import InputError
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class FixedBeta(BalancingStrategy):
-    """KL has a constant weight, and gamma is 1, as in a beta-VAE.
+    """A constant weight of KL with gamma 1, as in a beta-VAE.
 
         loss = beta KL + sum( (x - x_hat)^2 ) / 2 + constant,
 
-    or the cross-entropy in the second place, with that likelihood. `FixedGamma` with
-    gamma^2 = beta / kl_weight has its minimum at the same place, but another loss.
-    Source: Higgins et al. 2017, *beta-VAE*.
+    or the cross-entropy as the second term if the likelihood is Bernoulli. `FixedGamma` with
+    gamma^2 = beta / kl_weight has the same minimiser, but another value of the loss. Source:
+    Higgins et al. 2017, *beta-VAE*.
 
     Args:
         beta: The weight, positive.
-        **kwargs: What every Keras layer takes.
+        **kwargs: Arguments of every Keras layer.
 
     Raises:
         ValueError: `beta` is not positive.
@@ -43,5 +43,5 @@ class FixedBeta(BalancingStrategy):
         return ops.convert_to_tensor(1.0, dtype="float32")
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "beta": self.kl_weight}

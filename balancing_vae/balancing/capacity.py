@@ -10,24 +10,24 @@ from balancing_vae.errors import InputError
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class Capacity(ScheduledBeta):
-    """The distance of KL from a rising capacity is what weighs beta; gamma is 1.
+    """A penalty of beta times the distance of KL from a rising capacity, with gamma 1.
 
         loss = beta |KL - C| + sum( (x - x_hat)^2 ) / 2 + constant,
         C in step t (from 0) = capacity min(1, t / steps)
 
-    KL is the mean over the batch. The effective weight of KL, the derivative of the loss by
-    it, is beta above the capacity and -beta below it: that is `beta` in the logs. Source:
-    Burgess et al. 2018, *Understanding disentangling in beta-VAE*, equation 8; their weight
-    is 1000 and their capacity 25 nats, beside a cross-entropy of 64x64 images.
+    KL is the mean over the batch. The logs report as `beta` the effective weight of KL, which is
+    the derivative of the loss with respect to KL: beta above the capacity and -beta below it.
+    Source: Burgess et al. 2018, *Understanding disentangling in beta-VAE*, equation 8. They use
+    weight 1000 and capacity 25 nats with the cross-entropy of 64x64 images.
 
     Args:
         capacity: The final KL in nats, positive.
         beta: Weight of the distance, positive.
         steps: Training steps (batches) until the capacity is reached, at least 1.
-        **kwargs: What every Keras layer takes.
+        **kwargs: Arguments of every Keras layer.
 
     Raises:
-        ValueError: `capacity` or `beta` is not positive, or `steps` below 1.
+        ValueError: `capacity` or `beta` is not positive, or `steps` is below 1.
 
     Example:
         ```python
@@ -42,10 +42,10 @@ class Capacity(ScheduledBeta):
         self.capacity = capacity
 
     def weigh_kl(self, kl):
-        """Return the distance of KL from the present capacity, and its slope: -1, 0 or 1."""
+        """Return the distance of KL from the current capacity, and its slope: -1, 0 or 1."""
         excess = mean_over_replicas(kl) - self.capacity * self.progress
         return ops.abs(excess), ops.sign(excess)
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "capacity": self.capacity}

@@ -12,12 +12,12 @@ from balancing_vae.errors import InputError
 class ComputedGamma(BalancingStrategy):
     """Gamma is the root of a running mean squared error (see `update_running_mse`).
 
-    The state, `running_mse` and `rate`, consists of weights; `GammaBalancing` seeds and
-    freezes them.
+    The state, `running_mse` and `rate`, is stored as weights. `GammaBalancing` can set their
+    initial values or freeze them.
 
     Args:
-        rate: Weight of the newest batch in the running estimate, in [0, 1].
-        **kwargs: What every Keras layer takes.
+        rate: Weight of the newest batch in the running average, in [0, 1].
+        **kwargs: Arguments of every Keras layer.
 
     Example:
         ```python
@@ -48,9 +48,9 @@ class ComputedGamma(BalancingStrategy):
         return ops.sqrt(ops.convert_to_tensor(self.running_mse))
 
     def update(self, mse) -> None:
-        """Move the running estimate towards `mse`, downwards only, unless frozen.
+        """Move the running average towards `mse`, but never upwards, unless frozen.
 
-        Like batch normalisation, the strategy stands still while it is not `trainable`.
+        Like batch normalisation, the strategy is frozen while it is not `trainable`.
         """
         if not self.trainable:
             return
@@ -59,19 +59,19 @@ class ComputedGamma(BalancingStrategy):
         self.running_mse.assign(update_running_mse(running_mse, mse, rate))
 
     def restore_rate(self) -> None:
-        """Put the rate back to the one that the strategy was made with."""
+        """Restore the rate that the strategy was created with."""
         self.rate.assign(self.initial_rate)
 
     def load_own_variables(self, store):
-        """Load the running estimate, not the rate.
+        """Load the running average, but not the rate.
 
-        The rate is the one that the strategy was made with, or that `GammaBalancing` wrote
-        for this `fit`. What a checkpoint holds may be that of another `fit`.
+        The rate is the one that the strategy was created with, or that `GammaBalancing` set for
+        this `fit`. The rate in a checkpoint may be that of another `fit`.
         """
         rate = ops.convert_to_numpy(self.rate)
         super().load_own_variables(store)
         self.rate.assign(rate)
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "rate": self.initial_rate}

@@ -9,11 +9,13 @@ from balancing_vae.errors import InputError
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class FixedGamma(BalancingStrategy):
-    """Gamma is a constant. The weight of KL beside a sum of squares / 2 is kl_weight gamma^2.
+    """A constant gamma, the decoder's standard deviation.
+
+    Relative to half the sum of squared errors, the weight of KL is kl_weight gamma^2.
 
     Args:
         gamma: The constant, positive.
-        **kwargs: What every Keras layer takes.
+        **kwargs: Arguments of every Keras layer.
 
     Raises:
         ValueError: `gamma` is not positive.
@@ -37,5 +39,5 @@ class FixedGamma(BalancingStrategy):
         return ops.convert_to_tensor(self.constant, dtype="float32")
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "gamma": self.constant}

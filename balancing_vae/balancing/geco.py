@@ -12,27 +12,28 @@ from balancing_vae.errors import InputError
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class GECO(BalancingStrategy):
-    """The error's weight rises while the error is above a tolerance, and falls below it.
+    """A weight of the error that rises above a tolerance and falls below it.
 
         minimise k KL + lambda sum( (x - x_hat)^2 - kappa^2 ) / 2,    after each step
         c <- momentum c + (1 - momentum) (mse - kappa^2) / kappa^2
         lambda <- lambda exp(rate min(c, 1))
 
-    `kappa` is the root mean squared error that is wanted. The multiplier lambda is 1 /
-    gamma^2 of a Gaussian likelihood: beside the constant -lambda D kappa^2 / 2 the loss has
-    D (log gamma + 0.91893), which has no gradient either. So gamma = lambda^(-1/2) starts at 1
-    and is at rest only where the error is kappa. Where kappa is less than the networks reach,
-    gamma falls to 0.001 and KL counts for nothing.
+    `kappa` is the desired root mean squared error. The multiplier lambda equals 1 / gamma^2 of a
+    Gaussian likelihood. In place of the constant -lambda D kappa^2 / 2, the reported loss has
+    D (log gamma + 0.91893); neither has a gradient. Gamma = lambda^(-1/2) starts at 1 and stops
+    changing only when the error equals kappa. If the networks cannot reach kappa, gamma falls to
+    0.001 and KL becomes negligible.
 
-    Source: Rezende and Viola 2018, *Taming VAEs*, algorithm 1. The constraint is measured in
-    parts of kappa^2 and clipped at 1 (it cannot fall below -1), so that one rate serves all
-    data; the source leaves the proportion open.
+    Source: Rezende and Viola 2018, *Taming VAEs*, algorithm 1. Here the constraint is divided by
+    kappa^2 and clipped at 1 (it cannot fall below -1), so that the same rate suits all data; the
+    source does not specify this scale.
 
     Args:
-        kappa: The root mean squared error per element that is tolerated, positive.
-        rate: By how much log lambda moves in a step at most, positive.
-        momentum: Of the moving average of the constraint, in [0, 1); the first batch starts it.
-        **kwargs: What every Keras layer takes.
+        kappa: The tolerated root mean squared error per element, positive.
+        rate: Maximum change of log lambda in a step, positive.
+        momentum: Momentum of the moving average of the constraint, in [0, 1). The average
+            starts from the first batch.
+        **kwargs: Arguments of every Keras layer.
 
     Raises:
         ValueError: An argument is out of range.
@@ -67,7 +68,7 @@ class GECO(BalancingStrategy):
         return ops.exp(ops.convert_to_tensor(self.log_multiplier) / -2)
 
     def update(self, mse) -> None:
-        """Take the error into its moving average, then move the multiplier, unless frozen."""
+        """Update the moving average of the constraint, then the multiplier, unless frozen."""
         if not self.trainable:
             return
         former = ops.convert_to_tensor(self.running_mse)
@@ -80,6 +81,6 @@ class GECO(BalancingStrategy):
         self.log_multiplier.assign(ops.clip(log_multiplier, -largest, largest))
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         own = {"kappa": self.kappa, "rate": self.rate, "momentum": self.momentum}
         return {**super().get_config(), **own}

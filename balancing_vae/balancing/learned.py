@@ -9,21 +9,20 @@ from balancing_vae.errors import InputError
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class LearnedGamma(BalancingStrategy):
-    """The logarithm of gamma is a trained weight that starts at 0.
+    """A gamma whose logarithm is a trained weight that starts at 0.
 
         log gamma = lr_factor w,    d log gamma / dw taken as 1
 
     With `lr_factor` 1, as in the source, log gamma has the learning rate of the networks. Adam
-    moves it by at most that rate in a step, so that the way to a gamma of 0.1 takes 2,300
-    steps at 0.001. Any other factor gives it a learning rate of its own, `lr_factor` times
-    theirs: the optimizer sees the gradient of log gamma itself, and log gamma moves by
-    `lr_factor` times the step that the optimizer makes. So it is with every optimizer and
-    schedule. Source: Dai and Wipf 2019, *Diagnosing and Enhancing VAE Models*, and their
-    program, which have no factor.
+    changes it by at most about that rate in a step, so at 0.001 it takes 2,300 steps to reach a
+    gamma of 0.1. Any other factor multiplies the learning rate of log gamma: the optimizer sees
+    the gradient with respect to log gamma itself, and log gamma moves by `lr_factor` times the
+    optimizer's step. This holds for every optimizer and schedule. Source: Dai and Wipf 2019,
+    *Diagnosing and Enhancing VAE Models*, and their program, neither of which has a factor.
 
     Args:
-        lr_factor: How many times as fast log gamma is trained as the networks, positive.
-        **kwargs: What every Keras layer takes.
+        lr_factor: Learning rate of log gamma relative to that of the networks, positive.
+        **kwargs: Arguments of every Keras layer.
 
     Raises:
         ValueError: `lr_factor` is not positive.
@@ -39,7 +38,8 @@ class LearnedGamma(BalancingStrategy):
         if not lr_factor > 0:
             raise InputError(f"lr_factor must be positive, got {lr_factor}.")
         self.lr_factor = lr_factor
-        # Times lr_factor. The name is that of weights that were saved before there was one.
+        # lr_factor times this weight is log gamma. Weights saved before the factor existed have
+        # this name.
         self.log_gamma = self.add_weight(
             shape=(), initializer="zeros", dtype="float32", name="log_gamma"
         )
@@ -54,5 +54,5 @@ class LearnedGamma(BalancingStrategy):
         return ops.exp(weight + ops.stop_gradient((self.lr_factor - 1) * weight))
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "lr_factor": self.lr_factor}

@@ -6,15 +6,15 @@ import keras
 
 from balancing_vae.balancing.computed import ComputedGamma
 
-# Between two batches of the same data the error differs by much less.
+# The errors of two batches of the same data differ by a much smaller factor.
 FAR = 4.0
 
 
 class WarnOfLowGamma(keras.callbacks.Callback):
-    """Warns where the first error of a training is far above what gamma stands for.
+    """Warns if the first error of a training is far above gamma squared.
 
-    Computed gamma never rises: weights that were trained on other data keep the gamma of
-    those, and the loss stays out of balance. Only the first step's value is read.
+    Computed gamma never rises. Weights that were trained on other data keep the gamma of those
+    data, and the loss stays unbalanced. Only the first step's values are read.
 
     Example:
         ```python
@@ -22,23 +22,23 @@ class WarnOfLowGamma(keras.callbacks.Callback):
         ```
     """
 
-    # It only reads: Keras may call it while the next step runs.
+    # Keras may call it while the next step runs, because it only reads.
     async_safe = True
 
     def on_train_begin(self, logs=None):
-        """Look at the first batch of this training."""
+        """Start to wait for the first batch of this training."""
         self.looked = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Read the rate, which another callback may have set to 0, while it can be read.
+        """Read the rate, which another callback may have set to 0.
 
-        Within an epoch JAX has the weights' values elsewhere.
+        It must be read here, because within an epoch JAX keeps the weights' values elsewhere.
         """
         balancing = self.model.balancing
         if not isinstance(balancing, ComputedGamma) or not balancing.trainable:
             self.looked = True
         elif not self.looked:
-            # With rate 0 gamma is frozen on purpose.
+            # With rate 0, gamma is frozen on purpose, and no warning is needed.
             self.looked = float(keras.ops.convert_to_numpy(balancing.rate)) == 0
 
     def on_train_batch_end(self, batch, logs=None):
@@ -47,7 +47,7 @@ class WarnOfLowGamma(keras.callbacks.Callback):
             return
         self.looked = True
         mse, gamma = float(logs["mse"]), float(logs["gamma"])
-        # Computed gamma starts from 1: where even that is too low, the data are not others.
+        # Computed gamma starts at 1. An error above that is no sign of other data.
         if min(mse, 1.0) > FAR * gamma**2:
             warnings.warn(
                 f"The first error, {mse**0.5:.3g}, is far above gamma, {gamma:.3g}, which never "

@@ -5,29 +5,29 @@ from keras import ops
 
 from balancing_vae.balancing.strategy import BalancingStrategy
 
-# Below it lies the rounding of 8-bit images, 1 / 255 / sqrt(12); without a limit a perfect
-# reconstruction has an infinite likelihood.
+# Slightly below the rounding error of 8-bit images, 1 / 255 / sqrt(12). Without a limit, a
+# perfect reconstruction would have an infinite likelihood.
 MIN_GAMMA = 0.001
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class OptimalGamma(BalancingStrategy):
-    """Gamma is the root of the batch's own mean squared error, the gamma that fits it best.
+    """A gamma that is optimal for each batch: the root of the batch's mean squared error.
 
         gamma^2 = mean( (x - x_hat)^2 ),
         loss = k KL + D (1/2 + log gamma + 0.91893),    D elements an image
 
-    This is the loss's minimum over gamma, so its derivative by gamma is 0: the gradient with
-    respect to the networks is that of a constant gamma of the same value. Computed gamma is a
-    running average in its place. In an evaluation each batch has its own gamma, too; `gamma`
-    in the logs is that of the last batch. Source: Rybkin et al. 2021, *Simple and Effective
-    VAE Training with Calibrated Decoders* (sigma-VAE), section 3.2: one for a batch (theirs),
-    or one for each image.
+    This gamma minimises the loss, so the derivative with respect to gamma is 0, and the networks
+    get the same gradient as with a constant gamma of this value. Computed gamma uses a running
+    average instead. In an evaluation each batch has its own gamma, too; `gamma` in the logs is
+    that of the last batch. Source: Rybkin et al. 2021, *Simple and Effective VAE Training with
+    Calibrated Decoders* (sigma-VAE), section 3.2. They use one gamma per batch; one per image is
+    an option here.
 
     Args:
-        per_image: Whether each image has a gamma of its own. The gamma in the logs is then the
-            root of their mean square, which gives the mean of the images' `beta`.
-        **kwargs: What every Keras layer takes.
+        per_image: Whether each image has its own gamma. The gamma in the logs is then the root
+            of their mean square, so that `beta` is the mean over the images.
+        **kwargs: Arguments of every Keras layer.
 
     Example:
         ```python
@@ -45,7 +45,7 @@ class OptimalGamma(BalancingStrategy):
 
     @property
     def gamma(self):
-        """Float32 scalar tensor, positive: that of the last training batch, 1 before."""
+        """Float32 scalar tensor, positive: gamma of the last training batch, initially 1."""
         return ops.sqrt(ops.convert_to_tensor(self.last_mse))
 
     def gamma_of(self, mse, x, x_hat):
@@ -56,10 +56,10 @@ class OptimalGamma(BalancingStrategy):
         return ops.sqrt(ops.maximum(mse, MIN_GAMMA**2))
 
     def update(self, mse) -> None:
-        """Keep the error of the batch."""
+        """Store the error of the batch."""
         if self.trainable:
             self.last_mse.assign(ops.maximum(mse, MIN_GAMMA**2))
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "per_image": self.per_image}

@@ -7,21 +7,21 @@ def update_running_mse(running_mse, batch_mse, rate: float = 0.01):
         m <- min(m, (1 - rate) m + rate * batch_mse),    gamma = sqrt(m)
 
     `m` starts at 1 and never rises; the step that gave `batch_mse` still used the old
-    gamma. With gamma as the decoder's standard deviation, the reconstruction error is
-    divided by (an estimate of) itself, so its balance with the KL divergence stays the
-    same while training makes it smaller. Only `+ - * / abs` are used: numbers, arrays and
-    tensors of any framework work, inside a compiled step too.
+    gamma. With gamma as the decoder's standard deviation, the reconstruction error is divided
+    by a running average of itself, which keeps it in the same proportion to the KL divergence
+    while training makes it smaller. Only `+ - * / abs` are used, so numbers, arrays and tensors
+    of any framework work, also inside a compiled step.
 
     Source: Asperti and Trentin 2020 (arXiv 2002.07514) and the original program.
 
     Args:
-        running_mse: The estimate so far, `m`, positive; 1 at the start.
+        running_mse: The current value of `m`, positive; 1 at the start.
         batch_mse: Mean squared error of this batch, over every element. In a
             framework with gradients, detach it first.
-        rate: Weight of the newest batch, in [0, 1]; 0 freezes the estimate.
+        rate: Weight of the newest batch, in [0, 1]; 0 freezes `m`.
 
     Returns:
-        The new estimate, of the type of the inputs.
+        The new value of `m`, of the type of the inputs.
 
     Example:
         ```python
@@ -33,5 +33,5 @@ def update_running_mse(running_mse, batch_mse, rate: float = 0.01):
         ```
     """
     excess = running_mse - batch_mse
-    # (a + |a|) / 2 is max(a, 0) without naming a framework.
+    # (a + |a|) / 2 is max(a, 0) in any framework.
     return running_mse - rate * (excess + abs(excess)) / 2

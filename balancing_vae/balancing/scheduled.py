@@ -10,15 +10,15 @@ class ScheduledBeta(FixedBeta):
     """A weight of KL that changes with the number of training steps; gamma is 1.
 
     The count of steps is a weight: it is saved, and a resumed training continues from it.
-    A subclass makes something of `progress`.
+    A subclass computes its weight from `progress`.
 
     Args:
         beta: The final weight, positive.
         steps: Training steps (batches) of the schedule, at least 1.
-        **kwargs: What every Keras layer takes.
+        **kwargs: Arguments of every Keras layer.
 
     Raises:
-        ValueError: `beta` is not positive, or `steps` below 1.
+        ValueError: `beta` is not positive, or `steps` is below 1.
 
     Example:
         ```python
@@ -40,7 +40,7 @@ class ScheduledBeta(FixedBeta):
 
     @property
     def progress(self):
-        """Float32 scalar tensor in [0, 1]: the part of the schedule that is done."""
+        """Float32 scalar tensor in [0, 1]: the completed fraction of the schedule."""
         return ops.minimum(ops.convert_to_tensor(self.step) / self.steps, 1.0)
 
     def update(self, mse) -> None:
@@ -48,5 +48,5 @@ class ScheduledBeta(FixedBeta):
         self.step.assign_add(1.0)
 
     def get_config(self):
-        """Return the arguments that make this strategy again."""
+        """Return the arguments from which the strategy can be rebuilt."""
         return {**super().get_config(), "steps": self.steps}

@@ -4,16 +4,16 @@ import keras
 
 
 class BalancingStrategy(keras.layers.Layer):
-    """Decides gamma, the decoder's standard deviation, and KL's weight in each training step.
+    """Sets gamma, the decoder's standard deviation, and the weight of KL in each training step.
 
-    A strategy is a layer, so that its state consists of weights: what a compiled step
-    reads and writes, and what is saved with the model. A subclass gives `gamma` or what
-    weighs KL, and `update` if they change from step to step. What depends on the batch
-    itself overrides `gamma_of` or `weigh_kl`.
+    A strategy is a layer, so that its state consists of weights. A compiled step can read and
+    write them, and they are saved with the model. A subclass defines `gamma` or `kl_factor`, and
+    `update` if they change from step to step. A strategy that depends on the batch itself
+    overrides `gamma_of` or `weigh_kl`.
 
     Attributes:
-        kl_weight: Weight of KL, positive, where the strategy decides it; None leaves it
-            to the model.
+        kl_weight: Weight of KL, positive, if the strategy sets it; None leaves it to the
+            model.
 
     Example:
         ```python
@@ -33,11 +33,11 @@ class BalancingStrategy(keras.layers.Layer):
 
     @property
     def kl_factor(self):
-        """Scalar in [0, 1]: how much of KL's weight counts in the next step."""
+        """Scalar in [0, 1] by which the weight of KL is multiplied in the next step."""
         return 1.0
 
     def gamma_of(self, mse, x, x_hat):
-        """Return the gamma that a batch is measured with; `gamma` by default.
+        """Return the gamma that the loss of a batch uses; `gamma` by default.
 
         Args:
             mse: Mean squared error of the batch, float32 scalar tensor with gradient, over
@@ -51,19 +51,20 @@ class BalancingStrategy(keras.layers.Layer):
         return self.gamma
 
     def weigh_kl(self, kl):
-        """Return KL's part of the loss of a batch; `kl_factor * kl` by default.
+        """Return the KL term of a batch's loss; `kl_factor * kl` by default.
 
         Args:
             kl: KL divergence, float32 scalar tensor, the mean over the images.
 
         Returns:
-            The part, before `kl_weight`, and its derivative by `kl`: float32 scalars.
+            The term without the factor `kl_weight`, and its derivative with respect to `kl`:
+            float32 scalars.
         """
         factor = self.kl_factor
         return factor * kl, factor
 
     def update(self, mse) -> None:
-        """Take note of a training step.
+        """Update the state after a training step.
 
         Args:
             mse: Mean squared error of the step, float32 scalar tensor without gradient,
@@ -71,4 +72,4 @@ class BalancingStrategy(keras.layers.Layer):
         """
 
     def restore_rate(self) -> None:
-        """Take back what `GammaBalancing` changed for one `fit`, if anything."""
+        """Undo what `GammaBalancing` changed for one `fit`, if anything."""

@@ -61,7 +61,7 @@ def figures_folder(
         output_file(path)
         if path.exists() and not is_own_figure(path):
             raise ExistingFileError(
-                f"{path} is there already, and this program did not write it; rename it, or give "
+                f"{path} already exists, and this program did not write it; rename it, or give "
                 "--out another folder."
             )
     return out

@@ -274,7 +274,7 @@ def resumed_config(out: Path, data: Path | None, preset: str | None, changes: di
 
     if not (out / DESCRIPTION).is_file():
         raise MissingFileError(
-            f"{out} holds no run to resume; leave --resume out, or name a run's folder."
+            f"{out} has no run to resume; omit --resume, or give the folder of a run."
         )
     started = Config.from_dict(read_description(out)["config"])
     changes = changes | preparation_changes(data, preset or started.preset)

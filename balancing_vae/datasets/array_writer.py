@@ -10,13 +10,13 @@ from balancing_vae.errors import InputError
 
 
 class ArrayWriter:
-    """Append uint8 images to a .npy file, and sum up what `dataset.json` says about them.
+    """Append uint8 images to a .npy file, and compute their summary for `dataset.json`.
 
-    It writes with plain `write` calls, never through a memory map: on a full disk a write
-    raises `OSError`, where a store into a map would kill the process.
+    It writes with plain `write` calls, never through a memory map. On a full disk a `write`
+    raises `OSError`, but a store into a memory map would kill the process.
 
     Args:
-        path: The file, which must not exist.
+        path: The file to write, which must not exist.
         image_shape: (H, W, C) of every image.
 
     Example:
@@ -42,7 +42,7 @@ class ArrayWriter:
 
     def __exit__(self, *exception: object) -> None:
         try:
-            # NumPy pads the header so that a longer first axis fits into the same bytes.
+            # NumPy pads the header, so that it can be overwritten with a larger first axis.
             if exception[0] is None:
                 self._file.seek(0)
                 self._write_header()
@@ -56,7 +56,7 @@ class ArrayWriter:
             images: uint8 [n, H, W, C], n at most 65,536.
 
         Raises:
-            ValueError: Another type or shape than the file's.
+            ValueError: The images have another type or shape than those in the file.
             OSError: The disk is full.
         """
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
@@ -75,7 +75,7 @@ class ArrayWriter:
     def summary(self) -> dict:
         """Return count, per-channel mean and standard deviation on [0, 1], and sha256.
 
-        The sha256 is that of the array's bytes, without the .npy header.
+        The sha256 covers the array's bytes without the .npy header.
         """
         values = self.count * math.prod(self.image_shape[:-1])
         mean = [int(total) / values / 255 for total in self._sum]
@@ -98,6 +98,6 @@ class ArrayWriter:
 
 
 def _channel_sums(images: np.ndarray) -> np.ndarray:
-    """Return uint64 [C]; over the images first, in long contiguous rows, which is fast."""
+    """Return sums, uint64 [C], over the images first, because contiguous rows are fast."""
     pixels = images.sum(axis=0, dtype=np.uint32)
     return pixels.reshape(-1, images.shape[-1]).sum(axis=0, dtype=np.uint64)

@@ -13,7 +13,7 @@ from balancing_vae.datasets.prepared import Contents
 
 _CHUNK = 512
 
-# For each split the images, uint8 [N, D, D, C], and labels, int [N], if there are any.
+# Images, uint8 [N, D, D, C], and labels, int [N] or None, by split.
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 
 
@@ -23,13 +23,13 @@ def from_arrays(
     change: Callable[[np.ndarray], np.ndarray] | None = None,
     workers: int | None = 1,
 ) -> Contents:
-    """Wrap arrays, for `write_prepared`.
+    """Wrap arrays as contents for `write_prepared`.
 
     Args:
-        arrays: For each split its images and labels.
-        description: What goes into `dataset.json`.
-        change: Applied to uint8 [n, D, D, C], a chunk at a time; may change D.
-        workers: Number of processes for `change`; all cores for None.
+        arrays: Images and labels by split.
+        description: Entries for `dataset.json`.
+        change: A function of uint8 [n, D, D, C] that is applied to each chunk; it may change D.
+        workers: Number of processes for `change`; None uses all cores.
 
     Returns:
         The images in chunks.

@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 
 from balancing_vae.errors import InputError
 
-# What the decoders of damaged archives raise. Bzip2 and LZMA are not read at all: Python
-# unpacks a whole block of them at once, and a kilobyte can hold a gigabyte.
+# The exceptions that decoders raise for damaged archives. Bzip2 and LZMA are not read at all,
+# because Python unpacks a whole block of them at once, and a kilobyte can hold a gigabyte.
 DAMAGE = (
     EOFError,
     NotImplementedError,
@@ -31,18 +31,18 @@ _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def refuse_special_file(path: Path) -> None:
-    """Refuse what is not a regular file: a pipe would be waited on, a device never ends.
+    """Raise if a path is not a regular file: reading a pipe or a device may never end.
 
     Args:
         path: A file, or a link to one.
 
     Raises:
         ValueError: It is a pipe, a device, a socket or a folder.
-        OSError: There is no such file, or it may not be read.
+        OSError: The file does not exist or cannot be read.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InputError(f"{path} is not a regular file; give a file on a disk.")
-    path.open("rb").close()  # so that a lack of permission is not taken for damage
+    path.open("rb").close()  # so that a missing permission is not reported as damage
 
 
 def read_file(path: Path, limit: float) -> bytes:
@@ -50,10 +50,10 @@ def read_file(path: Path, limit: float) -> bytes:
 
     Args:
         path: The file.
-        limit: What it holds at most.
+        limit: Maximum size in bytes.
 
     Raises:
-        ValueError: It is not a regular file, or larger.
+        ValueError: It is not a regular file, or is larger.
         OSError: It cannot be read.
 
     Example:
@@ -69,14 +69,14 @@ def read_file(path: Path, limit: float) -> bytes:
 
 
 def gunzip(path: Path, limit: int) -> bytes:
-    """Return what a gzip file unpacks to, at most `limit` bytes.
+    """Return the unpacked content of a gzip file, at most `limit` bytes.
 
     Args:
         path: The file.
-        limit: What it holds at most.
+        limit: Maximum unpacked size in bytes.
 
     Raises:
-        ValueError: It is not a whole gzip file, or unpacks to more.
+        ValueError: It is not a complete gzip file, or unpacks to more.
 
     Example:
         ```python
@@ -89,33 +89,33 @@ def gunzip(path: Path, limit: int) -> bytes:
             data = file.read(limit + 1)
     except DAMAGE as error:
         raise InputError(
-            f"{path} is not a whole gzip file ({error}); a download may have been cut off: "
+            f"{path} is not a complete gzip file ({error}); a download may have been cut off: "
             "download it again."
         ) from error
     if len(data) > limit:
         raise InputError(
-            f"{path} unpacks to more than {limit:,} bytes, the most that was expected; "
-            "download it again from its own source."
+            f"{path} unpacks to more than the expected maximum of {limit:,} bytes; "
+            "download it again from its original source."
         )
     return data
 
 
 def read_tar(path: Path, wanted: Container[str], limit: int) -> dict[str, bytes]:
-    """Return the wanted members of a tar archive, packed with gzip or not.
+    """Return the wanted members of a tar archive, compressed with gzip or not.
 
-    Nothing is unpacked onto the disk, and nothing is read beyond the limit, however long the
-    members say they are.
+    Nothing is unpacked to the disk, and nothing is read beyond the limit, whatever sizes the
+    members declare.
 
     Args:
         path: The archive.
         wanted: Names of members, without their folders.
-        limit: What the whole archive unpacks to at most.
+        limit: Maximum unpacked size of the whole archive in bytes.
 
     Returns:
-        Bytes by name; a member that is not there is left out.
+        Bytes by name; a missing member is omitted.
 
     Raises:
-        ValueError: It is not a whole tar archive, or unpacks to more.
+        ValueError: It is not a complete tar archive, or unpacks to more.
 
     Example:
         ```python
@@ -140,14 +140,14 @@ def read_tar(path: Path, wanted: Container[str], limit: int) -> dict[str, bytes]
         raise
     except DAMAGE as error:
         raise InputError(
-            f"{path} is not a whole tar archive ({error}); a download may have been cut off: "
+            f"{path} is not a complete tar archive ({error}); a download may have been cut off: "
             "download it again."
         ) from error
     return found
 
 
 class _Limited(io.BufferedIOBase):
-    """A stream that refuses to be read beyond a limit."""
+    """A stream that raises when it is read beyond a limit."""
 
     def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int):
         self._stream = stream
@@ -164,8 +164,8 @@ class _Limited(io.BufferedIOBase):
     def refuse_beyond(self, size: int) -> None:
         if size > self._left:
             raise InputError(
-                f"{self._path} unpacks to more than {self._limit:,} bytes, the most that was "
-                "expected; download it again from its own source."
+                f"{self._path} unpacks to more than the expected maximum of {self._limit:,} "
+                "bytes; download it again from its original source."
             )
 
 
@@ -175,10 +175,10 @@ def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: floa
     Args:
         archive: The open archive.
         entry: One of its entries.
-        limit: What it unpacks to at most.
+        limit: Maximum unpacked size in bytes.
 
     Raises:
-        ValueError: It is larger, damaged, encrypted, or packed in another way than deflate.
+        ValueError: It is larger, damaged, encrypted, or not compressed with deflate.
 
     Example:
         ```python
@@ -187,17 +187,17 @@ def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: floa
     """
     if entry.file_size > limit:
         raise InputError(
-            f"it says that it unpacks to {entry.file_size:,} bytes; at most {limit:,} were expected"
+            f"it declares {entry.file_size:,} unpacked bytes; at most {limit:,} were expected"
         )
     if entry.flag_bits & 1:
         raise InputError("it is encrypted; unpack the archive and give the folder")
     if entry.compress_type not in _ZIP_METHODS:
-        raise InputError("it is not packed with deflate; unpack the archive and give the folder")
+        raise InputError("it is not compressed with deflate; unpack the archive, give the folder")
     try:
         with archive.open(entry) as file:
-            # With a length: without one, zipfile unpacks up to two gigabytes at once.
+            # With a length, because without one zipfile unpacks up to two gigabytes at once.
             data = file.read(entry.file_size)
-            file.read(1)  # which compares the checksum, also of an empty entry
+            file.read(1)  # checks the checksum, also of an empty entry
     except DAMAGE as error:
         raise InputError(str(error) or type(error).__name__) from error
     if len(data) != entry.file_size:

@@ -34,22 +34,22 @@ def read(
     skip_broken: bool = False,
     workers: int | None = None,
 ) -> Contents:
-    """Read CelebA's aligned faces, cut and shrunk to 64x64.
+    """Read CelebA's aligned faces, cropped and resized to 64x64.
 
     Args:
         name: `celeba` (128x128 of each face) or `celeba140` (140x140).
-        source: The folder `img_align_celeba`, a folder with it inside, or its zip.
+        source: The folder `img_align_celeba`, a folder that contains it, or its zip.
         allow_partial: Whether fewer than 202,599 images are accepted.
-        skip_broken: Whether unreadable images are left out.
+        skip_broken: Whether unreadable images are skipped.
         workers: Number of processes; all cores by default.
 
     Returns:
-        The faces, uint8 64x64x3, in three splits: as `list_eval_partition` says where there
-        is one, else by position among the sorted names.
+        The faces, uint8 64x64x3, in three splits. `list_eval_partition` determines the splits;
+        without that file they follow the position in the sorted names.
 
     Raises:
-        FileNotFoundError: There is no such source.
-        ValueError: The count is wrong, or the partition file does not fit the images.
+        FileNotFoundError: The source does not exist.
+        ValueError: The count is wrong, or the partition file does not match the images.
     """
     files = open_files(source)
     names, passed_over = files.listing()
@@ -89,20 +89,20 @@ def _check_count(
     if len(by_name) < len(images):
         twice = next(image for image in images if by_name[PurePosixPath(image).name] != image)
         raise InputError(
-            f"{source} holds two images of the name {PurePosixPath(twice).name} "
+            f"{source} holds two images with the name {PurePosixPath(twice).name} "
             f"({twice}, {by_name[PurePosixPath(twice).name]}); give a folder with "
-            "img_align_celeba alone."
+            "only img_align_celeba."
         )
     if len(images) != COUNT and not allow_partial:
         raise InputError(
             f"{source} has {len(images):,} images, CelebA has {COUNT:,}",
-            "download the whole of it, or allow a part with allow_partial=True",
-            "download the whole of it, or allow a part with --allow-partial",
+            "download all of it, or accept a part with allow_partial=True",
+            "download all of it, or accept a part with --allow-partial",
         )
 
 
 def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tuple[str, str] | None:
-    """Return the partition file's place and text: from inside the source or from beside it."""
+    """Return the path and text of the partition file, in the source or next to it."""
     for partition in _PARTITIONS:
         for name in names:
             if PurePosixPath(name).name == partition:
@@ -123,14 +123,14 @@ def _find_partition(source: Path, files: Folder | Zip, names: list[str]) -> tupl
 
 
 def split_by_position(count: int) -> list[str]:
-    """Return the split of each of `count` images in order of their names.
+    """Return the split of each of `count` images in the order of their names.
 
     Args:
-        count: How many images there are.
+        count: Number of images.
 
     Returns:
-        `train`, `val` or `test` for each, cut at CelebA's own bounds (162,770 and 182,637 of
-        202,599), which are scaled where there are fewer images.
+        `train`, `val` or `test` for each. The bounds are CelebA's (162,770 and 182,637 of
+        202,599), scaled if there are fewer images.
     """
     first_val = count * COUNTS["train"] // COUNT
     first_test = count * (COUNTS["train"] + COUNTS["val"]) // COUNT
@@ -143,7 +143,7 @@ def split_by_position(count: int) -> list[str]:
 def _splits_by_partition(
     place: str, text: str, by_name: dict[str, str], allow_partial: bool
 ) -> dict[str, str]:
-    """Return each image's split as the partition file has it."""
+    """Return each image's split according to the partition file."""
     splits = {}
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.replace(",", " ").split()
@@ -156,7 +156,7 @@ def _splits_by_partition(
             )
         if fields[0] in splits:
             raise InputError(
-                f"{place}, line {number}: {fields[0]} stands there twice; download the file again."
+                f"{place}, line {number}: {fields[0]} appears twice; download the file again."
             )
         splits[fields[0]] = SPLITS[int(fields[1])]
     absent = splits.keys() - by_name.keys()
@@ -164,13 +164,13 @@ def _splits_by_partition(
         raise InputError(
             f"{place} names {min(absent)}, which is absent from the images (and {len(absent) - 1} "
             "more)",
-            "download the images again, or allow a part with allow_partial=True",
-            "download the images again, or allow a part with --allow-partial",
+            "download the images again, or accept a part with allow_partial=True",
+            "download the images again, or accept a part with --allow-partial",
         )
     unlisted = by_name.keys() - splits.keys()
     if unlisted:
         raise InputError(
             f"{place} does not name {min(unlisted)} (and {len(unlisted) - 1} more images); "
-            "download the file again, or take it away to split by position."
+            "download the file again, or remove it to split by position."
         )
     return {name: split for name, split in splits.items() if name in by_name}

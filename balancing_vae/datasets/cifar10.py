@@ -23,14 +23,14 @@ CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 COUNTS = {"train": 50_000, "test": 10_000}
 _SIDE = 32
 _RECORD = 1 + 3 * _SIDE**2  # of the binary version: a label, then red, green, blue planes
-_LARGEST_BATCH = 32_000_000  # bytes: 10,000 records, and what a pickle adds
+_LARGEST_BATCH = 32_000_000  # bytes: 10,000 records and the pickle's overhead
 LARGEST_ARCHIVE = 200_000_000  # bytes unpacked: six batches and some text
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
-_BATCHES = {  # in the order in which the images count
+_BATCHES = {  # in the order of the images
     "python": (*_TRAIN, "test_batch"),
     "binary": (*(f"{name}.bin" for name in _TRAIN), "test_batch.bin"),
 }
-# Where a folder may hold what is looked for: here, unpacked, or still packed.
+# Where the batches may be in a folder: directly, in an unpacked folder, or in an archive.
 _INSIDE = (
     "cifar-10-batches-py",
     "cifar-10-batches-bin",
@@ -54,15 +54,15 @@ def read(
         jpeg: Whether each image is written as a JPEG and read back, as the original program does.
         allow_partial: Whether fewer than 50,000 and 10,000 images are accepted (binary version).
         workers: Number of processes for the JPEGs; all cores by default.
-        checksums: sha256 of each batch of the python version, which is a pickle and is not
-            touched unless it matches; by default what is published.
+        checksums: sha256 of each batch of the python version; by default the published ones. A
+            batch is a pickle, so it is opened only if its sha256 matches.
 
     Returns:
         The images, uint8 32x32x3, and labels, in `train` and `test` in the source's order.
 
     Raises:
-        FileNotFoundError: There is no such source, or a batch is missing.
-        ValueError: A checksum fails, a batch is cut short, or the count is wrong.
+        FileNotFoundError: The source does not exist, or a batch is missing.
+        ValueError: A checksum does not match, a batch is truncated, or the count is wrong.
     """
     kind, files = _read_files(source)
     if kind == "python":
@@ -83,7 +83,7 @@ def read(
 
 
 def _read_files(source: Path) -> tuple[str, dict[str, bytes]]:
-    """Return which version the source is and the bytes of its six batches."""
+    """Return the version of the source and the bytes of its six batches."""
     if not source.exists():
         raise MissingFileError(
             f"{source} does not exist; give cifar-10-python.tar.gz or cifar-10-binary.tar.gz, "
@@ -116,16 +116,16 @@ def _check_sha256(place: str, data: bytes, expected: str) -> None:
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
         raise InputError(
-            f"{place} has the sha256 {actual}, CIFAR-10's is {expected}; the file is a pickle and "
-            "was not opened: download CIFAR-10 again."
+            f"{place} has the sha256 {actual}, but CIFAR-10's is {expected}; the file is a pickle "
+            "and was not opened: download CIFAR-10 again."
         )
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Unpickle a dictionary of NumPy arrays and nothing else, whatever the checksum said."""
+    """Unpickle a dictionary of NumPy arrays and nothing else, even if the checksum matches."""
 
     _allowed = {
-        # The batches were written by NumPy 1; its module has another name in NumPy 2.
+        # NumPy 1 wrote the batches; NumPy 2 has another name for this module.
         ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
@@ -133,7 +133,7 @@ class _BatchUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) not in self._allowed:
-            raise pickle.UnpicklingError(f"it wants {module}.{name}")
+            raise pickle.UnpicklingError(f"it requires {module}.{name}")
         return self._allowed[module, name]
 
 
@@ -158,8 +158,8 @@ def _decode_records(place: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Return a binary batch's images, uint8 [n, 32, 32, 3], and labels, int64 [n]."""
     if not data or len(data) % _RECORD:
         raise InputError(
-            f"{place} has {len(data):,} bytes, which is not a whole number of records of "
-            f"{_RECORD:,}; it was cut short: download CIFAR-10 again."
+            f"{place} has {len(data):,} bytes, which is not a multiple of the record size "
+            f"{_RECORD:,}; it is truncated: download CIFAR-10 again."
         )
     records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
     labels = records[:, 0].astype(np.int64)
@@ -180,6 +180,6 @@ def _check_counts(source: Path, arrays: Arrays, allow_partial: bool) -> None:
         if len(images) != COUNTS[split] and not allow_partial:
             raise InputError(
                 f"{source} has {len(images):,} {split} images, CIFAR-10 has {COUNTS[split]:,}",
-                "download the whole of it, or allow a part with allow_partial=True",
-                "download the whole of it, or allow a part with --allow-partial",
+                "download all of it, or accept a part with allow_partial=True",
+                "download all of it, or accept a part with --allow-partial",
             )

@@ -22,12 +22,12 @@ from balancing_vae.datasets.prepared import Chunk
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.errors import InputError
 
-# What was done to images, for `dataset.json` and the screen.
+# Descriptions of changes to images, for `dataset.json` and the printed report.
 TRANSPARENT = "transparency dropped"
 TURNED = "turned upright (EXIF)"
 
-# Images a task: few enough for a lively progress bar, enough to hide the cost of the pipe; and
-# fewer of large ones, since many tasks are under way at once.
+# Images per task: few enough to update the progress bar often, but enough to hide the cost of
+# the pipe. Tasks of large images have fewer, because many tasks are in progress at once.
 _TASK = 64
 _TASK_BYTES = 2**24
 
@@ -57,7 +57,7 @@ def _open_source(path: Path) -> None:
 
 @dataclass
 class _Decoded:
-    """What came of a task: images, which of its entries they are, and what is to be said."""
+    """The result of a task: its images, the entries they belong to, and its problems."""
 
     images: np.ndarray
     kept: list[int] = field(default_factory=list)
@@ -91,18 +91,18 @@ def decode_files(
     skip_broken: bool = False,
     workers: int | None = None,
 ) -> Contents:
-    """Decode a source's image files, for `write_prepared`.
+    """Decode a source's image files for `write_prepared`.
 
     Args:
         source: The folder or zip.
-        entries: Which files, in order.
-        cut: How each image is cut and shrunk.
-        description: What goes into `dataset.json`; the cut is added.
-        skip_broken: Whether unreadable images are left out; else the writing fails at the end.
+        entries: The files, in order.
+        cut: How each image is cropped and resized.
+        description: Entries for `dataset.json`, to which the cut is added.
+        skip_broken: Whether unreadable images are skipped; otherwise writing fails at the end.
         workers: Number of processes; all cores by default.
 
     Returns:
-        uint8 [n, side, side, channels] in chunks; the same whatever the number of workers.
+        uint8 [n, side, side, channels] in chunks, which do not depend on the number of workers.
     """
     broken: list[str] = []
     changed: Counter = Counter()
@@ -129,7 +129,7 @@ def _chunks(
     changed: Counter,
     workers: int | None,
 ) -> Generator[Chunk]:
-    """Yield the images task by task; add to `broken` and `changed` on the way."""
+    """Yield the images task by task, and update `broken` and `changed` meanwhile."""
     size = max(1, min(_TASK, _TASK_BYTES // math.prod(cut.shape)))
     tasks = _tasks(entries, size)
     results = map_ordered(
@@ -145,7 +145,7 @@ def _chunks(
 
 
 def _tasks(entries: list[Entry], size: int) -> list[list[Entry]]:
-    """Cut the entries into lists of at most `size`, each of one split."""
+    """Divide the entries into lists of at most `size`, each of one split."""
     splits = dict.fromkeys(entry.split for entry in entries)
     tasks = []
     for split in splits:

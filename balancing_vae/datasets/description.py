@@ -24,7 +24,7 @@ DESCRIPTION_FILE = "dataset.json"
 def _version(value: object, name: str) -> None:
     if value != FORMAT_VERSION or isinstance(value, bool):
         raise InputError(
-            f"it has the format version {value!r}, this program reads {FORMAT_VERSION}"
+            f"it has the format version {value!r}, but this program reads {FORMAT_VERSION}"
         )
 
 
@@ -43,11 +43,11 @@ def _sha256(value: Any, name: str) -> None:
 def _classes(value: object, name: str) -> None:
     sequence(text)(value, name)
     if not value:
-        raise InputError(f"{name} must name a class, or be left out")
+        raise InputError(f"{name} must name a class, or be omitted")
 
 
 def _crop(value: object, name: str) -> None:
-    """Check what was cut out: words, the side of a centred square, or a box."""
+    """Check the crop: a description in words, the side of a centred square, or a box."""
     if isinstance(value, list):
         sequence(real(), 4)(value, name)
     elif not isinstance(value, str):
@@ -85,13 +85,13 @@ _fields = record(
         "skipped": sequence(text),
         "versions": mapping(text),
     },
-    others=anything,  # a source may have more to say
+    others=anything,  # a source may add fields of its own
 )
 
 
 def dataset_description(value: Any, name: str) -> None:
     """Check that a value describes a prepared dataset; a rule of `balancing_vae.schema`."""
-    # The version comes first: a later one may have other fields.
+    # The version is checked first, because a later one may have other fields.
     record({"format_version": _version}, others=anything)(value, name)
     _fields(value, name)
     if not value["splits"]:
@@ -103,22 +103,22 @@ def dataset_description(value: Any, name: str) -> None:
         if not len(about["mean"]) == len(about["std"]) == channels:
             raise InputError(f"splits.{split} must have a mean and a std for each channel")
         if value.get("classes") and "labels_sha256" not in about:
-            raise InputError(f"splits.{split} must have labels_sha256, since classes are named")
+            raise InputError(f"splits.{split} must have labels_sha256, because classes are named")
 
 
 def read_description(path: Path) -> dict:
-    """Read a `dataset.json` and check all that this package relies on.
+    """Read a `dataset.json` and check all fields that this package uses.
 
     Args:
         path: The file.
 
     Returns:
-        What it says.
+        Its content.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not JSON, of another format version, or a field is missing or not
-            what it must be. The message names the file and the field.
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not JSON, has another format version, or a field is missing or
+            invalid. The message names the file and the field.
 
     Example:
         ```python

@@ -11,14 +11,15 @@ COUNTS = {"train": 1285, "val": 256, "test": 256}
 
 
 def arrays() -> Arrays:
-    """Return the digits, split for good: of each seven images the sixth is for validation.
+    """Return the digits in a fixed split into training, validation and test images.
 
-    The seventh is for testing, the others for training. (Seven has no divisor in common with
-    ten: much of the source counts 0 to 9 over and over, and each split needs every digit.)
+    Of every seven images the first five are for training, the sixth is for validation and the
+    seventh for testing. Much of the source repeats the digits 0 to 9 in order, and seven has no
+    common divisor with ten, so each split contains every digit.
 
     Returns:
-        For `train`, `val` and `test` the images, uint8 [N, 8, 8, 1], the source's 0..16
-        scaled to 0..255 and rounded, and their labels, int64 [N].
+        Images and labels for `train`, `val` and `test`. The images are uint8 [N, 8, 8, 1], the
+        source's 0..16 scaled to 0..255 and rounded; the labels are int64 [N].
 
     Example:
         ```python
@@ -36,5 +37,5 @@ def arrays() -> Arrays:
 
 
 def read() -> Contents:
-    """Return the digits for `write_prepared`."""
+    """Return the digits as contents for `write_prepared`."""
     return from_arrays(arrays(), {"source": {"file": "scikit-learn"}, "classes": CLASSES})

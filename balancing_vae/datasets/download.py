@@ -1,4 +1,4 @@
-"""Download sources where the host allows it, and check each file's published sha256."""
+"""Download sources if the host allows it, and check each file's published sha256."""
 
 import hashlib
 from pathlib import Path
@@ -11,15 +11,15 @@ from balancing_vae.files.download import download_file
 
 
 def download_source(name: str, published: dict | None = None) -> Path:
-    """Download a dataset's files into the user's cache, or find them there.
+    """Download a dataset's files to the user's cache, or find them there.
 
-    Each file is downloaded under a temporary name, its sha256 is compared, and only then it
-    is moved into place.
+    Each file is downloaded under a temporary name. It is moved into place only after its sha256
+    has been checked.
 
     Args:
         name: `cifar10`, `mnist` or `fashion_mnist`.
-        published: `base` (the address before each name) and `files` (by name, `sha256` and
-            `size` in bytes); by default what the package knows about `name`.
+        published: `base` (the URL before each name) and `files` (by name, `sha256` and `size`
+            in bytes); by default the package's own data for `name`.
 
     Returns:
         The folder that holds the files.
@@ -46,7 +46,7 @@ def download_source(name: str, published: dict | None = None) -> Path:
             download_file(address, folder / file, **about)
         except WrongContentError as error:
             raise InputError(
-                f"{error}, and was thrown away; try again later, or {remedy}."
+                f"{error}, and was discarded; try again later, or {remedy}."
             ) from error
         except OSError as error:
             raise ResourceError(

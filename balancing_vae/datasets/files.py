@@ -19,7 +19,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.errors import ResourceError
 
-# What was passed over besides files of other endings.
+# Why entries were skipped, other than by their ending.
 HIDDEN = "hidden"
 SPECIAL = "pipes, devices or sockets"
 DANGLING = "links to nothing"
@@ -32,8 +32,8 @@ NO_ENDING = "without an ending"
 class Folder:
     """The files under a folder.
 
-    Links are followed. A folder counts once, however many links lead to it, so that links
-    which lead in a circle come to an end.
+    Links are followed. A folder counts only once, however many links lead to it, so circular
+    links end.
 
     Args:
         path: The folder.
@@ -45,19 +45,19 @@ class Folder:
         self.path = path
 
     def listing(self) -> tuple[list[str], Counter]:
-        """Return the files' names relative to the folder, and how many were passed over.
+        """Return the files' names relative to the folder, and the number of skipped entries.
 
         Returns:
-            The names, with `/`, sorted; hidden files and hidden folders, and whatever is not
-            a regular file, are left out. Then the number of these by what they are.
+            The sorted names, with `/`, without hidden files, files in hidden folders and
+            anything but regular files; and the number of these skipped entries by reason.
 
         Raises:
-            OSError: A folder, or where a link leads, cannot be read.
+            OSError: A folder or the target of a link cannot be read.
         """
         names: list[str] = []
         passed_over: Counter = Counter()
         visited = set()
-        # Folders come before links to folders: what is there under its own name keeps it.
+        # Folders come before links to folders, so that a file keeps the name without links.
         folders = [""]
         links: list[str] = []
         while folders or links:
@@ -86,7 +86,7 @@ class Folder:
         return sorted(names), passed_over
 
     def read(self, name: str, limit: float) -> bytes:
-        """Return a file's bytes, of which there may be `limit`."""
+        """Return a file's bytes, at most `limit`."""
         return read_file(self.path / name, limit)
 
 
@@ -95,7 +95,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _mode(entry: os.DirEntry) -> int:
-    """Return what an entry is, behind its links; 0 where they lead to nothing or in a circle."""
+    """Return an entry's mode, links followed; 0 if the links are broken or circular."""
     try:
         return entry.stat().st_mode
     except OSError as error:
@@ -106,7 +106,7 @@ def _mode(entry: os.DirEntry) -> int:
 
 def _unreadable(path: str | os.PathLike, error: OSError) -> ResourceError:
     return ResourceError(
-        f"{path} cannot be read ({error.strerror or error}); allow it, or take it away."
+        f"{path} cannot be read ({error.strerror or error}); change its permissions or remove it."
     )
 
 
@@ -117,7 +117,7 @@ class Zip:
         path: The archive.
 
     Raises:
-        ValueError: It is not a zip archive, or an entry climbs out of the folder.
+        ValueError: It is not a zip archive, or an entry's path is outside the archive's folder.
     """
 
     format = "zip"
@@ -129,9 +129,9 @@ class Zip:
             self._archive = zipfile.ZipFile(path)
         except DAMAGE as error:
             raise InputError(
-                f"{path} is not a whole zip archive ({error}); a download may have been cut off, "
-                "or a web page saved in its place (Google Drive does so when its quota is "
-                "spent): download it again."
+                f"{path} is not a complete zip archive ({error}); a download may have been cut "
+                "off, or may be a web page (which Google Drive sends when its quota is "
+                "exhausted): download it again."
             ) from error
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._passed_over: Counter = Counter()
@@ -139,12 +139,12 @@ class Zip:
             self._add(entry)
 
     def _add(self, entry: zipfile.ZipInfo) -> None:
-        # Some programs for Windows write its separator into the names.
+        # Some Windows programs write backslashes as separators.
         path = PurePosixPath(entry.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise InputError(
-                f"{self.path} has the entry {entry.filename!r}, which climbs out of the folder; "
-                "do not trust this archive, download it again from its own source."
+                f"{self.path} has the entry {entry.filename!r}, which is outside the folder; "
+                "do not trust this archive, download it again from its original source."
             )
         if entry.filename.endswith(("/", "\\")):
             return
@@ -153,21 +153,21 @@ class Zip:
         elif stat.S_ISLNK(entry.external_attr >> 16):
             self._passed_over[ZIPPED_LINK] += 1
         else:
-            # The later of two entries of one name is what unpacking the archive would leave.
+            # Of two entries with the same name the later counts, as it does when unpacking.
             self._passed_over[REPLACED] += str(path) in self._entries
             self._entries[str(path)] = entry
 
     def listing(self) -> tuple[list[str], Counter]:
-        """Return the entries' names, and how many were passed over.
+        """Return the entries' names, and the number of skipped entries.
 
         Returns:
-            The names, with `/`, sorted; folders, hidden files and links are left out. Then
-            the number of what was passed over by what it is.
+            The sorted names, with `/`, without folders, hidden files and links; and the number
+            of skipped entries by reason.
         """
         return sorted(self._entries), +self._passed_over
 
     def read(self, name: str, limit: float) -> bytes:
-        """Return an entry's bytes, of which there may be `limit`."""
+        """Return an entry's bytes, at most `limit`."""
         return read_zip_entry(self._archive, self._entries[name], limit)
 
 
@@ -175,13 +175,13 @@ def open_files(path: Path) -> Folder | Zip:
     """Open a folder or a zip archive.
 
     Args:
-        path: Where it stands.
+        path: Its path.
 
     Returns:
-        Its files, to be named and read.
+        Its files, which can be listed and read.
 
     Raises:
-        FileNotFoundError: Nothing stands there.
+        FileNotFoundError: The path does not exist.
         ValueError: It is neither a folder nor a zip archive.
 
     Example:
@@ -199,7 +199,7 @@ def open_files(path: Path) -> Folder | Zip:
 
 
 def find_images(files: Folder | Zip) -> tuple[list[str], dict[str, int]]:
-    """Return which files of a folder or zip are images, for every command alike.
+    """Return which files of a folder or zip are images, in the same way for every command.
 
     An image is a regular file, not hidden and in no hidden folder, whose ending is one of
     `readable_endings`, in upper or lower case.
@@ -208,8 +208,8 @@ def find_images(files: Folder | Zip) -> tuple[list[str], dict[str, int]]:
         files: The folder or zip.
 
     Returns:
-        The images' names, sorted, and the number of everything else by what it is: an ending
-        such as `.heic`, or words such as `hidden`.
+        The images' names, sorted, and the number of skipped entries by reason: an ending such
+        as `.heic`, or a word such as `hidden`.
 
     Example:
         ```python
@@ -222,15 +222,15 @@ def find_images(files: Folder | Zip) -> tuple[list[str], dict[str, int]]:
 def only_images(
     names: list[str], passed_over: Counter, endings: Container[str]
 ) -> tuple[list[str], dict[str, int]]:
-    """Return those names that have one of the endings, and count the others.
+    """Return the names that have one of the endings, and count the others.
 
     Args:
-        names: Files' names.
-        passed_over: What was passed over before.
-        endings: In lower case, with the dot.
+        names: The files' names.
+        passed_over: Numbers of entries skipped before, by reason.
+        endings: The endings in lower case, with the dot.
 
     Returns:
-        As `find_images` does.
+        The same as `find_images`.
     """
     passed_over = Counter(passed_over)
     images = []
@@ -244,27 +244,27 @@ def only_images(
 
 
 def in_words(passed_over: dict[str, int]) -> str:
-    """Return what was passed over as a reader wants it, most frequent first.
+    """Return the numbers of skipped entries as readable text, most frequent first.
 
     Args:
-        passed_over: As `find_images` gives it.
+        passed_over: The numbers that `find_images` returned.
 
     Returns:
-        For example "12 .heic, 2 hidden"; empty where nothing was passed over.
+        For example "12 .heic, 2 hidden"; empty if nothing was skipped.
     """
     ordered = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {what}" for what, count in ordered)
 
 
 def read_image_file(files: Folder | Zip, name: str) -> bytes:
-    """Return an image file's bytes; one larger than any allowed image is refused.
+    """Return an image file's bytes; refuse a file larger than any allowed image.
 
     Args:
         files: The folder or zip.
         name: One of its names.
 
     Raises:
-        ValueError: It is too large, damaged, or not a regular file any more.
+        ValueError: It is too large, damaged, or no longer a regular file.
         OSError: It cannot be read.
     """
     return files.read(name, largest_file())

@@ -19,7 +19,7 @@ from balancing_vae.datasets.images import readable_endings
 from balancing_vae.datasets.prepared import Contents
 from balancing_vae.errors import InputError
 
-# What folders of splits are called, in upper or lower case.
+# Names of folders that hold a split, in upper or lower case.
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -45,12 +45,12 @@ def read(
     skip_broken: bool = False,
     workers: int | None = None,
 ) -> Contents:
-    """Read all images under a folder, or in a zip, cut and shrunk to squares.
+    """Read all images in a folder or zip, cropped and resized to squares.
 
-    A folder that holds all the others is taken off first. Then folders named after splits
-    (see SPLIT_NAMES) decide; where there is none, of each ten images of the sorted names the
-    ninth goes to `val` and the tenth to `test`. Where images lie in more than one folder
-    below that, the folders' names are the classes.
+    A folder that contains all others is ignored. If there are folders named after splits (see
+    SPLIT_NAMES), they determine the splits. Otherwise, of every ten images in the order of their
+    names, the ninth goes to `val` and the tenth to `test`. If the images lie in more than one
+    folder below that, the folders' names are the classes.
 
     Args:
         source: The folder, or a zip of it.
@@ -58,16 +58,16 @@ def read(
         crop: Side of a centred square, or (left, top, right, bottom) in pixels with the last
             two exclusive; the largest centred square by default.
         grayscale: Whether the result has one channel, grey.
-        skip_broken: Whether unreadable images are left out.
+        skip_broken: Whether unreadable images are skipped.
         workers: Number of processes; all cores by default.
 
     Returns:
         The images, uint8 [n, side, side, 3] or [n, side, side, 1].
 
     Raises:
-        FileNotFoundError: There is no such source.
-        ValueError: There is no image in it, some images belong to a split and others to
-            none, or the side or crop makes no sense.
+        FileNotFoundError: The source does not exist.
+        ValueError: It holds no image, some images belong to a split and others do not, or the
+            side or crop is invalid.
     """
     if side is None or not 1 <= side <= LARGEST_SIDE:
         raise InputError(
@@ -103,19 +103,19 @@ def read(
 
 
 def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[str] | None, str]:
-    """Decide each image's split and class by the folders that it lies in.
+    """Determine each image's split and class from its folders.
 
     Args:
         names: The images' names, with `/`, sorted.
-        source: Where they are, for the message.
+        source: The path of the source, for the message.
 
     Returns:
-        The images with their splits and labels; the classes, None where there is only one;
-        and how the splits were decided, in words.
+        The images with their splits and labels; the classes, or None if there is only one;
+        and a description of how the splits were determined.
 
     Raises:
         ValueError: Some images lie in a folder named after a split and others do not, two
-            folders name the same split, or such folders lie below others.
+            folders name the same split, or such folders are not at the top.
 
     Example:
         ```python
@@ -145,7 +145,7 @@ def split_and_label(names: list[str], source: Path) -> tuple[list[Entry], list[s
 
 
 def _without_common_folder(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Take off the folders that all paths share, down to one that is named after a split."""
+    """Remove the leading folders that all paths share, up to one named after a split."""
     while len({parts[0] for parts in paths}) == 1 and not _split_named(paths[0]):
         if len(paths[0]) == 1:
             break  # the only image
@@ -154,12 +154,12 @@ def _without_common_folder(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]
 
 
 def _split_named(parts: tuple[str, ...]) -> str | None:
-    """Return the split that a path's first folder is named after, if it is."""
+    """Return the split after which a path's first folder is named, or None."""
     return SPLIT_NAMES.get(parts[0].lower()) if len(parts) > 1 else None
 
 
 def _refuse_splits_below(paths: list[tuple[str, ...]], source: Path) -> None:
-    """Refuse to deal out images where someone has split them, but not at the top."""
+    """Refuse to choose splits if folders named after splits exist, but not at the top."""
     below = {
         "/".join(parts[: depth + 1])
         for parts in paths
@@ -168,13 +168,13 @@ def _refuse_splits_below(paths: list[tuple[str, ...]], source: Path) -> None:
     }
     if below:
         raise InputError(
-            f"{source} has folders that name splits ({_some(below)}), but not at its top, where "
-            "they would decide; give a folder that has them there, or rename them."
+            f"{source} has folders named after splits ({_some(below)}), but not at the top level; "
+            "give a folder that has them at its top level, or rename them."
         )
 
 
 def _some(names: Collection[str]) -> str:
-    """Return names for a message, the first few of many."""
+    """Return the first few names for a message."""
     shown = ", ".join(sorted(names)[:_NAMED_AT_MOST])
     more = len(names) - _NAMED_AT_MOST
     return f"{shown} and {more} more" if more > 0 else shown
@@ -185,13 +185,13 @@ def _refuse_mixture(tops: dict[str, str | None], source: Path) -> None:
     named = [top for top in tops if top not in others]
     if others:
         raise InputError(
-            f"{source} has images in folders that name splits ({_some(named)}) and others that "
-            f"belong to none ({_some(others)}); move those into a split, or take them away."
+            f"{source} has images in folders named after splits ({_some(named)}) and others that "
+            f"belong to no split ({_some(others)}); move those into a split, or remove them."
         )
     for split in SPLITS:
         same = sorted(top for top in named if tops[top] == split)
         if len(same) > 1:
             raise InputError(
                 f"{source} has several folders for the split {split} ({', '.join(same)}); "
-                "join or rename them."
+                "merge or rename them."
             )

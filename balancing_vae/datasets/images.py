@@ -18,17 +18,17 @@ from balancing_vae.errors import InputError
 JPEG_QUALITY = 75
 JPEG_SUBSAMPLING = "4:2:0"
 
-# What counts as an image: what Pillow reads by itself, pixel by pixel. Its vector formats start
-# other programs, and its stubs (HDF5, MPEG) read nothing. A file's content is read as one of
-# these, too, whatever its name says.
+# The image formats that Pillow itself decodes. Its vector formats start other programs, and its
+# stubs (HDF5, MPEG) read nothing. A file's content must be in one of these formats, whatever its
+# name says.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
 
-# Eight-bit modes that turn into RGB without guessing. CMYK needs its colour profile, and
-# Pillow clips 16-bit and float pixels instead of scaling them: those are refused.
+# Eight-bit modes with a well-defined conversion to RGB. Others are refused: CMYK needs its colour
+# profile, and Pillow clips 16-bit and float pixels instead of scaling them.
 _CONVERTIBLE = frozenset({"RGB", "L", "1", "P", "LA", "PA", "RGBA", "RGBX", "RGBa", "La", "YCbCr"})
 
-# What to do where a camera was held in another way than its EXIF tag 1, "upright", says.
-# ImageOps.exif_transpose rewrites the tags as well, and fails where those are damaged.
+# How to turn an image whose EXIF orientation is not 1, "upright". ImageOps.exif_transpose is not
+# used, because it also rewrites the tags, and fails if they are damaged.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,25 +43,25 @@ _BITS_PER_SAMPLE = 258  # TIFF's tag
 
 @functools.cache
 def readable_endings() -> frozenset[str]:
-    """Return the endings of files that count as images, in lower case, with the dot."""
+    """Return the file endings that count as images, in lower case, with the dot."""
     known = Image.registered_extensions()
     return frozenset(ending for ending, kind in known.items() if kind in _readable_formats())
 
 
 @functools.cache
 def _readable_formats() -> tuple[str, ...]:
-    """Return those of FORMATS that this Pillow was built with."""
+    """Return the formats in FORMATS that this build of Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def largest_pixels() -> float:
-    """Return how many pixels an image may have: Pillow's bound, which a program can change."""
+    """Return the maximum pixels of an image: Pillow's limit, which a program can change."""
     return math.inf if Image.MAX_IMAGE_PIXELS is None else Image.MAX_IMAGE_PIXELS
 
 
 def largest_file() -> float:
-    """Return how many bytes an image file may have: four a pixel, as if it were not packed."""
+    """Return the maximum bytes of an image file: four per pixel, as if it were uncompressed."""
     return 4 * largest_pixels() + 1_000_000
 
 
@@ -70,10 +70,9 @@ class Picture:
     """The pixels of an image file.
 
     Attributes:
-        image: Of mode RGB.
-        transparent: Whether any pixel was transparent; what shows now is the colour that
-            was stored for it.
-        turned: Whether it was turned or mirrored to stand as its EXIF tag says.
+        image: The image in mode RGB.
+        transparent: Whether any pixel was transparent; it now shows its stored colour.
+        turned: Whether the image was turned or mirrored according to its EXIF tag.
     """
 
     image: Image.Image
@@ -86,16 +85,16 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
 
     Args:
         data: The file's bytes, in one of FORMATS.
-        upright: Whether the image is turned as its EXIF tag says; else it stays as stored.
+        upright: Whether the image is turned according to its EXIF tag.
 
     Returns:
-        Its pixels in RGB. Grey and palette images become RGB, the first picture of an
-        animation counts, and transparency is dropped.
+        Its pixels in RGB. Grey and palette images are converted to RGB, only the first picture
+        of an animation is used, and transparency is dropped.
 
     Raises:
-        ValueError: It is damaged or in another format, has more than 8 bits a channel,
-            or other colours than grey and RGB, or is too large. The message is a clause that
-            begins with "it", for the caller to put the file's name before.
+        ValueError: It is damaged or in another format, has more than 8 bits per channel, has a
+            colour mode other than grey or RGB, or is too large. The message is a clause that
+            begins with "it", so that the caller can put the file's name before it.
 
     Example:
         ```python
@@ -105,7 +104,7 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
     try:
         with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
             _refuse(image)
-            # Pillow turns a TIFF when it loads it; a PNG's tags may stand behind its pixels.
+            # Pillow turns a TIFF when it loads it. The tags of a PNG may follow its pixels.
             turned = image.format == "TIFF" and _orientation(image) in _TURNS
             image.load()
             turn = _TURNS.get(_orientation(image)) if upright else None
@@ -118,10 +117,10 @@ def read_picture(data: bytes, upright: bool = True) -> Picture:
             pixels = pixels.transpose(turn)
         return Picture(pixels, transparent, turned or turn is not None)
     except UnidentifiedImageError as error:
-        raise InputError(f"it is not a whole image in {', '.join(FORMATS)}") from error
+        raise InputError(f"it is not a complete image in {', '.join(FORMATS)}") from error
     except (InputError, MemoryError):
         raise
-    # Damaged files make Pillow's readers raise almost anything.
+    # Pillow's readers raise almost any exception for damaged files.
     except Exception as error:
         raise InputError(str(error) or type(error).__name__) from error
 
@@ -134,19 +133,19 @@ def _refuse(image: ImageFile) -> None:
             "(PIL.Image.MAX_IMAGE_PIXELS)"
         )
     if _has_16_bits(image):
-        raise InputError("it has 16 bits a channel; save it with 8 first")
+        raise InputError("it has 16 bits per channel; save it with 8 first")
     if image.mode not in _CONVERTIBLE:
         raise InputError(f"its mode is {image.mode}; save it as 8-bit RGB or grey first")
 
 
 def _has_16_bits(image: ImageFile) -> bool:
-    """Look at the file's own format: Pillow calls 16-bit colour RGB and drops the low bytes."""
+    """Check the file's own header, because Pillow reads 16-bit colour as 8-bit RGB."""
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
     arguments = image.tile[0].args if image.tile else ""
     raw_mode, *rest = (arguments,) if isinstance(arguments, str) else arguments or ("",)
     if image.format == "PPM" and rest:
-        return rest[0] > 255  # the value that is white
+        return rest[0] > 255  # the value of white
     return str(raw_mode).endswith((";16B", ";16L", ";16N"))
 
 
@@ -154,21 +153,21 @@ def _orientation(image: ImageFile) -> int:
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except (SyntaxError, ValueError, KeyError, struct.error):
-        # Damaged tags say nothing about the pixels.
+        # Damaged tags are ignored.
         return 1
 
 
 @dataclass(frozen=True)
 class Cut:
-    """How an image is cut and shrunk.
+    """How an image is cropped and resized.
 
     Args:
         box: (left, top, right, bottom) in pixels, the last two exclusive; or the side of a
             centred square; or None for the largest centred square.
         side: Side of the result in pixels.
-        size: The (width, height) that every image must have, or None.
-        upright: Whether images are first turned as their EXIF tags say; else the box counts
-            stored pixels.
+        size: The (width, height) that every image must have, or None for any.
+        upright: Whether images are first turned according to their EXIF tags. If false, the box
+            refers to the stored pixels.
         grayscale: Whether the result has one channel, grey.
 
     Example:
@@ -189,7 +188,7 @@ class Cut:
         return self.side, self.side, 1 if self.grayscale else 3
 
     def box_in(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Return the box to cut from an image of this size.
+        """Return the box to crop from an image of this size.
 
         Args:
             width: Width of the image in pixels.
@@ -199,7 +198,7 @@ class Cut:
             (left, top, right, bottom), the last two exclusive.
 
         Raises:
-            ValueError: The image has not the size it must have, or the box sticks out of it.
+            ValueError: The image does not have the required size, or is smaller than the box.
         """
         if self.size is not None and (width, height) != self.size:
             raise InputError(f"it is {width}x{height}, not {self.size[0]}x{self.size[1]}")
@@ -215,21 +214,21 @@ class Cut:
 
 
 def cut_and_shrink(image: Image.Image, cut: Cut) -> np.ndarray:
-    """Cut a square out of an image and resize it.
+    """Crop a square from an image and resize it.
 
-    The resize is Pillow's bilinear, which is antialiased: its weights are 1-3-3-1 when it
-    halves (the original program; TensorFlow's resize is not antialiased).
+    The filter is Pillow's bilinear, as in the original program. It is antialiased, with weights
+    1-3-3-1 when it halves the side; TensorFlow's resize is not antialiased.
 
     Args:
-        image: Of mode RGB.
-        cut: What to cut out and the side to shrink it to.
+        image: An image in mode RGB.
+        cut: The crop and the side of the result.
 
     Returns:
-        uint8 [side, side, 3], or [side, side, 1] where the cut says grey (0.299 red + 0.587
-        green + 0.114 blue; images that are grey already keep their values).
+        uint8 [side, side, 3], or [side, side, 1] if `cut.grayscale` is true (0.299 red + 0.587
+        green + 0.114 blue; grey images keep their values).
 
     Raises:
-        ValueError: The image has not the size it must have, or is too small.
+        ValueError: The image does not have the required size, or is too small.
 
     Example:
         ```python
@@ -240,7 +239,7 @@ def cut_and_shrink(image: Image.Image, cut: Cut) -> np.ndarray:
     box = cut.box_in(*image.size)
     if cut.grayscale:
         image = image.convert("L")
-    # Cut first: `resize(box=...)` would let pixels outside the box into its border.
+    # Crop first, because `resize(box=...)` would mix pixels outside the box into its border.
     small = image.crop(box).resize((cut.side, cut.side), Image.Resampling.BILINEAR)
     return np.asarray(small).reshape(cut.shape)
 
@@ -254,7 +253,7 @@ def jpeg_round_trip(images: np.ndarray) -> np.ndarray:
         images: uint8 [N, H, W, 3].
 
     Returns:
-        uint8 [N, H, W, 3], what the JPEGs show.
+        The decoded JPEGs, uint8 [N, H, W, 3].
 
     Example:
         ```python

@@ -49,15 +49,15 @@ def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False
         name: `mnist` or `fashion_mnist`.
         source: The folder with the four idx files (`.gz` or unpacked), or an `.npz` with
             `x_train`, `y_train`, `x_test`, `y_test`.
-        pad: Whether a black frame makes 32x32 of 28x28.
+        pad: Whether a black frame is added, which makes 28x28 images 32x32.
         allow_partial: Whether fewer than 60,000 and 10,000 images are accepted.
 
     Returns:
         The images, uint8 28x28x1 (or 32x32x1), and labels, in `train` and `test`.
 
     Raises:
-        FileNotFoundError: There is no such source, or a file is missing.
-        ValueError: A file is not what it says, the count is wrong, or it is the other dataset.
+        FileNotFoundError: The source does not exist, or a file is missing.
+        ValueError: A file is damaged, the count is wrong, or it is the other dataset.
     """
     if source.is_dir():
         kind, arrays = "idx", {split: _read_idx_split(source, split) for split in COUNTS}
@@ -87,18 +87,18 @@ def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read an idx file of bytes, packed with gzip or not.
+    """Read an idx file of bytes, compressed with gzip or not.
 
     Args:
         path: The file.
 
     Returns:
-        uint8, of the shape that the header gives.
+        uint8 with the shape in the header.
 
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: The header is wrong, the file holds more or less than it says, or more
-            than MNIST's largest.
+        ValueError: The header is invalid, the data are longer or shorter than it declares, or
+            larger than MNIST's largest file.
 
     Example:
         ```python
@@ -111,14 +111,14 @@ def read_idx(path: Path) -> np.ndarray:
     header = 4 + 4 * rank
     if data[:3] != bytes([0, 0, _UINT8]) or rank == 0 or len(data) < header:
         raise InputError(
-            f"{path} does not begin like an idx file of bytes (0, 0, 8, rank); download it again."
+            f"{path} does not start like an idx file of bytes (0, 0, 8, rank); download it again."
         )
     shape = tuple(int(length) for length in np.frombuffer(data, ">u4", rank, offset=4))
     if math.prod(shape) != len(data) - header:
         raise InputError(
-            f"{path} says in its header that it holds {'x'.join(map(str, shape))} = "
-            f"{math.prod(shape):,} bytes, but {len(data) - header:,} follow; it was cut short or "
-            "changed: download it again."
+            f"{path} declares {'x'.join(map(str, shape))} = {math.prod(shape):,} bytes in its "
+            f"header, but {len(data) - header:,} follow; it is truncated or was changed: "
+            "download it again."
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
@@ -131,15 +131,13 @@ def _read_idx_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find_idx(folder: Path, stem: str, kind: str) -> Path:
-    """Find a file under the names in use: with `-` or `.` before `idx`, packed or not."""
+    """Find a file under its usual names: with `-` or `.` before `idx`, compressed or not."""
     for joint in "-.":
         for ending in ("", ".gz"):
             path = folder / f"{stem}{joint}{kind}{ending}"
             if path.is_file():
                 return path
-    raise MissingFileError(
-        f"{folder / f'{stem}-{kind}'} is missing, also packed (.gz); download it."
-    )
+    raise MissingFileError(f"{folder / f'{stem}-{kind}'} is missing, also with .gz; download it.")
 
 
 def _read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -164,31 +162,31 @@ def _check_split(
     shape = images.shape[:-1] if images.ndim == 4 and images.shape[-1] == 1 else images.shape
     if images.dtype != np.uint8 or shape[1:] != (_SIDE, _SIDE) or len(images) == 0:
         raise InputError(
-            f"{place} holds images of {images.dtype} {images.shape}, uint8 [N, 28, 28] was "
-            "expected; download it again."
+            f"{place} holds images of {images.dtype} {images.shape}, expected uint8 [N, 28, 28]; "
+            "download it again."
         )
     fitting = labels.shape == (len(images),) and labels.dtype.kind in "iu"
     if not fitting or labels.min() < 0 or labels.max() > 9:
         raise InputError(
             f"{place} has labels of {labels.dtype} {labels.shape} for {len(images):,} images, "
-            "one whole number from 0 to 9 for each was expected; download it again."
+            "expected one whole number from 0 to 9 for each; download it again."
         )
     if len(images) != COUNTS[split] and not allow_partial:
         raise InputError(
             f"{place} has {len(images):,} images, {TITLES[name]} has {COUNTS[split]:,}",
-            "download the whole of it, or allow a part with allow_partial=True",
-            "download the whole of it, or allow a part with --allow-partial",
+            "download all of it, or accept a part with allow_partial=True",
+            "download all of it, or accept a part with --allow-partial",
         )
 
 
 def _check_identity(name: str, source: Path, images: np.ndarray, allow_partial: bool) -> None:
-    """Tell the two apart, whose files have the same names and sizes."""
+    """Distinguish the two datasets, whose files have the same names and sizes."""
     mnist = sources()["mnist"]["train_sha256"]
     is_mnist = hashlib.sha256(np.ascontiguousarray(images)).hexdigest() == mnist
     if is_mnist and name != "mnist":
         raise InputError(f"{source} holds MNIST, not {TITLES[name]}; give {TITLES[name]}'s files.")
     if not is_mnist and name == "mnist" and not allow_partial:
         raise InputError(
-            f"{source} has not the images of MNIST (is it Fashion-MNIST?): its training images' "
-            f"sha256 is not {mnist}; give MNIST's files."
+            f"{source} does not hold the images of MNIST (is it Fashion-MNIST?): its training "
+            f"images' sha256 is not {mnist}; give MNIST's files."
         )

@@ -10,8 +10,8 @@ from balancing_vae.datasets.bounded import refuse_special_file
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
-# What NumPy raises where a header is damaged: it is parsed as Python, and its shape is
-# believed before the data are looked at.
+# The exceptions that NumPy raises for a damaged header, which it parses as Python and whose shape
+# it uses before it reads the data.
 _BAD_HEADER = (
     ValueError,
     EOFError,
@@ -34,8 +34,8 @@ def open_npy(path: str | os.PathLike) -> np.ndarray:
         The array, memory-mapped.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is empty, cut short, damaged, holds Python objects, or is a pipe or a
+        FileNotFoundError: The file does not exist.
+        ValueError: It is empty, truncated, damaged, holds Python objects, or is a pipe or a
             device.
 
     Example:
@@ -52,5 +52,5 @@ def open_npy(path: str | os.PathLike) -> np.ndarray:
     except _BAD_HEADER as error:
         reason = "it is empty" if path.stat().st_size == 0 else str(error) or type(error).__name__
         raise InputError(
-            f"{path} is not a whole array of plain numbers ({reason}); write it again."
+            f"{path} is not a complete array of plain numbers ({reason}); write it again."
         ) from error

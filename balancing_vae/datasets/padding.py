@@ -8,14 +8,14 @@ MARGIN = 2  # on each side: 28x28 becomes 32x32
 
 
 def pad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
-    """Put a frame of zeros (black) around each image.
+    """Add a frame of zeros (black) around each image.
 
     Args:
         images: [N, H, W, C], any dtype.
         margin: Width of the frame in pixels, at least 0.
 
     Returns:
-        [N, H + 2 margin, W + 2 margin, C], same dtype; 28x28 gives 32x32 by default.
+        [N, H + 2 margin, W + 2 margin, C], same dtype; by default 28x28 becomes 32x32.
 
     Example:
         ```python
@@ -26,7 +26,7 @@ def pad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
 
 
 def unpad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
-    """Take the frame off again: the inverse of `pad`.
+    """Remove the frame that `pad` added.
 
     Args:
         images: [N, H, W, C], any dtype, H and W larger than 2 `margin`.
@@ -46,7 +46,7 @@ def unpad(images: np.ndarray, margin: int = MARGIN) -> np.ndarray:
     height, width = images.shape[1:3]
     if min(height, width) <= 2 * margin:
         raise InputError(
-            f"Images of {height}x{width} have no frame of {margin} pixels to take off; "
+            f"Images of {height}x{width} have no frame of {margin} pixels to remove; "
             f"give images larger than {2 * margin}x{2 * margin}."
         )
     return images[:, margin : height - margin, margin : width - margin]

@@ -1,4 +1,4 @@
-"""Map a function over items in several processes, with results in the items' order."""
+"""Map a function over items in several processes, with results in the order of the items."""
 
 import multiprocessing
 import os
@@ -20,9 +20,9 @@ _MOST_WORKERS = 256
 
 
 def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
-    """Prepare a worker process: the parent alone answers Ctrl-C, and nobody outlives it."""
+    """Prepare a worker process: it ignores Ctrl-C, and ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A parent that is killed closes no pipe its workers wait on: they would wait for ever.
+    # A killed parent does not close the pipe to its workers, so they would wait for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer:
         initializer(*arguments)
@@ -30,10 +30,10 @@ def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
 
 @contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
-    """Let Ctrl-C wait: a worker that is started inside is started whole, and never gets it.
+    """Delay Ctrl-C while workers are started, so that none of them receives it.
 
-    The worker inherits the mask, before it can ignore the signal. In this process the mask is
-    not enough: another thread may receive the signal for the main thread.
+    A worker inherits the mask, which protects it until it ignores the signal. In this process
+    the mask is not enough, because another thread may receive the signal for the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -66,18 +66,18 @@ def map_ordered(
 ) -> Iterator:
     """Yield `function(item)` for each item, in order, computed by several processes.
 
-    Workers are spawned, not forked: a process in which TensorFlow runs cannot be forked
-    safely. Only a few items a worker are under way at once, so memory stays small.
+    Workers are spawned, not forked, because a process that runs TensorFlow cannot be forked
+    safely. Only a few items per worker are in progress at once, so memory stays small.
 
     Args:
         function: A function at a module's top level.
-        items: What it is called with; must be picklable.
+        items: Its arguments, which must be picklable.
         workers: Number of processes; all cores by default; 1 works in this process.
-        initializer: Called once in each worker, before anything else, at a module's top level.
-        arguments: What the initializer is called with.
+        initializer: A function at a module's top level that each worker calls first, once.
+        arguments: Arguments of the initializer.
 
     Yields:
-        The results in the items' order, whatever the number of workers.
+        The results in the order of the items, for any number of workers.
 
     Raises:
         ValueError: `workers` is below 1 or above 256.
@@ -117,7 +117,7 @@ def map_ordered(
     except BrokenProcessPool as error:
         raise ChildProcessError(
             "A worker process died; perhaps it ran out of memory: try fewer workers (--workers 1). "
-            "In a script, the call must stand under `if __name__ == '__main__':`."
+            "In a script, the call must be inside `if __name__ == '__main__':`."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

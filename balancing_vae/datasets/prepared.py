@@ -34,13 +34,13 @@ _NAMED_AT_MOST = 20
 
 @dataclass
 class Chunk:
-    """A few images of one split, on their way into the prepared form.
+    """A few images of one split that are to be written.
 
     Args:
         split: `train`, `val` or `test`.
         images: uint8 [n, D, D, C].
-        labels: int64 [n], or None where the source has none.
-        read: How many images of the source it stands for, the broken ones included.
+        labels: int64 [n], or None if the source has no labels.
+        read: Number of images of the source in this chunk, including broken ones.
     """
 
     split: str
@@ -51,17 +51,17 @@ class Chunk:
 
 @dataclass
 class Contents:
-    """What a source holds: its images as a stream, and what is to be said about them.
+    """The contents of a source: its images as a stream, and their description.
 
     Args:
         image_shape: (D, D, C).
-        chunks: The images, each split in its own order.
-        total: How many images the source has.
-        description: What goes into `dataset.json` besides the arrays' summaries.
-        broken: Filled while the chunks are drawn: `name (reason)` of each unreadable image.
-        changed: Filled likewise: how many images were changed before they were cut, by what
-            was done to them.
-        skip_broken: Whether broken images are left out; else they make the writing fail.
+        chunks: The images; the order within each split is kept.
+        total: Number of images in the source.
+        description: Entries for `dataset.json` besides the arrays' summaries.
+        broken: `name (reason)` of each unreadable image; filled while the chunks are read.
+        changed: Number of images that were changed before cropping, by kind of change; filled
+            while the chunks are read.
+        skip_broken: Whether broken images are skipped; otherwise writing fails.
     """
 
     image_shape: tuple[int, int, int]
@@ -76,24 +76,24 @@ class Contents:
 def write_prepared(
     folder: str | os.PathLike, name: str, contents: Contents, overwrite: bool = False
 ) -> "Prepared":
-    """Write `train.npy`, `val.npy`, `test.npy`, labels beside them, and `dataset.json`.
+    """Write `train.npy`, `val.npy`, `test.npy`, their labels, and `dataset.json`.
 
-    A split without images gets no file. All is written under a temporary name first: the
-    folder is there whole or not at all. A progress bar on stderr shows images a second.
+    A split without images gets no file. Everything is written under a temporary name first, so
+    the folder is either complete or absent. A progress bar on stderr shows images per second.
 
     Args:
-        folder: Where the prepared dataset shall stand.
+        folder: The folder to write.
         name: The dataset's name, for `datasets.load`.
         contents: The images.
-        overwrite: Whether a prepared dataset that is already there is replaced.
+        overwrite: Whether an existing prepared dataset is replaced.
 
     Returns:
         The prepared dataset, open.
 
     Raises:
-        FileExistsError: `folder` is not empty, and `overwrite` is false or there are other
-            files in it.
-        ValueError: An image is broken and may not be skipped, or there is no image.
+        FileExistsError: `folder` is not empty, and `overwrite` is false or it holds other
+            files.
+        ValueError: An image is broken and `skip_broken` is false, or there is no image.
         OSError: The disk is full.
 
     Example:
@@ -123,14 +123,14 @@ def write_prepared(
             "versions": _versions(),
         }
         text = json.dumps(description, indent=2, ensure_ascii=False)
-        # Names of files need not be UTF-8. What is not becomes \udcXX, as JSON writes it.
+        # File names may not be valid UTF-8. Invalid bytes become \udcXX, as in JSON.
         data = f"{text}\n".encode("utf-8", "backslashreplace")
         (temporary / DESCRIPTION_FILE).write_bytes(data)
     return open_prepared(folder)
 
 
 def _write_arrays(folder: Path, name: str, contents: Contents) -> dict[str, dict]:
-    """Draw all chunks into the arrays; return each split's summary."""
+    """Write all chunks into the arrays, and return each split's summary."""
     writers: dict[str, ArrayWriter] = {}
     labels: dict[str, list[np.ndarray]] = {}
     with contextlib.ExitStack() as stack:
@@ -159,7 +159,7 @@ def _write_arrays(folder: Path, name: str, contents: Contents) -> dict[str, dict
 
 
 def _judge_broken(contents: Contents, any_image: bool) -> None:
-    """Raise if broken images may not be skipped, or if nothing else is left."""
+    """Raise if there are broken images that may not be skipped, or no others are left."""
     broken = contents.broken
     if not broken or (contents.skip_broken and any_image):
         return
@@ -179,7 +179,7 @@ def _judge_broken(contents: Contents, any_image: bool) -> None:
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of what decided the pixels."""
+    """Return the versions of the packages that affect the pixels."""
     return {
         "balancing_vae": installed_version("balancing_vae") or "not installed",
         "numpy": np.__version__,
@@ -189,11 +189,11 @@ def _versions() -> dict[str, str]:
 
 
 class Prepared:
-    """A prepared dataset: arrays that are memory-mapped, never loaded whole.
+    """A prepared dataset, whose arrays are memory-mapped and never loaded completely.
 
     Args:
         folder: The folder that `prepare` wrote.
-        description: What its `dataset.json` says.
+        description: The content of its `dataset.json`.
 
     Example:
         ```python
@@ -224,17 +224,17 @@ class Prepared:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of images of each split there is."""
+        """The number of images by split."""
         return {split: about["count"] for split, about in self.description["splits"].items()}
 
     @property
     def classes(self) -> list[str] | None:
-        """What the labels mean, or None where the source has none."""
+        """The names of the classes by label, or None if the source has none."""
         return self.description.get("classes")
 
     @property
     def padding(self) -> int:
-        """Width of the black frame that `--pad` put around the images; `unpad` takes it off."""
+        """Width of the black frame that `--pad` added to the images; `unpad` removes it."""
         return self.description.get("padding", 0)
 
     def images(self, split: str) -> np.ndarray:
@@ -247,7 +247,7 @@ class Prepared:
             uint8 [N, D, D, C], memory-mapped, read-only.
 
         Raises:
-            ValueError: There is no such split, or its file is not what `dataset.json` says.
+            ValueError: The split does not exist, or its file does not match `dataset.json`.
             FileNotFoundError: The file is missing.
         """
         if split not in self.counts:
@@ -259,7 +259,7 @@ class Prepared:
         expected = (self.counts[split], *self.image_shape)
         if array.dtype != np.uint8 or array.shape != expected:
             raise InputError(
-                f"{path} holds {array.dtype} {array.shape}, but {DESCRIPTION_FILE} beside it says "
+                f"{path} holds {array.dtype} {array.shape}, but its {DESCRIPTION_FILE} says "
                 f"uint8 {expected}; prepare the dataset again."
             )
         return array
@@ -271,10 +271,10 @@ class Prepared:
             split: `train`, `val` or `test`.
 
         Returns:
-            int64 [N], or None where the source has none.
+            int64 [N], or None if the source has no labels.
 
         Raises:
-            ValueError: The file is not what `dataset.json` says.
+            ValueError: The file does not match `dataset.json`.
             FileNotFoundError: The file is missing.
         """
         path = self.folder / f"{split}_labels.npy"
@@ -298,7 +298,7 @@ class Prepared:
         """Compare each array's sha256 with the one in `dataset.json`.
 
         Raises:
-            ValueError: An array was changed since it was prepared.
+            ValueError: An array has been changed since it was prepared.
         """
         for split, about in self.description["splits"].items():
             self._verify_array(f"{split}.npy", self.images(split), about["sha256"])
@@ -324,11 +324,11 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
         folder: The folder that `prepare` wrote.
 
     Returns:
-        The dataset; nothing but its `dataset.json` is read yet.
+        The dataset; only its `dataset.json` has been read.
 
     Raises:
         FileNotFoundError: There is no prepared dataset.
-        ValueError: `dataset.json` cannot be understood.
+        ValueError: `dataset.json` is not valid.
 
     Example:
         ```python
@@ -348,7 +348,7 @@ def open_prepared(folder: str | os.PathLike) -> Prepared:
 
 
 def _open_array(path: Path) -> np.ndarray:
-    """Open a .npy file memory-mapped; pickled objects and cut files get a clear error."""
+    """Open a .npy file memory-mapped; raise for pickled objects and truncated files."""
     if not path.exists():
         raise MissingFileError(f"{path} is missing; prepare the dataset again.")
     return open_npy(path)

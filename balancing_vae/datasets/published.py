@@ -7,6 +7,6 @@ import json
 
 @functools.cache
 def sources() -> dict[str, dict]:
-    """Return each dataset's home page, and its files' addresses, sha256 sums and sizes."""
+    """Return each dataset's home page, and its files' URLs, sha256 sums and sizes."""
     path = importlib.resources.files("balancing_vae.datasets") / "sources.json"
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The datasets by name: what each is, how it is prepared, and how it is opened."""
+"""The datasets by name, with the functions that prepare and open them."""
 
 import functools
 import os
@@ -31,12 +31,12 @@ class Dataset:
 
     Args:
         name: Its name in `load` and `prepare`.
-        summary: What it is and how it is cut, in a line.
-        shape: The images' shape as prepared, in words.
-        counts: Images of each split; empty where the source decides.
-        read: Reads its source.
-        options: The keywords of `read` that `prepare` hands on.
-        instructions: What to download and give as the source; empty where the data is at hand.
+        summary: A one-line description with the crop.
+        shape: The shape of the prepared images, in words.
+        counts: Number of images by split; empty if it depends on the source.
+        read: The function that reads its source.
+        options: The keywords of `read` that `prepare` accepts.
+        instructions: What to download and give as the source; empty if no source is needed.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Dataset:
 
     @property
     def downloadable(self) -> bool:
-        """Whether its host allows it to be downloaded."""
+        """Whether this program can download it."""
         return "files" in sources().get(self.name, {})
 
 
@@ -62,10 +62,10 @@ _DOWNLOAD_CELEBA = (
     'Download img_align_celeba.zip ("Align&Cropped Images") and list_eval_partition.txt from '
     f"{sources()['celeba']['homepage']} (or Kaggle's mirror, with its .csv), put both into "
     "one folder, and give the zip, or the folder it unpacks to, as the source. This program "
-    "does not download it: Google Drive's quota is mostly spent, and its terms are yours to accept."
+    "does not download it: Google Drive's quota is often exhausted, and you must accept its terms."
 )
 _DOWNLOAD_IDX = (
-    "Give the folder of the four idx files ({} ...), packed or not, or an .npz with x_train, "
+    "Give the folder of the four idx files ({} ...), with .gz or not, or an .npz with x_train, "
     "y_train, x_test, y_test; without a source they are downloaded from {}."
 )
 
@@ -100,7 +100,7 @@ DATASETS: dict[str, Dataset] = {
     for dataset in (
         Dataset(
             "cifar10",
-            "CIFAR-10: photographs of ten kinds of things",
+            "CIFAR-10: photographs of ten classes",
             "32x32x3",
             cifar10.COUNTS,
             cifar10.read,
@@ -108,8 +108,8 @@ DATASETS: dict[str, Dataset] = {
             "Give cifar-10-python.tar.gz or cifar-10-binary.tar.gz, or the folder it unpacks to; "
             f"without a source it is downloaded from {sources()['cifar10']['base']}.",
         ),
-        _celeba("celeba", "CelebA: faces, cut at 128x128 (rows 45-172, columns 25-152)"),
-        _celeba("celeba140", "CelebA: faces, cut at 140x140 (rows 39-178, columns 19-158)"),
+        _celeba("celeba", "CelebA: faces, cropped to 128x128 (rows 45-172, columns 25-152)"),
+        _celeba("celeba140", "CelebA: faces, cropped to 140x140 (rows 39-178, columns 19-158)"),
         _mnist("mnist", "MNIST: handwritten digits"),
         _mnist("fashion_mnist", "Fashion-MNIST: pieces of clothing"),
         Dataset(
@@ -123,7 +123,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             "folder",
-            "Any folder of images, cut to squares of a given side",
+            "Any folder of images, cropped to squares and resized to a given side",
             "side x side x 3 (grey: 1)",
             {},
             folder.read,
@@ -135,19 +135,19 @@ DATASETS: dict[str, Dataset] = {
 
 
 def dataset(name: str) -> Dataset:
-    """Return what is known about a dataset.
+    """Return the registry's entry of a dataset.
 
     Args:
         name: Its name.
 
     Returns:
-        The entry of the registry.
+        The entry.
 
     Raises:
-        ValueError: There is no dataset of that name.
+        ValueError: The name is not registered.
     """
     if name not in DATASETS:
-        raise InputError(f"There is no dataset {name!r}; there are {', '.join(DATASETS)}.")
+        raise InputError(f"Unknown dataset {name!r}; choose one of {', '.join(DATASETS)}.")
     return DATASETS[name]
 
 
@@ -158,24 +158,23 @@ def prepare(
     overwrite: bool = False,
     **options: object,
 ) -> Prepared:
-    """Read a source once and write the prepared form.
+    """Convert a dataset's source files to NumPy arrays on disk.
 
     Args:
         name: `cifar10`, `celeba`, `celeba140`, `mnist`, `fashion_mnist`, `digits` or `folder`.
-        source: The downloaded files; None downloads them, where that is allowed.
+        source: The downloaded files; None downloads them, if that is allowed.
         out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
-        overwrite: Whether a prepared dataset that is already there is replaced.
-        **options: What the dataset takes: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),
+        overwrite: Whether an existing prepared dataset is replaced.
+        **options: Options of the dataset: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),
             `crop`, `side` and `grayscale` (folder), `allow_partial`, `skip_broken`, `workers`.
 
     Returns:
         The prepared dataset, open.
 
     Raises:
-        ValueError: The source is not what it should be, would be overwritten, or an option
-            does not apply.
+        ValueError: The source is invalid or would be overwritten, or an option does not apply.
         FileNotFoundError: The source is missing.
-        FileExistsError: `out` is not empty, and `overwrite` is false or other files are in it.
+        FileExistsError: `out` is not empty, and `overwrite` is false or it holds other files.
         OSError: The disk is full, or a download fails.
 
     Example:
@@ -192,7 +191,7 @@ def prepare(
     output_folder(out, PREPARED, overwrite, sources=[source])
     if not entry.needs_source:
         if source is not None:
-            raise InputError(f"{name} takes no source: scikit-learn brings it along.")
+            raise InputError(f"{name} takes no source: scikit-learn contains it.")
         return write_prepared(out, name, entry.read(), overwrite)
     if source is None:
         if not entry.downloadable:
@@ -214,8 +213,8 @@ def load(name: str, split: str, root: str | os.PathLike | None = None) -> np.nda
         uint8 [N, D, D, C], memory-mapped (`digits` without a root: in memory).
 
     Raises:
-        ValueError: There is no such dataset or split, or `root` holds another dataset.
-        FileNotFoundError: The dataset was not prepared.
+        ValueError: The dataset or split does not exist, or `root` holds another dataset.
+        FileNotFoundError: The dataset has not been prepared.
 
     Example:
         ```python
@@ -236,11 +235,11 @@ def load_labels(name: str, split: str, root: str | os.PathLike | None = None) ->
         root: As for `load`.
 
     Returns:
-        int64 [N], or None where the source has none.
+        int64 [N], or None if the source has no labels.
 
     Raises:
-        ValueError: There is no such dataset or split, or `root` holds another dataset.
-        FileNotFoundError: The dataset was not prepared.
+        ValueError: The dataset or split does not exist, or `root` holds another dataset.
+        FileNotFoundError: The dataset has not been prepared.
 
     Example:
         ```python
@@ -252,12 +251,12 @@ def load_labels(name: str, split: str, root: str | os.PathLike | None = None) ->
 
 
 def _find_prepared(name: str, root: str | os.PathLike | None) -> Prepared | None:
-    """Open the dataset below `root`; None for the digits, which need no preparation."""
+    """Open the dataset in `root`; return None for the digits, which need no preparation."""
     entry = dataset(name)
     if root is None:
         if entry.needs_source:
             raise InputError(
-                f"{name} needs a root, the folder it was prepared in. To prepare it: "
+                f"{name} needs a root, the folder in which it was prepared. To prepare it: "
                 f"{entry.instructions}"
             )
         return None

@@ -4,14 +4,13 @@ import numpy as np
 
 
 def in_turns(labels: np.ndarray) -> np.ndarray:
-    """Return the order that takes the first image of each class, then the second of each.
+    """Return an order with the first image of each class, then the second of each, and so on.
 
     Args:
         labels: Integers [N].
 
     Returns:
-        Integers [N], the places of the images in that order; a class of fewer images ends
-        earlier.
+        Integers [N], the images' indices in that order; a class with fewer images ends earlier.
 
     Example:
         ```python

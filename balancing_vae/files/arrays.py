@@ -1,6 +1,6 @@
-"""Arrays as `.npy` and `.npz`, without pickle.
+"""Read and write arrays as `.npy` and `.npz`, without pickle.
 
-Nothing is read that a file only claims to hold.
+Sizes that a file declares are checked before anything is read.
 """
 
 import io
@@ -15,15 +15,15 @@ from balancing_vae.errors import MissingFileError
 from balancing_vae.files.atomic import atomic_file
 
 SMALL = 2**26
-# Floats hardly shrink, but a file may hold many zeros.
+# Floats hardly compress, but a file may hold many zeros.
 LARGEST_RATIO = 20
 
 
 class _ToPython:
-    """A file that NumPy writes to in Python.
+    """A file to which NumPy writes in Python, not in C.
 
-    What it takes for a real file it hands to C, which does not tell where the end of an array
-    found no space on the disk.
+    NumPy writes to a real file in C, which does not report that the disk is full when the end
+    of an array could not be written.
     """
 
     def __init__(self, file: io.BufferedWriter):
@@ -34,11 +34,11 @@ def save_array(path: Path, array: np.ndarray) -> None:
     """Write an array as `.npy`.
 
     Args:
-        path: Where to.
+        path: The file to write.
         array: The array.
 
     Raises:
-        OSError: The disk is full; an old file stays as it was.
+        OSError: The disk is full; an old file is left unchanged.
     """
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.save(_ToPython(file), array, allow_pickle=False)
@@ -48,28 +48,28 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write arrays as `.npz`.
 
     Args:
-        path: Where to; the name should end in `.npz`.
+        path: The file to write; its name should end in `.npz`.
         **arrays: The arrays by name.
     """
-    # Into an open file: to a path without `.npz`, NumPy would add it.
+    # NumPy adds `.npz` to a path without it, but not to an open file.
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # none is named allow_pickle
 
 
 def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
-    """Read what `save_arrays` wrote.
+    """Read arrays that `save_arrays` wrote.
 
     Args:
         path: An `.npz` file.
-        most: How many bytes its arrays can have together, where that is known; by default
-            twenty times those of the file, and 64 MiB in any case.
+        most: Maximum size of all arrays together in bytes, if known. By default it is twenty
+            times the size of the file, or 64 MiB if that is more.
 
     Returns:
         The arrays by name.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is broken, or claims to hold more than it can.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, or declares larger arrays than it can hold.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} is missing or not a file; copy it again.")
@@ -86,14 +86,14 @@ def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
 
 
 def _check_claims(archive: zipfile.ZipFile, most: int) -> None:
-    """Refuse an archive that would take more memory than its arrays can have."""
+    """Refuse an archive that would take more memory than its arrays can need."""
     names = archive.namelist()
     if len(set(names)) < len(names):
-        raise InputError("it holds two arrays of one name")
+        raise InputError("it holds two arrays of the same name")
     total = 0
     for member in archive.infolist():
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            # Python unpacks a whole block of bzip2 or LZMA at once, whatever it holds.
+            # Python unpacks a whole block of bzip2 or LZMA at once, however large it is.
             raise InputError(f"{member.filename} is packed in a way that NumPy does not write")
         with archive.open(member) as stream:
             version = np.lib.format.read_magic(stream)
@@ -104,7 +104,7 @@ def _check_claims(archive: zipfile.ZipFile, most: int) -> None:
             shape, _, dtype = read_header(stream)
             claimed = math.prod(shape) * dtype.itemsize
             if stream.tell() + claimed != member.file_size:
-                raise InputError(f"{member.filename} claims {claimed:,} bytes and has others")
+                raise InputError(f"{member.filename} declares {claimed:,} bytes but has others")
         total += claimed
     if total > most:
-        raise InputError(f"its arrays claim {total:,} bytes, more than the {most:,} there can be")
+        raise InputError(f"its arrays declare {total:,} bytes, more than the {most:,} possible")

@@ -1,8 +1,8 @@
 """Write files and folders under a temporary name, then rename them into place.
 
-A write works in a hidden folder beside its target, `.1234abcd.name`, which is locked as
-long as its process lives. So the next write to the same name knows what a killed one has
-left, and sweeps it away; what a living process is at work in, it leaves alone.
+A write works in a hidden folder next to its target, `.1234abcd.name`, which is locked while its
+process lives. So the next write to the same name can recognise and remove what a killed process
+left, and does not touch the folder of a living process.
 """
 
 import errno
@@ -25,28 +25,28 @@ from balancing_vae.files.lock import try_lock
 from balancing_vae.files.targets import output_file
 from balancing_vae.files.targets import output_folder
 
-# In a workspace: the folder that was replaced, where it could not be exchanged in one step.
+# In a workspace: the replaced folder, if it could not be exchanged in one step.
 _FORMER = ".former"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path; on success it becomes `path`, on failure it vanishes.
+    """Yield a temporary path; it becomes `path` on success and is removed on failure.
 
-    A reader sees the old file or the new one, never a part. Parent folders are made, links
-    are followed, and the old file's mode is kept.
+    A reader sees the old file or the new one, never a partial one. Parent folders are created,
+    links are followed, and the old file's mode is kept.
 
     Args:
-        path: Where the file is to be. A regular file that is there is replaced.
+        path: The final path of the file. An existing regular file is replaced.
 
     Yields:
         The path to write to, with the same name as `path`.
 
     Raises:
-        FileExistsError: A folder is there.
-        ValueError: A device, a pipe or a socket is there.
-        OSError: The disk is full or the place is not writable; an old file stays as it was.
+        FileExistsError: `path` is a folder.
+        ValueError: `path` is a device, a pipe or a socket.
+        OSError: The disk is full or not writable; an old file is left unchanged.
 
     Example:
         ```python
@@ -68,24 +68,24 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_folder(
     path: str | os.PathLike, form: FolderFormat, overwrite: bool = False
 ) -> Iterator[Path]:
-    """Yield a temporary folder; on success it becomes `path`, on failure it vanishes.
+    """Yield a temporary folder; it becomes `path` on success and is removed on failure.
 
-    Where the system can, the new folder takes the old one's place in one step. Links are
+    If the system supports it, the new folder replaces the old one in one step. Links are
     followed, and modes are kept.
 
     Args:
-        path: Where the folder is to be.
-        form: What is written there.
-        overwrite: Whether a folder of this form that is already there may be replaced; one
-            that holds any other file never is.
+        path: The final path of the folder.
+        form: The kind of folder.
+        overwrite: Whether an existing folder of this kind may be replaced. A folder that holds
+            any other file is never replaced.
 
     Yields:
         An empty folder to write into.
 
     Raises:
         FileExistsError: `path` exists, is not an empty folder, and may not be replaced.
-        ValueError: The path is not one for a folder; see `output_folder`.
-        OSError: The disk is full or the place is not writable; an old folder stays as it was.
+        ValueError: The path cannot be a folder; see `output_folder`.
+        OSError: The disk is full or not writable; an old folder is left unchanged.
 
     Example:
         ```python
@@ -103,7 +103,7 @@ def atomic_folder(
             _keep_mode(new, target / new.relative_to(temporary))
             if new.is_file():
                 _flush_to_disk(new)
-        # Something may have been put there while this was written.
+        # Another process may have written to `path` meanwhile.
         output_folder(path, form, overwrite)
         if target.exists():
             _replace_folder(temporary, target, workspace)
@@ -112,14 +112,14 @@ def atomic_folder(
 
 
 def sweep_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what killed writes have left in a folder.
+    """Remove the leftovers of killed writes from a folder.
 
-    Where a write was killed between the two steps in which a folder is replaced, the old
-    folder is put back.
+    If a write was killed between the two steps that replace a folder, the old folder is
+    restored.
 
     Args:
         folder: The folder, resolved.
-        name: Only what was left of writes to this name in it; None: to any.
+        name: Remove only leftovers of writes to this name; None removes all.
     """
     for leftover in folder.glob(".*") if name is None else folder.glob(f".*.{glob.escape(name)}"):
         match = WORKSPACE.fullmatch(leftover.name)
@@ -134,7 +134,7 @@ def _sweep(leftover: Path, target: Path) -> None:
         contents = os.listdir(leftover) if leftover.is_dir() else []
         if is_ours is None or len(set(contents) - {_FORMER}) > 1:
             warnings.warn(
-                f"{leftover} may be what a killed write has left; remove it if no other process "
+                f"{leftover} may be the leftover of a killed write; remove it if no other process "
                 "is writing there.",
                 stacklevel=2,
             )
@@ -148,13 +148,13 @@ def _sweep(leftover: Path, target: Path) -> None:
 
 @contextmanager
 def _workspace(target: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `target`, locked; it vanishes in the end."""
+    """Yield a hidden, locked folder next to `target`; it is removed at the end."""
     sweep_leftovers(target.parent, target.name)
     while True:
         workspace = target.with_name(f".{uuid.uuid4().hex[:8]}.{target.name}")
         workspace.mkdir()
         with _locked(workspace) as is_ours:
-            # Another process may have swept it away before it was locked.
+            # Another process may have removed it before it was locked.
             if is_ours is False or not workspace.exists():
                 continue
             try:
@@ -166,10 +166,10 @@ def _workspace(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool | None]:
-    """Lock a file or folder if nobody else has it locked; see `try_lock`."""
+    """Lock a file or folder if it is not locked already; see `try_lock`."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # Windows does not open folders
+    except OSError:  # Windows cannot open folders
         yield None
         return
     try:
@@ -179,7 +179,7 @@ def _locked(path: Path) -> Iterator[bool | None]:
 
 
 def _replace_folder(new: Path, target: Path, workspace: Path) -> None:
-    """Put `new` in the place of `target`, which is in the workspace afterwards."""
+    """Move `new` to `target`, and the old `target` to the workspace."""
     if exchange(new, target):
         return
     former = workspace / _FORMER
@@ -197,7 +197,7 @@ def _keep_mode(new: Path, old: Path) -> None:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Force what was written to `path` onto the disk, so that a rename never outruns it."""
+    """Flush what was written to `path` to the disk, so that it is there before the rename."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -210,13 +210,13 @@ def _no_space_explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # NumPy gives no number: "1000 requested and 10 written".
+        # NumPy's error has no errno, only the text "1000 requested and 10 written".
         no_space = error.errno in _NO_SPACE or " requested and " in str(error)
         if isinstance(error, BalancingVAEError) or not no_space:
             raise
-        # The target may itself be in the workspace of a folder.
+        # The target may itself lie in the workspace of a folder.
         path = Path(*(part for part in target.parts if not WORKSPACE.fullmatch(part)))
         raise ResourceError(
             f"{path} could not be written: {error.strerror or error}; free some space or choose "
-            "another place. What was there stays as it was."
+            "another place. The old content was left unchanged."
         ) from error

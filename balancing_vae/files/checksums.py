@@ -1,4 +1,4 @@
-"""The sha256 of every file of a folder, in the format of the command `sha256sum`."""
+"""Checksums (sha256) of the files in a folder, in the format of the command `sha256sum`."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ LINE = re.compile(r"([0-9a-f]{64})  ([^\\]+)")
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file, 64 hexadecimal digits."""
+    """Return the sha256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -25,11 +25,11 @@ def write_checksums(folder: Path, names: Sequence[str] | None = None) -> None:
 
     Args:
         folder: A folder.
-        names: The files that changed, relative to the folder; the sums of others stay as
-            they are. None: all files are summed, hidden ones and `SHA256SUMS` left out.
+        names: The files that changed, relative to the folder; the other sums are kept. None
+            computes the sums of all files except hidden ones and `SHA256SUMS`.
 
     Raises:
-        ValueError: `names` is given and the `SHA256SUMS` that is there is damaged.
+        ValueError: `names` is given and the existing `SHA256SUMS` is damaged.
         OSError: A file is missing, or the folder cannot be written to.
 
     Example:
@@ -45,7 +45,7 @@ def write_checksums(folder: Path, names: Sequence[str] | None = None) -> None:
 
 
 def update_checksums(folder: Path, names: Sequence[str]) -> None:
-    """Write the sums of files that changed, where the folder has a `SHA256SUMS`.
+    """Update the sums of files that changed, if the folder has a `SHA256SUMS`.
 
     Args:
         folder: A folder.
@@ -63,18 +63,18 @@ def read_checksums(folder: Path) -> dict[str, str]:
     """Read `SHA256SUMS`.
 
     Args:
-        folder: A folder that has one.
+        folder: A folder with `SHA256SUMS`.
 
     Returns:
         The sha256 of each file by its name relative to the folder, with forward slashes.
 
     Raises:
-        FileNotFoundError: There is none.
-        ValueError: It is damaged, or a name in it leads out of the folder.
+        FileNotFoundError: There is no `SHA256SUMS`.
+        ValueError: It is damaged, or a name in it is outside the folder.
     """
     path = folder / CHECKSUMS
     if not path.is_file():
-        raise MissingFileError(f"{path} is missing; nothing tells whether the folder is whole.")
+        raise MissingFileError(f"{path} is missing; without it the folder cannot be checked.")
     try:
         lines = path.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -86,23 +86,23 @@ def read_checksums(folder: Path) -> dict[str, str]:
             raise InputError(f"Line {number} of {path} is damaged; copy the folder again.")
         name = PurePosixPath(match[2])
         if name.is_absolute() or ".." in name.parts or ":" in match[2]:
-            raise InputError(f"{path} names {match[2]}, which leads out of the folder.")
+            raise InputError(f"{path} names {match[2]}, which is outside the folder.")
         sums[match[2]] = match[1]
     return sums
 
 
 def check_checksums(folder: Path) -> list[str]:
-    """Compute the sha256 of every file again and compare.
+    """Check that every file of a folder has the sha256 in its `SHA256SUMS`.
 
     Args:
         folder: A folder with `SHA256SUMS`.
 
     Returns:
-        The names of the files, all of which hold.
+        The names of the files.
 
     Raises:
         FileNotFoundError: There is no `SHA256SUMS`.
-        ValueError: A file is missing, changed, or not listed; all such are named.
+        ValueError: A file is missing, changed or not listed; the message names all of them.
 
     Example:
         ```python
@@ -117,14 +117,14 @@ def check_checksums(folder: Path) -> list[str]:
     problems += [f"{name} is not listed" for name in _files(folder) if name not in names]
     if problems:
         raise InputError(
-            f"{folder} is not what its {CHECKSUMS} says: {', '.join(problems)}; copy or download "
+            f"{folder} does not match its {CHECKSUMS}: {', '.join(problems)}; copy or download "
             "it again."
         )
     return names
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """Return which of the files that `SHA256SUMS` lists are missing or have another sha256.
+    """Return the files in `SHA256SUMS` that are missing or have another sha256.
 
     Args:
         folder: A folder with `SHA256SUMS`.

@@ -12,30 +12,31 @@ from balancing_vae.errors import ResourceError
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.progress import progress_bar
 
-# A download may take this long, and then as long as its bytes take at this speed.
+# A download may take PATIENCE seconds plus its size divided by SLOWEST.
 PATIENCE = 60.0  # seconds
 SLOWEST = 50_000  # bytes a second
 _PIECE = 2**16
 
 
 class WrongContentError(InputError):
-    """What came is not the file that was published; the message is a clause about its address."""
+    """The downloaded content is not the published file; the message is a clause without a stop."""
 
 
 def download_file(address: str, path: Path, size: int, sha256: str | None = None) -> None:
-    """Download a file, with a progress bar; it stands at `path` when it is whole, not before.
+    """Download a file with a progress bar; `path` appears only when the file is complete.
 
     Args:
-        address: Where it is, http or https.
-        path: Where it shall stand. Parent folders are made, an old file is replaced.
-        size: Its bytes, or the most that it may have. The download stops there, and after a
-            minute and the time that these bytes take at 50 kB a second.
-        sha256: What it must be; None where the caller compares its content by himself.
+        address: Its URL, http or https.
+        path: The file to write. Parent folders are created, and an old file is replaced.
+        size: Its size in bytes, or the maximum. The download stops when it exceeds this size,
+            or takes longer than a minute plus the time for these bytes at 50 kB a second.
+        sha256: The expected sha256; None if the caller checks the content itself.
 
     Raises:
-        WrongContentError: It is larger, or has another sha256; a `ValueError`.
-        ValueError: No file can be written at `path`.
-        OSError: The server does not answer, breaks off or is too slow, or the disk is full.
+        WrongContentError: The file is larger, or has another sha256; a `ValueError`.
+        ValueError: A file cannot be written at `path`.
+        OSError: The server does not answer, closes the connection or is too slow, or the disk
+            is full.
 
     Example:
         ```python
@@ -54,14 +55,14 @@ def download_file(address: str, path: Path, size: int, sha256: str | None = None
             file.write(piece)
             bar.update(len(piece))
         if sha256 is not None and digest.hexdigest() != sha256:
-            raise WrongContentError(f"{address} has not the sha256 {sha256} that is published")
+            raise WrongContentError(f"{address} does not have the published sha256 {sha256}")
 
 
 def _pieces(address: str, size: int, seconds: float) -> Iterator[bytes]:
-    """Yield what a server sends.
+    """Yield the bytes that a server sends, with a limit on the total time.
 
-    A thread waits for it, and this one watches the clock: a server can keep a reader waiting
-    at many places, each time for less than a socket's timeout.
+    Another thread reads, and this one watches the clock: a server can make a reader wait many
+    times, each time for less than the socket's timeout.
     """
     deadline = time.monotonic() + seconds
     arrived: queue.SimpleQueue = queue.SimpleQueue()
@@ -85,14 +86,14 @@ def _pieces(address: str, size: int, seconds: float) -> Iterator[bytes]:
 def _receive(
     address: str, size: int, arrived: queue.SimpleQueue, given_up: threading.Event
 ) -> None:
-    """Put what a server sends into a queue; then no bytes for the end, or an exception."""
+    """Put the bytes that a server sends into a queue, then b"" for the end or an exception."""
     import requests
     import urllib3
 
-    too_large = WrongContentError(f"{address} has more than the {size:,} bytes that are published")
+    too_large = WrongContentError(f"{address} has more than the published {size:,} bytes")
     received = 0
     try:
-        # As it is, not unpacked on the way: an archive may be declared a packed page.
+        # Without unpacking: a server may declare an archive to be a compressed page.
         headers = {"Accept-Encoding": "identity"}
         with requests.get(address, headers=headers, stream=True, timeout=PATIENCE) as response:
             response.raise_for_status()
@@ -110,5 +111,5 @@ def _receive(
         arrived.put(b"")
     except (OSError, urllib3.exceptions.HTTPError) as error:
         arrived.put(ResourceError(str(error) or type(error).__name__))
-    except Exception as error:  # for the caller's thread to raise
+    except Exception as error:  # the caller's thread raises it
         arrived.put(error)

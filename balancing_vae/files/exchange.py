@@ -1,4 +1,4 @@
-"""Replace a folder by a new one, in one step where the system can."""
+"""Replace a folder by a new one, in one step if the system supports it."""
 
 import ctypes
 import errno
@@ -8,24 +8,24 @@ from pathlib import Path
 
 from balancing_vae.errors import ResourceError
 
-# Of <fcntl.h> and <linux/fs.h>.
+# From <fcntl.h> and <linux/fs.h>.
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 
 
 def exchange(first: Path, second: Path) -> bool:
-    """Let two files or folders change places, in one step: each is there at any moment.
+    """Exchange two files or folders in one step, so that both paths exist at any moment.
 
     Args:
         first: A path on the same file system as `second`.
         second: The other one.
 
     Returns:
-        Whether it was done; False where the system or the file system cannot.
+        Whether they were exchanged; False if the system or the file system does not support it.
 
     Raises:
-        OSError: One is missing, or may not be moved.
+        OSError: One is missing or cannot be moved.
     """
     if sys.platform != "linux":
         return False
@@ -39,6 +39,6 @@ def exchange(first: Path, second: Path) -> bool:
     if number in _UNSUPPORTED:
         return False
     raise ResourceError(
-        f"{second} could not be replaced: {os.strerror(number)}; it stays as it was. Make its "
+        f"{second} could not be replaced: {os.strerror(number)}; it was left unchanged. Make its "
         "folder writable, or choose another place."
     )

@@ -1,6 +1,6 @@
 """The kinds of folders that this package writes, and how to recognise them.
 
-Only what is known again is ever replaced or deleted.
+Only recognised files and folders are ever replaced or deleted.
 """
 
 import json
@@ -16,11 +16,11 @@ from balancing_vae.files.lock import LOCK
 
 DESCRIPTION = "config.json"
 CARD = "README.md"
-# What a figure's PNG says of the program that wrote it.
+# The program name in the metadata of a figure's PNG.
 SOFTWARE = "balancing_vae"
-# The name of a hidden folder that a write is at work in, beside its target.
+# The name of the hidden folder next to a target that is being written.
 WORKSPACE = re.compile(r"\.[0-9a-f]{8}\.(.+)")
-# Where `train --overwrite` keeps a run until the new one is whole, and while it is moved.
+# Where `train --overwrite` keeps the old run until the new one is complete, and while moving it.
 REPLACED, REPLACING = ".replaced", ".replacing"
 
 
@@ -29,11 +29,11 @@ class FolderFormat:
     """A kind of folder that this package writes.
 
     Attributes:
-        name: What to call one, for messages.
+        name: The name of the kind, for messages.
         files: The names of its files, relative to it and with forward slashes.
-        description: The JSON file without which a folder is not of this kind; None where
-            the names of the files are all there is.
-        keys: What this file's object must have.
+        description: The JSON file that identifies this kind; None if the folder is recognised
+            by the names of its files alone.
+        keys: The keys that the JSON object must have.
     """
 
     name: str
@@ -42,7 +42,7 @@ class FolderFormat:
     keys: frozenset[str] = frozenset()
 
     def describes(self, folder: Path) -> bool:
-        """Tell whether a folder is of this kind, whatever else is in it."""
+        """Return whether a folder is of this kind, even if it holds other files too."""
         if self.description is None:
             return True
         path = folder / self.description
@@ -53,7 +53,7 @@ class FolderFormat:
         return isinstance(found, dict) and self.keys <= found.keys()
 
     def foreign_files(self, folder: Path) -> Iterator[str]:
-        """Yield the names of what this package did not write, links and devices among it.
+        """Yield the names of entries that this package did not write, including links.
 
         Args:
             folder: A folder.
@@ -67,8 +67,8 @@ class FolderFormat:
                 yield name
 
     def has(self, name: str) -> bool:
-        """Tell whether a file of this name, relative to the folder, is one of such a folder."""
-        # What killed work has left in a folder of ours is ours, too.
+        """Return whether a name, relative to the folder, is one of this kind's files."""
+        # Leftovers of killed work in such a folder belong to it, too.
         parts = [
             part
             for part in name.split("/")
@@ -78,16 +78,16 @@ class FolderFormat:
 
 
 def is_own_figure(path: Path) -> bool:
-    """Tell whether a file is a PNG that `figures.save_figure` wrote."""
+    """Return whether a file is a PNG that `figures.save_figure` wrote."""
     try:
         with Image.open(path) as image:
             return image.format == "PNG" and image.info.get("Software") == SOFTWARE
-    except Exception:  # Pillow raises many kinds for a file that is not a picture
+    except Exception:  # Pillow raises many exceptions for a file that is not a picture
         return False
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Yield all that a folder holds but real folders, without following links."""
+    """Yield all entries below a folder except real folders, without following links."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.is_dir(follow_symlinks=False):
@@ -119,7 +119,7 @@ WEIGHTS = FolderFormat(
     "pretrained.json",
     frozenset({"name", "kernels", "deviations"}),
 )
-# In the user's cache a damaged set is replaced, whatever is left of it.
+# In the user's cache a damaged set may be replaced even without its JSON file.
 CACHED_WEIGHTS = FolderFormat("a downloaded weights folder", re.compile(_WEIGHTS_FILES))
 STATE = FolderFormat("a training state", re.compile(_STATE_FILES))
 PICTURES = FolderFormat("a folder of numbered pictures", re.compile(r"\d{5,}\.png"))

@@ -1,7 +1,7 @@
 """Check an HDF5 weights file before Keras reads it.
 
-HDF5 can point out of the file, into other files, and can claim gigabytes that are not there.
-Weights need none of that: each array is stored in the file itself, whole and plain.
+An HDF5 file can refer to other files and can declare gigabytes that it does not hold. Weights
+need neither: each array is stored in the file itself, complete and uncompressed.
 """
 
 import math
@@ -17,23 +17,23 @@ import numpy as np
 from balancing_vae.errors import InputError
 
 SMALL = 2**26
-# Random floats hardly shrink; a model's description shrinks about tenfold.
+# Random floats hardly compress; a model's description shrinks about tenfold.
 LARGEST_RATIO = 50
 
 
 def check_weights(file: str | os.PathLike | IO[bytes], shapes: Counter | None = None) -> None:
-    """Refuse an HDF5 file that holds anything but finite arrays of numbers.
+    """Raise if an HDF5 file holds anything but finite arrays of numbers.
 
     Args:
         file: A path, or an open file.
-        shapes: How many arrays of each shape the model has; none but these may be there.
-            By default any shapes may.
+        shapes: Number of the model's arrays by shape; the file may not hold any other. By
+            default any shapes are allowed.
 
     Raises:
-        ValueError: A link, an array in another file, a virtual, compressed or incomplete
-            array, one of another dtype or shape, or with NaN or infinite values. The message
-            is what the file holds, without its name.
-        OSError: The file is not HDF5; h5py raises other errors, too, on a damaged file.
+        ValueError: The file holds a link, an array in another file, a virtual, compressed or
+            incomplete array, an array of another dtype or shape, or NaN or infinite values.
+            The message names what was found, without the file's name.
+        OSError: The file is not HDF5; h5py also raises other errors on a damaged file.
 
     Example:
         ```python
@@ -48,7 +48,7 @@ def check_weights(file: str | os.PathLike | IO[bytes], shapes: Counter | None = 
         if shapes is not None and (others := found - shapes):
             shape = next(iter(others))
             raise InputError(
-                "weights of another network than the config beside it describes "
+                "weights of another network than the config in its folder describes "
                 f"({found[shape]} arrays of shape {shape} instead of {shapes[shape]})"
             )
         for name, array in arrays:
@@ -57,14 +57,14 @@ def check_weights(file: str | os.PathLike | IO[bytes], shapes: Counter | None = 
 
 
 def check_model_archive(path: str | os.PathLike) -> None:
-    """Refuse a `.keras` file whose weights `check_weights` would refuse.
+    """Raise if `check_weights` would refuse the weights in a `.keras` file.
 
     Args:
         path: The file.
 
     Raises:
-        ValueError: As `check_weights`; or the archive claims to hold far more than it can.
-        OSError: The file cannot be read; h5py and zipfile raise other errors, too, on a
+        ValueError: As in `check_weights`; or the archive declares far more than it can hold.
+        OSError: The file cannot be read; h5py and zipfile also raise other errors on a
             damaged file.
 
     Example:
@@ -75,7 +75,7 @@ def check_model_archive(path: str | os.PathLike) -> None:
     with zipfile.ZipFile(path) as archive:
         claimed = sum(member.file_size for member in archive.infolist())
         if claimed > max(SMALL, LARGEST_RATIO * os.path.getsize(path)):
-            raise InputError(f"{claimed:,} bytes, more than so small a file can")
+            raise InputError(f"{claimed:,} bytes, more than a file of this size can")
         for name in archive.namelist():
             if name.endswith(".h5"):
                 with archive.open(name) as file:
@@ -83,7 +83,7 @@ def check_model_archive(path: str | os.PathLike) -> None:
 
 
 def _arrays(group: h5py.Group, seen: dict) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Yield the arrays below a group by name; links out of the file's tree are refused."""
+    """Yield the arrays below a group by name; links out of the file are refused."""
     for key in group:
         name = f"{group.name.rstrip('/')}/{key}"
         link = group.get(key, getlink=True)
@@ -92,7 +92,7 @@ def _arrays(group: h5py.Group, seen: dict) -> Iterator[tuple[str, h5py.Dataset]]
         item = group[key]
         place = h5py.h5o.get_info(item.id).addr
         if place in seen:
-            raise InputError(f"one array under two names, {name!r} and {seen[place]!r}")
+            raise InputError(f"the same array under two names, {name!r} and {seen[place]!r}")
         seen[place] = name
         if isinstance(item, h5py.Group):
             yield from _arrays(item, seen)

@@ -21,17 +21,17 @@ ARRAY_ENDINGS = (".npy", ".npz")
 def check_images_path(
     path: Path, overwrite: bool, sources: Iterable[str | os.PathLike | None] = ()
 ) -> None:
-    """Refuse what `write_images` would refuse, before the images are made.
+    """Raise if `write_images` would refuse the path, before the images are made.
 
     Args:
         path: A `.npy` or `.npz` file, or a folder.
-        overwrite: Whether what is there may be replaced.
-        sources: Files and folders that are read, which must not be replaced.
+        overwrite: Whether an existing file or folder may be replaced.
+        sources: Files and folders that are read and must not be replaced.
 
     Raises:
-        FileExistsError: Something is there, and `overwrite` is false or it is not ours.
-        ValueError: Nothing can be written there, or the name has another ending of a file.
-        OSError: The place cannot be written to.
+        FileExistsError: `path` exists, and `overwrite` is false or it is not of this package.
+        ValueError: `path` cannot be written, or its name ends like another kind of file.
+        OSError: The folder is not writable.
     """
     if path.suffix in ARRAY_ENDINGS:
         output_file(path, overwrite, sources=[source for source in sources if source is not None])
@@ -43,17 +43,17 @@ def write_images(path: Path, images: np.ndarray, overwrite: bool = False) -> Non
     """Write images rounded to 8 bits.
 
     Args:
-        path: A name that ends in `.npy`: one array, uint8 [N, D, D, C]; in `.npz`: the same
-            array by the name `images`; any that is not a file's: a folder of `00000.png`,
-            `00001.png`, ...
+        path: A name that ends in `.npy` gets one array, uint8 [N, D, D, C]; a name that ends in
+            `.npz` gets the same array under the name `images`; a name without such an ending
+            becomes a folder of `00000.png`, `00001.png`, ...
         images: Float [N, D, D, C] in [0, 1], C 1 or 3.
-        overwrite: Whether what is there may be replaced; a folder only if it holds nothing
-            but such pictures.
+        overwrite: Whether an existing file or folder may be replaced; a folder only if it holds
+            nothing but such pictures.
 
     Raises:
-        FileExistsError: Something is there, and `overwrite` is false or it is not ours.
-        ValueError: Nothing can be written there, or the name has another ending of a file.
-        OSError: The disk is full; nothing is left half-written.
+        FileExistsError: `path` exists, and `overwrite` is false or it is not of this package.
+        ValueError: `path` cannot be written, or its name ends like another kind of file.
+        OSError: The disk is full; nothing is left partly written.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""Locks that are released when their process ends, even if it is killed."""
+"""File locks that are released when their process ends, even if it is killed."""
 
 import os
 from collections.abc import Iterator
@@ -10,23 +10,23 @@ from balancing_vae.errors import ResourceError
 
 try:
     import fcntl
-except ImportError:  # Windows has none of these locks: two trainings are not told apart there.
-    fcntl = None  # type: ignore[assignment]  # tells that it is missing
+except ImportError:  # Windows lacks these locks, so two trainings in one folder are not detected.
+    fcntl = None  # type: ignore[assignment]  # marks it as missing
 
 LOCK = ".lock"
-# What this process holds itself: a second lock on the same file would refuse it.
+# The locks of this process: a second lock on the same file would fail even for it.
 _HELD: set[Path] = set()
 
 
 @contextmanager
 def locked_run(folder: str | os.PathLike) -> Iterator[None]:
-    """Hold the lock of a run's folder, so that one process at a time writes there.
+    """Hold the lock of a run's folder, so that only one process at a time writes there.
 
     The lock is on the file `.lock` in the folder, which holds the process's id and is
-    removed in the end. A process may take it several times.
+    removed at the end. A process may take it several times.
 
     Args:
-        folder: The run's folder; made where it is missing.
+        folder: The run's folder; created if it is missing.
 
     Raises:
         FileExistsError: The path is not a folder.
@@ -43,7 +43,7 @@ def locked_run(folder: str | os.PathLike) -> Iterator[None]:
         yield
         return
     if os.path.lexists(path.parent) and not path.parent.is_dir():
-        raise ExistingFileError(f"{folder} is not a folder; choose another name for the run's.")
+        raise ExistingFileError(f"{folder} is not a folder; choose another name for the run.")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path)
     _HELD.add(path)
@@ -78,14 +78,14 @@ def refuse_locked(folder: Path) -> None:
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Lock an open file or folder if nobody else has it locked.
+    """Lock an open file or folder if it is not locked already.
 
     Args:
-        descriptor: What `os.open` returned; closing it ends the lock.
+        descriptor: The result of `os.open`; closing it releases the lock.
 
     Returns:
-        True: it is locked now. False: another process, or another descriptor, has it
-        locked. None: this system cannot tell.
+        True if it is locked now; False if another process or descriptor holds the lock; None
+        if this system cannot tell.
     """
     if fcntl is None:
         return None
@@ -104,7 +104,7 @@ def _take(path: Path) -> int:
         if try_lock(descriptor) is False:
             os.close(descriptor)
             raise _refusal(path)
-        # Its holder may have removed the file between the two calls.
+        # The previous holder may have removed the file between the two calls.
         if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
             return descriptor
         os.close(descriptor)

@@ -16,13 +16,13 @@ from balancing_vae.files.lock import LOCK
 from balancing_vae.files.lock import refuse_locked
 
 PICTURE_ENDINGS = (".png", ".pdf", ".svg")
-# Who gives such a name expects a file.
+# A name with one of these endings is meant as a file.
 _FILE_ENDINGS = frozenset(
     ".bmp .bz2 .ckpt .csv .gif .gz .h5 .hdf5 .html .ipynb .jpeg .jpg .json .keras .md .npy .npz "
     ".onnx .pb .pdf .pickle .pkl .png .pt .pth .py .safetensors .svg .tar .tgz .tif .tiff .txt "
     ".webp .xz .yaml .yml .zip".split()
 )
-_LONGEST_NAME = 240  # Most file systems allow 255 bytes, temporary names take more.
+_LONGEST_NAME = 240  # Most file systems allow 255 bytes; temporary names are longer.
 _NAMED_FILES = 3
 _SPECIAL = {stat.S_IFLNK: "a link to itself", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _REPLACE = "or allow it to be replaced (overwrite=True, on the command line --overwrite)"
@@ -35,22 +35,22 @@ def output_file(
     endings: Iterable[str] = (),
     sources: Iterable[str | os.PathLike] = (),
 ) -> Path:
-    """Return where a file is to be written, links followed, or refuse the path.
+    """Return the path, links followed, to which a file will be written, or refuse it.
 
     Args:
-        path: Where to write. The target of a link is written to, also if it is not there.
-        overwrite: Whether a regular file that is there may be replaced.
-        endings: What the name must end in; nothing: any.
-        sources: Files that are read, which must not be replaced.
+        path: Where to write. A link is followed, even if its target does not exist.
+        overwrite: Whether an existing regular file may be replaced.
+        endings: Allowed endings of the name; empty allows any.
+        sources: Files that are read and must not be replaced.
 
     Returns:
         The path without links.
 
     Raises:
-        FileExistsError: A file is there, without `overwrite`; or a folder is.
-        ValueError: The path is a device, a pipe or a socket, has another ending, or is
-            that of a source.
-        OSError: Its folder cannot be written to.
+        FileExistsError: The file exists and `overwrite` is false, or the path is a folder.
+        ValueError: The path is a device, a pipe or a socket, has another ending, or is a
+            source.
+        OSError: Its folder is not writable.
 
     Example:
         ```python
@@ -61,11 +61,11 @@ def output_file(
     if endings and target.suffix.lower() not in endings:
         raise InputError(f"{path} must end in one of {', '.join(endings)}; choose such a name.")
     if mode is not None and stat.S_ISDIR(mode):
-        raise ExistingFileError(f"{path} is a folder, a file was expected; choose another name.")
+        raise ExistingFileError(f"{path} is a folder, not a file; choose another name.")
     _refuse_special(path, mode)
     if mode is not None and not overwrite:
         raise ExistingFileError(
-            f"{path} is there already",
+            f"{path} already exists",
             f"choose another name, {_REPLACE}",
             f"choose another name, {_REPLACE_CLI}",
         )
@@ -80,25 +80,25 @@ def output_folder(
     overwrite: bool = False,
     sources: Iterable[str | os.PathLike | None] = (),
 ) -> Path:
-    """Return where a folder is to be written, links followed, or refuse the path.
+    """Return the path, links followed, to which a folder will be written, or refuse it.
 
     Args:
-        path: Where to write. The target of a link is written to, also if it is not there.
-        form: What is to be written.
-        overwrite: Whether a folder that is there may be replaced. Only one of the same
-            form, in which nothing is but this package's own files, ever is.
-        sources: Files and folders that are read, which must not be replaced.
+        path: Where to write. A link is followed, even if its target does not exist.
+        form: The kind of folder.
+        overwrite: Whether an existing folder may be replaced. Only a folder of the same kind
+            that holds nothing but this package's own files is ever replaced.
+        sources: Files and folders that are read and must not be replaced.
 
     Returns:
         The path without links.
 
     Raises:
-        FileExistsError: A folder is there that is not empty, without `overwrite`; it is of
-            another kind or holds other files; or a file is there.
-        ValueError: The path is a device, a pipe or a socket; it has the ending of a file;
-            it is empty, the working folder, the home folder or one around them; or it
-            holds a source.
-        OSError: The place cannot be written to, or a training is under way there.
+        FileExistsError: The folder is not empty and `overwrite` is false; it is of another
+            kind or holds other files; or the path is a file.
+        ValueError: The path is a device, a pipe or a socket; it has the ending of a file; it
+            is empty, is or contains the working folder or the home folder, or contains a
+            source.
+        OSError: The folder is not writable, or a training is running there.
 
     Example:
         ```python
@@ -112,7 +112,7 @@ def output_folder(
             "choose a name without it."
         )
     if mode is not None and stat.S_ISREG(mode):
-        raise ExistingFileError(f"{path} is a file, a folder was expected; choose another place.")
+        raise ExistingFileError(f"{path} is a file, not a folder; choose another place.")
     _refuse_special(path, mode)
     _refuse_around(path, target, sources)
     if mode is not None:
@@ -121,19 +121,19 @@ def output_folder(
 
 
 def _resolve(path: str | os.PathLike) -> tuple[Path, int | None]:
-    """Return a path without links, and the mode of what is there, None for nothing."""
+    """Return a path without links, and the mode of the existing file or folder, or None."""
     text = os.fspath(path)
     if not text or "\0" in text:
         raise InputError(f"{text!r} is not a path to write to; give a name.")
-    # Unlike `Path.resolve` it leaves a link that leads to itself as it is.
+    # Unlike `Path.resolve`, this does not fail on a link that leads to itself.
     target = Path(os.path.realpath(text))
     if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise InputError(f"{path} is too long a name; take at most {_LONGEST_NAME} bytes.")
+        raise InputError(f"{path} has too long a name; use at most {_LONGEST_NAME} bytes.")
     ancestor = target.parent
     while not os.path.lexists(ancestor):
         ancestor = ancestor.parent
     if not ancestor.is_dir():
-        raise InputError(f"{ancestor} is not a folder, so that nothing can be written below it.")
+        raise InputError(f"{ancestor} is not a folder, so nothing can be written below it.")
     if not os.access(ancestor, os.W_OK | os.X_OK):
         raise ResourceError(f"{ancestor} cannot be written to; choose another place.")
     return target, os.lstat(target).st_mode if os.path.lexists(target) else None
@@ -148,7 +148,7 @@ def _refuse_special(path: str | os.PathLike, mode: int | None) -> None:
 def _refuse_around(
     path: str | os.PathLike, target: Path, sources: Iterable[str | os.PathLike | None]
 ) -> None:
-    """Refuse a folder that the user stands or lives in, or that holds what is read."""
+    """Refuse a folder that contains the working folder, the home folder or a source."""
 
     def holds(other: str | os.PathLike) -> bool:
         return Path(os.path.realpath(other)).is_relative_to(target)
@@ -156,15 +156,15 @@ def _refuse_around(
     for name, place in (("working", os.getcwd()), ("home", os.path.expanduser("~"))):
         if holds(place):
             raise InputError(
-                f"{str(path)!r} is the {name} folder or holds it; name a new folder in it."
+                f"{str(path)!r} is or contains the {name} folder; name a new folder inside it."
             )
     for source in sources:
         if source is not None and holds(source):
             raise InputError(
-                f"{path} holds the source itself, {source}; choose another folder to write."
+                f"{path} contains the source itself, {source}; choose another output folder."
             )
     if os.path.ismount(target):
-        raise InputError(f"{path} is a mount point and stays; name a new folder in it.")
+        raise InputError(f"{path} is a mount point and is not replaced; name a new folder in it.")
 
 
 def _refuse_contents(
@@ -182,9 +182,9 @@ def _refuse_contents(
     foreign = list(islice(form.foreign_files(target), _NAMED_FILES + 1))
     if foreign or not form.describes(target):
         named = ", ".join(foreign[:_NAMED_FILES]) + (" and more" * (len(foreign) > _NAMED_FILES))
-        found = f"it holds {named}" if foreign else f"it has no {form.description} of this program"
+        found = f"it holds {named}" if foreign else f"it lacks a valid {form.description}"
         raise ExistingFileError(
-            f"{path} is not empty, and is not {form.name} that this program wrote alone: {found}. "
+            f"{path} is not empty and is not {form.name} written only by this program: {found}. "
             "Such a folder is never replaced; choose another one, or empty it yourself."
         )
     if form in (SAVED, WEIGHTS):

@@ -8,13 +8,13 @@ from balancing_vae.backend.distribution import replica_count
 
 
 class BatchNormalization(keras.layers.Layer):
-    """Batch normalisation over all axes but the last; a subclass moves the statistics.
+    """Base of batch normalisation over all axes but the last; a subclass updates the statistics.
 
     Args:
         epsilon: Added to the variance before the root, positive.
-        synchronized: Whether TensorFlow's replicas normalise by the statistics of the whole
-            batch, not each by those of its own rows. JAX's devices always do.
-        **kwargs: What every Keras layer takes.
+        synchronized: Whether TensorFlow's replicas use the statistics of the whole batch, as
+            JAX's devices always do. If false, each replica uses those of its own rows.
+        **kwargs: Arguments of every Keras layer.
 
     Example:
         ```python
@@ -29,7 +29,7 @@ class BatchNormalization(keras.layers.Layer):
         self.synchronized = synchronized
 
     def build(self, input_shape):
-        """Make scale, shift and statistics, one of each per channel."""
+        """Create scale, shift and statistics, one of each per channel."""
         shape = (input_shape[-1],)
         self.gamma = self.add_float32_weight("gamma", "ones", shape, trainable=True)
         self.beta = self.add_float32_weight("beta", "zeros", shape, trainable=True)
@@ -39,7 +39,7 @@ class BatchNormalization(keras.layers.Layer):
     def add_float32_weight(
         self, name: str, initializer: str, shape: tuple[int, ...], trainable: bool = False
     ):
-        """Add a weight that stays in float32 whatever the precision of the activations."""
+        """Add a weight that is float32 in every precision of the activations."""
         return self.add_weight(
             shape=shape,
             initializer=initializer,
@@ -50,7 +50,7 @@ class BatchNormalization(keras.layers.Layer):
         )
 
     def call(self, x, training: bool = False):
-        """Normalise `x` by its own statistics in training, by the moving ones otherwise."""
+        """Normalise `x` by its own statistics in training, otherwise by the moving ones."""
         gamma, beta = (ops.convert_to_tensor(weight) for weight in (self.gamma, self.beta))
         if not training:
             return normalize(x, self.moving_mean, self.moving_variance, gamma, beta, self.epsilon)
@@ -62,17 +62,17 @@ class BatchNormalization(keras.layers.Layer):
         return y
 
     def update(self, mean, variance, count):
-        """Move the statistics after a training step.
+        """Update the moving statistics after a training step.
 
         Args:
             mean: Mean of the batch, float32 [C].
             variance: Population variance of the batch, float32 [C].
-            count: Elements of each channel that they were taken over, float32 scalar.
+            count: Number of elements per channel in the batch, float32 scalar.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update.")
 
     def get_config(self):
-        """Return the arguments that make this layer again."""
+        """Return the arguments from which the layer can be rebuilt."""
         return {
             **super().get_config(),
             "epsilon": self.epsilon,
@@ -82,22 +82,22 @@ class BatchNormalization(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class ZeroDebiasedBatchNormalization(BatchNormalization):
-    """Batch normalisation whose moving statistics are right from the first step on.
+    """Batch normalisation whose moving statistics are unbiased from the first step.
 
     Statistics run over all axes but the last. Each training step does
 
         biased += (batch - biased) * (1 - decay);  step += 1
         moving  = biased / (1 - decay ** step)
 
-    so that after one step the moving value is the batch's own. Keras's
-    `BatchNormalization` starts from 0 and 1 instead and is off by a factor of a thousand
-    there. Variances are population variances. Source: the original program (TensorFlow
-    1's zero-debiased moving averages).
+    so that after one step the moving value equals that of the batch. Keras's
+    `BatchNormalization` starts from 0 and 1 instead; after one step its mean is a thousand
+    times too small. Variances are population variances. Source: the original program
+    (TensorFlow 1's zero-debiased moving averages).
 
     Args:
         decay: Decay of the moving averages, in [0, 1).
         epsilon: Added to the variance before the root, positive.
-        **kwargs: What `BatchNormalization` takes.
+        **kwargs: Arguments of `BatchNormalization`.
 
     Example:
         ```python
@@ -112,7 +112,7 @@ class ZeroDebiasedBatchNormalization(BatchNormalization):
         self.decay = decay
 
     def build(self, input_shape):
-        """Make scale, shift and statistics, the biased ones and the count of steps too."""
+        """Create scale, shift, moving and biased statistics, and the step count."""
         super().build(input_shape)
         shape = (input_shape[-1],)
         self.biased_mean = self.add_float32_weight("biased_mean", "zeros", shape)
@@ -120,8 +120,8 @@ class ZeroDebiasedBatchNormalization(BatchNormalization):
         self.step = self.add_float32_weight("step", "zeros", ())
 
     def update(self, mean, variance, count):
-        """Move the zero-debiased averages."""
-        # Written like TensorFlow 1 computes it: in float32, 1 - (1 - 0.999) is not 0.999.
+        """Update the zero-debiased averages."""
+        # As TensorFlow 1 computes it: in float32, 1 - (1 - 0.999) is not exactly 0.999.
         rate = ops.convert_to_tensor(1.0 - self.decay, dtype="float32")
         self.step.assign_add(1.0)
         debias = 1.0 - ops.power(1.0 - rate, self.step)
@@ -133,7 +133,7 @@ class ZeroDebiasedBatchNormalization(BatchNormalization):
             moving.assign(biased / debias)
 
     def get_config(self):
-        """Return the arguments that make this layer again."""
+        """Return the arguments from which the layer can be rebuilt."""
         return {**super().get_config(), "decay": self.decay}
 
 
@@ -141,7 +141,7 @@ def synchronize_statistics(network: keras.Model) -> None:
     """Make a network's batch normalisation use the statistics of all replicas' rows.
 
     Args:
-        network: A model that was not compiled or called yet.
+        network: A model that has not been compiled or called yet.
 
     Example:
         ```python
@@ -156,18 +156,19 @@ def synchronize_statistics(network: keras.Model) -> None:
 def normalize_batch(x, gamma, beta, epsilon: float, synchronized: bool = False):
     """Normalise a batch by its own statistics.
 
-    TensorFlow does it for images in one operation, whose gradient is one operation, too:
-    several times faster than the dozens of passes that the formula's parts make.
+    For images, TensorFlow has a single operation for this, and another for its gradient. They
+    are several times faster than the dozens of elementwise passes of the formula.
 
     Args:
         x: Float tensor [..., C].
         gamma: Scale, float32 [C].
         beta: Shift, float32 [C].
         epsilon: Added to the variance before the root.
-        synchronized: Whether the statistics are those of all TensorFlow replicas.
+        synchronized: Whether to use the statistics of all TensorFlow replicas together.
 
     Returns:
-        The normalised batch, of the dtype of `x`; mean and population variance, float32 [C].
+        The normalised batch in the dtype of `x`, and its mean and population variance, float32
+        [C].
 
     Example:
         ```python
@@ -181,7 +182,7 @@ def normalize_batch(x, gamma, beta, epsilon: float, synchronized: bool = False):
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
         )
-        # The operation's variance is a sample's: divided by one less.
+        # The operation returns the sample variance, divided by count - 1.
         count = tf.cast(tf.size(x) // tf.size(mean), "float32")
         return y, mean, variance * ((count - 1.0) / count)
     axes = list(range(len(x.shape) - 1))
@@ -201,7 +202,7 @@ def normalize(x, mean, variance, gamma, beta, epsilon: float):
         epsilon: Added to the variance before the root.
 
     Returns:
-        Tensor of the shape and dtype of `x`.
+        A tensor with the shape and dtype of `x`.
 
     Example:
         ```python
@@ -209,20 +210,21 @@ def normalize(x, mean, variance, gamma, beta, epsilon: float):
         ```
     """
     inverse = ops.rsqrt(variance + epsilon) * gamma
-    # Not x * inverse + (beta - mean * inverse): that cancels where the mean is large.
+    # Not x * inverse + (beta - mean * inverse), which loses precision if the mean is large.
     return ops.cast((ops.cast(x, "float32") - mean) * inverse + beta, x.dtype)
 
 
 def moments(x, axes: list[int], synchronized: bool = False):
-    """Return mean and population variance over some axes.
+    """Return mean and population variance over the given axes.
 
-    In two passes: Keras's own `ops.moments` takes E[x^2] - E[x]^2 on JAX and PyTorch,
-    which loses enough precision to diverge from the original within fifty steps.
+    They are computed in two passes. Keras's own `ops.moments` uses E[x^2] - E[x]^2 on JAX and
+    PyTorch, which loses enough precision to diverge from the original within fifty steps.
 
     Args:
         x: Float tensor.
         axes: The axes to reduce.
-        synchronized: Whether they are those of all TensorFlow replicas, equal in size.
+        synchronized: Whether to reduce over all TensorFlow replicas, which must be equal in
+            size.
 
     Returns:
         Mean and variance, without those axes.
@@ -234,7 +236,7 @@ def moments(x, axes: list[int], synchronized: bool = False):
     """
     mean = ops.mean(x, axis=axes, keepdims=True)
     mean = mean_over_replicas(mean) if synchronized else mean
-    # The mean minimises the sum of squares: no gradient passes through it.
+    # The mean minimises the sum of squares, so its gradient is 0.
     variance = ops.mean(ops.square(x - ops.stop_gradient(mean)), axis=axes)
     variance = mean_over_replicas(variance) if synchronized else variance
     return ops.squeeze(mean, axis=axes), variance

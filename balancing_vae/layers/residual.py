@@ -8,8 +8,8 @@ from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalizat
 def residual_block(x, width: int, kernel_size: int, depth: int, name: str):
     """Apply a pre-activation convolutional residual block.
 
-    `depth` times batch normalisation, relu, convolution; plus a convolved shortcut that
-    is always there and never normalised. Source: the original program.
+    The main path repeats batch normalisation, relu and convolution `depth` times. The shortcut
+    is always a convolution and is never normalised. Source: the original program.
 
     Args:
         x: Keras tensor [B, H, W, C].
@@ -38,7 +38,8 @@ def residual_block(x, width: int, kernel_size: int, depth: int, name: str):
 def dense_residual_block(x, width: int, depth: int, name: str):
     """Apply a residual block of dense layers, without normalisation.
 
-    `depth` times relu, dense; plus a dense shortcut. Source: the original program.
+    The main path repeats relu and a dense layer `depth` times. The shortcut is a dense layer.
+    Source: the original program.
 
     Args:
         x: Keras tensor [B, C].

@@ -30,18 +30,18 @@ def right_spectrally_normalize(kernel, u):
 
         v = n(u W');  u <- n(v W);  norm = v W u'
 
-    The result is kernel / norm. Other than in `spectrally_normalize` the right vector is
-    stored, the constant stands outside the root, and gradients pass through u and v, too.
+    The result is kernel / norm. Unlike `spectrally_normalize`, this stores the right vector, adds
+    the constant outside the root, and passes gradients through u and v too.
     Source: the program of Ghosh et al. 2020 (arXiv 1903.12436), RAE-SN.
 
     Args:
-        kernel: Float tensor [..., last]: of a convolution or dense layer the output's
-            width is last, of a transposed convolution the input's.
+        kernel: Float tensor [..., last]. The last axis is the output's in a convolution or
+            dense layer, and the input's in a transposed convolution.
         u: Float32 variable [1, last], the estimate of W's first right singular vector;
-            it moves at each call.
+            each call updates it.
 
     Returns:
-        Tensor of the kernel's shape and dtype.
+        A tensor with the kernel's shape and dtype.
 
     Example:
         ```python
@@ -49,7 +49,7 @@ def right_spectrally_normalize(kernel, u):
         ```
     """
     matrix = ops.reshape(ops.cast(kernel, "float32"), (-1, kernel.shape[-1]))
-    # The gradient needs the former u, which PyTorch would overwrite in place.
+    # The gradient needs the old u, which PyTorch would overwrite in place.
     v = unit(ops.matmul(ops.copy(u), ops.transpose(matrix)))
     new_u = unit(ops.matmul(v, matrix))
     u.assign(ops.stop_gradient(new_u))
@@ -68,14 +68,14 @@ class _StoresRightVector(StoresSingularVector):
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class RightSpectralNormConv2D(_StoresRightVector, keras.layers.Conv2D):
-    """A convolution with the kernel divided by its spectral norm, before the bias.
+    """A convolution whose kernel is divided by its spectral norm before the bias is added.
 
-    The estimate moves at every forward pass, in inference too. See
+    Every forward pass updates the estimate of the norm, in inference too. See
     `right_spectrally_normalize`.
 
     Args:
-        *args: What `keras.layers.Conv2D` takes.
-        **kwargs: Likewise.
+        *args: Arguments of `keras.layers.Conv2D`.
+        **kwargs: Arguments of `keras.layers.Conv2D`.
 
     Example:
         ```python
@@ -90,13 +90,13 @@ class RightSpectralNormConv2D(_StoresRightVector, keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class RightSpectralNormConv2DTranspose(_StoresRightVector, keras.layers.Conv2DTranspose):
-    """A transposed convolution with the kernel divided by its spectral norm, before the bias.
+    """A transposed convolution whose kernel is divided by its spectral norm.
 
     See `RightSpectralNormConv2D`. Channels are last.
 
     Args:
-        *args: What `keras.layers.Conv2DTranspose` takes.
-        **kwargs: Likewise.
+        *args: Arguments of `keras.layers.Conv2DTranspose`.
+        **kwargs: Arguments of `keras.layers.Conv2DTranspose`.
 
     Example:
         ```python
@@ -122,13 +122,13 @@ class RightSpectralNormConv2DTranspose(_StoresRightVector, keras.layers.Conv2DTr
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class RightSpectralNormDense(_StoresRightVector, keras.layers.Dense):
-    """A dense layer with the kernel divided by its spectral norm, before the bias.
+    """A dense layer whose kernel is divided by its spectral norm before the bias is added.
 
     See `RightSpectralNormConv2D`.
 
     Args:
-        *args: What `keras.layers.Dense` takes.
-        **kwargs: Likewise.
+        *args: Arguments of `keras.layers.Dense`.
+        **kwargs: Arguments of `keras.layers.Dense`.
 
     Example:
         ```python

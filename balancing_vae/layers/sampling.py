@@ -4,7 +4,7 @@ from keras import ops
 
 
 def reparameterize(mu, log_sigma, noise):
-    """Draw from N(mu, sigma^2) by way of given standard noise: mu + exp(log_sigma) * noise.
+    """Draw from N(mu, sigma^2), given standard normal noise: mu + exp(log_sigma) * noise.
 
     Source: Kingma and Welling 2014, section 2.4.
 

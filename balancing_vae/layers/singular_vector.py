@@ -7,24 +7,24 @@ import keras
 
 
 class StoresSingularVector(keras.layers.Layer):
-    """A layer with a kernel that keeps `u`, an estimate of a singular vector of it.
+    """A mixin for layers with a kernel that stores `u`, an estimate of its singular vector.
 
-    Stands before the Keras layer's class. A subclass says which shape `u` has, and how the
+    List it before the Keras layer's class. A subclass defines the shape of `u`, and how the
     kernel is normalised with it.
     """
 
     @staticmethod
     def normalize(kernel, u):
-        """Return the kernel divided by its spectral norm, and move the variable `u`."""
-        raise NotImplementedError("A subclass normalises the kernel.")
+        """Return the kernel divided by its spectral norm, and update the variable `u`."""
+        raise NotImplementedError("A subclass must define normalize.")
 
     @staticmethod
     def vector_shape(kernel_shape: tuple[int, ...]) -> tuple[int, int]:
         """Return the shape of `u` for a kernel."""
-        raise NotImplementedError("A subclass gives the vector's shape.")
+        raise NotImplementedError("A subclass must define vector_shape.")
 
     def build(self, input_shape):
-        """Make kernel, bias and the singular vector, drawn from N(0, 1)."""
+        """Create kernel, bias and the singular vector, which is drawn from N(0, 1)."""
         super().build(input_shape)
         self.u = self.add_weight(
             shape=self.vector_shape(tuple(self.kernel.shape)),
@@ -35,7 +35,7 @@ class StoresSingularVector(keras.layers.Layer):
             name="u",
         )
 
-    # Keras's Conv2D and Dense save their kernel and bias only.
+    # Keras's Conv2D and Dense save only their kernel and bias.
     def save_own_variables(self, store):
         """Save kernel, bias and the singular vector."""
         keras.layers.Layer.save_own_variables(self, store)
@@ -47,10 +47,10 @@ class StoresSingularVector(keras.layers.Layer):
 
 @contextmanager
 def vectors_kept(*networks: keras.Model) -> Iterator[None]:
-    """Put the singular vectors of networks back after forward passes, which move them.
+    """Restore the singular vectors of networks after forward passes, which update them.
 
     Args:
-        *networks: Built networks, with such layers or without.
+        *networks: Built networks, with or without such layers.
 
     Example:
         ```python

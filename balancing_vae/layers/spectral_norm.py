@@ -21,10 +21,10 @@ def spectrally_normalize(kernel, u):
     Args:
         kernel: Float tensor [..., out].
         u: Float32 variable [rows, 1], the estimate of W's first left singular vector;
-            it moves at each call.
+            each call updates it.
 
     Returns:
-        Tensor of the kernel's shape and dtype.
+        A tensor with the kernel's shape and dtype.
 
     Example:
         ```python
@@ -51,15 +51,15 @@ class _StoresLeftVector(StoresSingularVector):
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class SpectralNormConv2D(_StoresLeftVector, keras.layers.Conv2D):
-    """A convolution with the kernel divided by its spectral norm, before the bias.
+    """A convolution whose kernel is divided by its spectral norm before the bias is added.
 
-    `keras.layers.SpectralNormalization` is another one: it stores the right singular
-    vector and moves it in training only. Here the left one is stored, and it moves at
+    This differs from `keras.layers.SpectralNormalization`, which stores the right singular
+    vector and updates it only in training. This layer stores the left one and updates it in
     every forward pass, in inference too. See `spectrally_normalize`.
 
     Args:
-        *args: What `keras.layers.Conv2D` takes.
-        **kwargs: Likewise.
+        *args: Arguments of `keras.layers.Conv2D`.
+        **kwargs: Arguments of `keras.layers.Conv2D`.
 
     Example:
         ```python
@@ -74,13 +74,13 @@ class SpectralNormConv2D(_StoresLeftVector, keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class SpectralNormDense(_StoresLeftVector, keras.layers.Dense):
-    """A dense layer with the kernel divided by its spectral norm, before the bias.
+    """A dense layer whose kernel is divided by its spectral norm before the bias is added.
 
     See `SpectralNormConv2D`.
 
     Args:
-        *args: What `keras.layers.Dense` takes.
-        **kwargs: Likewise.
+        *args: Arguments of `keras.layers.Dense`.
+        **kwargs: Arguments of `keras.layers.Dense`.
 
     Example:
         ```python

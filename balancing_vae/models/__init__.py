@@ -1,6 +1,6 @@
 """The Keras models of a stage, one per file; their objectives, metrics and registry.
 
-The names in the stub beside this file are imported when they are first used.
+The names in `__init__.pyi` are imported when they are first used.
 
 Example:
     ```python

@@ -22,40 +22,40 @@ from balancing_vae.networks.inputs import check_intensities
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class Autoencoder(GuardedModel, SaveableModel):
-    """A deterministic autoencoder; what it minimises is the sum of its named terms.
+    """A deterministic autoencoder that minimises the sum of its named loss terms.
 
-    A system of your own is a subclass: it names its terms, gives their values, and has a
-    line in `models.MODELS`. Its encoder has one output, the latents, unless the subclass
-    says otherwise. It keeps each argument as an attribute of the same name: these are what
-    a saved model is made of again. Register it with
+    To add your own model, write a subclass that names its terms and returns their values, and
+    register it in `models.MODELS`. Its encoder has one output, the latents, unless the subclass
+    sets other `heads`. The subclass must store each argument as an attribute of the same name,
+    because a saved model is rebuilt from these attributes. Register it with
     `keras.saving.register_keras_serializable`.
 
-    Images go in as integers in 0..255 or as floats in [0, 1]. The logs hold `loss` and every
-    term. There are no labels: the images are the targets. `sample_weight` weighs images,
-    `compile(metrics=...)` compares reconstructions with them.
+    The inputs are images as integers in 0..255 or as floats in [0, 1]. The logs hold `loss` and
+    every term. There are no labels: the images are the targets. `sample_weight` weights images,
+    and the metrics of `compile(metrics=...)` compare reconstructions with images.
 
     Args:
-        encoder: From images, float [B, D, D, C] in [0, 1], to latents, float [B, L]; a
-            functional or Sequential model.
-        decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1];
-            likewise.
-        seed: Seed of what the model draws, if anything.
-        **kwargs: What every Keras model takes.
+        encoder: A functional or Sequential model from images, float [B, D, D, C] in [0, 1], to
+            latents, float [B, L].
+        decoder: A functional or Sequential model from latents, float [B, L], to images, float
+            [B, D, D, C] in [0, 1].
+        seed: Seed of the model's noise, if it draws any.
+        **kwargs: Arguments of every Keras model.
 
     Attributes:
-        encoder: The encoder; it takes integer images, too.
-        term_names: The terms that the logs hold.
-        monitor: The log, in training and in validation, that tells how good the weights
-            are; less is better.
-        heads: The encoder's outputs by name.
-        has_prior: Whether training draws the latents towards N(0, I), so that they can be
+        encoder: The encoder; it also takes integer images.
+        term_names: Names of the loss terms in the logs.
+        monitor: The entry of the logs, in training and validation, that measures how good the
+            weights are; lower is better.
+        heads: Names of the encoder's outputs.
+        has_prior: Whether training pulls the latents towards N(0, I), so that they can be
             sampled from it.
         has_images: Whether inputs and reconstructions are images.
-        trained_epochs: How many epochs it was trained for.
-        last_trained: When it was trained last in this process, by `time.monotonic_ns`.
+        trained_epochs: Number of epochs that it was trained for.
+        last_trained: Time of its last training in this process, by `time.monotonic_ns`.
 
     Raises:
-        ValueError: Encoder and decoder do not fit each other or the model.
+        ValueError: Encoder and decoder do not match each other or the model.
 
     Example:
         ```python
@@ -79,7 +79,7 @@ class Autoencoder(GuardedModel, SaveableModel):
     def __init__(
         self, encoder: keras.Model, decoder: keras.Model, seed: int | None = None, **kwargs
     ):
-        # Under mixed precision the targets of the loss keep all their digits.
+        # No autocast, so that under mixed precision the targets of the loss stay float32.
         super().__init__(autocast=False, **kwargs)
         check_networks(encoder, decoder, self.heads, type(self).__name__)
         self.encoder = ImageEncoder.of(encoder) if self.has_images else encoder
@@ -92,7 +92,7 @@ class Autoencoder(GuardedModel, SaveableModel):
 
     @classmethod
     def settings_of(cls, config: Config) -> dict:
-        """Return what the model takes of a config, beside its own arguments in `config.model`.
+        """Return the constructor arguments that come from fields other than `config.model`.
 
         Args:
             config: The hyperparameters.
@@ -109,13 +109,13 @@ class Autoencoder(GuardedModel, SaveableModel):
 
     @property
     def is_trained(self) -> bool:
-        """Whether it was trained or given trained weights: biases start at 0 and leave it."""
+        """Whether it was trained or loaded: biases are 0 at the start and change in training."""
         biases = [w for w in self.trainable_weights if w.path.endswith("bias")]
         as_built = bool(biases) and not any(ops.convert_to_numpy(w).any() for w in biases)
         return self.trained_epochs > 0 or not as_built
 
     def describe(self) -> str:
-        """Return what the model is and how its loss is weighed, in a few words."""
+        """Return a short description of the model and the weights of its loss."""
         return type(self).__name__
 
     def posterior(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,8 +125,8 @@ class Autoencoder(GuardedModel, SaveableModel):
             images: Float32 [B, D, D, C] in [0, 1].
 
         Returns:
-            Mean and standard deviation of the latents, float32 [B, L]; of a deterministic
-            model the latents and 0.
+            Mean and standard deviation of the latents, float32 [B, L]. A deterministic model
+            returns the latents and 0.
         """
         z = self.encoder.predict_on_batch(images)
         return z, np.zeros_like(z)
@@ -146,11 +146,11 @@ class Autoencoder(GuardedModel, SaveableModel):
         return {"target": target, "z": z, "reconstruction": self.decoder(z, training=training)}
 
     def loss_terms(self, outputs: dict, sample_weight=None) -> dict:
-        """Return the terms of the loss of one batch, weighed as they are added up.
+        """Return the loss terms of one batch, already multiplied by their weights.
 
         Args:
-            outputs: What `call` returned.
-            sample_weight: Weights of the images, float [B], or None for none.
+            outputs: The outputs of `call`.
+            sample_weight: Weights of the images, float [B], or None.
 
         Returns:
             Float32 scalar tensors, one for each of `term_names`.
@@ -167,44 +167,44 @@ class Autoencoder(GuardedModel, SaveableModel):
         else:
             raise InputError(
                 f"{type(self).__name__}.loss_terms takes no sample_weight, so the images cannot "
-                "be weighed; give it that argument (see `Autoencoder`), or leave the weights out."
+                "be weighted; add that argument (see `Autoencoder`), or omit the weights."
             )
         self.track(terms.items(), y_pred["target"])
-        # Keras adds up the gradients of all replicas, and takes this back in the logs.
+        # Keras sums the gradients of all replicas. In the logs it multiplies the loss back.
         return sum(terms.values()) / replica_count()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Return the logs; the metrics of `compile` compare reconstructions with the images."""
+        """Return the logs; the metrics of `compile` compare reconstructions with images."""
         target, reconstruction = y_pred["target"], y_pred["reconstruction"]
         return super().compute_metrics(x, target, reconstruction, sample_weight)
 
     def track(self, terms: Iterable[tuple[str, object]], batch) -> None:
-        """Put terms into the logs, as means over images.
+        """Add terms to the logs, as means over images.
 
         Args:
             terms: Pairs of a name and a float32 scalar tensor.
-            batch: What the terms were taken over, [B, ...].
+            batch: The batch of the terms, [B, ...].
         """
-        # Weighed by the batch, like Keras's own mean of the loss: an evaluation's last
-        # batch may be smaller than the others.
+        # Weighted by batch size, like Keras's mean of the loss, because the last batch of an
+        # evaluation may be smaller than the others.
         count = ops.shape(batch)[0]
         for name, value in terms:
             self.trackers[name].update_state(value, sample_weight=count)
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse anything but images. A subclass with other inputs overrides it.
+        """Raise if the inputs are not images. A subclass with other inputs overrides this.
 
         Args:
             inputs: NumPy arrays, in the structure that `call` takes.
-            name: What the caller calls them, for the message.
+            name: The caller's name for them, used in the message.
 
         Raises:
-            ValueError: The shape, dtype or values do not fit.
+            ValueError: The shape, dtype or values are wrong.
         """
         check_intensities(inputs, self.encoder.inputs[0].shape[1:], name)
 
     def check_ready(self) -> None:
-        """Refuse a decoder of images that leaves [0, 1], before it is first used as one."""
+        """Raise if the decoder returns images outside [0, 1], before it is first used."""
         if self.has_images and not self.decoder_was_checked:
             check_image_decoder(self.decoder)
             self.decoder_was_checked = True

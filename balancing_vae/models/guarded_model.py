@@ -18,80 +18,80 @@ from balancing_vae.networks.inputs import look_at
 
 
 class GuardedModel(FusedModel):
-    """A model that reconstructs its inputs, and refuses what it would not use as it is meant.
+    """A model that reconstructs its inputs, and refuses arguments that it would misuse.
 
-    A subclass says which inputs it takes (`check_inputs`), whether it is ready for them
-    (`check_ready`), and which callbacks each of its trainings has (`own_callbacks`).
+    A subclass defines which inputs it takes (`check_inputs`), whether it is ready for them
+    (`check_ready`), and which callbacks it adds to each training (`own_callbacks`).
 
     Attributes:
-        trained_epochs: How many epochs it was trained for.
-        last_trained: When it was trained last in this process, by `time.monotonic_ns`.
+        trained_epochs: Number of epochs that it was trained for.
+        last_trained: Time of its last training in this process, by `time.monotonic_ns`.
     """
 
     trained_epochs = 0
     last_trained = 0
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse inputs that the model does not take.
+        """Raise if the model does not take these inputs.
 
         Args:
             inputs: NumPy arrays, in the structure that `call` takes.
-            name: What the caller calls them, for the message.
+            name: The caller's name for them, used in the message.
 
         Raises:
-            ValueError: The shape, dtype or values do not fit.
+            ValueError: The shape, dtype or values are wrong.
         """
 
     def check_ready(self) -> None:
-        """Refuse to be trained or measured with a network that does not work.
+        """Raise if the networks cannot be trained or measured.
 
         Raises:
-            ValueError: A network gives what the model cannot use.
+            ValueError: The model cannot use the output of a network.
         """
 
     def own_callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return what watches over each training beside the guard and the count."""
+        """Return the callbacks that the model itself adds to each training."""
         return []
 
     def labels_refusal(self, name: str) -> str:
-        """Return why there are no labels, and what to do about those of `name`."""
+        """Return the message that refuses the labels of `name`."""
         return (
-            f"{name} comes with labels, and a {type(self).__name__} reconstructs its inputs "
-            "without any; leave them out (of a tf.data.Dataset by `.map(lambda x, y: x)`)."
+            f"{name} comes with labels, but a {type(self).__name__} reconstructs its inputs and "
+            "uses none; remove them (from a tf.data.Dataset by `.map(lambda x, y: x)`)."
         )
 
     def compile(self, *args, **kwargs):
-        """Configure training; takes what `keras.Model.compile` takes, the loss is fixed.
+        """Configure training; takes the arguments of `keras.Model.compile` except a loss.
 
         Raises:
             ValueError: A loss is given; a metric has the name of a term; the optimizer was
-                built for another model; the backend does not support
-                `steps_per_execution` or `jit_compile` as given.
+                built for another model; the backend does not support the given
+                `steps_per_execution` or `jit_compile`.
         """
         given = arguments_by_name(keras.Model.compile, self, args, kwargs)
         check_compile_arguments(**given)
         for name in ("loss", "loss_weights"):
             if given.get(name) is not None:
                 raise InputError(
-                    f"A {type(self).__name__} has a loss of its own, so compile takes no {name}; "
-                    "leave it out, and give what is to be measured besides as metrics."
+                    f"A {type(self).__name__} has its own loss, so compile takes no {name}; "
+                    "omit it, and pass other quantities to measure as metrics."
                 )
         self._check_metrics(given.get("metrics"), given.get("weighted_metrics"))
         self._check_optimizer(given.get("optimizer"))
         super().compile(**given)
         if self.optimizer is not None:
-            # One that is not built would lose its slots in a saved model.
+            # Otherwise an optimizer that is not built would lose its state in a saved model.
             self.optimizer.build(self.trainable_variables)
 
     def fit(self, *args, **kwargs):
-        """Train; takes and returns what `keras.Model.fit` does.
+        """Train the model; arguments and result are those of `keras.Model.fit`.
 
-        The data are looked at first: arrays as a whole, of batches the first. An epoch
+        The data are checked first: arrays completely, batches only up to the first. An epoch
         whose loss is NaN or infinite ends the training (see `StopOnNonFiniteLoss`).
 
         Raises:
-            ValueError: The inputs are not what the model takes, or there are labels; the
-                decoder leaves [0, 1]; a generator is to last for several epochs.
+            ValueError: The model does not take these inputs, or they have labels; the decoder
+                returns values outside [0, 1]; a generator is given for several epochs.
             FloatingPointError: The loss of an epoch became NaN or infinite.
         """
         given = arguments_by_name(keras.Model.fit, self, args, kwargs)
@@ -109,29 +109,29 @@ class GuardedModel(FusedModel):
             self.last_trained = time.monotonic_ns()
 
     def evaluate(self, *args, **kwargs):
-        """Measure the loss and its terms; takes and returns what `keras.Model.evaluate` does.
+        """Measure the loss and its terms; arguments and result as in `keras.Model.evaluate`.
 
         Raises:
-            ValueError: The inputs are not what the model takes, or there are labels; the
-                decoder leaves [0, 1].
+            ValueError: The model does not take these inputs, or they have labels; the decoder
+                returns values outside [0, 1].
         """
-        if "_use_cached_eval_dataset" in kwargs:  # `fit` has looked at these data
+        if "_use_cached_eval_dataset" in kwargs:  # `fit` has checked these data
             return super().evaluate(*args, **kwargs)
         given = arguments_by_name(keras.Model.evaluate, self, args, kwargs)
         self.check_ready()
         return super().evaluate(**self._checked(given))
 
     def predict(self, *args, **kwargs):
-        """Encode, sample and decode a data set; takes what `keras.Model.predict` does.
+        """Encode, sample and decode a data set; takes the arguments of `keras.Model.predict`.
 
-        Labels in a data set are passed over, as by every Keras model.
+        Labels in a data set are ignored, as in every Keras model.
 
         Returns:
-            What `call` returns, as a dict of NumPy arrays: among them "reconstruction", the
-            images in [0, 1].
+            The outputs of `call`, as a dict of NumPy arrays; "reconstruction" holds the images
+            in [0, 1].
 
         Raises:
-            ValueError: The inputs are not what the model takes.
+            ValueError: The model does not take these inputs.
 
         Example:
             ```python
@@ -144,20 +144,20 @@ class GuardedModel(FusedModel):
         return super().predict(**given)
 
     def predict_on_batch(self, x):
-        """Encode, sample and decode one batch; returns what `predict` does.
+        """Encode, sample and decode one batch; the result is that of `predict`.
 
         Raises:
-            ValueError: The inputs are not what the model takes.
+            ValueError: The model does not take these inputs.
         """
         inputs, _, _, x = look_at(x)
         self.check_inputs(inputs)
         return super().predict_on_batch(x)
 
     def train_on_batch(self, *args, **kwargs):
-        """Train on one batch; takes and returns what `keras.Model.train_on_batch` does.
+        """Train on one batch; arguments and result as in `keras.Model.train_on_batch`.
 
         Raises:
-            ValueError: As `fit`.
+            ValueError: As in `fit`.
         """
         given = arguments_by_name(keras.Model.train_on_batch, self, args, kwargs)
         self._check_compiled()
@@ -166,19 +166,19 @@ class GuardedModel(FusedModel):
         return super().train_on_batch(**given)
 
     def test_on_batch(self, *args, **kwargs):
-        """Measure one batch; takes and returns what `keras.Model.test_on_batch` does.
+        """Measure one batch; arguments and result are those of `keras.Model.test_on_batch`.
 
         Raises:
-            ValueError: As `evaluate`.
+            ValueError: As in `evaluate`.
         """
         given = arguments_by_name(keras.Model.test_on_batch, self, args, kwargs)
         return super().test_on_batch(**self._checked(given))
 
     def _checked(self, given: dict, name: str = "x") -> dict:
-        """Return the arguments of a method whose data were looked at, without labels."""
+        """Return the arguments of a method with checked data and without labels."""
         if given.get("class_weight") is not None:
             raise InputError(
-                f"A {type(self).__name__} has no labels, so there is no class_weight; weigh the "
+                f"A {type(self).__name__} has no labels, so it takes no class_weight; weight the "
                 "images by sample_weight."
             )
         if isinstance(given.get("sample_weight"), (list, tuple)):
@@ -186,7 +186,7 @@ class GuardedModel(FusedModel):
         inputs, labels, weights, x = look_at(given.get("x"))
         if given.get("y") is not None:
             labels = given["y"] if given["y"] is not given["x"] else inputs
-        # An autoencoder's usual `fit(x, x)` asks for what happens anyway.
+        # `fit(x, x)`, usual for autoencoders, is accepted: the targets are the inputs anyway.
         if labels is not None and not _are_equal(labels, inputs):
             raise InputError(self.labels_refusal(name))
         self.check_inputs(inputs, name if is_arrays(x) else f"The first batch of {name}")
@@ -201,7 +201,7 @@ class GuardedModel(FusedModel):
                 f"{name} has {count} images and {shape[0]} weights; give one sample_weight per "
                 "image."
             )
-        # Keras drops weights that come without labels: they stand in for those, unused.
+        # Keras drops weights without labels, so the weights are passed as unused labels, too.
         return given | {"x": x, "y": given.get("sample_weight")}
 
     def _checked_validation(self, data):
@@ -212,7 +212,7 @@ class GuardedModel(FusedModel):
         return tuple(checked[name] for name in names) if is_tuple else checked["x"]
 
     def _with_own(self, callbacks):
-        """Return the callbacks of a training: the guard first, the count, the model's, these."""
+        """Return a training's callbacks: the guard, the epoch count, the model's, the given."""
         count = keras.callbacks.LambdaCallback(on_epoch_end=self._count_epoch)
         own = [count, *self.own_callbacks()]
         if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -222,11 +222,12 @@ class GuardedModel(FusedModel):
         callbacks = keras.tree.flatten(callbacks) if callbacks else []
         if not any(isinstance(callback, StopOnNonFiniteLoss) for callback in callbacks):
             own.insert(0, StopOnNonFiniteLoss())
-        # First: no other may save the weights of a bad epoch, and what it saves has the count.
+        # The guard and the count come first, so that no other callback saves the weights of a
+        # bad epoch, or a wrong count.
         return [*own, *callbacks]
 
     def _unhurried(self, callbacks, given: dict):
-        """Return callbacks that do not wait for the device, where an epoch's length is known."""
+        """Return callbacks that do not wait for the device, if an epoch's length is known."""
         batches = given["x"]
         if (
             isinstance(callbacks, keras.callbacks.CallbackList)
@@ -247,7 +248,7 @@ class GuardedModel(FusedModel):
         self.trained_epochs += 1
 
     def _check_compiled(self) -> None:
-        """Refuse to train without an optimizer."""
+        """Raise if there is no optimizer."""
         if getattr(self, "optimizer", None) is None:
             raise InputError(
                 f"The {type(self).__name__} has no optimizer; call compile with one, such as "
@@ -268,18 +269,17 @@ class GuardedModel(FusedModel):
             name = metric if isinstance(metric, str) else getattr(metric, "name", None)
             if name in taken:
                 raise InputError(
-                    f"The logs hold {name!r} already; leave that metric out, or give it another "
-                    "name."
+                    f"The logs already hold {name!r}; remove that metric, or give it another name."
                 )
 
 
 def _check_epochs(given: dict) -> None:
-    """Refuse arguments of `fit` that name no epoch to train, or more than a generator has."""
+    """Raise if `fit` is asked for no epoch, or for more than one of a generator."""
     epochs, first = given.get("epochs", 1), given.get("initial_epoch", 0)
     if epochs < first:
         raise InputError(
-            f"epochs={epochs} is the number of the last epoch, and {first} are trained "
-            f"already (initial_epoch); give more than {first}."
+            f"epochs={epochs} is the number of the last epoch, and {first} are already trained "
+            f"(initial_epoch); give more than {first}."
         )
     for name, steps in (("x", "steps_per_epoch"), ("validation_data", "validation_steps")):
         if inspect.isgenerator(given.get(name)) and epochs - first > 1 and steps not in given:

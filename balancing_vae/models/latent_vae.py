@@ -1,4 +1,4 @@
-"""The Keras model of the second stage: a VAE of the first one's latents."""
+"""The Keras model of the second stage: a VAE of the first stage's latents."""
 
 import keras
 from keras import ops
@@ -11,12 +11,11 @@ from balancing_vae.networks.inputs import check_vectors
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class LatentVAE(VAE):
-    """The second stage: a VAE over draws from the first one's posterior.
+    """The second stage: a VAE over samples from the first stage's posterior.
 
-    It takes `fit((mu, sigma))` and draws `z = mu + sigma * noise` afresh for each batch,
-    or `fit((mu, sigma, noise_z, noise_u))` with the noise of both samplings given.
-    Loss, balancing and logs are those of `VAE`. Source:
-    Dai and Wipf 2019 and the original program.
+    `fit((mu, sigma))` draws new latents `z = mu + sigma * noise` for each batch.
+    `fit((mu, sigma, noise_z, noise_u))` uses the given noise for both samplings. Loss, balancing
+    and logs are those of `VAE`. Source: Dai and Wipf 2019 and the original program.
 
     Example:
         ```python
@@ -29,7 +28,7 @@ class LatentVAE(VAE):
     has_images = False
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse anything but posteriors, alone or with both noises."""
+        """Raise if the inputs are not posteriors, alone or with noise for both samplings."""
         names = ("mu", "sigma", "noise_z", "noise_u")
         if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 4):
             raise InputError(
@@ -42,9 +41,9 @@ class LatentVAE(VAE):
             raise InputError(f"sigma of {name} has values below 0; give standard deviations.")
 
     def labels_refusal(self, name: str) -> str:
-        """Return how mu and sigma are given together."""
+        """Return the message that refuses labels: mu and sigma belong into one tuple."""
         return (
-            f"{name} comes as inputs and labels, and a {type(self).__name__} takes no labels; "
+            f"{name} consists of inputs and labels, but a {type(self).__name__} takes no labels; "
             "put mu and sigma into one tuple of inputs, ((mu, sigma),)."
         )
 
@@ -53,7 +52,7 @@ class LatentVAE(VAE):
         return [keras.InputSpec(shape=self.encoder.inputs[0].shape, dtype="float32")] * 2
 
     def observe(self, inputs):
-        """Draw the latents to be reconstructed; pass on the noise of the second sampling.
+        """Draw the latents to reconstruct, and return the noise of the second sampling.
 
         Args:
             inputs: `(mu, sigma)` or `(mu, sigma, noise_z, noise_u)`, float [B, L] each.

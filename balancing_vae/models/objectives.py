@@ -1,10 +1,10 @@
-"""The terms of the loss as pure functions: summed over an image, one value per image."""
+"""The terms of the loss as pure functions that sum over each image."""
 
 from keras import ops
 
-# log(2 pi) / 2 with the five digits that the original program writes.
+# log(2 pi) / 2 with the five digits that the original program uses.
 HALF_LOG_TWO_PI = 0.91893
-# Below this a probability counts as this; the original keeps the logarithm finite so.
+# Probabilities are clipped to this minimum, as in the original, to keep the logarithm finite.
 MIN_PROBABILITY = 1e-8
 
 
@@ -34,14 +34,14 @@ def kl_divergence(mu, log_sigma):
 def gaussian_nll(x, x_hat, gamma):
     """Return -log N(x; x_hat, gamma^2), summed over all elements of a sample.
 
-    sum(((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893). A single element's term is
-    negative where its error is small and gamma below 0.24: that is not a mistake, a density
-    may exceed 1. Source: the original program's generation loss.
+    sum(((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893). The term of an element can be
+    negative, if its error is small and gamma is below 0.24, because a density may exceed 1.
+    Source: the original program's generation loss.
 
     Args:
         x: Targets, float [B, ...].
         x_hat: Reconstructions, float of the same shape.
-        gamma: The decoder's standard deviation, a positive scalar, or one for each sample,
+        gamma: The decoder's standard deviation, positive: a scalar, or one value per sample,
             float [B].
 
     Returns:
@@ -63,9 +63,9 @@ def gaussian_nll(x, x_hat, gamma):
 def bernoulli_nll(x, x_hat):
     """Return the cross-entropy of pixel intensities, summed over all elements of a sample.
 
-    -sum(x log max(x_hat, 1e-8) + (1 - x) log max(1 - x_hat, 1e-8)). It is the negative
-    logarithm of a Bernoulli likelihood where `x` is binary; it is also used for grey
-    values. Source: the program of Dai and Wipf.
+    -sum(x log max(x_hat, 1e-8) + (1 - x) log max(1 - x_hat, 1e-8)). For binary `x` it is the
+    negative logarithm of a Bernoulli likelihood; it is also used for grey values. Source: the
+    program of Dai and Wipf.
 
     Args:
         x: Targets, float [B, ...] in [0, 1].
@@ -92,8 +92,7 @@ def mean_squared_error(x, x_hat, sample_weight=None):
     Args:
         x: Targets, float [B, ...].
         x_hat: Reconstructions, float of the same shape.
-        sample_weight: Weights of the images, float [B], or None for none; see
-            `mean_over_images`.
+        sample_weight: Weights of the images, float [B], or None; see `mean_over_images`.
 
     Returns:
         Float32 scalar.
@@ -112,10 +111,10 @@ def mean_squared_error(x, x_hat, sample_weight=None):
 
 
 def mean_over_images(values, sample_weight=None):
-    """Return the mean of one value per image, weighted as Keras weights its losses.
+    """Return the mean of one value per image, weighted in the same way as Keras losses.
 
-    sum(weight * value) / B: the weights are not normalised, so that a weight of 2 counts
-    an image twice, and 0 leaves it out.
+    The result is sum(weight * value) / B. The weights are not normalised: a weight of 2 counts
+    an image twice, and a weight of 0 ignores it.
 
     Args:
         values: Float32 [B].

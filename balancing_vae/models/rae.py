@@ -14,24 +14,25 @@ class RegularizedAutoencoder(Autoencoder):
 
         loss = mean((x - x_hat)^2) + latent_weight mean(z^2) + decoder_weight sum(kernel^2),
 
-    means over batch, pixels and channels, or latents; the sum over all the decoder's
-    transposed convolutions. The logs hold `loss` and its terms, weighed: `mse`, `latent`,
-    `decoder`. With a `decoder_weight` it is RAE-L2; without one RAE, or RAE-SN where the
-    network is spectrally normalised; without any weight AE. Source: Ghosh et al. 2020
-    (arXiv 1903.12436) and their program.
+    The means run over the batch and over pixels and channels, or latents; the sum runs over the
+    kernels of all transposed convolutions of the decoder. The logs hold `loss` and its weighted
+    terms `mse`, `latent` and `decoder`. With a `decoder_weight` the model is RAE-L2. Without one
+    it is RAE, or RAE-SN if the network is spectrally normalised. With neither weight it is AE.
+    Source: Ghosh et al. 2020 (arXiv 1903.12436) and their program.
 
     Args:
-        encoder: From images, float [B, D, D, C] in [0, 1], to latents `z`, float [B, L].
-        decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
+        encoder: A network from images, float [B, D, D, C] in [0, 1], to latents `z`, float
+            [B, L].
+        decoder: A network from latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
         latent_weight: Weight of the latents' mean square, not negative.
         decoder_weight: Weight of the decoder's kernels, not negative.
-        regularize_dense: Whether the decoder's dense kernels are in its term, too, as in
-            the original's network for CelebA.
-        **kwargs: What `Autoencoder` takes.
+        regularize_dense: Whether the decoder's term includes its dense kernels, as in the
+            original's network for CelebA.
+        **kwargs: Arguments of `Autoencoder`.
 
     Raises:
-        ValueError: Encoder and decoder do not fit each other, a weight is negative, or
-            the decoder has no kernel to regularise.
+        ValueError: Encoder and decoder do not match, a weight is negative, or the decoder has
+            no kernel to regularise.
 
     Example:
         ```python
@@ -61,7 +62,7 @@ class RegularizedAutoencoder(Autoencoder):
         self.regularize_dense = regularize_dense
         if decoder_weight and not self.regularized_kernels():
             raise InputError(
-                "The decoder has no transposed convolution to regularise; take the network "
+                "The decoder has no transposed convolution to regularise; use the network "
                 "'rae', or decoder_weight 0."
             )
 

@@ -1,4 +1,4 @@
-"""First-stage models by name; a new system is one file and one line here."""
+"""First-stage models by name; a new model is one file and one line here."""
 
 import keras
 
@@ -18,7 +18,7 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
     """Build the first stage that a config names.
 
     Args:
-        config: The hyperparameters; `config.model` has the name and what the model takes.
+        config: The hyperparameters; `config.model` has the model's name and arguments.
         encoder: The encoder.
         decoder: The decoder.
 
@@ -26,8 +26,8 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
         The model, not compiled.
 
     Raises:
-        ValueError: There is no such model, or it does not take these arguments, networks or
-            hyperparameters.
+        ValueError: The name is not registered, or the model does not take these arguments,
+            networks or hyperparameters.
 
     Example:
         ```python
@@ -43,13 +43,14 @@ def build_model(config: Config, encoder: keras.Model, decoder: keras.Model) -> A
 
 
 def check_model(config: Config) -> None:
-    """Refuse a model's name, its arguments' names or types, or samplers that it is not made for.
+    """Raise if the name of a config's model, its arguments or its samplers are invalid.
 
     Args:
         config: The hyperparameters.
 
     Raises:
-        ValueError: There is no such model, or it does not take these arguments or samplers.
+        ValueError: The name is not registered, or the model does not take these arguments or
+            samplers.
     """
     name, arguments = _name_and_arguments(config)
     given = MODELS[name].settings_of(config)
@@ -57,7 +58,7 @@ def check_model(config: Config) -> None:
     if "prior" in config.samplers and not MODELS[name].has_prior:
         raise InputError(
             f"The model {name!r} has no prior to sample from, and the samplers are "
-            f"{config.samplers}; take two of 'gaussian', 'mixture' and 'second_stage'."
+            f"{config.samplers}; use two of 'gaussian', 'mixture' and 'second_stage'."
         )
 
 

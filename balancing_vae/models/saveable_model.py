@@ -17,20 +17,21 @@ from balancing_vae.networks.inputs import arguments_by_name
 class SaveableModel(keras.Model):
     """An encoder and a decoder that Keras can save, load, clone, copy and export.
 
-    A subclass keeps each argument as an attribute of the same name: these are what a saved
-    model is made of again. Among them are `encoder` and `decoder`, functional models. It has
-    a `seed_generator` and counts its `trained_epochs`: both are saved with the optimizer.
+    A subclass stores each argument as an attribute of the same name, because a saved model is
+    rebuilt from these attributes. They include `encoder` and `decoder`, which are functional
+    models. It has a `seed_generator` and counts its `trained_epochs`; both are saved with the
+    optimizer.
     """
 
     def save(self, filepath, overwrite: bool = True, zipped: bool | None = None, **kwargs):
-        """Write the model into a file; takes what `keras.Model.save` does.
+        """Write the model to a file; takes the arguments of `keras.Model.save`.
 
-        A `.keras` file is written under another name and then renamed: where saving fails,
-        a former file stays as it was.
+        A `.keras` file is written under another name and then renamed. If saving fails, the old
+        file is left unchanged.
 
         Raises:
-            ValueError: The file is to be HDF5, from which Keras cannot load it.
-            OSError: The disk is full or the place is not writable.
+            ValueError: The file is HDF5, from which Keras cannot load the model.
+            OSError: The disk is full or not writable.
 
         Example:
             ```python
@@ -40,11 +41,11 @@ class SaveableModel(keras.Model):
         """
         local = isinstance(filepath, (str, os.PathLike)) and "://" not in os.fspath(filepath)
         if local and os.fspath(filepath).endswith((".h5", ".hdf5")):
-            # Keras would write it, find no class in it, and forget the optimizer of the model.
+            # Keras would write it, but could not load it, and would drop the model's optimizer.
             raise InputError(
-                f"{os.fspath(filepath)!r} would be in Keras's older format HDF5, which holds no "
-                f"{type(self).__name__}; save into a file of the form x.keras, or save_weights "
-                "into x.weights.h5."
+                f"{os.fspath(filepath)!r} would be in Keras's older format HDF5, which cannot hold "
+                f"a {type(self).__name__}; save to a file such as x.keras, or save_weights to "
+                "x.weights.h5."
             )
         named = local and os.fspath(filepath).endswith(".keras")
         asks = not overwrite and named and os.path.exists(filepath)
@@ -55,9 +56,9 @@ class SaveableModel(keras.Model):
         return None
 
     def export(self, filepath, *args, **kwargs):
-        """Export the model for inference; takes what `keras.Model.export` does.
+        """Export the model for inference; takes the arguments of `keras.Model.export`.
 
-        The default `input_signature` is that of float32 inputs, as `call` takes them.
+        By default the exported model takes float32 inputs.
         """
         given = arguments_by_name(keras.Model.export, self, (filepath, *args), kwargs)
         if given.get("input_signature") is None:
@@ -66,22 +67,22 @@ class SaveableModel(keras.Model):
         return super().export(**given)
 
     def input_signature(self):
-        """Return the shape and dtype of what `call` takes, in its structure."""
+        """Return shape and dtype of the inputs of `call`, in the same structure."""
         return keras.InputSpec(shape=self.encoder.inputs[0].shape, dtype="float32")
 
     def get_config(self) -> dict:
-        """Return what makes the model again: every argument, from the attribute of its name.
+        """Return the arguments from which the model can be rebuilt, read from its attributes.
 
         Raises:
-            ValueError: A subclass does not keep an argument.
+            ValueError: A subclass does not store an argument.
         """
         config = super().get_config()
         for name in constructor_arguments(type(self)):
             if not hasattr(self, name):
                 raise InputError(
-                    f"{type(self).__name__} takes {name!r} and has no attribute of that name, so "
-                    f"that it cannot be saved; write `self.{name} = {name}` in its __init__, or "
-                    "a get_config."
+                    f"{type(self).__name__} takes {name!r} but has no attribute of that name, so "
+                    f"it cannot be saved; write `self.{name} = {name}` in its __init__, or define "
+                    "get_config."
                 )
             config[name] = keras.saving.serialize_keras_object(getattr(self, name))
         layers = {id(layer) for layer in self.encoder.layers}
@@ -91,8 +92,8 @@ class SaveableModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> "SaveableModel":
-        """Make a model of what `get_config` returned, with new weights."""
-        # Keras takes the configs of functional models apart.
+        """Build a model with new weights from the result of `get_config`."""
+        # Keras modifies the configs of functional models.
         config = copy.deepcopy(config)
         shared = config.pop("shared_layers", [])
         config = keras.saving.deserialize_keras_object(config, custom_objects)
@@ -107,15 +108,15 @@ class SaveableModel(keras.Model):
         return cls(**config)
 
     def get_compile_config(self) -> dict:
-        """Return the arguments of `compile`, and the backend that they were resolved for."""
+        """Return the arguments of `compile`, and the backend for which they were resolved."""
         config = super().get_compile_config()
         return config and {**config, "backend": keras.backend.backend()}
 
     def compile_from_config(self, config: dict) -> None:
-        """Compile as the saved model was.
+        """Compile the model as it was compiled when it was saved.
 
-        On another backend Keras's own choice decides about just-in-time compilation, and
-        PyTorch runs one step per execution.
+        On another backend, Keras decides about just-in-time compilation, and PyTorch always
+        runs one step per execution.
         """
         config = keras.saving.deserialize_keras_object(config)
         backend = keras.backend.backend()
@@ -131,21 +132,21 @@ class SaveableModel(keras.Model):
         self.compile(**config)
 
     def save_own_variables(self, store) -> None:
-        """Save the state of a training beside the optimizer's: noise and count of epochs."""
+        """Save the training state other than the optimizer's: random seed and epoch count."""
         super().save_own_variables(store)
         if getattr(self, "optimizer", None) is not None:
             store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
             store["trained_epochs"] = np.array(self.trained_epochs)
 
     def load_own_variables(self, store) -> None:
-        """Load what `save_own_variables` saved; weights without an optimizer have none of it."""
+        """Load what `save_own_variables` saved, if the file has an optimizer."""
         if "noise" in store:
             self.seed_generator.state.assign(np.array(store["noise"]))
             self.trained_epochs = int(np.array(store["trained_epochs"]))
 
 
 def constructor_arguments(model: type[SaveableModel]) -> list[str]:
-    """Return the names of what a model's class takes, from all classes of its own kind."""
+    """Return the names of a model class's constructor arguments, including its parents'."""
     classes = [c for c in model.__mro__ if issubclass(c, SaveableModel) and "__init__" in vars(c)]
     names = [name for c in classes for name in inspect.signature(c.__init__).parameters]
     return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]

@@ -9,11 +9,11 @@ from balancing_vae.errors import NonFiniteLossError
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Raises after an epoch with a non-finite loss, with the last good weights put back.
+    """Raises after an epoch with a non-finite loss, and restores the last good weights.
 
-    The optimizer's state is put back, too: its averages would stay NaN. The mean over an
-    epoch is not finite if one batch's loss is not, so that no step has to wait for its own
-    value.
+    The optimizer's state is restored, too, because its averages would stay NaN. If the loss of
+    one batch is not finite, the epoch's mean is not finite either. So no step has to wait for
+    its own value.
 
     Args:
         stage: 1 or 2, for the message; None names the model instead.
@@ -32,11 +32,11 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         self.stage = stage
 
     def on_train_begin(self, logs=None):
-        """Keep the weights that training starts from."""
+        """Store the weights from which training starts."""
         self._keep()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Keep good weights; put the kept ones back and raise after a bad epoch."""
+        """Store good weights; after a bad epoch, restore the stored ones and raise."""
         loss = float(logs["loss"])
         if math.isfinite(loss):
             self._keep()
@@ -45,8 +45,8 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         name = self.model.name if self.stage is None else f"stage {self.stage}"
         raise NonFiniteLossError(
             f"The loss of {name} became {loss} in epoch {epoch + 1}; the weights "
-            f"are those after epoch {epoch}. Try a smaller learning rate, or look for "
-            "broken images in the data."
+            f"are those after epoch {epoch}. Try a smaller learning rate, or check the data for "
+            "broken images."
         )
 
     def _keep(self):
@@ -55,6 +55,6 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
     def _put_back(self):
         self.model.set_weights(self.good_weights)
-        # Slots that were made since then are not among the kept ones.
+        # Optimizer variables that were created since then have no stored value.
         for slot, good in zip(self.model.optimizer.variables, self.good_slots, strict=False):
             slot.assign(good)

@@ -30,39 +30,38 @@ from balancing_vae.networks.inputs import check_vectors
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class VAE(Autoencoder):
-    """A variational autoencoder that balances reconstruction error against KL by itself.
+    """A variational autoencoder that balances reconstruction error and KL automatically.
 
         loss = k KL + sum( ((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893 ),
 
-    both summed over an image and averaged over the batch. `gamma` comes from the
-    balancing strategy, inside the compiled step: `fit` balances whatever
-    `steps_per_execution` and jit setting it runs with; so does what a strategy makes of
-    `k` (see `WarmUpBeta`). The logs hold `loss`, `kl`, `reconstruction` (the second
-    term), `mse`, `gamma` and `beta` = k gamma^2, the effective weight of KL beside a sum
-    of squares / 2 (what the loss's derivative by KL is, times gamma^2). Source: the original
-    program.
+    Both terms are summed over an image and averaged over the batch. The balancing strategy
+    computes `gamma` inside the compiled step, so `fit` works with any `steps_per_execution` and
+    jit setting. The same holds if a strategy changes `k` (see `WarmUpBeta`). The logs hold
+    `loss`, `kl`, `reconstruction` (the second term), `mse`, `gamma` and `beta` = k gamma^2. Beta
+    is the effective weight of KL relative to half the sum of squares: gamma^2 times the loss's
+    derivative with respect to KL. Source: the original program.
 
     With the likelihood "bernoulli", the second term is the cross-entropy instead (see
-    `bernoulli_nll`). Gamma has no part in it: it stands still, and beta is `k`.
+    `bernoulli_nll`). It does not depend on gamma, so gamma stays constant, and beta is `k`.
 
-    Images go in as integers in 0..255 or as floats in [0, 1], alone or with the noise of the
-    sampling: `fit(x)` or `fit((x, noise))`.
+    The inputs are images as integers in 0..255 or as floats in [0, 1], alone or with the noise
+    of the sampling: `fit(x)` or `fit((x, noise))`.
 
     Args:
-        encoder: From images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`,
-            float [B, L] each. One with two inputs gets the noise, float [B, L], as well:
-            in an iterative encoder what was drawn decides the posterior of later steps.
-        decoder: From latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
-        balancing: The strategy that decides gamma; computed gamma by default.
-        kl_weight: `k`, positive; the strategy's by default, or else 1. The original program
-            has (2 D / L)^2.
-        seed: Seed of the sampling's noise where none is given.
-        likelihood: "gaussian" or "bernoulli": what the decoder's output is the mean of.
-        **kwargs: What every Keras model takes.
+        encoder: A network from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`,
+            float [B, L] each. If it has a second input, that is the noise, float [B, L]: in an
+            iterative encoder the sample of a step changes the posterior of later steps.
+        decoder: A network from latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
+        balancing: The strategy that sets gamma; computed gamma by default.
+        kl_weight: `k`, positive. By default it is the strategy's, or else 1. The original
+            program uses (2 D / L)^2.
+        seed: Seed of the sampling noise, if the noise is not given.
+        likelihood: "gaussian" or "bernoulli", the distribution whose mean the decoder returns.
+        **kwargs: Arguments of every Keras model.
 
     Raises:
-        ValueError: Encoder and decoder do not fit each other, there is no such
-            likelihood, or both `kl_weight` and the strategy decide KL's weight.
+        ValueError: Encoder and decoder do not match, the likelihood is unknown, or both
+            `kl_weight` and the strategy set the weight of KL.
 
     Example:
         ```python
@@ -73,7 +72,7 @@ class VAE(Autoencoder):
     """
 
     term_names = ("kl", "reconstruction", "mse")
-    # The loss moves with gamma, so that those of two epochs cannot be compared.
+    # The loss depends on gamma, so the losses of two epochs cannot be compared.
     monitor = "mse"
     heads = ("mu", "log_sigma")
     has_prior = True
@@ -95,7 +94,7 @@ class VAE(Autoencoder):
         self.kl_weight = self._choose_kl_weight(kl_weight)
         self.likelihood = likelihood
         if likelihood == "bernoulli":
-            # A learned gamma would get no gradient, a computed one stands still.
+            # This likelihood does not use gamma: a learned gamma would get no gradient.
             self.balancing.trainable = False
         self.gamma_tracker = Latest(name="gamma")
         self.beta_tracker = Latest(name="beta")
@@ -126,11 +125,11 @@ class VAE(Autoencoder):
         return mu, np.exp(log_sigma)
 
     def observe(self, inputs):
-        """Split `inputs` into what is to be reconstructed and the noise, if it is given.
+        """Split `inputs` into the images to reconstruct and the noise, if given.
 
         Args:
-            inputs: Images, integers in 0..255 or floats in [0, 1], [B, D, D, C]; or a pair
-                of those and standard noise, float [B, L].
+            inputs: Images, integers in 0..255 or floats in [0, 1], [B, D, D, C]; or a pair of
+                images and standard normal noise, float [B, L].
 
         Returns:
             Images as float [B, D, D, C] in [0, 1], and the noise or None.
@@ -142,7 +141,7 @@ class VAE(Autoencoder):
         """Encode, sample and decode.
 
         Args:
-            inputs: What `observe` takes.
+            inputs: Inputs as `observe` takes them.
             training: Whether batch normalisation uses the batch's statistics.
 
         Returns:
@@ -164,20 +163,20 @@ class VAE(Autoencoder):
         }
 
     def fit(self, *args, **kwargs):
-        """Train; takes and returns what `keras.Model.fit` does."""
+        """Train the model; arguments and result are those of `keras.Model.fit`."""
         try:
             return super().fit(*args, **kwargs)
         except BaseException:
-            # Keras calls no `on_train_end` then, and a frozen gamma would stay frozen.
+            # Keras does not call `on_train_end` then, and a frozen gamma would stay frozen.
             self.balancing.restore_rate()
             raise
 
     def own_callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return the one that warns of a gamma far below the error."""
+        """Return the callback that warns if gamma is far below the error."""
         return [WarnOfLowGamma()]
 
     def check_inputs(self, inputs, name: str = "x") -> None:
-        """Refuse anything but images, alone or with noise."""
+        """Raise if the inputs are not images, alone or with noise."""
         images, *noise = inputs if isinstance(inputs, (list, tuple)) else (inputs,)
         super().check_inputs(images, name)
         if len(noise) > 1:
@@ -190,8 +189,8 @@ class VAE(Autoencoder):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the loss of one batch and, in training, let the strategy update gamma.
 
-        The step's own loss uses gamma as it stood before the batch, unless the strategy takes
-        it from the batch itself. The logs hold gamma as the batch left it.
+        The loss of a step uses gamma from before the batch, unless the strategy computes it from
+        the batch itself. The logs hold gamma from after the batch.
         """
         target, x_hat = y_pred["target"], y_pred["reconstruction"]
         gaussian = self.likelihood == "gaussian"
@@ -214,21 +213,21 @@ class VAE(Autoencoder):
         _, kl_slope = self.balancing.weigh_kl(ops.stop_gradient(kl))
         beta = self.kl_weight * kl_slope
         self.beta_tracker.update_state(beta * ops.square(gamma) if gaussian else beta)
-        # Keras adds up the gradients of all replicas, and takes this back in the logs.
+        # Keras sums the gradients of all replicas. In the logs it multiplies the loss back.
         return (self.kl_weight * kl_part + reconstruction) / replica_count()
 
     def _mse_of_all(self, mse, sample_weight):
-        """Return the mean squared error over all replicas, of a mean weight of 1."""
+        """Return the mean squared error over all replicas, with weights scaled to mean 1."""
         mse = mean_over_replicas(mse)
         if sample_weight is None:
             return mse
         weight = mean_over_replicas(ops.mean(ops.cast(sample_weight, "float32")))
-        # A batch that weighs nothing leaves gamma where it is.
+        # A batch of total weight 0 does not change gamma.
         unchanged = ops.square(ops.stop_gradient(self.balancing.gamma))
         return ops.where(weight > 0, mse / ops.maximum(weight, 1e-12), unchanged)
 
     def get_config(self) -> dict:
-        """Return what makes the model again; a weight that the strategy decides is its own."""
+        """Return the arguments of the model; `kl_weight` is None if the strategy sets it."""
         config = super().get_config()
         if self.balancing.kl_weight is not None:
             config["kl_weight"] = None
@@ -238,8 +237,8 @@ class VAE(Autoencoder):
         decided = self.balancing.kl_weight
         if given is not None and decided is not None:
             raise InputError(
-                f"{type(self.balancing).__name__} decides the weight of KL, {decided:g}, and "
-                f"kl_weight={given:g} would, too; leave kl_weight out (None)."
+                f"{type(self.balancing).__name__} sets the weight of KL to {decided:g}, which "
+                f"conflicts with kl_weight={given:g}; omit kl_weight (None)."
             )
         if given is None:
             given = decided
@@ -247,5 +246,5 @@ class VAE(Autoencoder):
 
 
 def _in_one(gamma):
-    """Return the gamma whose square is the mean over the images', where each has its own."""
+    """Return one gamma for all images, whose square is the mean of their squared gammas."""
     return ops.sqrt(ops.mean(ops.square(gamma))) if ops.ndim(gamma) else gamma

@@ -13,10 +13,10 @@ KERNEL_SIZE = 4
 def conv_networks(
     image_shape: tuple[int, int, int], latent_dim: int, base_dim: Size = 32, num_scale: Layers = 3
 ) -> tuple[keras.Model, keras.Model]:
-    """Build strided convolutions with relu and two heads, and the same turned round.
+    """Build an encoder of strided convolutions with two heads, and the mirrored decoder.
 
-    Each convolution halves the side, and rounds up: 28, 14, 7, 4. Each transposed one doubles
-    it; where the encoder rounded up, the last row and column are cut off.
+    Each convolution halves the side and rounds up: 28, 14, 7, 4. Each transposed convolution
+    doubles it; if the encoder rounded up there, the last row and column are cut off.
 
     Args:
         image_shape: Side, side, channels of the images; the side is even.
@@ -29,8 +29,8 @@ def conv_networks(
         [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Raises:
-        ValueError: The images are not square, their side is odd, or it cannot be halved so
-            often.
+        ValueError: The images are not square, their side is odd, or it cannot be halved
+            `num_scale` times.
 
     Example:
         ```python
@@ -94,11 +94,11 @@ def _check_side(image_shape: tuple[int, int, int], num_scale: int) -> None:
     if height != width or height % 2:
         side = max(2, 2 * (min(height, width) // 2))
         raise InputError(
-            f"The conv network needs square images of an even side; got {height}x{width}. Cut and "
+            f"The conv network needs square images of an even side; got {height}x{width}. Crop and "
             f"resize them (`balancing-vae datasets prepare folder --side {side}` does it)."
         )
     if height < 2**num_scale:
         raise InputError(
             f"num_scale {num_scale} halves a side of {height} below one pixel; "
-            f"take at most {height.bit_length() - 1}."
+            f"use at most {height.bit_length() - 1}."
         )

@@ -12,7 +12,7 @@ from balancing_vae.config import Size
 def dense_networks(
     image_shape: tuple[int, int, int], latent_dim: int, width: Size = 512, depth: Layers = 2
 ) -> tuple[keras.Model, keras.Model]:
-    """Build dense layers with relu over flattened images, and the same from latents to pixels.
+    """Build dense networks: an encoder over flattened images, and the mirrored decoder.
 
     Args:
         image_shape: Side, side, channels of the images; any side works.

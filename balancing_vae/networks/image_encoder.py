@@ -10,16 +10,16 @@ from balancing_vae.networks.inputs import look_at
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class ImageEncoder(keras.Model):
-    """A functional encoder that takes images as integers in 0..255, too.
+    """A functional encoder that also takes images as integers in 0..255.
 
-    Keras casts a functional model's inputs to float32, so that uint8 images would reach the
-    network 255 times too large. Here integers are divided by 255 first, and `predict`
-    refuses floats outside [0, 1].
+    Keras casts a functional model's inputs to float32, so uint8 images would reach the network
+    255 times too large. This class divides integers by 255 first, and `predict` refuses floats
+    outside [0, 1].
 
     Args:
-        *args: The Keras tensors of the inputs (images, and the noise where the encoder takes
-            it) and of the outputs.
-        **kwargs: What `keras.Model` takes.
+        *args: The Keras tensors of the inputs (images, and the noise if the encoder takes it)
+            and of the outputs.
+        **kwargs: Arguments of `keras.Model`.
 
     Example:
         ```python
@@ -29,11 +29,11 @@ class ImageEncoder(keras.Model):
 
     @classmethod
     def of(cls, encoder: keras.Model) -> keras.Model:
-        """Return an encoder of the same layers that takes both forms.
+        """Return an encoder with the same layers that takes integers and floats.
 
         Args:
-            encoder: A functional or Sequential model. One of a class of its own is returned
-                as it is.
+            encoder: A functional or Sequential model. A model of any other class is returned
+                unchanged.
 
         Returns:
             The encoder; it shares its layers with the given one.
@@ -46,26 +46,26 @@ class ImageEncoder(keras.Model):
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         """Scale the images and encode them."""
-        # Not in `__call__`: JAX's `predict` runs `call` alone. Keras hands `training` on to a
-        # `call` that names it.
+        # Not in `__call__`, because JAX's `predict` runs only `call`. Keras passes `training` to
+        # a `call` that has such an argument.
         images = tree.map_structure(as_intensities, inputs)
         return super().call(images, training=training, mask=mask, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """Encode a data set; takes and returns what `keras.Model.predict` does.
+        """Encode a data set; arguments and result are those of `keras.Model.predict`.
 
         Raises:
-            ValueError: The images do not fit, or are floats outside [0, 1].
+            ValueError: The images have the wrong shape or dtype, or are floats outside [0, 1].
         """
         inputs, _, _, x = look_at(x)
         self._check(inputs)
         return super().predict(x, *args, **kwargs)
 
     def predict_on_batch(self, x):
-        """Encode one batch; takes and returns what `keras.Model.predict_on_batch` does.
+        """Encode one batch; arguments and result are those of `keras.Model.predict_on_batch`.
 
         Raises:
-            ValueError: The images do not fit, or are floats outside [0, 1].
+            ValueError: The images have the wrong shape or dtype, or are floats outside [0, 1].
         """
         self._check(look_at(x)[0])
         return super().predict_on_batch(x)

@@ -18,13 +18,13 @@ MIN_SIGMA = 1e-6
 def infogan_networks(
     image_shape: tuple[int, int, int], latent_dim: int
 ) -> tuple[keras.Model, keras.Model]:
-    """Build two convolutions and two dense layers, and as many turned round.
+    """Build an encoder of two convolutions and two dense layers, and the mirrored decoder.
 
-    All of the encoder's layers are spectrally normalised. The second half of the last one's
-    output is sigma = 1e-6 + softplus(s); what comes out is its logarithm, as with every encoder
-    here. Spectral norm's estimates move at each forward pass, in inference too: to encode the
-    same images twice gives slightly different results until they have settled. Source: the
-    program of Dai and Wipf, network `Infogan`.
+    All of the encoder's layers are spectrally normalised. The second half `s` of the last
+    layer's output gives sigma = 1e-6 + softplus(s); the encoder returns its logarithm, as every
+    encoder here does. Every forward pass updates the estimates of the spectral norms, in
+    inference too. Until they have converged, encoding the same images twice gives slightly
+    different results. Source: the program of Dai and Wipf, network `Infogan`.
 
     Args:
         image_shape: Side, side, channels of the images.
@@ -87,7 +87,7 @@ def _decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
 
 
 def _normal() -> initializers.Initializer:
-    # A new one for each layer: two layers that share an initialiser share its draws.
+    # A new one for each layer: layers that share an initialiser would get the same weights.
     return initializers.RandomNormal(stddev=DEVIATION)
 
 

@@ -24,7 +24,7 @@ def as_intensities(images):
         Float tensor of the same shape; integers divided by 255.
 
     Raises:
-        ValueError: The images are truth values.
+        ValueError: The images are bools.
     """
     dtype = keras.backend.standardize_dtype(images.dtype)
     if dtype == "bool":
@@ -35,19 +35,19 @@ def as_intensities(images):
 
 
 def arguments_by_name(method: Callable, model: keras.Model, args: tuple, kwargs: dict) -> dict:
-    """Return the arguments of a call of one of Keras's methods by name, without the model.
+    """Return the arguments of a call of a Keras method by name, without the model.
 
     Args:
         method: The method, as a function of the class.
-        model: What it is called on.
-        args: The other arguments by position.
-        kwargs: The other arguments by name.
+        model: The model on which it is called.
+        args: The positional arguments.
+        kwargs: The keyword arguments.
 
     Returns:
-        The arguments that are given.
+        The given arguments by name.
 
     Raises:
-        TypeError: The method does not take them.
+        TypeError: The method does not take these arguments.
     """
     given = dict(inspect.signature(method).bind(model, *args, **kwargs).arguments)
     del given["self"]
@@ -55,7 +55,7 @@ def arguments_by_name(method: Callable, model: keras.Model, args: tuple, kwargs:
 
 
 def is_arrays(data) -> bool:
-    """Tell whether data are arrays or tensors, alone or in a structure, and no batches."""
+    """Return whether data are arrays or tensors (or a structure of them), not batches."""
     leaves = tree.flatten(data)
     return bool(leaves) and all(
         hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves
@@ -63,18 +63,18 @@ def is_arrays(data) -> bool:
 
 
 def look_at(data):
-    """Return what can be seen of a data set before the training, as NumPy arrays.
+    """Return the arrays of a data set, or its first batch, as NumPy arrays to check.
 
     Args:
-        data: What `keras.Model.fit` takes as `x`: arrays are seen whole; of batches (a
-            `tf.data.Dataset`, `keras.utils.PyDataset`, `DataLoader` or generator) the first.
+        data: Data as `keras.Model.fit` takes them as `x`: arrays, or batches (a
+            `tf.data.Dataset`, `keras.utils.PyDataset`, `DataLoader` or generator).
 
     Returns:
-        Inputs, labels and sample weights, the last two None where there are none; and the
-        data, which a look into a generator would have cost a batch.
+        Inputs, labels and sample weights, of which the last two may be None; and the data, in
+        which the first batch of a generator is restored.
 
     Raises:
-        ValueError: It is neither arrays nor batches, or has no batch.
+        ValueError: `data` are neither arrays nor batches, or hold no batch.
     """
     if is_arrays(data):
         return tree.map_structure(_as_numpy, data), None, None, data
@@ -86,35 +86,36 @@ def look_at(data):
             )
     if isinstance(data, types.GeneratorType):
         batch = next(data, None)
-        # Keras wants tuples of a generator, though arrays of every other kind of batches.
+        # From a generator, Keras expects tuples; every other kind of batches may yield arrays.
         data = (_as_tuple(each) for each in itertools.chain([batch], data))
     elif isinstance(data, keras.utils.PyDataset):
         batch = None if data.num_batches == 0 else data[0]
     else:
         batch = next(iter(data), None)
     if batch is None:
-        raise InputError("x holds no batch; look where its images come from.")
+        raise InputError("x holds no batch; check the source of its images.")
     seen = keras.utils.unpack_x_y_sample_weight(batch)
     return *(tree.map_structure(_as_numpy, part) for part in seen), data
 
 
 def check_intensities(x, image_shape: tuple[int, ...], name: str = "x") -> None:
-    """Refuse anything but images with values in 0..255 or [0, 1].
+    """Raise if `x` is not an array of images with values in 0..255 or [0, 1].
 
     Args:
         x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
         image_shape: Side, side, channels that the networks take; None if any shape is accepted.
-        name: What the caller calls the images, for the message.
+        name: The caller's name for the images, used in the message.
 
     Raises:
-        ValueError: Another rank, shape or dtype; no image; values out of range or NaN.
+        ValueError: `x` has another rank, shape or dtype, holds no image, or has values that are
+            out of range or NaN.
 
     Example:
         ```python
         check_intensities(np.zeros((10, 8, 8, 1), "int64"), (8, 8, 1))
         ```
     """
-    if len(image_shape) != 3:  # a network of one's own for something else
+    if len(image_shape) != 3:  # a user's own network for other data than images
         return
     if isinstance(x, np.ndarray) and x.ndim == 4:
         image_shape = tuple(
@@ -125,15 +126,15 @@ def check_intensities(x, image_shape: tuple[int, ...], name: str = "x") -> None:
 
 
 def check_vectors(x, size: int, name: str) -> None:
-    """Refuse anything but finite vectors of a given size.
+    """Raise if `x` is not an array of finite vectors of a given size.
 
     Args:
         x: Vectors, float [N, size].
         size: Their length.
-        name: What the caller calls them, for the message.
+        name: The caller's name for them, used in the message.
 
     Raises:
-        ValueError: Another shape or dtype, NaN or infinite values.
+        ValueError: `x` has another shape or dtype, or NaN or infinite values.
     """
     if not isinstance(x, np.ndarray) or x.shape[1:] != (size,):
         raise InputError(
@@ -146,20 +147,20 @@ def check_vectors(x, size: int, name: str) -> None:
 
 
 def check_sample_weight(weights) -> None:
-    """Refuse weights that are not one finite number, not negative, for each image.
+    """Raise if sample weights are not one finite, non-negative number per image.
 
     Args:
         weights: Float [N] or [N, 1].
 
     Raises:
-        ValueError: Another shape; negative, NaN or infinite values.
+        ValueError: The weights have another shape, or negative, NaN or infinite values.
     """
     weights = np.asarray(weights)
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
     if weights.ndim != 1:
         raise InputError(
-            f"sample_weight must have one weight per image, [N], got {weights.shape}; to weigh "
+            f"sample_weight must have one weight per image, [N], got {weights.shape}; to weight "
             "pixels, write a model of your own (see `Autoencoder`)."
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):

@@ -7,7 +7,7 @@ from keras import layers
 def latent_networks(
     latent_dim: int, second_dim: int, second_depth: int
 ) -> tuple[keras.Model, keras.Model]:
-    """Build dense layers over latents, with a skip to the heads, and as many back.
+    """Build the second stage's dense encoder and decoder, each with a skip connection.
 
     Source: the original program, second stage.
 

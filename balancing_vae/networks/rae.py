@@ -11,7 +11,7 @@ from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTran
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormDense
 from balancing_vae.layers.unbiased_batch_normalization import UnbiasedBatchNormalization
 
-# Where the decoder starts.
+# The side of the decoder's first feature maps.
 FIRST_SIDE = 8
 
 
@@ -24,30 +24,31 @@ def rae_networks(
     symmetric_input: bool = True,
     spectral_norm: bool = False,
 ) -> tuple[keras.Model, keras.Model]:
-    """Build convolutions of stride 2 with one dense head, and transposed ones from 8x8 up.
+    """Build an encoder of strided convolutions with one head, and a decoder from 8x8 up.
 
-    The defaults are the original's for MNIST (padded to 32x32) and CIFAR-10; for CelebA
-    it has `kernel_size=5, symmetric_input=False`. Source: the program of Ghosh et al.
-    2020 (arXiv 1903.12436).
+    The defaults are the original's for MNIST (padded to 32x32) and CIFAR-10. For CelebA it uses
+    `kernel_size=5, symmetric_input=False`. Source: the program of Ghosh et al. 2020 (arXiv
+    1903.12436).
 
     Args:
         image_shape: Side, side, channels of the images.
         latent_dim: Latent size, at least 1.
         base_dim: Channels of the first convolution.
-        num_scale: Convolutions; each halves the side and all but the first double the width.
-            The decoder starts from the last width and halves it at each doubling of the side.
+        num_scale: Number of convolutions. Each halves the side, and all but the first double
+            the width. The decoder starts from the last width and halves it whenever it doubles
+            the side.
         kernel_size: Side of every kernel.
         symmetric_input: Whether the encoder scales the images to [-1, 1] first.
-        spectral_norm: Whether every kernel is spectrally normalised (RAE-SN). The
-            estimates move at each forward pass, in inference too.
+        spectral_norm: Whether every kernel is spectrally normalised (RAE-SN). Every forward
+            pass updates the estimates, in inference too.
 
     Returns:
         The encoder from images, float [B, D, D, C] in [0, 1], to latents, float
         [B, latent_dim]; and the decoder from those to images.
 
     Raises:
-        ValueError: The images are not square, their side is not 8, 16, 32, 64, ..., or
-            the widths do not suffice for so many doublings.
+        ValueError: The images are not square, their side is not 8, 16, 32, 64, ..., or the
+            last width is too small to be halved that often.
 
     Example:
         ```python
@@ -99,7 +100,7 @@ def _decoder(
     width = base_dim * 2 ** (num_scale - 1)
     if width < 2**doublings:
         raise InputError(
-            f"The rae decoder halves {width} channels {doublings} times; take a larger base_dim "
+            f"The rae decoder halves {width} channels {doublings} times; use a larger base_dim "
             "or num_scale."
         )
     deconv = RightSpectralNormConv2DTranspose if spectral_norm else layers.Conv2DTranspose

@@ -19,7 +19,7 @@ from balancing_vae.schema import mapping
 from balancing_vae.schema import record
 from balancing_vae.schema import text
 
-# Each builds an encoder and a decoder.
+# A function that builds an encoder and a decoder.
 Builder = Callable[..., tuple[keras.Model, keras.Model]]
 NETWORKS = Registry[Builder](
     "network",
@@ -33,14 +33,14 @@ NETWORKS = Registry[Builder](
     },
 )
 
-# The name of networks that are described whole.
+# The name of a user's own networks, which the config describes completely.
 OWN = "own"
 
 
 def build_networks(
     network: dict, image_shape: tuple[int, int, int], latent_dim: int
 ) -> tuple[keras.Model, keras.Model]:
-    """Build an encoder and a decoder by name, or from their own description.
+    """Build an encoder and a decoder by name, or from a description of a user's own networks.
 
     Args:
         network: `name` and the sizes that the named network takes; or `name` "own" with
@@ -52,7 +52,8 @@ def build_networks(
         The encoder and the decoder.
 
     Raises:
-        ValueError: There is no such network, or it does not take these sizes or images.
+        ValueError: The name is not registered, or the network does not take these sizes or
+            images.
 
     Example:
         ```python
@@ -66,20 +67,20 @@ def build_networks(
 
 
 def check_network(network: dict) -> None:
-    """Refuse a network's name, or names or types of its sizes, before it is built.
+    """Raise if a network's name or sizes are invalid, without building it.
 
     Args:
         network: As in `build_networks`.
 
     Raises:
-        ValueError: There is no such network, or it does not take these sizes.
+        ValueError: The name is not registered, or the network does not take these sizes.
     """
     if network.get("name") != OWN:
         NETWORKS.check(*_name_and_sizes(network), given=("image_shape", "latent_dim"))
 
 
 def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
-    """Build a user's networks from what `describe_networks` returned.
+    """Build a user's networks from the description that `describe_networks` returned.
 
     Args:
         description: `name` "own", `encoder` and `decoder`.
@@ -88,11 +89,11 @@ def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
         The encoder and the decoder.
 
     Raises:
-        ValueError: It is not such a description.
+        ValueError: It is not a valid description.
     """
     if description["name"] != OWN:
         raise InputError(
-            f"Networks of one's own are described by `describe_networks`, got the name "
+            "Expected a description of your own networks by `describe_networks`, got the name "
             f"{description['name']!r}."
         )
     parts = record({"name": text, "encoder": mapping(anything), "decoder": mapping(anything)})
@@ -100,30 +101,30 @@ def build_own_networks(description: dict) -> tuple[keras.Model, keras.Model]:
     networks = []
     for part in ("encoder", "decoder"):
         try:
-            # Keras empties the description that it is given.
+            # Keras modifies the description that it is given.
             given = copy.deepcopy(description[part])
             network = keras.saving.deserialize_keras_object(given, safe_mode=True)
-        except Exception as error:  # Keras raises many kinds on a damaged description
+        except Exception as error:  # Keras raises many exceptions for a damaged description
             raise InputError(
-                f"The {part} of your own cannot be made of its description; import the module "
+                f"Your own {part} cannot be built from its description; import the module "
                 f"with its layers first, or copy the folder again. Keras says: "
                 f"{str(error).splitlines()[0]}"
             ) from error
         if not isinstance(network, keras.Model):
-            raise InputError(f"The {part} of your own must be a model, got {network!r:.80}.")
+            raise InputError(f"Your own {part} must be a model, got {network!r:.80}.")
         networks.append(network)
     return tuple(networks)
 
 
 def describe_networks(encoder: keras.Model, decoder: keras.Model) -> dict:
-    """Describe a user's own networks, so that `build_networks` can make them again.
+    """Describe a user's own networks, so that `build_networks` can rebuild them.
 
     Args:
-        encoder: A functional model; its own layers are registered with Keras.
-        decoder: Likewise.
+        encoder: A functional model; custom layers must be registered with Keras.
+        decoder: A functional model, as for `encoder`.
 
     Returns:
-        What goes into `Config.network`: JSON can hold it.
+        A value for `Config.network` that can be written as JSON.
 
     Raises:
         ValueError: One of them is not a functional model.

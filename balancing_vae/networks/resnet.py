@@ -22,7 +22,7 @@ def resnet_networks(
     kernel_size: Size = 3,
     fc_dim: Size = 512,
 ) -> tuple[keras.Model, keras.Model]:
-    """Build residual blocks at each resolution, down to two heads and from 2x2 up.
+    """Build residual networks: an encoder with two heads, and a decoder that starts at 2x2.
 
     Source: the original program, network `Resnet`.
 
@@ -31,7 +31,8 @@ def resnet_networks(
         latent_dim: Latent size, at least 1.
         base_dim: Channels at full resolution; they double at each halving, in the decoder up to
             1024.
-        num_scale: Resolutions of the encoder, full included; the decoder has all from 2x2.
+        num_scale: Number of the encoder's resolutions, including the full one; the decoder
+            always starts at 2x2.
         block_per_scale: Residual blocks per resolution.
         depth_per_block: Convolutions on a block's main path.
         kernel_size: Side of every kernel.
@@ -42,7 +43,7 @@ def resnet_networks(
         [B, latent_dim] each; and the decoder from latents, float [B, latent_dim], to images.
 
     Raises:
-        ValueError: The side is not a power of two, or too small for `num_scale`.
+        ValueError: The side is not a power of two, or is too small for `num_scale`.
 
     Example:
         ```python
@@ -114,10 +115,10 @@ def _check_sizes(image_shape: tuple[int, int, int], num_scale: int) -> None:
     if height != width or height < 4 or height & (height - 1):
         raise InputError(
             f"The resnet network needs square images whose side is a power of two, at least 4; "
-            f"got {height}x{width}. Pad or resize the images, or take the network 'conv'."
+            f"got {height}x{width}. Pad or resize the images, or use the network 'conv'."
         )
     if height < 2 ** (num_scale - 1):
         raise InputError(
             f"num_scale {num_scale} halves a side of {height} below one pixel; "
-            f"take at most {height.bit_length()}."
+            f"use at most {height.bit_length()}."
         )

@@ -8,14 +8,14 @@ from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalizat
 
 SIDE = 64
 KERNEL_SIZE = 5
-# Channels of the encoder at sides 64, 32, 16 and 8; the decoder goes back up.
+# Channels of the encoder at sides 64, 32, 16 and 8; the decoder has them in reverse order.
 WIDTHS = (128, 256, 512, 1024)
 
 
 def wae_networks(
     image_shape: tuple[int, int, int], latent_dim: int
 ) -> tuple[keras.Model, keras.Model]:
-    """Build four convolutions with two heads, and as many transposed ones from 8x8 to 64x64.
+    """Build an encoder of four convolutions with two heads, and a decoder from 8x8 to 64x64.
 
     Source: the program of Dai and Wipf, network `Wae`.
 
@@ -74,6 +74,6 @@ def _check_side(image_shape: tuple[int, int, int]) -> None:
     if tuple(image_shape[:2]) != (SIDE, SIDE):
         raise InputError(
             f"The wae network is made for images of {SIDE}x{SIDE}; got "
-            f"{image_shape[0]}x{image_shape[1]}. Resize the images, or take the network "
+            f"{image_shape[0]}x{image_shape[1]}. Resize the images, or use the network "
             "'infogan' or 'resnet'."
         )

@@ -20,7 +20,7 @@ def preset_names() -> list[str]:
 
 
 def load_preset(name: str) -> dict:
-    """Return what a preset's file says.
+    """Return the content of a preset's file.
 
     Args:
         name: One of `preset_names()`.
@@ -29,7 +29,7 @@ def load_preset(name: str) -> dict:
         A dict with `description`, `source`, `dataset` (name and options) and `config`.
 
     Raises:
-        ValueError: There is no such preset; the nearest name is suggested.
+        ValueError: The name is not a preset; the message suggests the nearest one.
 
     Example:
         ```python
@@ -40,13 +40,13 @@ def load_preset(name: str) -> dict:
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"Unknown preset {name!r}; there are {', '.join(names)}.{suggestion}")
+        raise InputError(f"Unknown preset {name!r}; choose one of {', '.join(names)}.{suggestion}")
     file = resources.files("balancing_vae.presets") / f"{name}.json"
     return json.loads(file.read_text("utf-8"))
 
 
 def preset_of(config: Config) -> str:
-    """Return the name of the preset that hyperparameters started from.
+    """Return the name of the preset from which a config was made.
 
     Args:
         config: The hyperparameters.
@@ -55,7 +55,7 @@ def preset_of(config: Config) -> str:
         One of `preset_names()`.
 
     Raises:
-        ValueError: They did not start from a preset.
+        ValueError: The config was not made from a preset.
 
     Example:
         ```python
@@ -63,7 +63,7 @@ def preset_of(config: Config) -> str:
         ```
     """
     if config.preset is None:
-        raise InputError("The config has no preset; take one that `preset_config` made.")
+        raise InputError("The config has no preset; use a config from `preset_config`.")
     return config.preset
 
 
@@ -78,7 +78,7 @@ def preset_config(name: str, **changes) -> Config:
         The config.
 
     Raises:
-        ValueError: There is no such preset or field, or a value is out of range.
+        ValueError: The preset or a field is unknown, or a value is out of range.
 
     Example:
         ```python

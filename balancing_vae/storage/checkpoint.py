@@ -13,25 +13,25 @@ from balancing_vae.storage.tensorflow_files import is_table
 from balancing_vae.storage.tensorflow_files import read_bundle
 from balancing_vae.storage.tensorflow_files import read_slices
 
-# What the files of a checkpoint have behind its prefix.
+# The endings of a checkpoint's files, after its prefix.
 PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-# Names that TensorFlow numbers by itself: the number depends on what was built before.
+# Names that TensorFlow numbers automatically; the number depends on what was built before.
 AUTOMATIC = re.compile(r"^(conv2d_transpose|conv2d|dense)(?:_(\d+))?$")
 
 
 def read_variables(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Read every variable of a checkpoint, by its name.
+    """Read every variable of a checkpoint by name.
 
     Args:
-        path: What stands before `.index` in a TF1 checkpoint (version 2), or one of its
-            files; the one file of version 1; a folder with one checkpoint; or an `.npz`
-            with the same variables.
+        path: The prefix of a TF1 checkpoint of version 2 (the path without `.index`) or one of
+            its files; the single file of a checkpoint of version 1; a folder with one
+            checkpoint; or an `.npz` with the same variables.
 
     Returns:
         The variables by name.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint, or one of its files is missing.
+        FileNotFoundError: The checkpoint does not exist, or one of its files is missing.
         ValueError: A file is truncated or damaged, or the folder has several checkpoints.
 
     Example:
@@ -46,7 +46,7 @@ def read_variables(path: str | os.PathLike) -> dict[str, np.ndarray]:
     for name, value in variables.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise InputError(
-                f"The checkpoint {path} has NaN or infinite values, first in {name!r}; take one "
+                f"The checkpoint {path} has NaN or infinite values, first in {name!r}; use one "
                 "from before the training diverged."
             )
     return variables
@@ -62,15 +62,15 @@ def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         _check_files(prefix, index)
     try:
         return read_slices(prefix) if one_file else read_bundle(index)
-    except Exception as error:  # whatever a damaged number leads to
+    except Exception as error:  # damage can lead to any exception
         raise InputError(
-            f"The checkpoint {prefix} is truncated or damaged; copy its files again. What was "
-            f"found: {error}"
+            f"The checkpoint {prefix} is truncated or damaged; copy its files again. Reason: "
+            f"{error}"
         ) from error
 
 
 def without_automatic_numbers(variables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Give automatically numbered layers their place within their scope instead.
+    """Replace the numbers of automatically numbered layers by their position in their scope.
 
     `stage1/encoder/dense_7/kernel` and `stage1/encoder/dense_9/kernel` become
     `stage1/encoder/dense#0/kernel` and `stage1/encoder/dense#1/kernel`.
@@ -100,7 +100,7 @@ def without_automatic_numbers(variables: dict[str, np.ndarray]) -> dict[str, np.
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder, what stands before `.index` or the one file.
+    """Return the checkpoints in a folder: prefixes (without `.index`) or single files.
 
     Args:
         folder: The folder.
@@ -119,7 +119,7 @@ def _only_checkpoint(folder: Path) -> Path:
     if not found:
         raise MissingFileError(
             f"{folder} has no TF1 checkpoint: no file that ends in .index; give a checkpoint's "
-            "prefix, what stands before .index."
+            "prefix, the path without .index."
         )
     if len(found) > 1:
         raise InputError(
@@ -130,11 +130,11 @@ def _only_checkpoint(folder: Path) -> Path:
 
 
 def _prefix(path: Path) -> Path:
-    """Return what stands before `.index`, whichever of a checkpoint's files was given."""
+    """Return the prefix of a checkpoint (the path without `.index`), given any of its files."""
     if path.name == "checkpoint" and path.is_file() and not is_table(path):
         raise InputError(
-            f"{path} is TensorFlow's list of checkpoints; give the prefix of one of them, what "
-            "stands before .index."
+            f"{path} is TensorFlow's list of checkpoints; give the prefix of one of them, the "
+            "path without .index."
         )
     return path.with_name(PART.sub("", path.name))
 
@@ -142,18 +142,18 @@ def _prefix(path: Path) -> Path:
 def _check_table(path: Path) -> None:
     if not is_table(path):
         raise InputError(
-            f"{path} is not a TF1 checkpoint, or it is truncated; give the prefix, what stands "
-            "before .index."
+            f"{path} is not a TF1 checkpoint, or it is truncated; give the prefix, the path "
+            "without .index."
         )
 
 
 def _check_files(prefix: Path, index: Path) -> None:
     if not index.is_file():
         graph = prefix.with_name(f"{prefix.name}.meta")
-        reason = f"; {graph} is its graph and has no variables" if graph.is_file() else ""
+        reason = f"; {graph} is its graph, without variables" if graph.is_file() else ""
         raise MissingFileError(
-            f"{index} is missing; give the checkpoint's prefix, what stands before .index{reason}."
+            f"{index} is missing; give the checkpoint's prefix, the path without .index{reason}."
         )
     beside = (path.name for path in index.parent.iterdir() if path.is_file())
     if not any(name.startswith(f"{prefix.name}.data-") for name in beside):
-        raise MissingFileError(f"{prefix}.data-00000-of-00001 is missing beside {index}.")
+        raise MissingFileError(f"{prefix}.data-00000-of-00001 is missing next to {index}.")

@@ -7,7 +7,7 @@ MOST_LANES = 2**14
 
 
 def masked_crc32c(data: bytes) -> int:
-    """Return the CRC-32C of some bytes, rotated and shifted as LevelDB and TensorFlow store it.
+    """Return the CRC-32C of bytes, masked in the way in which LevelDB and TensorFlow store it.
 
     Args:
         data: Any bytes.
@@ -25,9 +25,9 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def _crc32c(data: bytes) -> int:
-    # The data are cut into lanes of one length, whose remainders from state 0 are computed side
-    # by side. A remainder is linear in the state: what a lane's length makes of each bit of a
-    # state comes from 32 more lanes, of zeros.
+    # The data are divided into lanes of equal length, and the lanes' remainders from state 0 are
+    # computed in parallel. The remainder is linear in the state, so 32 more lanes of zeros, one
+    # per bit, give the effect of a lane's length on each bit of the state.
     count = min(1 + len(data) // 64, MOST_LANES)
     length = len(data) // count
     lanes = np.frombuffer(data, np.uint8, count * length).reshape(count, length)
@@ -46,7 +46,7 @@ def _crc32c(data: bytes) -> int:
 
 
 def _advance(states: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the states after a byte of each column, one row after the other."""
+    """Return the states after processing the rows in order, one byte of each column per row."""
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = np.where(table & 1, table >> 1 ^ np.uint32(POLYNOMIAL), table >> 1)

@@ -14,13 +14,13 @@ from balancing_vae.storage.folder import read_finished
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Hashes of what images of a pipeline come from.
+    """Hashes of the weights, samplers and normalisation that produce a pipeline's images.
 
     Attributes:
-        weights: Of the weights of all stages.
-        samplers: Of the file of each fitted sampler, by the column of images drawn from it.
-        mode: The mode of the normalisation that is saved; None: none is.
-        normalization: Of that normalisation.
+        weights: Hash of the weights of all stages.
+        samplers: Hash of the file of each fitted sampler, by the column of its images.
+        mode: The mode of the saved normalisation, or None if there is none.
+        normalization: Hash of that normalisation.
     """
 
     weights: str
@@ -29,16 +29,16 @@ class Fingerprint:
     normalization: str
 
     def of(self, column: str, normalization: str | None, seed: int | None) -> dict[str, Any]:
-        """Return the fields of a number in `metrics.json` that say what it was measured on.
+        """Return the fields in `metrics.json` that identify the model behind a number.
 
         Args:
-            column: `REC`, `GEN-1` or another.
-            normalization: The mode of its normalisation; None: it is not normalised.
-            seed: Its sampling seed; None: the data alone decide it.
+            column: `REC`, `GEN-1` or another column.
+            normalization: The mode of its normalisation, or None if it is not normalised.
+            seed: Its sampling seed, or None if the number depends only on the data.
 
         Returns:
-            `weights_sha256`; `fitted_sha256`, where a fitted sampler or the saved
-            normalisation took part. Nothing for what the data alone decide.
+            `weights_sha256`, and `fitted_sha256` if a fitted sampler or the saved normalisation
+            was used. Empty if the number depends only on the data.
         """
         if seed is None:
             return {}
@@ -52,7 +52,7 @@ class Fingerprint:
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """Read the hashes of a saved folder, before it may change.
+    """Compute the fingerprint of a saved folder.
 
     Args:
         folder: A finished run, or any saved folder.
@@ -61,7 +61,7 @@ def fingerprint(folder: Path) -> Fingerprint:
         Its fingerprint.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no `config.json` in it.
+        FileNotFoundError: The folder or its `config.json` does not exist.
         ValueError: `config.json` is damaged, or the training is not finished.
         OSError: A file cannot be read.
 

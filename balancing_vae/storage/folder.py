@@ -33,22 +33,22 @@ PACKAGES = ("balancing_vae", "keras", "numpy", "tensorflow", "jax", "torch")
 
 EPOCHS = whole(least=0)
 DAMAGED = "copy the folder again"
-# The part of a folder that `balancing-vae train` makes; other parts are samplers, by name.
+# The part of a folder that `balancing-vae train` writes. Other parts are named after samplers.
 TRAINING = "training"
 
 
 def write_description(folder: Path, description: dict) -> None:
-    """Write `config.json`, with the format's version and those of the packages.
+    """Write `config.json` with the versions of the format and of the packages.
 
     Args:
-        folder: The folder, which exists.
-        description: What JSON can hold.
+        folder: The folder, which must exist.
+        description: A dict that can be written as JSON.
     """
     import keras  # Imported here: reading a folder needs no backend.
 
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
     versions |= {name: found for name in PACKAGES if (found := installed_version(name))}
-    # A description that was read from an older format is in the present one.
+    # Reading converts older formats, so the description is always in the current one.
     description = {"format_version": FORMAT_VERSION} | description
     description |= {"format_version": FORMAT_VERSION, "versions": versions}
     with atomic_file(folder / DESCRIPTION) as temporary:
@@ -56,17 +56,17 @@ def write_description(folder: Path, description: dict) -> None:
 
 
 def read_description(folder: Path) -> dict:
-    """Read `config.json` of any format version up to the present one.
+    """Read `config.json` of any format version up to the current one.
 
     Args:
-        folder: A saved folder or a training run's.
+        folder: A saved folder or the folder of a training run.
 
     Returns:
-        The description in the present format.
+        The description in the current format.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no `config.json` in it.
-        ValueError: The file is no JSON, or of a newer format.
+        FileNotFoundError: The folder or its `config.json` does not exist.
+        ValueError: The file is not JSON, or has a newer format.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -78,7 +78,7 @@ def read_description(folder: Path) -> dict:
     version = read_json(path, versioned, DAMAGED)["format_version"]
     if version > FORMAT_VERSION:
         raise InputError(
-            f"{folder} has format version {version}, this balancing_vae reads up to "
+            f"{folder} has format version {version}, but this balancing_vae reads only up to "
             f"{FORMAT_VERSION}; update balancing_vae."
         )
     return _upgraded(read_json(path, _is_description, DAMAGED))
@@ -91,25 +91,25 @@ def read_finished(folder: Path) -> dict:
         folder: A saved folder.
 
     Returns:
-        The description in the present format.
+        The description in the current format.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no `config.json` in it.
-        ValueError: The file is damaged or of a newer format, or the training is not finished.
+        FileNotFoundError: The folder or its `config.json` does not exist.
+        ValueError: The file is damaged or has a newer format, or the training is not finished.
     """
     description = read_description(folder)
     if description["trained_epochs"] is None:
         raise InputError(
             f"The training in {folder} is not finished; resume it with `balancing-vae train "
-            f"--resume {folder}`, or look at it with unfinished=True (`generate --unfinished`)."
+            f"--resume {folder}`, or load it with unfinished=True (`generate --unfinished`)."
         )
     return description
 
 
 def _is_description(description: dict, name: str) -> None:
-    """Check a description of any format: what is in it, and that its parts fit each other."""
+    """Check a description of any format: its fields, and that they are consistent."""
     version = description["format_version"]
-    # Format 1 had the epochs of both stages as a list; until format 3 there were no samplers.
+    # In format 1 the epochs of both stages were a list. Before format 3 there were no samplers.
     epochs = sequence(EPOCHS, 2) if version < 2 else mapping(EPOCHS)
     started = {
         "config": mapping(anything),
@@ -122,13 +122,13 @@ def _is_description(description: dict, name: str) -> None:
         **({} if version < 3 else {"samplers": sequence(text)}),
     }
     record(started, others=anything)(description, name)
-    # By part the command lines that made it, as they were given; older folders do not say.
+    # The original command lines by part. Older folders do not have them.
     mapping(sequence(text))(description.get("commands", {}), "commands")
     config = Config.from_dict(description["config"])
     if description["trained_epochs"] is None:
         return
     record(finished, others=anything)(description, name)
-    # What was fitted before stage 1 was trained last; older folders do not say.
+    # The parts that were fitted before stage 1 was last trained. Older folders do not have them.
     sequence(text)(description.get("stale", []), "stale")
     if version >= 2:
         stages = {"stage1", "stage2"} if config.has_second_stage else {"stage1"}
@@ -137,11 +137,11 @@ def _is_description(description: dict, name: str) -> None:
         )
     fitted = [description["latent_normalization"], description["image_normalization"]]
     if len({one and MODE.present(one["mode"]) for one in fitted}) > 1:
-        raise InputError("latent_normalization and image_normalization must have one mode")
+        raise InputError("latent_normalization and image_normalization must have the same mode")
 
 
 def _upgraded(description: dict) -> dict:
-    """Bring a description of an older format into the present one."""
+    """Convert a description of an older format to the current one."""
     version = description["format_version"]
     if version < 2:
         epochs = description["trained_epochs"]
@@ -154,13 +154,13 @@ def _upgraded(description: dict) -> dict:
         description["config"] = config.to_dict()
     description.setdefault("commands", {})
     for fitted in (description.get("latent_normalization"), description.get("image_normalization")):
-        if fitted is not None:  # Until format 5 the modes had other names.
+        if fitted is not None:  # Before format 5 the modes had other names.
             fitted["mode"] = MODE.present(fitted["mode"])
     return description
 
 
 def _with_kl_weight(config: Config) -> Config:
-    """Name the weight of KL where None meant the original program's: until format 4."""
+    """Set the weight of KL if it is None, which before format 4 meant the original's value."""
     open_weight = "kl_weight" not in config.model and not decides_kl_weight(config.balancing)
     if config.model["name"] != "vae" or not open_weight:
         return config
@@ -168,11 +168,11 @@ def _with_kl_weight(config: Config) -> Config:
 
 
 def write_history(folder: Path, rows: list[dict]) -> None:
-    """Write `history.csv`: a row for each epoch, a column for each log.
+    """Write `history.csv`, with a row for each epoch and a column for each log.
 
     Args:
-        folder: The folder, which exists.
-        rows: One dict an epoch; empty cells stand for missing keys.
+        folder: The folder, which must exist.
+        rows: One dict per epoch; missing keys become empty cells.
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO(newline="")
@@ -190,7 +190,7 @@ def read_history(folder: Path) -> list[dict]:
         folder: A saved folder.
 
     Returns:
-        One dict an epoch, `stage` and `epoch` as integers; empty where there is no file.
+        One dict per epoch, `stage` and `epoch` as integers; empty if there is no file.
 
     Raises:
         ValueError: The file is damaged.

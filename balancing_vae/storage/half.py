@@ -1,4 +1,4 @@
-"""Weights files at half the size, with kernels in float16."""
+"""Weights files of half the size, with kernels in float16."""
 
 import io
 import zipfile
@@ -11,17 +11,17 @@ from balancing_vae.files.atomic import atomic_file
 
 
 def round_kernels(path: Path) -> None:
-    """Store the kernels of a weights file in float16; models load them as before.
+    """Round the kernels of a weights file to float16; models load the file as before.
 
-    Only arrays of two axes and more are rounded. Biases, statistics, counters and gamma
-    are few, and some are out of float16's range: they stay as they are.
+    Only arrays with two or more axes are rounded. Biases, statistics, counters and gamma are
+    not, because they are small and some exceed the range of float16.
 
     Args:
         path: A `.weights.h5` file, or a `.keras` archive with one inside.
 
     Raises:
-        ValueError: A kernel has values out of float16's range.
-        OSError: The disk is full; the file stays as it was.
+        ValueError: A kernel has values outside the range of float16.
+        OSError: The disk is full; the file is left unchanged.
 
     Example:
         ```python
@@ -45,7 +45,7 @@ def _rounded(hdf5: bytes) -> bytes:
     import h5py
 
     written = io.BytesIO()
-    # The latest layout: the older one takes a kilobyte or two for each layer.
+    # The latest layout, because the older one adds a kilobyte or two per layer.
     with (
         h5py.File(io.BytesIO(hdf5)) as old,
         h5py.File(written, "w", libver="latest") as new,

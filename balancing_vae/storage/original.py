@@ -1,4 +1,4 @@
-"""From the original programs' variables to our networks, by name."""
+"""Assign the original programs' variables to our networks by name."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from balancing_vae.storage.original_sizes import infer_sizes
 
 __all__ = ["ImportReport", "assign_variables", "infer_sizes", "untrained_stages"]
 
-# After so many steps a zero-debiased average is an ordinary one.
+# After this many steps a zero-debiased average equals an ordinary one.
 MANY_STEPS = 1e6
 MOMENTS = re.compile(r"/Adam(_\d+)?$")
 OPTIMIZER = re.compile(r"(/Adam(_\d+)?|^beta[12]_power(_\d+)?|^global_step)$")
@@ -22,15 +22,15 @@ OPTIMIZER = re.compile(r"(/Adam(_\d+)?|^beta[12]_power(_\d+)?|^global_step)$")
 
 @dataclass
 class ImportReport:
-    """What an import found.
+    """The result of an import.
 
     Attributes:
-        assigned: Number of variables that were taken over.
-        missing: Variables that the networks need and the checkpoint lacks.
-        left_over: Variables of the checkpoint that nothing took, the optimizer's left out.
-        misshapen: Variables of another shape than the networks', with both shapes.
-        debias_missing: Debias variables of batch normalisations that the checkpoint lacks;
-            the moving averages count as settled then.
+        assigned: Number of variables that were assigned.
+        missing: Variables that the networks need but the checkpoint lacks.
+        left_over: Variables of the checkpoint that were not used, except the optimizer's.
+        misshapen: Variables whose shape differs from the networks', with both shapes.
+        debias_missing: Debias variables of batch normalisations that the checkpoint lacks; the
+            moving averages are then continued as ordinary ones.
     """
 
     assigned: int = 0
@@ -43,7 +43,7 @@ class ImportReport:
         """Raise if anything is missing, left over or misshapen.
 
         Raises:
-            ValueError: Names all of it.
+            ValueError: The message names all of them.
         """
         problems = {
             "missing": self.missing,
@@ -54,7 +54,7 @@ class ImportReport:
             lists = "; ".join(
                 f"{what}: {', '.join(names)}" for what, names in problems.items() if names
             )
-            raise InputError(f"The checkpoint does not fit the networks. {lists}.")
+            raise InputError(f"The checkpoint does not match the networks. {lists}.")
 
 
 def assign_variables(
@@ -65,16 +65,16 @@ def assign_variables(
 ) -> ImportReport:
     """Copy a checkpoint's weights and moving statistics into two stages.
 
-    Nothing is assigned unless everything fits.
+    Nothing is assigned unless all variables match.
 
     Args:
-        variables: What `read_variables` returned.
-        stage1: The first stage, of the checkpoint's sizes.
-        stage2: The second stage, likewise; None leaves its variables where they are.
-        stages: Which stages are assigned.
+        variables: The result of `read_variables`.
+        stage1: The first stage, with the checkpoint's sizes.
+        stage2: The second stage, with the checkpoint's sizes; None ignores its variables.
+        stages: The stages to assign.
 
     Returns:
-        What was found; `check()` raises where it does not fit.
+        The report; its `check()` raises if the variables do not match.
 
     Example:
         ```python
@@ -100,7 +100,7 @@ def assign_variables(
                 report.misshapen.append(f"{name} ({shapes})")
             else:
                 assignments.append((variable, variables[name]))
-    # The variance's step is the mean's; it has no place of its own in our layer.
+    # The variance's step always equals the mean's, and our layer stores only one of them.
     wanted |= {name.replace("/mean/local_step", "/variance/local_step") for name in wanted}
     report.left_over = sorted(
         name for name in variables if name not in wanted and not OPTIMIZER.search(name)
@@ -115,16 +115,16 @@ def assign_variables(
 
 
 def untrained_stages(variables: dict[str, np.ndarray]) -> list[int]:
-    """Return which stages a checkpoint has at their initial values.
+    """Return the stages whose weights in a checkpoint are still the initial values.
 
-    The original programs write both stages into every file, also before the second is
-    trained. The moments that Adam keeps for each weight are all 0 until its first step.
+    The original programs write both stages to every file, even before the second is trained. The
+    moments that Adam stores for each weight are all 0 until its first step.
 
     Args:
-        variables: What `read_variables` returned.
+        variables: The result of `read_variables`.
 
     Returns:
-        1, 2, both or none; none where the optimizer's variables are left out.
+        1, 2, both or none; none if the optimizer's variables are missing.
 
     Example:
         ```python

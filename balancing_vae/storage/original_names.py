@@ -1,4 +1,4 @@
-"""The original programs' names of our networks' variables."""
+"""The original programs' names for our networks' variables."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ import keras
 
 from balancing_vae.errors import InputError
 
-# For each network, which layers have another scope in the original: the layer's name as a
-# pattern, and the scope. `#0` stands for the first automatic number within its scope.
+# By network, the layers that have another scope in the original: the layer's name as a pattern,
+# and the scope. `#0` stands for the first automatic number within its scope.
 SCOPES = {
     "resnet": {
         r"mu": "dense#0",
@@ -32,8 +32,8 @@ SCOPES = {
     "latent": {r"mu": "mu_u", r"log_sigma": "logsd_u", r"z": "z_hat"},
 }
 
-# Our names of a layer's variables, and the original's behind the layer's scope.
-# `{scope}` repeats the scope: TensorFlow 1 does so for the variables of zero-debiasing.
+# Our names of a layer's variables, and the original's names after the layer's scope. `{scope}`
+# repeats the scope, as TensorFlow 1 does for the variables of zero-debiasing.
 SUFFIXES = {
     "kernel": "kernel",
     "bias": "bias",
@@ -45,7 +45,7 @@ SUFFIXES = {
     "biased_variance": "{scope}/variance/biased",
     "step": "{scope}/mean/local_step",
 }
-# Infogan's own convolutions and dense layers name theirs differently.
+# The convolutions and dense layers of Infogan name their variables differently.
 INFOGAN_CONV = {"kernel": "w", "bias": "biases", "u": "{scope}/w0/u_var"}
 INFOGAN_DENSE = {"kernel": "Matrix", "bias": "bias", "u": "{scope}/Matrix0/u_var"}
 # A checkpoint may lack these.
@@ -53,7 +53,7 @@ DEBIAS = ("biased_mean", "biased_variance", "step")
 
 
 def original_names(number: int, stage: keras.Model) -> Iterator[tuple[str, keras.Variable, bool]]:
-    """Yield each variable of a stage with the original's name for it.
+    """Yield each variable of a stage with its name in the original program.
 
     Args:
         number: 1 or 2.
@@ -64,7 +64,7 @@ def original_names(number: int, stage: keras.Model) -> Iterator[tuple[str, keras
         variable; and whether a checkpoint may lack it.
 
     Raises:
-        ValueError: The networks are not the original's.
+        ValueError: The networks are not among the original's.
     """
     for part, network in (("encoder", stage.encoder), ("decoder", stage.decoder)):
         kind = network.name.removesuffix(f"_{part}")

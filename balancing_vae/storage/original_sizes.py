@@ -13,11 +13,11 @@ from balancing_vae.storage.checkpoint import without_automatic_numbers
 def infer_sizes(variables: dict[str, np.ndarray]) -> dict:
     """Read the network's kind and sizes from the names and shapes in a checkpoint.
 
-    A checkpoint does not tell whether stage 1 was trained with cross-entropy; that takes
-    `likelihood="bernoulli"` besides.
+    A checkpoint does not record whether stage 1 was trained with cross-entropy. If it was, set
+    `likelihood="bernoulli"` yourself.
 
     Args:
-        variables: What `read_variables` returned.
+        variables: The result of `read_variables`.
 
     Returns:
         Fields of `Config`: image_shape, latent_dim, network, second_dim, second_depth,
@@ -79,14 +79,14 @@ def _resnet_sizes(shapes: dict[str, tuple]) -> dict:
 
 def _infogan_sizes(shapes: dict[str, tuple]) -> dict:
     channels = shapes["stage1/encoder/conv1/w"][2]
-    # 128 channels at a quarter of the side.
+    # The layer has 128 channels at a quarter of the side.
     side = 4 * math.isqrt(shapes["stage1/decoder/fc2/Matrix"][1] // 128)
     return {"image_shape": (side, side, channels), "network": {"name": "infogan"}}
 
 
 def _wae_sizes(shapes: dict[str, tuple]) -> dict:
     channels = shapes["stage1/encoder/conv2d#0/kernel"][2]
-    # 1024 channels at an eighth of the side.
+    # The layer has 1024 channels at an eighth of the side.
     side = 8 * math.isqrt(shapes["stage1/decoder/dense#0/kernel"][1] // 1024)
     return {"image_shape": (side, side, channels), "network": {"name": "wae"}}
 

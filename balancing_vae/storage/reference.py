@@ -13,20 +13,20 @@ ARRAYS = ("images", "x", "mu", "sigma")
 
 
 def forward_differences(encode: Callable, path: Path) -> dict[str, float]:
-    """Compare preprocessing and modelling, apart, with a recorded forward pass.
+    """Compare preprocessing and encoder separately with a recorded forward pass.
 
     Args:
         encode: `TwoStageVAE.encode` of a pipeline with the original's weights.
-        path: An `.npz` with any of: `images`, uint8 [N, D, D, C], with `x`, what the
-            original fed its network for them, float; `mu` and `sigma`, float [N, L],
-            what its encoder gave for `x` (or for `images`, where there is no `x`).
+        path: An `.npz` with some of these arrays: `images`, uint8 [N, D, D, C]; `x`, float, the
+            input of the original's network for these images; `mu` and `sigma`, float [N, L],
+            the outputs of its encoder for `x` (or for `images`, if there is no `x`).
 
     Returns:
-        max|ours - theirs| / max(1, max|theirs|) by what was compared.
+        max|ours - theirs| / max(1, max|theirs|) by compared quantity.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file lacks the arrays for a comparison, or they do not fit the model.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file lacks the arrays for a comparison, or they do not match the model.
 
     Example:
         ```python
@@ -36,7 +36,7 @@ def forward_differences(encode: Callable, path: Path) -> dict[str, float]:
     arrays = load_arrays(path)
     if not ({"images", "x"} & set(arrays)) or "mu" not in arrays:
         raise InputError(
-            f"{path} has {sorted(arrays)}; expected `images` or `x`, and `mu`, out of {ARRAYS}."
+            f"{path} has {sorted(arrays)}; expected `images` or `x`, and `mu`, from {ARRAYS}."
         )
     for name in sorted(set(ARRAYS) & set(arrays)):
         if arrays[name].dtype.kind not in "fu" or not np.isfinite(arrays[name]).all():

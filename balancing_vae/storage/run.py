@@ -1,4 +1,4 @@
-"""The folder of a training run: begun, resumed, replaced, or refused."""
+"""Start, resume or replace a training run in its folder, or refuse to."""
 
 import os
 import shutil
@@ -27,29 +27,29 @@ from balancing_vae.storage.folder import write_description
 def open_run(
     folder: Path, config: Config, resume: bool, overwrite: bool, command: str | None = None
 ) -> Iterator[dict[str, list[str]]]:
-    """Begin a run in a folder, or resume it, and hold its lock for the length of the training.
+    """Start a run in a folder, or resume it, and hold its lock during the training.
 
-    A run that is replaced is kept in `.replaced`, in the folder, until the new one is whole:
-    until the block has ended without an exception. A new run that ends before its first
-    state is saved leaves the folder as it was.
+    A replaced run is kept in `.replaced`, in the folder, until the new run is complete, which it
+    is when the block ends without an exception. If a new run ends before its first state is
+    saved, the folder is restored.
 
     Args:
         folder: The run's folder.
         config: The hyperparameters of this run.
-        resume: Whether an interrupted run there is to be resumed.
-        overwrite: Whether a run that is there is to be replaced.
-        command: The command line that this training comes from, as it was given.
+        resume: Whether to resume an interrupted run in the folder.
+        overwrite: Whether to replace an existing run.
+        command: The original command line of this training.
 
     Yields:
-        The command lines of the training so far, as the saved folder has them.
+        The command lines of the training so far, in the form of the saved folder.
 
     Raises:
-        FileExistsError: The folder is not empty, without `resume` or `overwrite`; or it
-            holds other files than a run's.
-        FileNotFoundError: `resume`, and no run is there.
-        ValueError: `resume` with a config that differs in more than its epochs; the
-            differences are listed.
-        OSError: Another process trains there.
+        FileExistsError: The folder is not empty, and neither `resume` nor `overwrite` is true;
+            or it holds other files than a run's.
+        FileNotFoundError: `resume` is true, but the folder has no run.
+        ValueError: `resume` is true, but the config differs in more than its epochs; the
+            message lists the differences.
+        OSError: Another process is training there.
 
     Example:
         ```python
@@ -63,7 +63,7 @@ def open_run(
     if not resume:
         output_folder(folder, SAVED, overwrite)
     elif not (folder / DESCRIPTION).is_file():
-        raise MissingFileError(f"{folder} holds no run to resume; leave --resume out.")
+        raise MissingFileError(f"{folder} has no run to resume; omit --resume.")
     was_there = run.exists()
     try:
         with locked_run(run):
@@ -94,30 +94,30 @@ def _begun(config: Config, commands: dict[str, list[str]]) -> dict:
 
 
 def _recorded(before: list[str], command: str | None) -> dict[str, list[str]]:
-    """Return the command lines of a training; nothing where they are not known from its start."""
+    """Return the command lines of a training, or nothing if the first ones are unknown."""
     return {} if command is None else {TRAINING: list(dict.fromkeys([*before, command]))}
 
 
 def _resume(folder: Path, config: Config, command: str | None) -> dict[str, list[str]]:
-    """Refuse another config than the run was started with, more epochs aside; return commands."""
+    """Return the commands of a run; raise if its config differs in more than the epochs."""
     description = read_description(folder)
     started = Config.from_dict(description["config"])
     longer = started.replace(epochs=config.epochs, epochs2=config.epochs2)
     if found := differences(longer, config):
         raise InputError(
-            f"{folder} was started with another config ({'; '.join(found)}); resume with "
+            f"{folder} was started with another config ({'; '.join(found)}); resume it with "
             "the same options, or choose another folder."
         )
     before = description["commands"].get(TRAINING)
     commands = {} if before is None else _recorded(before, command)
-    # A finished run keeps its description until what replaces it is whole.
+    # A finished run keeps its description until its replacement is complete.
     if description["trained_epochs"] is None:
         write_description(folder, description | _begun(config, commands))
     return commands
 
 
 def _put_aside(run: Path) -> None:
-    """Move what is in the folder into `.replaced`, an unfinished run's own `.replaced` too."""
+    """Move the folder's content to `.replaced`, including an unfinished run's `.replaced`."""
     entries = [entry for entry in run.iterdir() if entry.name != LOCK]
     if not entries:
         return
@@ -129,7 +129,7 @@ def _put_aside(run: Path) -> None:
 
 
 def _put_back(run: Path) -> None:
-    """Move what was put aside back into the folder."""
+    """Move the content of `.replaced` back to the folder."""
     aside = run / REPLACING
     if (run / REPLACED).is_dir() and not aside.exists():
         (run / REPLACED).rename(aside)
@@ -149,9 +149,9 @@ def _put_back_half_replaced(run: Path) -> None:
 
 
 def _delete_begun(run: Path) -> None:
-    """Delete what a new run has written; what was there before it is put aside."""
+    """Delete the files of a new run, but not those in `.replaced`."""
     foreign = set(SAVED.foreign_files(run))
-    for entry in sorted(run.rglob("*"), reverse=True):  # what is in a folder before the folder
+    for entry in sorted(run.rglob("*"), reverse=True):  # a folder's content before the folder
         name = entry.relative_to(run).as_posix()
         if name.split("/")[0] in (LOCK, REPLACED) or name in foreign:
             continue

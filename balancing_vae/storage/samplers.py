@@ -1,4 +1,4 @@
-"""Fitted samplers in a saved folder: one `.npz` each, listed in the description."""
+"""Fitted samplers in a saved folder, one `.npz` each, listed in the description."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def save_samplers(folder: Path, samplers: dict[str, Sampler]) -> list[str]:
     """Write fitted samplers, each atomically.
 
     Args:
-        folder: A saved folder, which exists.
+        folder: A saved folder, which must exist.
         samplers: Samplers by name; the prior needs no file.
 
     Returns:
@@ -27,11 +27,11 @@ def save_samplers(folder: Path, samplers: dict[str, Sampler]) -> list[str]:
 
 
 def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, Sampler]:
-    """Read what `save_samplers` wrote.
+    """Read samplers that `save_samplers` wrote.
 
     Args:
         folder: A saved folder.
-        names: What the description names.
+        names: The names in the description.
         latent_dim: Number of latents of the model.
 
     Returns:
@@ -39,14 +39,14 @@ def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, 
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is damaged, or of another model; or there is no such sampler.
+        ValueError: A file is damaged or belongs to another model, or a name is unknown.
     """
     samplers = {}
     for name in names:
         if name not in SAMPLERS:
             raise InputError(
-                f"{folder} names a sampler {name!r}, there are {sorted(SAMPLERS)}; update "
-                "balancing_vae, or copy the folder again."
+                f"{folder} names the unknown sampler {name!r}, expected one of {sorted(SAMPLERS)}; "
+                "update balancing_vae, or copy the folder again."
             )
         path = _path(folder, name)
         if not path.is_file():
@@ -58,8 +58,8 @@ def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, 
             raise InputError(f"{path} is damaged ({error}); copy the folder again.") from error
         if samplers[name].latent_dim != latent_dim:
             raise InputError(
-                f"{path} is for {samplers[name].latent_dim} latents, the model beside it has "
-                f"{latent_dim}; put the two back together."
+                f"{path} is for {samplers[name].latent_dim} latents, but the model in its folder "
+                f"has {latent_dim}; copy the folder again."
             )
     return samplers
 

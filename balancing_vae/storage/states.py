@@ -1,4 +1,4 @@
-"""Training states: all that a killed run needs to continue as if nothing had happened."""
+"""Training states, from which a killed run continues as if it had not been interrupted."""
 
 import json
 import math
@@ -37,7 +37,7 @@ _REMEDY = "copy the run's folder again"
 
 
 def _log(value: object, name: str) -> None:
-    """Check what an epoch's log may be: a number, also one that is not finite."""
+    """Check that an epoch's log is a number, which may be NaN or infinite."""
     if not (type(value) is float and not math.isfinite(value)):
         real()(value, name)
 
@@ -61,11 +61,11 @@ _BEGUN = record(
 
 @dataclass(frozen=True)
 class Begun:
-    """What was done of an epoch that a time limit ended.
+    """The completed part of an epoch that a time limit ended.
 
     Attributes:
-        step: How many of its steps.
-        metrics: The values of the model's metrics after them.
+        step: Number of completed steps.
+        metrics: The values of the model's metrics after these steps.
     """
 
     step: int = 0
@@ -79,18 +79,18 @@ def states_of(run_dir: Path, stage: str) -> "TrainingStates":
 
 @dataclass(frozen=True)
 class TrainingStates:
-    """The states of one stage's training, in a folder of their own.
+    """The saved states of one stage's training, in their own folder.
 
-    Each completed epoch has a folder `epoch-00012` with the weights (gamma among them),
-    the optimizer's slots, the noise generator's state, the history so far and how many
-    epochs the weights were trained for in all: more than the folder's number where it was
-    fine-tuning that began here. The last two are kept; `best.weights.h5` has the weights of
-    the epoch with the least monitor.
+    Each completed epoch has a folder such as `epoch-00012`. It holds the weights including
+    gamma, the optimizer's variables, the noise generator's state, the history so far, and the
+    total number of epochs for which the weights were trained. In fine-tuning this total is
+    larger than the folder's number. The last two states are kept. `best.weights.h5` has the
+    weights of the epoch with the lowest monitored value.
 
     Attributes:
-        folder: Where the states stand, for example `RUN/states/stage1`.
-        damaged: Numbers of the states that `load_latest` passed over. They are removed once
-            a newer one is saved.
+        folder: The folder of the states, for example `RUN/states/stage1`.
+        damaged: Numbers of the damaged states that `load_latest` skipped. They are removed when
+            a newer state is saved.
 
     Example:
         ```python
@@ -104,20 +104,20 @@ class TrainingStates:
     damaged: set[int] = field(default_factory=set)
 
     def epochs(self) -> list[int]:
-        """Return the numbers of the completed epochs whose states are there, in order."""
+        """Return the numbers of the completed epochs that have a state, in order."""
         matches = (_EPOCH.fullmatch(path.name) for path in self.folder.glob("epoch-*"))
         return sorted(int(match[1]) for match in matches if match)
 
     def trained_epochs(self) -> int:
-        """Return how many epochs the weights were trained for in all, by the last state."""
+        """Return the total number of epochs of the weights in the last state."""
         for epoch in reversed(self.epochs()):
-            with suppress(InputError, FileNotFoundError):  # an older one may be whole
+            with suppress(InputError, FileNotFoundError):  # an older one may be undamaged
                 state = read_json(self._path(epoch) / "state.json", _STATE, _REMEDY)
                 return state.get("trained_epochs", epoch)
         return 0
 
     def begun(self, epoch: int) -> Begun:
-        """Return what the state after so many epochs has of the next one.
+        """Return the completed part of the epoch after `epoch`, from the state of `epoch`.
 
         Args:
             epoch: Number of completed epochs, as `load_latest` returned it.
@@ -134,11 +134,11 @@ class TrainingStates:
         Args:
             model: The stage's model, compiled.
             epoch: Number of completed epochs.
-            history: Rows of the history up to now.
-            step: How many steps of the next epoch were done besides.
+            history: Rows of the history so far.
+            step: Number of completed steps of the next epoch.
 
         Raises:
-            OSError: The disk is full; the former states stay.
+            OSError: The disk is full; the older states are kept.
         """
         with atomic_folder(self._path(epoch), STATE, overwrite=True) as folder:
             save_weights(folder / "model.weights.h5", model)
@@ -147,11 +147,11 @@ class TrainingStates:
             noise = _numpy(model.seed_generator.state).tolist()
             state = {
                 "epoch": epoch,
-                # A model trained by a loop of its own does not count its epochs.
+                # A model in a custom training loop does not count its epochs.
                 "trained_epochs": max(model.trained_epochs, epoch),
                 "noise": noise,
                 "history": history,
-                # Another number of steps in one compiled call rounds otherwise.
+                # Rounding depends on the number of steps in one compiled call.
                 "steps_per_execution": model.steps_per_execution,
             }
             if step:
@@ -165,19 +165,19 @@ class TrainingStates:
         self.damaged.clear()
 
     def load_latest(self, model: keras.Model) -> tuple[int, list[dict]]:
-        """Put a model into the state after the last completed epoch that is whole.
+        """Restore a model to the newest state that is not damaged.
 
-        Warns of newer ones that are damaged.
+        Warns about newer states that are damaged.
 
         Args:
-            model: The stage's model, compiled, its optimizer built.
+            model: The stage's model, compiled, with its optimizer built.
 
         Returns:
-            The number of completed epochs, 0 where no state is there, and the history.
+            The number of completed epochs (0 if there is no state) and the history.
 
         Raises:
-            ValueError: No state is whole, or they are of another model; or the record of
-                the best epoch is damaged.
+            ValueError: All states are damaged or belong to another model, or the record of the
+                best epoch is damaged.
         """
         sweep_leftovers(self.folder)
         self._best_value()
@@ -192,7 +192,7 @@ class TrainingStates:
             for problem in problems:
                 warnings.warn(
                     f"{problem} Training resumes after epoch {epoch}, from the newest state "
-                    "that is whole.",
+                    "that is not damaged.",
                     stacklevel=2,
                 )
             return epoch, history
@@ -201,12 +201,12 @@ class TrainingStates:
         return 0, []
 
     def save_best(self, model: keras.Model, epoch: int, monitor: str, value: float) -> None:
-        """Keep the weights of an epoch if its monitor is the least so far.
+        """Save the weights of an epoch if its monitored value is the lowest so far.
 
         Args:
             model: The stage's model.
             epoch: Number of completed epochs.
-            monitor: Name of what is compared, such as "val_mse".
+            monitor: Name of the monitored value, such as "val_mse".
             value: Its value.
 
         Raises:
@@ -220,19 +220,19 @@ class TrainingStates:
             temporary.write_text(json.dumps({"epoch": epoch, "monitor": monitor, "value": value}))
 
     def load_best(self, model: keras.Model) -> None:
-        """Put the weights of the best epoch into a model.
+        """Load the weights of the best epoch into a model.
 
         Args:
             model: The stage's model.
 
         Raises:
             FileNotFoundError: No epoch was saved.
-            ValueError: The file is damaged or of another model.
+            ValueError: The file is damaged or belongs to another model.
         """
         load_weights(self.folder / "best.weights.h5", model)
 
     def discard(self) -> None:
-        """Remove all states and the best weights; the folder stays."""
+        """Remove all states and the best weights, but not the folder."""
         for epoch in self.epochs():
             self._remove(epoch)
         for name in ("best.json", "best.weights.h5"):
@@ -242,38 +242,38 @@ class TrainingStates:
         return self.folder / f"epoch-{epoch:05d}"
 
     def _remove(self, epoch: int) -> None:
-        # Somebody's own file beside a state keeps it from being removed.
+        # A state folder that also holds a user's file is not removed.
         path = self._path(epoch)
         if path.is_dir() and not any(STATE.foreign_files(path)):
             shutil.rmtree(path)
 
     def _load(self, epoch: int, model: keras.Model) -> list[dict]:
-        """Put a model into one state, and return the history that goes with it."""
+        """Restore a model to one state, and return the state's history."""
         folder = self._path(epoch)
-        # Everything is read before the model is changed, but for its weights.
+        # Everything except the weights is read before the model is changed.
         state = _read_state(folder / "state.json", epoch, model)
         slots = _read_slots(folder / "optimizer.npz", model)
         load_weights(folder / "model.weights.h5", model)
         for variable, slot in zip(model.optimizer.variables, slots, strict=True):
             variable.assign(slot)
         model.seed_generator.state.assign(np.array(state["noise"], dtype="uint32"))
-        # States of earlier versions are of trainings from new weights.
+        # Older versions of states always come from trainings with new weights.
         model.trained_epochs = state.get("trained_epochs", epoch)
         if getattr(model, "chooses_steps", False) and "steps_per_execution" in state:
             model.settle_steps(state["steps_per_execution"])
         return state["history"]
 
     def _best_value(self) -> float | None:
-        """Return the monitor of the best epoch so far, None where there is none."""
+        """Return the monitored value of the best epoch so far, or None if there is none."""
         path = self.folder / "best.json"
         if not path.is_file():
             return None
-        remedy = "remove it, and the best of the epochs to come is kept"
+        remedy = "remove it, and the best of the following epochs is kept"
         return read_json(path, _BEST, remedy)["value"]
 
 
 def _read_state(path: Path, epoch: int, model: keras.Model) -> dict:
-    """Read a `state.json`: the count of epochs, the noise generator's state, the history."""
+    """Read a `state.json`: epoch count, noise generator's state and history."""
     rule = record(
         {
             "epoch": one_of(epoch),
@@ -297,7 +297,7 @@ def _read_slots(path: Path, model: keras.Model) -> list[np.ndarray]:
     values = [slots[name] for name in sorted(slots)]
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise InputError(
-            f"{path} holds the optimizer of another network; start again in another folder."
+            f"{path} holds the optimizer of another network; start a new run in another folder."
         )
     return values
 

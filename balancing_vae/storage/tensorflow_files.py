@@ -1,12 +1,12 @@
 """TensorFlow 1's checkpoint files, read without TensorFlow.
 
-Its own reader trusts a file: a forged one of 200 bytes ends the process or takes all memory.
-Here every size is compared with the file's before anything is allocated, and every checksum
-is computed.
+TensorFlow's own reader trusts a file: a forged one of 200 bytes ends the process or takes all
+memory. This reader compares every size with the file's size before it allocates anything, and
+it checks every checksum.
 
-Both versions are LevelDB tables. Version 2 has a table of names, shapes and places (`.index`)
-beside files of plain bytes (`.data-00000-of-00001`); version 1 is one table of messages with
-the numbers inside. Sources: TensorFlow's tensor_bundle.proto, saved_tensor_slice.proto and
+Both versions are LevelDB tables. Version 2 has a table of names, shapes and offsets (`.index`)
+and files of plain bytes (`.data-00000-of-00001`). Version 1 is one table of messages that
+contain the numbers. Sources: TensorFlow's tensor_bundle.proto, saved_tensor_slice.proto and
 table_format.txt.
 """
 
@@ -24,7 +24,7 @@ MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 FOOTER = 48
 MOST_VARIABLES = 100_000
 LONGEST_NAME = 4096
-# TensorFlow's numbers of the types that variables have.
+# TensorFlow's type numbers of variables.
 FLOAT, DOUBLE, INT32, UINT8, INT16, INT8, STRING, INT64, BOOL, HALF = 1, 2, 3, 4, 5, 6, 7, 9, 10, 19
 DTYPES = {
     FLOAT: "<f4",
@@ -37,14 +37,14 @@ DTYPES = {
     BOOL: "?",
     HALF: "<f2",
 }
-# Fields of a TensorProto that hold the numbers of a type, as they are in memory ...
+# Fields of a TensorProto that hold the numbers of a type as they are in memory ...
 PLAIN = {FLOAT: 5, DOUBLE: 6}
-# ... or each as a whole number of variable length.
+# ... or as whole numbers of variable length.
 VARYING = {INT32: 7, INT16: 7, INT8: 7, UINT8: 7, INT64: 10, BOOL: 11}
 
 
 def is_table(path: Path) -> bool:
-    """Return whether a file ends as a LevelDB table does, both versions' checkpoints do."""
+    """Return whether a file ends like a LevelDB table, as checkpoints of both versions do."""
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         if size < FOOTER:
@@ -57,14 +57,14 @@ def read_bundle(index: Path) -> dict[str, np.ndarray]:
     """Read a checkpoint of version 2.
 
     Args:
-        index: The `.index` file; the data files are beside it.
+        index: The `.index` file; the data files are in the same folder.
 
     Returns:
-        The variables by name; texts are left out.
+        The variables by name, without strings.
 
     Raises:
-        ValueError: Something in the files is not as it must be. Other errors, such as
-            IndexError, come from a damaged file as well.
+        ValueError: The files are not valid. A damaged file can also raise other errors, such
+            as IndexError.
     """
     table = dict(_entries(index.read_bytes()))
     header = dict(_fields(table.pop(b"")))
@@ -72,7 +72,7 @@ def read_bundle(index: Path) -> dict[str, np.ndarray]:
     if header.get(2, 0) != 0:
         raise InputError("it was written on a big-endian machine")
     if shards > 99_999:
-        raise InputError(f"it claims {shards} data files")
+        raise InputError(f"it declares {shards} data files")
     paths = [index.with_suffix(f".data-{i:05d}-of-{shards:05d}") for i in range(shards)]
     left = sum(path.stat().st_size for path in paths)
     variables = {}
@@ -86,12 +86,12 @@ def read_bundle(index: Path) -> dict[str, np.ndarray]:
         size = math.prod(shape) * dtype.itemsize
         left -= size
         if size != entry.get(5, 0) or left < 0:
-            raise InputError(f"{name!r} of shape {shape} claims other bytes than there are")
+            raise InputError(f"{name!r} of shape {shape} declares a wrong number of bytes")
         with open(paths[entry.get(3, 0)], "rb") as file:
             file.seek(entry.get(4, 0))
             data = file.read(size)
         if masked_crc32c(data) != entry.get(6, 0):
-            raise InputError(f"the checksum of {name!r} does not hold")
+            raise InputError(f"the checksum of {name!r} does not match")
         variables[name] = np.frombuffer(data, dtype).reshape(shape)
     return variables
 
@@ -103,10 +103,10 @@ def read_slices(path: Path) -> dict[str, np.ndarray]:
         path: The file.
 
     Returns:
-        The variables by name; texts are left out.
+        The variables by name, without strings.
 
     Raises:
-        ValueError: As `read_bundle`.
+        ValueError: As in `read_bundle`.
     """
     table = dict(_entries(path.read_bytes()))
     (meta,) = [value for number, value in _fields(table.pop(b"")) if number == 1]
@@ -165,7 +165,7 @@ def _entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         for entry in _block(content, offset, size):
             count += 1
             if count > MOST_VARIABLES:
-                raise InputError(f"it claims more than {MOST_VARIABLES:,} variables")
+                raise InputError(f"it declares more than {MOST_VARIABLES:,} variables")
             yield entry
 
 
@@ -177,12 +177,12 @@ def _handle(data: bytes, place: int) -> tuple[int, int, int]:
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of one block, whose keys leave out what they share with the last."""
-    # Behind it are one byte for the compression and the checksum.
+    """Yield the entries of one block, in which each key omits its common prefix with the last."""
+    # The block is followed by one byte for the compression and by the checksum.
     data = content[offset : offset + size + 1]
     stored = content[offset + size + 1 : offset + size + 5]
     if len(data) != size + 1 or masked_crc32c(data) != int.from_bytes(stored, "little"):
-        raise InputError("the checksum of its table does not hold")
+        raise InputError("the checksum of its table does not match")
     if data[-1] != 0:
         raise InputError("its table is compressed")
     restarts = int.from_bytes(data[size - 4 : size], "little")
@@ -203,8 +203,8 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """Yield the numbers and values of a protocol buffer's fields.
 
-    A value is bytes or a whole number, as the message itself says. One that is not what the
-    field should have makes its reader raise, like other damage.
+    A value is bytes or a whole number, according to the message. A value of the wrong type makes
+    the caller raise, like other damage.
     """
     place = 0
     value: int | bytes

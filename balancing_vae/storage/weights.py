@@ -18,18 +18,18 @@ def save_weights(path: Path, model: keras.Model) -> None:
     """Write a model's weights, without its optimizer's.
 
     Args:
-        path: A name that ends in `.weights.h5`.
+        path: A path that ends in `.weights.h5`.
         model: A built model.
 
     Raises:
-        OSError: The disk is full or the place is not writable; an old file stays.
+        OSError: The disk is full or not writable; an old file is kept.
 
     Example:
         ```python
         save_weights(Path("stage1.weights.h5"), vae.stage1)
         ```
     """
-    # In memory first: HDF5 may end the process where it writes to a disk that is full.
+    # In memory first, because HDF5 may end the process when it writes to a full disk.
     file = _WeightsInMemory()
     with _without_optimizer(model):
         model.save_weights(file)
@@ -38,16 +38,16 @@ def save_weights(path: Path, model: keras.Model) -> None:
 
 
 def load_weights(path: Path, model: keras.Model) -> None:
-    """Read a model's weights, whatever backend wrote them.
+    """Read a model's weights, written by any backend.
 
     Args:
-        path: What `save_weights` wrote.
+        path: A file that `save_weights` wrote.
         model: A built model of the same networks and strategy.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is broken, points out of itself, holds values that are not
-            finite, or weights of another model.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is damaged, refers to other files, holds values that are not finite,
+            or belongs to another model.
 
     Example:
         ```python
@@ -62,21 +62,21 @@ def load_weights(path: Path, model: keras.Model) -> None:
             model.load_weights(path)
     except InputError as error:
         raise InputError(
-            f"{path} holds {error}; copy it again, together with the config beside it."
+            f"{path} holds {error}; copy it again, together with the config in its folder."
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{path} holds weights of another network than the config beside it describes; "
-            f"put the two back together. Keras says: {str(error).splitlines()[0]}"
+            f"{path} holds weights of another network than the config in its folder describes; "
+            f"copy the folder again. Keras says: {str(error).splitlines()[0]}"
         ) from error
-    except Exception as error:  # h5py and Keras raise many kinds on a damaged file
+    except Exception as error:  # h5py and Keras raise many exceptions for a damaged file
         raise InputError(
             f"{path} is not a complete weights file (it is truncated or damaged); copy it again."
         ) from error
 
 
 class _WeightsInMemory(io.BytesIO):
-    """A file in memory that Keras takes for one of weights, which it tells by the name."""
+    """A file in memory with a name by which Keras recognises it as a weights file."""
 
     def __str__(self) -> str:
         return "model.weights.h5"
@@ -84,7 +84,7 @@ class _WeightsInMemory(io.BytesIO):
 
 @contextmanager
 def _without_optimizer(model: keras.Model) -> Iterator[None]:
-    # Keras would write the optimizer's slots too, two thirds of the file, and warn where
+    # Keras would also write the optimizer's variables, two thirds of the file, and would warn if
     # a file lacks them.
     optimizer, model.optimizer = model.optimizer, None
     try:

@@ -115,7 +115,7 @@ def test_own_networks_must_fit_each_other():
         TwoStageVAE(tiny_config(), encoder=encoder, decoder=decoder)
     with pytest.raises(ValueError, match="an encoder and a decoder of your own, or neither"):
         TwoStageVAE(tiny_config(), encoder=encoder)
-    with pytest.raises(ValueError, match="2 outputs of one shape, mu and log_sigma"):
+    with pytest.raises(ValueError, match="2 outputs of the same shape, mu and log_sigma"):
         TwoStageVAE(tiny_config(), encoder=keras.Model(images, heads[0]), decoder=decoder)
 
 
@@ -245,21 +245,21 @@ def test_the_command_line_says_what_was_wrong(capsys, tmp_path, saved):
         ((*train, "--data", tmp_path / "absent"), "does not exist"),
         ((*train, "--data", tmp_path / "rgb.npy"), "3 channels"),
         ((*train, "--data", tmp_path / "rgb.npy"), "--set 'image_shape=[8, 8, 3]'"),
-        ((*train, "--data", tmp_path / "pickled.npy"), "pickled.npy is not a whole array"),
+        ((*train, "--data", tmp_path / "pickled.npy"), "pickled.npy is not a complete array"),
         ((*train, "--epochs", "-3"), "epochs must not be negative"),
         ((*train, "--epochs", "three"), "invalid int value"),
         ((*train, "--set", "colour=red"), "Unknown hyperparameters ['colour']"),
         ((*train, "--set", "latent_dim"), "not NAME=VALUE"),
         ((*train, "--set", "latent_dim=small"), "latent_dim must be a whole number, got 'small'"),
-        ((*train, "--resume"), "holds no run to resume"),
-        (("train", "--resume", tmp_path / "absent"), "absent holds no run to resume"),
+        ((*train, "--resume"), "has no run to resume"),
+        (("train", "--resume", tmp_path / "absent"), "absent has no run to resume"),
         ((*train, "--resume", saved), "--resume names"),
         (("train", "--preset", "digits"), "Name the run's folder: --out RUN"),
         (("train", "--preset", "cifar10", "--out", out), "--data"),
         (("train", "--preset", "digits", "--out", saved), "not empty"),
         (("train", "--preset", "digits", "--out", saved), "--overwrite"),
         (("generate", tmp_path / "absent", "--out", out), "config.json is missing"),
-        (("generate", saved, "--out", saved), "holds the source itself"),
+        (("generate", saved, "--out", saved), "contains the source itself"),
         (("generate", saved, "-n", "0", "--plain", "--out", out), "-n: must be at least 1, got 0"),
         (("generate", saved, "--out", out), "name a run that `balancing-vae train` finished"),
         (("import-checkpoint", tmp_path / "absent", "--out", out), "absent.index is missing"),

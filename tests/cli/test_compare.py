@@ -31,7 +31,7 @@ def test_a_picture_is_not_replaced_unasked(run_folder, tmp_path, capsys):
     picture.write_bytes(b"somebody's")
     words = ["compare", str(run_folder), "--plot", str(picture)]
     assert main(words) == 2
-    assert "plot.png is there already" in capsys.readouterr().err
+    assert "plot.png already exists" in capsys.readouterr().err
     assert picture.read_bytes() == b"somebody's"
     assert main([*words, "--overwrite"]) == 0
     with Image.open(picture) as image:

@@ -55,7 +55,7 @@ def bomb_gz(path, megabytes, before=b""):
 def test_gzip_bombs(tmp_path, monkeypatch):
     folder = mnist_idx(tmp_path, mnist_arrays(), packed=True)
     bomb_gz(folder / "train-images-idx3-ubyte.gz", 60)
-    match = r"train-images-idx3-ubyte\.gz unpacks to more than 47,040,016 bytes"
+    match = r"train-images-idx3-ubyte\.gz unpacks to more than .* 47,040,016 bytes"
     refuses("fashion_mnist", folder, tmp_path, match)
 
 
@@ -92,13 +92,13 @@ def header(name, size, kind=b"0"):
 def test_tar_members_that_claim_too_much(tmp_path, kind, name, monkeypatch):
     monkeypatch.setattr(cifar10, "LARGEST_ARCHIVE", 10_000_000)
     path = bomb_gz(tmp_path / "cifar-10-python.tar.gz", 12, header(name, 2**40, kind))
-    refuses("cifar10", path, tmp_path, "unpacks to more than 10,000,000 bytes")
+    refuses("cifar10", path, tmp_path, "unpacks to more than .* 10,000,000 bytes")
 
 
 def test_the_bound_on_tar_is_that_of_the_whole(tmp_path):
     path = tar_of(tmp_path / "a.tar.gz", [("a", ZEROS), ("b", ZEROS), ("c", b"c")])
     assert read_tar(path, {"c"}, 3 * len(ZEROS)) == {"c": b"c"}
-    with pytest.raises(ValueError, match="unpacks to more than 2,000,000 bytes"):
+    with pytest.raises(ValueError, match="unpacks to more than .* 2,000,000 bytes"):
         read_tar(path, {"c"}, 2_000_000)
 
 
@@ -122,7 +122,7 @@ def test_a_batch_that_is_too_large(tmp_path):
 def test_inception_bombs(tmp_path):
     name = "classify_image_graph_def.pb"
     path = bomb_gz(tmp_path / "inception.tgz", 1, header(name, 2**40))
-    with pytest.raises(ValueError, match="inception.tgz unpacks to more than 97,673,916 bytes"):
+    with pytest.raises(ValueError, match="inception.tgz unpacks to more than .* 97,673,916 bytes"):
         load_inception(path)
     with (tmp_path / name).open("wb") as file:
         file.truncate(10**10)
@@ -144,7 +144,7 @@ def lying_zip(path, name, data, declared):
 
 def test_zip_bombs(tmp_path):
     path = lying_zip(tmp_path / "a.zip", "a.png", ZEROS, 4 * 10**9)
-    match = r"a\.png \(it says that it unpacks to 4,000,000,000 bytes; at most 358,913,940 were"
+    match = r"a\.png \(it declares 4,000,000,000 unpacked bytes; at most 358,913,940 were"
     with pytest.raises(ValueError, match=match):
         datasets.prepare("folder", path, tmp_path / "out", side=8, workers=1)
     path = lying_zip(tmp_path / "b.zip", "a.png", ZEROS, 100)
@@ -183,10 +183,10 @@ def test_other_ways_to_pack_are_refused(tmp_path):
         path = tmp_path / f"{method}.zip"
         with zipfile.ZipFile(path, "w", method) as archive:
             archive.writestr("a.jpg", jpeg(face(1, 8, 8)))
-        with pytest.raises(ValueError, match=r"a\.jpg \(it is not packed with deflate; unpack the"):
+        with pytest.raises(ValueError, match=r"a\.jpg \(it is not compressed with deflate; unpack"):
             datasets.prepare("folder", path, tmp_path / "out", side=8, workers=1)
     (tmp_path / "a.tar.bz2").write_bytes(bz2.compress(ZEROS))
-    refuses("cifar10", tmp_path / "a.tar.bz2", tmp_path, "is not a whole tar archive")
+    refuses("cifar10", tmp_path / "a.tar.bz2", tmp_path, "is not a complete tar archive")
 
 
 def test_an_encrypted_entry(tmp_path):
@@ -215,7 +215,7 @@ def test_npz_bombs(tmp_path):
     path = tmp_path / "m.npz"
     kept = {f"{kind}_{s}": a for s in arrays for kind, a in zip("xy", arrays[s], strict=True)}
     np.savez_compressed(path, **kept | {"x_test": np.zeros(100 * 2**20, np.uint8)})
-    refuses("fashion_mnist", path, tmp_path, r"m\.npz .*claim 104,8\d\d,\d\d\d bytes, more than")
+    refuses("fashion_mnist", path, tmp_path, r"m\.npz .*declare 104,8\d\d,\d\d\d bytes, more than")
     np.savez(path, **{key: value for key, value in kept.items() if key != "x_test"})
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("x_test.npy", npy(HUGE))
@@ -250,7 +250,7 @@ def test_damaged_npy_files_are_named(tmp_path, name):
     path = tmp_path / "x.npy"
     path.write_bytes(DAMAGED_NPY[name])
     for read in (open_npy, open_images, lambda path: open_split(path, None, "train")):
-        with pytest.raises(ValueError, match=r"x\.npy is not a whole array of plain numbers \(."):
+        with pytest.raises(ValueError, match=r"x\.npy is not a complete array of plain .* \(."):
             read(path)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x_train.npy", DAMAGED_NPY[name])
@@ -276,11 +276,11 @@ def test_cut_archives_are_named(tmp_path, cut):
     for name in ("a.zip", "a.tar.gz", "a.gz"):
         path = tmp_path / name
         path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ValueError, match="a.zip is not a whole zip archive"):
+    with pytest.raises(ValueError, match="a.zip is not a complete zip archive"):
         open_files(tmp_path / "a.zip")
-    with pytest.raises(ValueError, match="a.tar.gz is not a whole tar archive"):
+    with pytest.raises(ValueError, match="a.tar.gz is not a complete tar archive"):
         read_tar(tmp_path / "a.tar.gz", {"data_batch_1"}, 10**6)
-    with pytest.raises(ValueError, match="a.gz is not a whole gzip file"):
+    with pytest.raises(ValueError, match="a.gz is not a complete gzip file"):
         gunzip(tmp_path / "a.gz", 10**6)
 
 

@@ -163,7 +163,7 @@ def test_no_images(tmp_path):
 def test_two_images_of_one_name(folder, tmp_path):
     (folder / "again").mkdir()
     (folder / "again" / "000003.jpg").write_bytes(jpeg(face(3)))
-    refuses(folder, tmp_path, ValueError, r"two images of the name 000003\.jpg")
+    refuses(folder, tmp_path, ValueError, r"two images with the name 000003\.jpg")
 
 
 def test_partition_that_names_an_absent_image(folder, tmp_path, monkeypatch):
@@ -205,14 +205,14 @@ def test_a_partition_file_that_is_too_large(folder, tmp_path):
 
 def test_not_a_zip(tmp_path):
     (tmp_path / "img_align_celeba.zip").write_text("<html>Quota exceeded</html>")
-    match = r"img_align_celeba\.zip is not a whole zip archive.*Google Drive"
+    match = r"img_align_celeba\.zip is not a complete zip archive.*Google Drive"
     refuses(tmp_path / "img_align_celeba.zip", tmp_path, ValueError, match)
 
 
 def test_a_cut_zip(folder, tmp_path):
     path = zip_of(folder)
     path.write_bytes(path.read_bytes()[:-500])
-    refuses(path, tmp_path, ValueError, "is not a whole zip archive")
+    refuses(path, tmp_path, ValueError, "is not a complete zip archive")
 
 
 @pytest.mark.parametrize("name", ["../000013.jpg", "/tmp/000013.jpg", "a\\..\\..\\000013.jpg"])
@@ -220,7 +220,7 @@ def test_a_zip_entry_that_climbs_out(folder, tmp_path, name):
     path = zip_of(folder)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, jpeg(face(13)))
-    refuses(path, tmp_path, ValueError, r"000013\.jpg', which climbs out of the folder")
+    refuses(path, tmp_path, ValueError, r"000013\.jpg', which is outside the folder")
 
 
 def damage(folder, number, data):
@@ -297,14 +297,14 @@ def test_a_cmyk_image_is_refused(folder, tmp_path):
 def test_16_bit_images_are_refused(folder, tmp_path):
     deep = random_images(1, 218, 1)[0, ..., 0][:, :178].astype(np.uint16) * 257
     damage(folder, 4, saved(Image.fromarray(deep), format="PNG"))
-    refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits a channel")
+    refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits per channel")
 
 
 def test_16_bit_color_is_refused_although_pillow_calls_it_rgb(folder, tmp_path):
     damage(folder, 4, png_of_16_bit_color(178, 218))
     with Image.open(folder / "000004.jpg") as image:
         assert image.mode == "RGB" and image.size == (178, 218)
-    refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits a channel")
+    refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits per channel")
 
 
 def png_of_16_bit_color(width, height):

@@ -177,13 +177,13 @@ def test_labels_beyond_nine(binary, tmp_path):
 def test_a_cut_archive(python, tmp_path):
     archive = tar_gz(python)
     archive.write_bytes(archive.read_bytes()[:5000])
-    refuses(archive, tmp_path, ValueError, "is not a whole tar archive")
+    refuses(archive, tmp_path, ValueError, "is not a complete tar archive")
 
 
 def test_an_archive_that_is_none(tmp_path):
     page = tmp_path / "cifar-10-python.tar.gz"
     page.write_text("<html>")
-    refuses(page, tmp_path, ValueError, "is not a whole tar archive")
+    refuses(page, tmp_path, ValueError, "is not a complete tar archive")
     with tarfile.open(page, "w:gz"):
         pass
     refuses(page, tmp_path, ValueError, "is not CIFAR-10")

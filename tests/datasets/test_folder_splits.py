@@ -73,10 +73,10 @@ def test_a_zip_with_one_folder_around_the_splits(tmp_path, separator):
 @pytest.mark.parametrize(
     ("extra", "match"),
     [
-        ("preview.jpg", r"\(test, train\) and others that belong to none \(preview.jpg\)"),
-        ("extra/a.jpg", r"\(test, train\) and others that belong to none \(extra\)"),
-        ("train.jpg", r"\(test, train\) and others that belong to none \(train.jpg\)"),
-        ("val.d/a.jpg", r"\(test, train\) and others that belong to none \(val.d\)"),
+        ("preview.jpg", r"\(test, train\) and others that belong to no split \(preview.jpg\)"),
+        ("extra/a.jpg", r"\(test, train\) and others that belong to no split \(extra\)"),
+        ("train.jpg", r"\(test, train\) and others that belong to no split \(train.jpg\)"),
+        ("val.d/a.jpg", r"\(test, train\) and others that belong to no split \(val.d\)"),
         ("Training/a.jpg", r"several folders for the split train \(Training, train\)"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_mixture_is_refused(tmp_path, extra, match):
 )
 def test_splits_below_the_top_are_not_dealt_out(tmp_path, names, match):
     source = folder_of(tmp_path / "s", names)
-    refuses(source, tmp_path, f"folders that name splits {match}, but not at its top")
+    refuses(source, tmp_path, f"folders named after splits {match}, but not at the top")
 
 
 def test_many_others_are_not_all_named(tmp_path):

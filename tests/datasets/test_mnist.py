@@ -103,7 +103,7 @@ def test_an_idx_header_may_not_lie(tmp_path_factory, shape, told):
     if told[0] * told[1] * told[2] == array.size:
         assert read_idx(path).shape == told
     else:
-        with pytest.raises(ValueError, match="train-images-idx3-ubyte says in its header"):
+        with pytest.raises(ValueError, match="train-images-idx3-ubyte declares"):
             read_idx(path)
 
 
@@ -121,16 +121,16 @@ def test_an_idx_header_may_not_lie(tmp_path_factory, shape, told):
 def test_not_an_idx_file(tmp_path, arrays, data):
     folder = mnist_idx(tmp_path, arrays)
     (folder / "t10k-labels-idx1-ubyte").write_bytes(data)
-    refuses(folder, tmp_path, ValueError, "t10k-labels-idx1-ubyte does not begin like an idx file")
+    refuses(folder, tmp_path, ValueError, "t10k-labels-idx1-ubyte does not start like an idx file")
 
 
 def test_cut_gzip(tmp_path, arrays):
     folder = mnist_idx(tmp_path, arrays, packed=True)
     path = folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    refuses(folder, tmp_path, ValueError, r"train-images-idx3-ubyte\.gz is not a whole gzip file")
+    refuses(folder, tmp_path, ValueError, r"train-images.*\.gz is not a complete gzip file")
     path.write_bytes(b"<html>")
-    refuses(folder, tmp_path, ValueError, r"train-images-idx3-ubyte\.gz is not a whole gzip file")
+    refuses(folder, tmp_path, ValueError, r"train-images.*\.gz is not a complete gzip file")
 
 
 def test_missing_file(tmp_path, arrays):
@@ -169,9 +169,9 @@ def test_npz_without_the_arrays(tmp_path):
 @pytest.mark.parametrize(
     ("images", "labels", "match"),
     [
-        (np.zeros((2, 28, 28), np.float32), [1, 2], "uint8 .* was expected"),
-        (np.zeros((2, 27, 28), np.uint8), [1, 2], "uint8 .* was expected"),
-        (np.zeros((0, 28, 28), np.uint8), [], "uint8 .* was expected"),
+        (np.zeros((2, 28, 28), np.float32), [1, 2], "expected uint8"),
+        (np.zeros((2, 27, 28), np.uint8), [1, 2], "expected uint8"),
+        (np.zeros((0, 28, 28), np.uint8), [], "expected uint8"),
         (np.zeros((2, 28, 28), np.uint8), [1], "for 2 images"),
         (np.zeros((2, 28, 28), np.uint8), [1, 10], "from 0 to 9"),
         (np.zeros((2, 28, 28), np.uint8), [1, -1], "from 0 to 9"),
@@ -192,7 +192,7 @@ def test_counts(tmp_path, arrays):
 def test_one_is_not_taken_for_the_other(tmp_path, arrays, monkeypatch):
     source = mnist_idx(tmp_path, arrays)
     monkeypatch.setattr(mnist, "COUNTS", {"train": 7, "test": 3})
-    with pytest.raises(ValueError, match="has not the images of MNIST"):
+    with pytest.raises(ValueError, match="does not hold the images of MNIST"):
         datasets.prepare("mnist", source, tmp_path / "out")
     import hashlib
 

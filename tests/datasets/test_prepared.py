@@ -90,7 +90,7 @@ def test_a_root_is_needed_for_all_but_the_digits():
         datasets.load("cifar10", "train")
     with pytest.raises(ValueError, match="no split 'dev'"):
         datasets.load("digits", "dev")
-    with pytest.raises(ValueError, match="no dataset 'imagenet'; there are cifar10"):
+    with pytest.raises(ValueError, match="Unknown dataset 'imagenet'; choose one of cifar10"):
         datasets.load("imagenet", "train")
 
 
@@ -140,7 +140,7 @@ def test_pickled_objects_are_never_read(prepared):
 
     objects = np.array([Trap()], dtype=object)
     np.save(prepared.folder / "train.npy", objects, allow_pickle=True)
-    with pytest.raises(ValueError, match=r"train\.npy is not a whole array of plain numbers"):
+    with pytest.raises(ValueError, match=r"train\.npy is not a complete array of plain numbers"):
         prepared.images("train")
     assert not trap.exists()
 
@@ -148,10 +148,10 @@ def test_pickled_objects_are_never_read(prepared):
 def test_a_cut_array_is_named(prepared):
     path = prepared.folder / "train.npy"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"train\.npy is not a whole array"):
+    with pytest.raises(ValueError, match=r"train\.npy is not a complete array"):
         prepared.images("train")
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"train\.npy is not a whole array"):
+    with pytest.raises(ValueError, match=r"train\.npy is not a complete array"):
         prepared.images("train")
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"train\.npy is missing"):
@@ -174,7 +174,7 @@ def test_a_damaged_description_is_named(prepared, text):
 def test_a_later_format_is_refused(prepared):
     path = prepared.folder / "dataset.json"
     path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
-    with pytest.raises(ValueError, match="format version 2, this program reads 1"):
+    with pytest.raises(ValueError, match="format version 2, but this program reads 1"):
         datasets.open_prepared(prepared.folder)
 
 
@@ -201,7 +201,7 @@ def test_options_that_do_not_apply_are_refused(tmp_path):
 def test_the_source_is_never_overwritten(tmp_path):
     source = celeba_folder(tmp_path / "faces", 2)
     for out in (source, source.parent):
-        with pytest.raises(ValueError, match="holds the source itself"):
+        with pytest.raises(ValueError, match="contains the source itself"):
             datasets.prepare("folder", source, out, overwrite=True, side=8, workers=1)
     assert len(list(source.iterdir())) == 2
 

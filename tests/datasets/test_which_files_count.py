@@ -231,7 +231,7 @@ def test_names_that_are_not_utf8(folder, tmp_path, capfdbinary, workers):
     assert code == 0
     said = capfdbinary.readouterr().out
     assert b"classes    ., b\\udcfcr\\udce4, sub, \\udcff" in said
-    assert b"  \\udcff/\\udce9.jpg (it is not a whole image" in said
+    assert b"  \\udcff/\\udce9.jpg (it is not a complete image" in said
     text = (tmp_path / "out" / "dataset.json").read_text("utf-8")
     assert r"\udcff/\udce9.jpg (it is" in text
     prepared = datasets.open_prepared(tmp_path / "out")

@@ -215,7 +215,7 @@ def test_an_interrupted_training_ends_with_the_same_rates_and_weights(
         ({"image_shape": (28, 28, 1)}, "rae network needs.*got 28x28. Pad or resize"),
         ({"network": {"name": "wae"}, "image_shape": (32, 32, 3)}, "64x64; got 32x32. Resize"),
         ({"network": {"name": "resnet"}}, "RegularizedAutoencoder must have one output, z"),
-        ({"model": {"name": "vae"}}, "VAE must have 2 outputs of one shape, mu and log_sigma"),
+        ({"model": {"name": "vae"}}, "VAE must have 2 outputs of the same shape, mu and log_sigma"),
         ({"model": {"name": "gan"}}, r"Unknown model 'gan'; choose one of \['rae', 'vae'\]"),
         ({"model": {"name": "rae", "beta": 1}}, "'rae' does not take .'beta'., only .'decoder_we"),
         ({"model": {"name": "vae", "seed": 1}}, "'vae' does not take .'seed'., only "),

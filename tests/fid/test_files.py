@@ -67,7 +67,7 @@ def test_truncated_and_deep_images_name_the_file(tmp_path):
     with pytest.raises(ValueError, match=r"001\.png cannot be read"):
         open_images(tmp_path)[:]
     Image.fromarray(np.zeros((8, 10), "uint16")).save(tmp_path / "001.png")
-    with pytest.raises(ValueError, match=r"001\.png cannot be read .*16 bits a channel"):
+    with pytest.raises(ValueError, match=r"001\.png cannot be read .*16 bits per channel"):
         open_images(tmp_path)[:]
 
 
@@ -83,5 +83,5 @@ def test_what_is_no_set_of_images(tmp_path):
     with pytest.raises(ValueError, match="expected images"):
         open_images(tmp_path / "x.npy")
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="x.npy is not a whole array of plain numbers"):
+    with pytest.raises(ValueError, match="x.npy is not a complete array of plain numbers"):
         open_images(tmp_path / "x.npy")

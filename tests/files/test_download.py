@@ -71,22 +71,22 @@ def test_a_body_is_kept_packed_as_it_is(tmp_path):
 
 def test_another_body(tmp_path):
     with serving(answer(), BODY[1:]) as address:
-        refuses(address, tmp_path, ValueError, f"a.gz has not the sha256 {SHA256} that is pub")
+        refuses(address, tmp_path, ValueError, f"a.gz does not have the published sha256 {SHA256}")
 
 
 def test_a_body_that_is_longer(tmp_path):
     with serving(answer(), BODY, b"!") as address:
-        refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
+        refuses(address, tmp_path, ValueError, "has more than the published 256,000 bytes")
 
 
 def test_a_body_that_says_it_is_longer_is_not_downloaded(tmp_path):
     with serving(answer(b"Content-Length: 256001\r\n")) as address:
-        refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
+        refuses(address, tmp_path, ValueError, "has more than the published 256,000 bytes")
 
 
 def test_a_body_without_end(tmp_path):
     with serving(answer(), BODY, times=10**9) as address:
-        refuses(address, tmp_path, ValueError, "has more than the 256,000 bytes that are published")
+        refuses(address, tmp_path, ValueError, "has more than the published 256,000 bytes")
 
 
 def test_a_body_that_breaks_off(tmp_path):

@@ -105,7 +105,7 @@ def test_pictures_are_whole_or_not_there(tmp_path, name, size):
     assert list(tmp_path.iterdir()) == []
     write_images(tmp_path / name, images)
     before = contents(tmp_path)
-    with limited(size), pytest.raises(OSError, match="What was there stays as it was"):
+    with limited(size), pytest.raises(OSError, match="The old content was left unchanged"):
         write_images(tmp_path / name, images, overwrite=True)
     assert contents(tmp_path) == before
 

@@ -169,7 +169,7 @@ def test_what_is_not_surely_ours_is_named_and_stays(tmp_path):
     strange.mkdir()
     (strange / "one").touch()
     (strange / "two").touch()
-    with pytest.warns(UserWarning, match=r"\.0123abcd\.letters may be what a killed write"):
+    with pytest.warns(UserWarning, match=r"\.0123abcd\.letters may be the leftover of a killed"):
         sweep_leftovers(tmp_path, "letters")
     assert len(list(strange.iterdir())) == 2
     (tmp_path / "elsewhere").mkdir()

@@ -173,7 +173,9 @@ def test_the_folders_that_the_user_is_in_are_refused(tmp_path, monkeypatch, run,
     before = contents(tmp_path)
     path = os.path.expanduser(path)
     for overwrite in (False, True):
-        with pytest.raises(ValueError, match="is the (working|home) folder|is not a path"):
+        with pytest.raises(
+            ValueError, match="is or contains the (working|home) folder|is not a path"
+        ):
             output_folder(path, SAVED, overwrite)
     assert contents(tmp_path) == before
 
@@ -197,7 +199,7 @@ def test_the_working_folder_is_refused_by_the_commands_and_keeps_its_files(tmp_p
 
 def test_a_folder_that_holds_the_source_is_refused(tmp_path, run):
     for out in (run, tmp_path):
-        with pytest.raises(ValueError, match="holds the source itself"):
+        with pytest.raises(ValueError, match="contains the source itself"):
             output_folder(out, SAVED, overwrite=True, sources=[run / "config.json"])
     with pytest.raises(ValueError, match="is the source itself"):
         output_file(run / "config.json", sources=[run / "config.json"])
@@ -220,7 +222,7 @@ def test_npz_is_a_file_with_the_array_named_images(tmp_path):
     with np.load(tmp_path / "samples.npz", allow_pickle=False) as archive:
         assert archive.files == ["images"]
         np.testing.assert_array_equal(archive["images"], np.rint(IMAGES * 255).astype(np.uint8))
-    with pytest.raises(FileExistsError, match="there already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_images(tmp_path / "samples.npz", IMAGES)
 
 
@@ -232,7 +234,7 @@ def test_a_run_with_somebody_elses_file_is_never_replaced(run, name):
     (run / "samplers").mkdir()
     (run / name).write_text("dear")
     before = contents(run)
-    with pytest.raises(FileExistsError, match=f"wrote alone: it holds {name}"):
+    with pytest.raises(FileExistsError, match=f"only by this program: it holds {name}"):
         output_folder(run, SAVED, overwrite=True)
     with pytest.raises(FileExistsError), atomic_folder(run, SAVED, overwrite=True):
         pass
@@ -252,7 +254,7 @@ def test_a_link_in_a_run_is_somebody_elses(run, tmp_path):
 def test_a_folder_with_just_any_config_is_not_a_run(tmp_path, text):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").write_text(text)
-    with pytest.raises(FileExistsError, match="it has no config.json of this program"):
+    with pytest.raises(FileExistsError, match="it lacks a valid config.json"):
         output_folder(tmp_path / "model", SAVED, overwrite=True)
     assert (tmp_path / "model/config.json").read_text() == text
 
@@ -273,7 +275,7 @@ def test_a_prepared_dataset_is_replaced_only_if_nothing_else_is_in_it(prepared):
         output_folder(prepared, PREPARED, overwrite=True)
     (prepared / "labels.csv").unlink()
     (prepared / "dataset.json").write_text("{}")
-    with pytest.raises(FileExistsError, match="no dataset.json of this program"):
+    with pytest.raises(FileExistsError, match="lacks a valid dataset.json"):
         output_folder(prepared, PREPARED, overwrite=True)
 
 

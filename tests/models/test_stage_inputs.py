@@ -367,7 +367,7 @@ def test_a_model_that_cannot_weigh_says_so():
 
 def test_labels_and_class_weights_are_refused(vae):
     for use in (vae.fit, vae.evaluate):
-        with pytest.raises(ValueError, match="x comes with labels, and a VAE reconstructs"):
+        with pytest.raises(ValueError, match="x comes with labels, but a VAE reconstructs"):
             use(X, np.zeros(8), verbose=0)
         with pytest.raises(ValueError, match="comes with labels"):
             use(Batches(X, lambda x: (x, np.zeros(4))), verbose=0)
@@ -392,10 +392,10 @@ def test_metrics_compare_reconstructions_with_images():
 def test_compile_refuses_what_it_would_not_use():
     stage = stage_of(VAE)
     for arguments, message in (
-        ({"loss": "mse"}, "A VAE has a loss of its own, so compile takes no loss; leave it out"),
+        ({"loss": "mse"}, "A VAE has its own loss, so compile takes no loss; omit it"),
         ({"loss_weights": [1.0]}, "compile takes no loss_weights"),
-        ({"metrics": ["mse"]}, "The logs hold 'mse' already"),
-        ({"metrics": [keras.metrics.Mean(name="gamma")]}, "The logs hold 'gamma' already"),
+        ({"metrics": ["mse"]}, "The logs already hold 'mse'"),
+        ({"metrics": [keras.metrics.Mean(name="gamma")]}, "The logs already hold 'gamma'"),
     ):
         with pytest.raises(ValueError, match=message):
             stage.compile("adam", **arguments)

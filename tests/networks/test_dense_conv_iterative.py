@@ -44,7 +44,7 @@ def test_sizes_decide_the_layers():
     [
         ((9, 9, 1), "square images of an even side; got 9x9.*--side 8"),
         ((8, 16, 1), "square images of an even side; got 8x16.*--side 8"),
-        ((4, 4, 1), "num_scale 3 halves a side of 4 below one pixel; take at most 2"),
+        ((4, 4, 1), "num_scale 3 halves a side of 4 below one pixel; use at most 2"),
     ],
 )
 def test_conv_refuses_sides_that_cannot_be_halved(shape, message):

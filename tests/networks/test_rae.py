@@ -78,5 +78,5 @@ def test_other_sides_are_refused(shape):
 
 
 def test_too_few_channels_for_the_side_are_refused():
-    with pytest.raises(ValueError, match="halves 2 channels 2 times; take a larger base_dim"):
+    with pytest.raises(ValueError, match="halves 2 channels 2 times; use a larger base_dim"):
         rae_networks((32, 32, 1), 4, base_dim=2, num_scale=1)

@@ -486,11 +486,11 @@ def test_networks_that_do_not_fit_are_refused():
     encoder, decoder = dense_networks((8, 8, 1), 4)
     with pytest.raises(ValueError, match="or neither"):
         digits_pipeline(encoder)
-    with pytest.raises(ValueError, match="takes latents of shape.*one latent size"):
+    with pytest.raises(ValueError, match="takes latents of shape.*same latent size"):
         digits_pipeline(encoder, dense_networks((8, 8, 1), 5)[1])
-    with pytest.raises(ValueError, match="one image shape"):
+    with pytest.raises(ValueError, match="same image shape"):
         digits_pipeline(encoder, dense_networks((4, 4, 1), 4)[1])
-    with pytest.raises(ValueError, match="2 outputs of one shape, mu and log_sigma"):
+    with pytest.raises(ValueError, match="2 outputs of the same shape, mu and log_sigma"):
         digits_pipeline(keras.Model(encoder.input, encoder.outputs[0]), decoder)
     with pytest.raises(ValueError, match=r"the config says \(8, 8, 1\) and 4;"):
         digits_pipeline(*dense_networks((4, 4, 1), 3))

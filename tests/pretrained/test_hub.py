@@ -269,7 +269,7 @@ def test_a_connection_that_breaks_off(hub, folder, monkeypatch):
     [
         ("evil.pkl", "is not a set of weights: its SHA256SUMS names evil.pkl"),
         ("*", r"is not a set of weights: its SHA256SUMS names \*"),
-        ("../config.json", "leads out of the folder"),
+        ("../config.json", "is outside the folder"),
         ("history.csv", "does not name config.json"),
     ],
 )

@@ -105,7 +105,9 @@ def test_a_cache_that_agrees_with_itself_alone_is_downloaded_again(server, cache
 def test_a_server_with_other_weights_leaves_nothing(server, cache, name):
     folder, url, _ = server
     (folder / name).write_bytes(b"other")
-    with pytest.raises(ValueError, match=f"{name} has not the sha256 .* nothing was kept"):
+    with pytest.raises(
+        ValueError, match=f"{name} does not have the published sha256 .* nothing was kept"
+    ):
         download("tiny", url)
     assert files(cache) == {}
 

@@ -354,8 +354,8 @@ def test_damaged_sampler_files_are_named(tmp_path):
         np.savez(path, **sampler.to_arrays() | changes)
         expect(ValueError, "mixture.npz is damaged")
     np.savez(path, **Mixture.fit(Z, components=2).to_arrays())
-    expect(ValueError, "mixture.npz is for 3 latents, the model beside it has 2")
-    expect(ValueError, "names a sampler '../mixture'", name="../mixture")
+    expect(ValueError, "mixture.npz is for 3 latents, but the model in its folder has 2")
+    expect(ValueError, "names the unknown sampler '../mixture'", name="../mixture")
 
 
 def test_the_command_line_fits_and_uses_a_sampler(vae, saved, tmp_path, capsys):

@@ -122,8 +122,8 @@ def one_more(file, folder):
         (virtual, "a virtual array"),
         (external_link, r"a link, '/encoder' \(ExternalLink\)"),
         (soft_link, r"a link, .*\(SoftLink\)"),
-        (loop, "one array under two names"),
-        (second_name, "one array under two names"),
+        (loop, "the same array under two names"),
+        (second_name, "the same array under two names"),
         (huge_and_compressed, "an array in chunks, perhaps compressed"),
         (huge_and_empty, "0 bytes of an array of 10,000,000,000"),
         (never_stored, "0 bytes of an array of 32"),
@@ -195,7 +195,7 @@ def test_hostile_archives_are_refused(archive, tmp_path):
         with pytest.raises(ValueError, match=message):
             check_model_archive(changed(archive, tmp_path / "x.keras", edit))
     bomb = changed(archive, tmp_path / "bomb.keras", bomb=bytes(2**28))
-    with pytest.raises(ValueError, match="bytes, more than so small a file can"):
+    with pytest.raises(ValueError, match="bytes, more than a file of this size can"):
         check_model_archive(bomb)
 
 
@@ -216,14 +216,14 @@ def test_arrays_that_claim_what_is_not_there_are_refused(tmp_path):
     path = tmp_path / "arrays.npz"
     np.testing.assert_array_equal(load_arrays(forged(path, (16,)))["a"], np.zeros(16))
     for shape in ((2**40,), (10**9, 10**9, 10**9), (15,), (17,)):
-        with pytest.raises(ValueError, match="arrays.npz is damaged: a.npy claims"):
+        with pytest.raises(ValueError, match="arrays.npz is damaged: a.npy declares"):
             load_arrays(forged(path, shape))
 
 
 def test_arrays_larger_than_they_can_be_are_refused(tmp_path):
     path = forged(tmp_path / "arrays.npz", (2**26,), stored=2**28)
     assert path.stat().st_size < 2**20
-    with pytest.raises(ValueError, match="claim 268,435,456 bytes, more than"):
+    with pytest.raises(ValueError, match="declare 268,435,456 bytes, more than"):
         load_arrays(path)
-    with pytest.raises(ValueError, match="claim 64 bytes, more than the 63"):
+    with pytest.raises(ValueError, match="declare 64 bytes, more than the 63"):
         load_arrays(forged(path, (16,)), most=63)

@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_named_and_nothing_assigned(fault, variables, vae):
     }
     before = values(vae)
     report = assign(changed, vae)
-    with pytest.raises(ValueError, match=f"does not fit the networks. {fault}: {named}"):
+    with pytest.raises(ValueError, match=f"does not match the networks. {fault}: {named}"):
         report.check()
     assert report.assigned == 0
     for old, new in zip(before, values(vae), strict=True):
@@ -165,7 +165,7 @@ def test_truncated_checkpoints_are_refused(copied, suffix, kept):
 
 @pytest.mark.parametrize(
     ("suffix", "message"),
-    [(".index", "index is missing; give the"), (".data-00000-of-00001", "is missing beside")],
+    [(".index", "index is missing; give the"), (".data-00000-of-00001", "is missing next to")],
 )
 def test_missing_files_are_named(copied, suffix, message):
     copied.with_name(copied.name + suffix).unlink()
@@ -210,7 +210,7 @@ def test_files_without_variables_are_named_for_what_they_are(tmp_path):
     with pytest.raises(ValueError, match="is TensorFlow's list of checkpoints; give the prefix"):
         read_variables(tmp_path / "checkpoint")
     (tmp_path / "stage2.meta").write_bytes(b"a graph")
-    with pytest.raises(FileNotFoundError, match="stage2.meta is its graph and has no variables"):
+    with pytest.raises(FileNotFoundError, match="stage2.meta is its graph, without variables"):
         read_variables(tmp_path / "stage2.meta")
     (tmp_path / "photo.jpg").write_bytes(bytes(100))
     with pytest.raises(ValueError, match="photo.jpg is not a TF1 checkpoint"):
@@ -254,13 +254,13 @@ def test_a_sound_table_of_the_tests_own_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({b"a": entry(2**40, size=2**42)}, "claims other bytes than there are"),
-        ({b"a": entry(2**63, 2, size=16)}, "claims other bytes than there are"),
-        ({b"a": entry(4, size=16), b"b": entry(4, size=16)}, "claims other bytes than there are"),
-        ({b"a": entry(3, size=16)}, "claims other bytes than there are"),
-        ({b"a": entry(4, size=16, offset=2**40)}, "checksum of 'a' does not hold"),
+        ({b"a": entry(2**40, size=2**42)}, "declares a wrong number of bytes"),
+        ({b"a": entry(2**63, 2, size=16)}, "declares a wrong number of bytes"),
+        ({b"a": entry(4, size=16), b"b": entry(4, size=16)}, "declares a wrong number of bytes"),
+        ({b"a": entry(3, size=16)}, "declares a wrong number of bytes"),
+        ({b"a": entry(4, size=16, offset=2**40)}, "checksum of 'a' does not match"),
         ({b"a": entry(4, size=16, offset=2**63)}, "found"),
-        ({b"a": entry(4, size=16, crc=bytes(4))}, "checksum of 'a' does not hold"),
+        ({b"a": entry(4, size=16, crc=bytes(4))}, "checksum of 'a' does not match"),
         ({b"a": entry(4, size=16, dtype=99)}, "99"),
         ({b"a": field(7, b"") + entry(4, size=16)}, "stored in slices"),
         ({b"a": b"\xff" * 20}, "a number in it is damaged"),
@@ -274,7 +274,7 @@ def test_forged_tables_are_refused(tmp_path, entries, message):
 
 def test_forged_headers_and_blocks_are_refused(tmp_path):
     for header, message in (
-        (field(1, 2**31), "claims 2147483648 data files"),
+        (field(1, 2**31), "declares 2147483648 data files"),
         (field(2, 1), "big-endian"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -95,7 +95,7 @@ def test_only_pictures_of_our_own_are_replaced(weights, data, tmp_path, capsys):
     Image.new("RGB", (9, 9)).save(tmp_path / "pictures" / "fig6.png")
     before = contents(tmp_path)
     assert main(words) == 2
-    assert "fig6.png is there already, and this program did not write it" in capsys.readouterr().err
+    assert "fig6.png already exists, and this program did not write it" in capsys.readouterr().err
     assert contents(tmp_path) == before
 
 
@@ -113,9 +113,9 @@ def test_a_run_is_never_replaced_by_packing_nor_a_set_by_saving(weights, tmp_pat
         vae.save(weights, overwrite=True)
     other = tmp_path / "other"
     vae.save(other)
-    with pytest.raises(FileExistsError, match="no pretrained.json of this program"):
+    with pytest.raises(FileExistsError, match="lacks a valid pretrained.json"):
         pack(tmp_path / "run", other, tiny_images(32, side=8), overwrite=True)
-    with pytest.raises(ValueError, match="holds the source itself"):
+    with pytest.raises(ValueError, match="contains the source itself"):
         pack(tmp_path / "run", tmp_path / "run", tiny_images(32, side=8), overwrite=True)
     with pytest.raises(ValueError, match="ends in .keras"):
         vae.save(tmp_path / "v.keras")

@@ -181,7 +181,7 @@ def test_files_that_hold_no_graph(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file .*none\.pb; expected"):
         load_inception(tmp_path / "none.pb")
     (tmp_path / "half.tgz").write_bytes(write_archive(tmp_path / "g.tgz").read_bytes()[:2000])
-    with pytest.raises(ValueError, match="half.tgz is not a whole tar archive"):
+    with pytest.raises(ValueError, match="half.tgz is not a complete tar archive"):
         load_inception(tmp_path / "half.tgz")
     with pytest.raises(ValueError, match="holds no classify_image_graph_def.pb"):
         load_inception(write_archive(tmp_path / "other.tgz", "other.pb"))
