@@ -99,7 +99,7 @@ def test_a_damaged_description_is_refused_by_its_file_and_the_value(tmp_path, ch
         ({"config.balancing": {"name": "computed", "rate": "x"}}, "rate must be a number"),
         ({"config.model": {"name": "rae", "latent_weight": "x"}}, "latent_weight must be a number"),
         ({"config.network": {"name": "own"}}, "network must have decoder, encoder"),
-        ({"config.network": OWN}, "The encoder of your own"),
+        ({"config.network": OWN}, "Your own encoder"),
     ],
 )
 def test_a_damaged_part_is_refused_when_the_models_are_built(tmp_path, changes, message):

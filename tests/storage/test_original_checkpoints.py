@@ -259,7 +259,7 @@ def test_a_sound_table_of_the_tests_own_is_read(tmp_path):
         ({b"a": entry(4, size=16), b"b": entry(4, size=16)}, "declares a wrong number of bytes"),
         ({b"a": entry(3, size=16)}, "declares a wrong number of bytes"),
         ({b"a": entry(4, size=16, offset=2**40)}, "checksum of 'a' does not match"),
-        ({b"a": entry(4, size=16, offset=2**63)}, "found"),
+        ({b"a": entry(4, size=16, offset=2**63)}, "Reason"),
         ({b"a": entry(4, size=16, crc=bytes(4))}, "checksum of 'a' does not match"),
         ({b"a": entry(4, size=16, dtype=99)}, "99"),
         ({b"a": field(7, b"") + entry(4, size=16)}, "stored in slices"),
