@@ -152,7 +152,7 @@ def test_mode_latents_divides_each_batch_by_its_mean_deviation_and_nothing_else(
 
 def test_mode_latents_is_refused_where_the_encoder_is_deterministic():
     """Nothing drives such latents to the deviation 1."""
-    with pytest.raises(ValueError, match="deterministic encoder has none: choose 'gated' or"):
+    with pytest.raises(ValueError, match="deterministic encoder has no KL: choose 'gated' or"):
         LatentNormalization.fit(MU, np.zeros_like(MU), None, mode="latents")
 
 

@@ -98,7 +98,7 @@ def test_networks_that_do_not_fit_are_refused(network, shape, message):
 
 
 def test_unknown_names_list_what_there_is():
-    with pytest.raises(ValueError, match="there are .*cifar10.*Did you mean 'cifar10'"):
+    with pytest.raises(ValueError, match="choose one of .*cifar10.*Did you mean 'cifar10'"):
         TwoStageVAE.untrained("cifar-10")
     with pytest.raises(ValueError, match="Unknown balancing 'computd'"):
         build_strategy("computd")
@@ -241,7 +241,7 @@ def test_the_command_line_says_what_was_wrong(capsys, tmp_path, saved):
     out = tmp_path / "out"
     train = ("train", "--preset", "digits", "--out", out)
     for words, message in (
-        (("train", "--preset", "nothing", "--out", out), "there are"),
+        (("train", "--preset", "nothing", "--out", out), "choose one of"),
         ((*train, "--data", tmp_path / "absent"), "does not exist"),
         ((*train, "--data", tmp_path / "rgb.npy"), "3 channels"),
         ((*train, "--data", tmp_path / "rgb.npy"), "--set 'image_shape=[8, 8, 3]'"),

@@ -371,7 +371,7 @@ def test_labels_and_class_weights_are_refused(vae):
             use(X, np.zeros(8), verbose=0)
         with pytest.raises(ValueError, match="comes with labels"):
             use(Batches(X, lambda x: (x, np.zeros(4))), verbose=0)
-    with pytest.raises(ValueError, match="no class_weight; weigh the images by sample_weight"):
+    with pytest.raises(ValueError, match="no class_weight; weight the images by sample_weight"):
         vae.fit(X, class_weight={0: 1.0}, verbose=0)
 
 
