@@ -112,8 +112,8 @@ def report(vae, latents, x_train, x_test, network):
     def of_images(seed):
         yield None, vae.reconstruct(x_test, seed=seed, normalize=False, keep_padding=True)
 
-    columns = [Column("test reconstructions", of_images, sets=1)]
-    columns += [Column(name, of_latents(of), sets=1) for name, of in latents.items()]
+    columns = [Column("test reconstructions", of_images, arrays=1)]
+    columns += [Column(name, of_latents(of), arrays=1) for name, of in latents.items()]
     rows = []
     for column in columns:
         name = column.name

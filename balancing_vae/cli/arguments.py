@@ -10,8 +10,6 @@ from pathlib import Path
 
 from balancing_vae.errors import InputError
 
-# Keras takes seeds of 32 bits, and the second stage has the next one.
-LARGEST_SEED = 2**32 - 2
 # More than any protocol asks for, few enough to count on.
 MOST_IMAGES = 10_000_000
 MOST_SEEDS = 1_000

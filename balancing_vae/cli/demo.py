@@ -28,7 +28,7 @@ MOMENTS = """
 {count} held-out images, and as many samples. Look at the variance loss, which is what images lack
 of the data's variance: GEN-2 plain lacks much, and normalisation gives most of it back.
 """
-STEPS = """
+IMPROVEMENTS = """
 How far samples are from the held-out images, as a small classifier of digits sees them (FD: Fréchet
 distance, KD: kernel distance; lower is better). Look down the columns: the second stage should
 improve on the first, and normalisation on the second stage.
@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     from balancing_vae import datasets
-    from balancing_vae.experiments import measure_steps
-    from balancing_vae.experiments import steps_table
+    from balancing_vae.experiments import improvements_table
+    from balancing_vae.experiments import measure_improvements
     from balancing_vae.figures.contact_sheet import contact_sheet
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure
@@ -82,8 +82,8 @@ def run(options: argparse.Namespace) -> None:
     vae.fit_normalization(x_train)
     print(LEGEND)
     print(MOMENTS.format(count=len(held_out)).strip(), vae.evaluate(held_out), sep="\n\n")
-    steps = measure_steps(vae, held_out, _classifier(), "asperti2020")
-    print(STEPS, steps_table(steps), sep="\n", end="\n\n")
+    measured = measure_improvements(vae, held_out, _classifier(), "asperti2020")
+    print(IMPROVEMENTS, improvements_table(measured), sep="\n", end="\n\n")
     x_sheet = open_in_turns(None, "digits", "test")
     with atomic_folder(options.out, SAVED, overwrite=True) as folder:
         vae.write_into(folder, {TRAINING: [options.command_line]})

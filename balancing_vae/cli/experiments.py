@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
+from balancing_vae.config import LARGEST_SEED
 from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
 

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_images_out
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
+from balancing_vae.config import LARGEST_SEED
 
 EXAMPLE = """
 balancing-vae reconstruct runs/digits --out reconstructions.npy

@@ -222,7 +222,7 @@ def _balancing(options: argparse.Namespace) -> None:
     from balancing_vae.figures.tables import Table
 
     path = out / f"{name}.json"
-    rows = measure_balancings(x_train, x_test, path, options.epochs, range(options.trainings))
+    rows = measure_balancings(x_train, x_test, path, options.epochs, options.trainings)
     print(Table.of(compare_balancings(rows)))
     save_picture(out / f"{name}.png", draw_balancing(rows))
 
@@ -323,6 +323,10 @@ def _table(options: argparse.Namespace) -> int:
     out = figures_folder(options)
 
     from balancing_vae import datasets
+
+    data, protocol = options.data, options.protocol
+    dataset = datasets.open_prepared(data).name
+
     from balancing_vae.cli.evaluate import evaluate_run
     from balancing_vae.cli.train import resumed_config
     from balancing_vae.cli.train import train
@@ -337,8 +341,6 @@ def _table(options: argparse.Namespace) -> int:
     from balancing_vae.files.targets import output_folder
     from balancing_vae.presets import preset_config
 
-    data, protocol = options.data, options.protocol
-    dataset = datasets.open_prepared(data).name
     # Features that are not at hand should not show only after days of training.
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     preset = PRESETS[options.experiment][options.budget]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from balancing_vae.cli.arguments import LARGEST_SEED
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_set_argument
 from balancing_vae.cli.arguments import duration
@@ -18,6 +17,7 @@ from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
+from balancing_vae.config import LARGEST_SEED
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError

@@ -54,13 +54,13 @@ class Column:
             normalisation (None: not normalised, the first). Where two in a row are alike, it
             yields the same array again.
         paired: Whether each image is the reconstruction of the real image in its place.
-        sets: How many arrays `make` yields, for the progress bar.
+        arrays: How many arrays `make` yields, for the progress bar.
     """
 
     name: str
     make: Callable[[int], Iterator[tuple[str | None, np.ndarray]]]
     paired: bool = False
-    sets: int = 2
+    arrays: int = 2
 
 
 def choose_images(images: np.ndarray, count: int = IMAGES) -> np.ndarray:
@@ -175,9 +175,12 @@ def two_stage_columns(
             yield mode, normalizations[mode][1].apply(images, generated=True)
 
     of_stages = {f"GEN-{i}": name for i, name in enumerate(pipeline.config.samplers, start=1)}
-    sets = 1 + len(normalizations)
+    arrays = 1 + len(normalizations)
     drawn_from = of_stages | {f"GEN ({name})": name for name in samplers}
     return [
-        Column("REC", reconstructions, paired=True, sets=sets),
-        *(Column(title, partial(generated, name), sets=sets) for title, name in drawn_from.items()),
+        Column("REC", reconstructions, paired=True, arrays=arrays),
+        *(
+            Column(title, partial(generated, name), arrays=arrays)
+            for title, name in drawn_from.items()
+        ),
     ]

@@ -76,9 +76,9 @@ def evaluate(
     other_real = None
     if of_features and more_real is not None and len(more_real) >= len(real):
         other_real = more_real[: len(real)]
-    sets = 1 + (other_real is not None) + sum(column.sets for column in columns) * len(seeds)
+    arrays = 1 + (other_real is not None) + sum(column.arrays for column in columns) * len(seeds)
     found: list[Measurement] = []
-    with progress_bar(progress, total=sets * len(real), unit="image", desc="evaluate") as bar:
+    with progress_bar(progress, total=arrays * len(real), unit="image", desc="evaluate") as bar:
         sides = _Sides(network, None if protocol is None else get_protocol(protocol), bar)
         data = sides.gather(real, chosen)
         for column in columns:

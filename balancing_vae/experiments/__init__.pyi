@@ -12,6 +12,8 @@ from .figure4 import draw_fig4 as draw_fig4
 from .figure4 import draw_fig4_losses as draw_fig4_losses
 from .figure4 import fig4 as fig4
 from .figure4 import slope_and_correlation as slope_and_correlation
+from .improvements import improvements_table as improvements_table
+from .improvements import measure_improvements as measure_improvements
 from .iterative import iterative_networks as iterative_networks
 from .kl_minimum import draw_kl_at_fixed_ratio as draw_kl_at_fixed_ratio
 from .kl_minimum import kl_at_fixed_ratio as kl_at_fixed_ratio
@@ -45,8 +47,6 @@ from .second_stage_causes import compare_second_stages as compare_second_stages
 from .second_stage_causes import draw_second_stages as draw_second_stages
 from .second_stage_causes import measure_second_stages as measure_second_stages
 from .second_stage_variance import second_stage_losses as second_stage_losses
-from .steps import measure_steps as measure_steps
-from .steps import steps_table as steps_table
 from .systems import measure_systems as measure_systems
 from .systems import systems_sheet as systems_sheet
 from .systems import systems_table as systems_table

@@ -16,7 +16,7 @@ from balancing_vae.figures.style import style
 COUNTS = (2, 3, 5, 9, 17)
 KINDS = {
     "random": "any others",
-    "neighbours": "near ones",
+    "neighbors": "near ones",
     "repeated": "another one, repeatedly",
 }
 
@@ -25,7 +25,7 @@ def permutations(kind: str, x: np.ndarray, count: int, seed: int = 0) -> np.ndar
     """Return permutations of the data's rows, the first of which leaves them as they are.
 
     Args:
-        kind: "random": each drawn by itself. "neighbours": each takes every row to another
+        kind: "random": each drawn by itself. "neighbors": each takes every row to another
             one near to it, with the least sum of squared distances, and no row to the same
             one as another permutation. "repeated": all others are one and the same random
             permutation.
@@ -52,12 +52,12 @@ def permutations(kind: str, x: np.ndarray, count: int, seed: int = 0) -> np.ndar
         return np.stack([own, *(rng.permutation(len(x)) for _ in range(count - 1))])
     if kind == "repeated":
         return np.stack([own, *[rng.permutation(len(x))] * (count - 1)])
-    if kind == "neighbours":
-        return np.stack([own, *_to_neighbours(x, count - 1)])
+    if kind == "neighbors":
+        return np.stack([own, *_to_neighbors(x, count - 1)])
     raise InputError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
 
 
-def _to_neighbours(x: np.ndarray, count: int) -> list[np.ndarray]:
+def _to_neighbors(x: np.ndarray, count: int) -> list[np.ndarray]:
     cost = squareform(pdist(x.reshape(len(x), -1), "sqeuclidean"))
     # More than any assignment costs: a row is neither its own neighbour nor the same one twice.
     taken = 1 + len(x) * cost.max()
@@ -119,7 +119,7 @@ def measure_averages(
     rows = []
     for kind in KINDS:
         for count in counts:
-            for seed in seeds[:1] if kind == "neighbours" else seeds:
+            for seed in seeds[:1] if kind == "neighbors" else seeds:
                 distances = distances_from_average(x, permutations(kind, x, count, seed))
                 quadratic = float(distances.mean())
                 rows.append(

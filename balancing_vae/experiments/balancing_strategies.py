@@ -51,7 +51,7 @@ def measure_balancings(
     x_test: np.ndarray,
     path: str | Path,
     epochs: int = 100,
-    seeds: Sequence[int] = (0, 1, 2),
+    trainings: int = 3,
     names: Sequence[str] | None = None,
 ) -> list[dict]:
     """Train one convolutional network with each balancing, on the same images and seeds.
@@ -67,7 +67,7 @@ def measure_balancings(
         x_test: Test images of the same kind.
         path: A `.json` file that keeps each finished training.
         epochs: Epochs of each training, batches of 50, Adam at 1e-3.
-        seeds: Of weights, order and noise; one training each.
+        trainings: How often each is trained, with the seeds 0, 1, ... of weights, order, noise.
         names: The balancings, of `COMPARED`; all by default.
 
     Returns:
@@ -83,7 +83,9 @@ def measure_balancings(
     """
     about = {"epochs": epochs, "images": len(x_train), "data_sha256": sha256_of(x_train, x_test)}
     cases = [
-        {"balancing": name, "seed": seed, **about} for seed in seeds for name in names or COMPARED
+        {"balancing": name, "seed": seed, **about}
+        for seed in range(trainings)
+        for name in names or COMPARED
     ]
     return measure_each(path, cases, lambda case: _train(case, x_train, x_test), "balancing")
 

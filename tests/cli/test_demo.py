@@ -23,8 +23,8 @@ def test_the_demo_explains_and_judges_itself(tmp_path, monkeypatch, capsys):
         TwoStageVAE, "untrained", lambda name, **changes: asked.update(changes) or vae
     )
     monkeypatch.setattr(type(vae.history), "plot", lambda history: demo_figure())
-    few = partial(experiments.measure_steps, seeds=(0, 1), samples=64)
-    monkeypatch.setattr(experiments, "measure_steps", few)
+    few = partial(experiments.measure_improvements, seeds=(0, 1), samples=64)
+    monkeypatch.setattr(experiments, "measure_improvements", few)
     monkeypatch.setattr(classifier, "dataset_classifier", lambda prepared: Pixels())
     assert main(["demo", "--out", str(tmp_path / "out")]) == 0
     assert asked == {"kl_weight": demo.KL_WEIGHT}

@@ -36,7 +36,7 @@ def test_each_is_a_permutation_and_the_first_leaves_all_in_place(kind):
 
 
 def test_neighbors_are_near_and_others_each_time():
-    permuted = permutations("neighbours", np.arange(12.0)[:, None], 5)
+    permuted = permutations("neighbors", np.arange(12.0)[:, None], 5)
     assert all(len(set(column)) == 5 for column in permuted.T)
     assert np.abs(permuted - np.arange(12)).mean() < 3
 
@@ -51,7 +51,7 @@ def test_averaged_with_neighbors_mse_is_the_smaller():
     rows = measure_averages(X, (2, 5), seeds=(0, 1))
     assert len(rows) == 2 * (2 + 1 + 2)
     lines = {(row["averaged with"], row["permutations"]): row for row in compare_averages(rows)}
-    assert lines[KINDS["neighbours"], 5]["mse below"] == "1 of 1"
+    assert lines[KINDS["neighbors"], 5]["mse below"] == "1 of 1"
     assert lines[KINDS["repeated"], 5]["mse below"] == "0 of 2"
     assert {lines[title, 2]["mse below"][0] for title in KINDS.values()} == {"0"}
     draw_averages(rows)
@@ -64,5 +64,5 @@ def test_too_few_or_too_many_permutations_are_refused(count):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="one of random, neighbours, repeated; got 'far'"):
+    with pytest.raises(ValueError, match="one of random, neighbors, repeated; got 'far'"):
         permutations("far", X, 3)

@@ -236,7 +236,7 @@ def test_a_balancing_is_trained_and_its_bound_taken_at_the_best_gamma(
     monkeypatch.setattr(balancing_module, "BATCH_SIZE", 8)
     network = {"name": "dense", "width": 4, "depth": 1}
     monkeypatch.setattr(balancing_module, "NETWORK", network)
-    (row,) = measure_balancings(digits, digits[:20], tmp_path / "rows.json", epochs=2, seeds=(1,))
+    (row,) = measure_balancings(digits, digits[:20], tmp_path / "rows.json", epochs=2, trainings=1)
     assert row["seconds_per_step"] > 0 and 0 <= row["active"] <= 16
     curves = row["curves"]
     np.testing.assert_allclose(curves["gamma"], [0.3, 0.3], rtol=1e-6)

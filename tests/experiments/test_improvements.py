@@ -1,11 +1,11 @@
-"""What each step of the method changes, and that a table says where a step does not help."""
+"""What each addition to the method changes, and that a table says where one does not help."""
 
 import pytest
 
 from balancing_vae.evaluation.measurement import Measurement
-from balancing_vae.experiments import measure_steps
-from balancing_vae.experiments import steps_table
-from balancing_vae.experiments.steps import steps
+from balancing_vae.experiments import improvements_table
+from balancing_vae.experiments import measure_improvements
+from balancing_vae.experiments.improvements import improvements
 from balancing_vae.fid.networks.pixels import Pixels
 from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import tiny_images
@@ -27,21 +27,21 @@ def measured(gen1, gen2, normalized) -> list[Measurement]:
 
 def test_an_order_that_holds_is_stated():
     found = measured([3.0, 2.9, 3.1], [2.0, 2.1, 2.2], [1.0, 1.1, 0.9])
-    assert [step.improves for step in steps(found)] == [True, True]
-    assert "in each of the 3 seeds" in str(steps_table(found))
+    assert [one.improves for one in improvements(found)] == [True, True]
+    assert "in each of the 3 seeds" in str(improvements_table(found))
 
 
-def test_an_order_that_does_not_hold_is_stated_with_its_step():
+def test_an_order_that_does_not_hold_is_stated_with_its_place():
     found = measured([1.0, 2.9, 3.1], [2.0, 2.1, 2.2], [1.0, 1.1, 0.9])
-    assert [step.improves for step in steps(found)] == [False, True]
-    text = str(steps_table(found))
+    assert [one.improves for one in improvements(found)] == [False, True]
+    text = str(improvements_table(found))
     assert "does not hold" in text and "in each of" not in text
     assert "GEN-2 is below GEN-1 in 2 of 3 seeds (FD(pixels))" in text
 
 
 def test_changes_are_paired_by_seed():
     found = measured([3.0, 2.0], [1.0, 1.5], [0.5, 0.25])
-    (first, second) = steps(found[::-1])
+    (first, second) = improvements(found[::-1])
     assert first.changes == pytest.approx([-0.5, -2.0])
     assert second.changes == pytest.approx([-1.25, -0.5])
 
@@ -51,7 +51,7 @@ def test_as_many_samples_as_asked_for_are_measured_of_each_kind():
     vae = as_if_trained(tiny_pipeline())
     x = tiny_images(64)
     vae.fit_normalization(x)
-    found = measure_steps(vae, x, Pixels(), "asperti2020", seeds=(0, 1), samples=128)
+    found = measure_improvements(vae, x, Pixels(), "asperti2020", seeds=(0, 1), samples=128)
     assert {(one.real_count, one.generated_count) for one in found} >= {(64, 128)}
     assert {one.column for one in found} == {"GEN-1", "GEN-2"}
     kinds = [(one.column, one.normalization is None) for one in found if one.metric == "fid"]

@@ -1,4 +1,4 @@
-"""Does each step improve what is generated: the second stage, and then its normalisation?"""
+"""Do the second stage, and then its normalisation, improve what is generated?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from balancing_vae.figures.tables import Table
 
 SAMPLES = 1024
 SEEDS = tuple(range(5))
-# The column and whether it is normalised, from the worst to the best if each step helps.
+# The column and whether it is normalised, from the worst to the best if each addition helps.
 KINDS = {
     "GEN-1": ("GEN-1", False),
     "GEN-2": ("GEN-2", False),
@@ -26,11 +26,11 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one step changes in one metric, over sampling seeds.
+class Improvement:
+    """What the second stage, or normalisation, changes in one metric, over sampling seeds.
 
     Attributes:
-        before: What is generated without the step, such as "GEN-1".
+        before: What is generated without it, such as "GEN-1".
         after: What is generated with it, such as "GEN-2".
         name: What tables call the metric.
         changes: A change a sampling seed; below 0 it is an improvement.
@@ -51,7 +51,7 @@ class Step:
         return f"{self.after} is below {self.before} in {below} of {count} seeds ({self.name})"
 
 
-def measure_steps(
+def measure_improvements(
     vae,
     real: np.ndarray,
     network: FeatureNetwork,
@@ -79,7 +79,7 @@ def measure_steps(
 
     Example:
         ```python
-        print(steps_table(measure_steps(vae, x_test, Pixels(), "asperti2020")))
+        print(improvements_table(measure_improvements(vae, x_test, Pixels(), "asperti2020")))
         ```
     """
     columns = [c for c in two_stage_columns(vae, real, samples=samples) if not c.paired]
@@ -87,18 +87,18 @@ def measure_steps(
     return [one for one in measured if _kind(one) is not None]
 
 
-def steps(measurements: Sequence[Measurement]) -> list[Step]:
+def improvements(measurements: Sequence[Measurement]) -> list[Improvement]:
     """Compare each kind of sample with the one before, seed by seed.
 
     Args:
-        measurements: As `measure_steps` gives.
+        measurements: As `measure_improvements` gives.
 
     Returns:
-        A comparison a step and metric.
+        A comparison an addition and metric.
 
     Example:
         ```python
-        steps(measure_steps(vae, x_test, Pixels(), "asperti2020", samples=128))
+        improvements(measure_improvements(vae, x_test, Pixels(), "asperti2020", samples=128))
         ```
     """
     values: dict[tuple, dict[int | None, float]] = {}
@@ -108,22 +108,23 @@ def steps(measurements: Sequence[Measurement]) -> list[Step]:
     for name in dict.fromkeys(one.name for one in measurements):
         for before, after in pairwise(KINDS):
             old, new = values[name, before], values[name, after]
-            found.append(Step(before, after, name, [new[seed] - old[seed] for seed in new]))
+            changes = [new[seed] - old[seed] for seed in new]
+            found.append(Improvement(before, after, name, changes))
     return found
 
 
-def steps_table(measurements: Sequence[Measurement]) -> Table:
-    """Return the numbers, and below them whether each step helps.
+def improvements_table(measurements: Sequence[Measurement]) -> Table:
+    """Return the numbers, and below them whether each addition helps.
 
     Args:
-        measurements: As `measure_steps` gives.
+        measurements: As `measure_improvements` gives.
 
     Returns:
-        The table; where a step does not help in all seeds, its note says so.
+        The table; where one does not help in all seeds, its note says so.
     """
     table = measured_table(measurements)
-    found = steps(measurements)
-    failed = [str(step) for step in found if not step.improves]
+    found = improvements(measurements)
+    failed = [str(one) for one in found if not one.improves]
     verdict = f"Each line is below the one above it in each of the {len(found[0].changes)} seeds."
     if failed:
         verdict = f"On this training the order does not hold in all seeds: {'; '.join(failed)}."
