@@ -5,9 +5,11 @@ import math
 import re
 import shutil
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -29,7 +31,7 @@ from balancing_vae.schema import record
 from balancing_vae.schema import sequence
 from balancing_vae.schema import whole
 from balancing_vae.storage.weights import load_weights
-from balancing_vae.storage.weights import save_weights
+from balancing_vae.storage.weights import weights_content
 
 KEPT = 2
 _EPOCH = re.compile(r"epoch-(\d+)")
@@ -140,24 +142,44 @@ class TrainingStates:
         Raises:
             OSError: The disk is full; the older states are kept.
         """
+        self.saving(model, epoch, history, step)()
+
+    def saving(
+        self, model: keras.Model, epoch: int, history: list[dict], step: int = 0
+    ) -> Callable[[], None]:
+        """Copy the state after an epoch; return a function that does what `save` does with it.
+
+        The model may train on meanwhile, and the function may run in another thread.
+
+        Args:
+            model: As in `save`.
+            epoch: As in `save`.
+            history: As in `save`.
+            step: As in `save`.
+        """
+        weights = weights_content(model)
+        slots = {f"{i:05d}": _copy(v) for i, v in enumerate(model.optimizer.variables)}
+        state = {
+            "epoch": epoch,
+            # A model trained by a loop of its own does not count its epochs.
+            "trained_epochs": max(model.trained_epochs, epoch),
+            "noise": _copy(model.seed_generator.state).tolist(),
+            "history": history,
+            # Another number of steps in one compiled call rounds otherwise.
+            "steps_per_execution": model.steps_per_execution,
+        }
+        if step:
+            values = [_copy(variable).tolist() for variable in model.metrics_variables]
+            state |= {"step": step, "metrics": values}
+        return partial(self._write, epoch, weights, slots, json.dumps(state))
+
+    def _write(
+        self, epoch: int, weights: memoryview, slots: dict[str, np.ndarray], state: str
+    ) -> None:
         with atomic_folder(self._path(epoch), STATE, overwrite=True) as folder:
-            save_weights(folder / "model.weights.h5", model)
-            slots = {f"{i:05d}": _numpy(v) for i, v in enumerate(model.optimizer.variables)}
+            (folder / "model.weights.h5").write_bytes(weights)
             save_arrays(folder / "optimizer.npz", **slots)
-            noise = _numpy(model.seed_generator.state).tolist()
-            state = {
-                "epoch": epoch,
-                # A model in a custom training loop does not count its epochs.
-                "trained_epochs": max(model.trained_epochs, epoch),
-                "noise": noise,
-                "history": history,
-                # Rounding depends on the number of steps in one compiled call.
-                "steps_per_execution": model.steps_per_execution,
-            }
-            if step:
-                values = [_numpy(variable).tolist() for variable in model.metrics_variables]
-                state |= {"step": step, "metrics": values}
-            (folder / "state.json").write_text(json.dumps(state))
+            (folder / "state.json").write_text(state)
         self.damaged.discard(epoch)
         whole = [number for number in self.epochs() if number not in self.damaged]
         for old in self.damaged.union(whole[:-KEPT]):
@@ -212,12 +234,33 @@ class TrainingStates:
         Raises:
             ValueError: The record of the best epoch so far is damaged.
         """
+        self.saving_best(model, epoch, monitor, value)()
+
+    def saving_best(
+        self, model: keras.Model, epoch: int, monitor: str, value: float
+    ) -> Callable[[], None]:
+        """Copy the weights of an epoch; return a function that does what `save_best` does.
+
+        Args:
+            model: As in `save_best`.
+            epoch: As in `save_best`.
+            monitor: As in `save_best`.
+            value: As in `save_best`.
+
+        Raises:
+            ValueError: The record of the best epoch so far is damaged.
+        """
         best = self._best_value()
         if best is not None and best <= value:
-            return
-        save_weights(self.folder / "best.weights.h5", model)
+            return _nothing
+        record_of_best = json.dumps({"epoch": epoch, "monitor": monitor, "value": value})
+        return partial(self._write_best, weights_content(model), record_of_best)
+
+    def _write_best(self, weights: memoryview, record_of_best: str) -> None:
+        with atomic_file(self.folder / "best.weights.h5") as temporary:
+            temporary.write_bytes(weights)
         with atomic_file(self.folder / "best.json") as temporary:
-            temporary.write_text(json.dumps({"epoch": epoch, "monitor": monitor, "value": value}))
+            temporary.write_text(record_of_best)
 
     def load_best(self, model: keras.Model) -> None:
         """Load the weights of the best epoch into a model.
@@ -302,5 +345,10 @@ def _read_slots(path: Path, model: keras.Model) -> list[np.ndarray]:
     return values
 
 
-def _numpy(variable) -> np.ndarray:
-    return np.asarray(ops.convert_to_numpy(variable))
+def _copy(variable) -> np.ndarray:
+    # What a backend gives may be the memory that the next step writes into.
+    return np.array(ops.convert_to_numpy(variable))
+
+
+def _nothing() -> None:
+    """Write nothing: an earlier epoch is better."""

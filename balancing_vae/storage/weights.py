@@ -29,12 +29,27 @@ def save_weights(path: Path, model: keras.Model) -> None:
         save_weights(Path("stage1.weights.h5"), vae.stage1)
         ```
     """
-    # In memory first, because HDF5 may end the process when it writes to a full disk.
+    # In memory first: HDF5 may end the process where it writes to a disk that is full.
+    content = weights_content(model)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def weights_content(model: keras.Model) -> memoryview:
+    """Return what `save_weights` would write.
+
+    Args:
+        model: A built model.
+
+    Example:
+        ```python
+        content = weights_content(vae.stage1)
+        ```
+    """
     file = _WeightsInMemory()
     with _without_optimizer(model):
         model.save_weights(file)
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(file.getbuffer())
+    return file.getbuffer()
 
 
 def load_weights(path: Path, model: keras.Model) -> None:

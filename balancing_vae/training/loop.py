@@ -88,7 +88,8 @@ def fit_stage(
     keep_best = number == 1 and config.keep_best
     batches = _training_batches(data, config)
     with ExitStack() as stack:
-        done, last, begun = 0, [], Begun()
+        done, begun = 0, Begun()
+        savers: list[SaveBest | SaveStates] = []
         if run_dir is not None:
             states = states_of(run_dir, f"stage{number}")
             done, rows = states.load_latest(stage)
@@ -102,13 +103,16 @@ def fit_stage(
                 )
             # What is to be kept as the best must be the best of all epochs.
             gap = 0.0 if keep_best else seconds_between_states
-            last = [
+            savers = [
                 SaveBest(states, gap),
                 SaveStates(run_dir, states, history, seconds_between_states),
             ]
         elif keep_best:
             states = TrainingStates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            last = [SaveBest(states)]
+            savers = [SaveBest(states)]
+        for saver in savers:
+            # Also where the training ends by an error: what is under way is written, or told.
+            stack.callback(saver.finish)
         rows = [row for row in history if row["stage"] == number]
         past = rows[len(rows) - done :]
         before = max((row["epoch"] for row in rows), default=0) - done
@@ -126,8 +130,9 @@ def fit_stage(
             own.append(keras.callbacks.SwapEMAWeights())
         if verbose:
             own.append(TrainingProgress(f"stage {number}"))
+        last: list[keras.callbacks.Callback] = [*savers]
         if deadline is not None:
-            save = partial(_save_within, run_dir, stage, number, history)
+            save = partial(_save_within, savers, run_dir, stage, number, history)
             last.append(TimeLimit(deadline, save, (done, begun.step)))
         if done < epochs:
             if done == begun.step == 0 and stage.trained_epochs > 0 and computes_gamma(stage):
@@ -183,6 +188,7 @@ def _metrics_of(begun: Begun, stage: Autoencoder) -> list[keras.callbacks.Callba
 
 
 def _save_within(
+    savers: Sequence[SaveBest | SaveStates],
     run_dir: Path | None,
     stage: Autoencoder,
     number: int,
@@ -193,6 +199,8 @@ def _save_within(
     """Save a state within an epoch, or after one whose state was not written."""
     if run_dir is None or not is_first_process():
         return
+    for saver in savers:
+        saver.finish()
     states = states_of(run_dir, f"stage{number}")
     if step or epoch not in states.epochs():
         states.save(stage, epoch, history, step)

@@ -2,6 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -16,7 +19,8 @@ from balancing_vae.training.optimizer import averaged_weights
 class _Saver(keras.callbacks.Callback):
     """Saves after epochs, but not more often than every so many seconds.
 
-    Of several processes, which all hold the same, the first one saves.
+    The training goes on as soon as all is copied; a thread writes it, one write at a time. Of
+    several processes, which all hold the same, the first one saves.
 
     Args:
         seconds_between: The least time between two saves, for epochs so short that saving
@@ -29,16 +33,34 @@ class _Saver(keras.callbacks.Callback):
             raise InputError(f"seconds_between must not be negative, got {seconds_between}.")
         self.seconds_between = seconds_between
         self.next_save = -math.inf
+        self.writing: Future | None = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Save, if it is time."""
         is_last = epoch + 1 == self.params["epochs"]
         if is_first_process() and (is_last or time.monotonic() >= self.next_save):
-            self.save(epoch + 1, logs)
+            self.finish()
+            thread = ThreadPoolExecutor(max_workers=1)
+            self.writing = thread.submit(self.saving(epoch + 1, logs))
+            thread.shutdown(wait=False)
             self.next_save = time.monotonic() + self.seconds_between
 
-    def save(self, epoch: int, logs: dict) -> None:
-        """Save after so many epochs."""
+    def on_train_end(self, logs=None):
+        """Wait for the last write."""
+        self.finish()
+
+    def finish(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
+
+    def saving(self, epoch: int, logs: dict) -> Callable[[], None]:
+        """Copy what is to be saved after so many epochs; return a function that writes it."""
         raise NotImplementedError("A subclass saves.")
 
 
@@ -62,14 +84,14 @@ class SaveBest(_Saver):
         super().__init__(seconds_between)
         self.states = states
 
-    def save(self, epoch: int, logs: dict) -> None:
-        """Save the weights if they are the best."""
+    def saving(self, epoch: int, logs: dict) -> Callable[[], None]:
+        """Copy the weights if they are the best."""
         monitor = self.model.monitor
         if f"val_{monitor}" in logs:
             monitor = f"val_{monitor}"
         # The validation, too, measured the moving average of the weights, if there is one.
         with averaged_weights(self.model):
-            self.states.save_best(self.model, epoch, monitor, float(logs[monitor]))
+            return self.states.saving_best(self.model, epoch, monitor, float(logs[monitor]))
 
 
 class SaveStates(_Saver):
@@ -103,7 +125,13 @@ class SaveStates(_Saver):
         self.states = states
         self.history = history
 
-    def save(self, epoch: int, logs: dict) -> None:
-        """Save."""
-        self.states.save(self.model, epoch, self.history)
-        write_history(self.run_folder, self.history)
+    def saving(self, epoch: int, logs: dict) -> Callable[[], None]:
+        """Copy the state and the history."""
+        write_state = self.states.saving(self.model, epoch, self.history)
+        rows = [dict(row) for row in self.history]
+
+        def write() -> None:
+            write_state()
+            write_history(self.run_folder, rows)
+
+        return write

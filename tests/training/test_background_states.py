@@ -1,0 +1,93 @@
+"""States are written while the training goes on; it neither outruns nor loses a write."""
+
+import threading
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from balancing_vae.errors import ResourceError
+from balancing_vae.storage.states import TrainingStates
+from balancing_vae.storage.states import states_of
+from tests.helpers.backends import numbers
+from tests.helpers.pipelines import tiny_images
+from tests.helpers.pipelines import tiny_pipeline
+
+
+def train(run_dir, *callbacks, epochs=3):
+    vae = tiny_pipeline(epochs=epochs, epochs2=0)
+    vae.fit(tiny_images(), verbose=False, run_dir=run_dir, callbacks=list(callbacks))
+    return vae
+
+
+def weights(stage) -> list[np.ndarray]:
+    return [np.array(numbers(weight)) for weight in stage.weights]
+
+
+def test_the_next_epoch_trains_while_a_state_is_written(tmp_path, monkeypatch):
+    next_epoch, waited, kept = threading.Event(), [], {}
+    write = TrainingStates._write
+
+    def slow_write(states, epoch, *content):
+        if epoch == 1:
+            waited.append(next_epoch.wait(timeout=20))
+        write(states, epoch, *content)
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            kept[epoch + 1] = weights(self.model)
+            if epoch == 1:
+                next_epoch.set()
+
+    monkeypatch.setattr(TrainingStates, "_write", slow_write)
+    train(tmp_path, Watch(), epochs=2)
+    assert waited == [True]
+    # What was copied, not what the weights were when it was written.
+    states = states_of(tmp_path, "stage1")
+    assert states.epochs() == [1, 2]
+    for epoch in (2, 1):
+        stage = tiny_pipeline().stage1
+        assert states.load_latest(stage)[0] == epoch
+        for found, expected in zip(weights(stage), kept[epoch], strict=True):
+            np.testing.assert_array_equal(found, expected)
+        states._remove(epoch)
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+def test_a_write_that_fails_fails_the_training(failing, tmp_path, monkeypatch):
+    write = TrainingStates._write
+
+    def full(states, epoch, *content):
+        if epoch == failing:
+            raise ResourceError("The disk is full.")
+        write(states, epoch, *content)
+
+    monkeypatch.setattr(TrainingStates, "_write", full)
+    with pytest.raises(OSError, match="The disk is full"):
+        train(tmp_path)
+    assert states_of(tmp_path, "stage1").epochs() == list(range(1, failing))
+
+
+@pytest.mark.parametrize("fails_too", [False, True])
+def test_an_error_of_the_training_waits_for_the_write(fails_too, tmp_path, monkeypatch):
+    write = TrainingStates._write
+
+    def slow_write(states, *content):
+        time.sleep(0.3)
+        if fails_too:
+            raise ResourceError("The disk is full.")
+        write(states, *content)
+
+    class Fail(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise RuntimeError("the training failed")
+
+    monkeypatch.setattr(TrainingStates, "_write", slow_write)
+    with pytest.raises(OSError if fails_too else RuntimeError) as caught:
+        train(tmp_path, Fail())
+    if fails_too:
+        assert str(caught.value.__context__) == "the training failed"
+    else:
+        assert states_of(tmp_path, "stage1").load_latest(tiny_pipeline().stage1)[0] == 1
