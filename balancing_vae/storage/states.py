@@ -32,6 +32,7 @@ from balancing_vae.schema import sequence
 from balancing_vae.schema import whole
 from balancing_vae.storage.weights import load_weights
 from balancing_vae.storage.weights import weights_content
+from balancing_vae.storage.weights import write_weights
 
 KEPT = 2
 _EPOCH = re.compile(r"epoch-(\d+)")
@@ -177,7 +178,7 @@ class TrainingStates:
         self, epoch: int, weights: memoryview, slots: dict[str, np.ndarray], state: str
     ) -> None:
         with atomic_folder(self._path(epoch), STATE, overwrite=True) as folder:
-            (folder / "model.weights.h5").write_bytes(weights)
+            write_weights(folder / "model.weights.h5", weights)
             save_arrays(folder / "optimizer.npz", **slots)
             (folder / "state.json").write_text(state)
         self.damaged.discard(epoch)
@@ -257,8 +258,7 @@ class TrainingStates:
         return partial(self._write_best, weights_content(model), record_of_best)
 
     def _write_best(self, weights: memoryview, record_of_best: str) -> None:
-        with atomic_file(self.folder / "best.weights.h5") as temporary:
-            temporary.write_bytes(weights)
+        write_weights(self.folder / "best.weights.h5", weights)
         with atomic_file(self.folder / "best.json") as temporary:
             temporary.write_text(record_of_best)
 

@@ -30,13 +30,30 @@ def save_weights(path: Path, model: keras.Model) -> None:
         ```
     """
     # In memory first: HDF5 may end the process where it writes to a disk that is full.
-    content = weights_content(model)
+    write_weights(path, weights_content(model))
+
+
+def write_weights(path: Path, content: memoryview) -> None:
+    """Write what `weights_content` returned.
+
+    Args:
+        path: As in `save_weights`.
+        content: The file's bytes.
+
+    Raises:
+        OSError: As `save_weights`.
+
+    Example:
+        ```python
+        write_weights(Path("stage1.weights.h5"), weights_content(vae.stage1))
+        ```
+    """
     with atomic_file(path) as temporary:
         temporary.write_bytes(content)
 
 
 def weights_content(model: keras.Model) -> memoryview:
-    """Return what `save_weights` would write.
+    """Return the bytes that `save_weights` writes.
 
     Args:
         model: A built model.
