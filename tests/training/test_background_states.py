@@ -1,7 +1,7 @@
 """States are written while the training goes on; it neither outruns nor loses a write."""
 
+import shutil
 import threading
-import time
 
 import keras
 import numpy as np
@@ -25,14 +25,28 @@ def weights(stage) -> list[np.ndarray]:
     return [np.array(numbers(weight)) for weight in stage.weights]
 
 
-def test_the_next_epoch_trains_while_a_state_is_written(tmp_path, monkeypatch):
-    next_epoch, waited, kept = threading.Event(), [], {}
-    write = TrainingStates._write
+@pytest.fixture
+def before_writing(monkeypatch):
+    """Return a function that sets what is called with the epoch before its state is written."""
+    saving = TrainingStates.saving
 
-    def slow_write(states, epoch, *content):
-        if epoch == 1:
-            waited.append(next_epoch.wait(timeout=20))
-        write(states, epoch, *content)
+    def set_function(function):
+        def saving_after(states, model, epoch, *rest):
+            write = saving(states, model, epoch, *rest)
+
+            def write_after():
+                function(epoch)
+                write()
+
+            return write_after
+
+        monkeypatch.setattr(TrainingStates, "saving", saving_after)
+
+    return set_function
+
+
+def test_the_next_epoch_trains_while_a_state_is_written(tmp_path, before_writing):
+    next_epoch, waited, kept = threading.Event(), [], {}
 
     class Watch(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -40,7 +54,7 @@ def test_the_next_epoch_trains_while_a_state_is_written(tmp_path, monkeypatch):
             if epoch == 1:
                 next_epoch.set()
 
-    monkeypatch.setattr(TrainingStates, "_write", slow_write)
+    before_writing(lambda epoch: epoch > 1 or waited.append(next_epoch.wait(timeout=20)))
     train(tmp_path, Watch(), epochs=2)
     assert waited == [True]
     # What was copied, not what the weights were when it was written.
@@ -51,40 +65,37 @@ def test_the_next_epoch_trains_while_a_state_is_written(tmp_path, monkeypatch):
         assert states.load_latest(stage)[0] == epoch
         for found, expected in zip(weights(stage), kept[epoch], strict=True):
             np.testing.assert_array_equal(found, expected)
-        states._remove(epoch)
+        shutil.rmtree(states.folder / f"epoch-{epoch:05d}")
 
 
 @pytest.mark.parametrize("failing", [1, 3])
-def test_a_write_that_fails_fails_the_training(failing, tmp_path, monkeypatch):
-    write = TrainingStates._write
-
-    def full(states, epoch, *content):
+def test_a_write_that_fails_fails_the_training(failing, tmp_path, before_writing):
+    def full(epoch):
         if epoch == failing:
             raise ResourceError("The disk is full.")
-        write(states, epoch, *content)
 
-    monkeypatch.setattr(TrainingStates, "_write", full)
+    before_writing(full)
     with pytest.raises(OSError, match="The disk is full"):
         train(tmp_path)
     assert states_of(tmp_path, "stage1").epochs() == list(range(1, failing))
 
 
 @pytest.mark.parametrize("fails_too", [False, True])
-def test_an_error_of_the_training_waits_for_the_write(fails_too, tmp_path, monkeypatch):
-    write = TrainingStates._write
+def test_an_error_of_the_training_waits_for_the_write(fails_too, tmp_path, before_writing):
+    failed = threading.Event()
 
-    def slow_write(states, *content):
-        time.sleep(0.3)
+    def slow(epoch):
+        failed.wait(timeout=20)
         if fails_too:
             raise ResourceError("The disk is full.")
-        write(states, *content)
 
     class Fail(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
+                failed.set()
                 raise RuntimeError("the training failed")
 
-    monkeypatch.setattr(TrainingStates, "_write", slow_write)
+    before_writing(slow)
     with pytest.raises(OSError if fails_too else RuntimeError) as caught:
         train(tmp_path, Fail())
     if fails_too:
