@@ -150,7 +150,7 @@ class TrainingStates:
     ) -> Callable[[], None]:
         """Copy the state after an epoch; return a function that does what `save` does with it.
 
-        The model may train on meanwhile, and the function may run in another thread.
+        The function may run in another thread while the model trains.
 
         Args:
             model: As in `save`.
@@ -162,11 +162,11 @@ class TrainingStates:
         slots = {f"{i:05d}": _copy(v) for i, v in enumerate(model.optimizer.variables)}
         state = {
             "epoch": epoch,
-            # A model trained by a loop of its own does not count its epochs.
+            # A model in a custom training loop does not count its epochs.
             "trained_epochs": max(model.trained_epochs, epoch),
             "noise": _copy(model.seed_generator.state).tolist(),
             "history": history,
-            # Another number of steps in one compiled call rounds otherwise.
+            # Rounding depends on the number of steps in one compiled call.
             "steps_per_execution": model.steps_per_execution,
         }
         if step:
@@ -346,7 +346,7 @@ def _read_slots(path: Path, model: keras.Model) -> list[np.ndarray]:
 
 
 def _copy(variable) -> np.ndarray:
-    # What a backend gives may be the memory that the next step writes into.
+    # The next step may overwrite the memory that a backend returns here.
     return np.array(ops.convert_to_numpy(variable))
 
 

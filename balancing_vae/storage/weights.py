@@ -29,7 +29,7 @@ def save_weights(path: Path, model: keras.Model) -> None:
         save_weights(Path("stage1.weights.h5"), vae.stage1)
         ```
     """
-    # In memory first: HDF5 may end the process where it writes to a disk that is full.
+    # In memory first, because HDF5 may end the process when it writes to a full disk.
     write_weights(path, weights_content(model))
 
 

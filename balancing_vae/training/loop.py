@@ -111,7 +111,7 @@ def fit_stage(
             states = TrainingStates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             savers = [SaveBest(states)]
         for saver in savers:
-            # Also where the training ends by an error: what is under way is written, or told.
+            # Also after an error of the training: the write ends, or raises its own error.
             stack.callback(saver.finish)
         rows = [row for row in history if row["stage"] == number]
         past = rows[len(rows) - done :]

@@ -19,8 +19,8 @@ from balancing_vae.training.optimizer import averaged_weights
 class _Saver(keras.callbacks.Callback):
     """Saves after epochs, but not more often than every so many seconds.
 
-    The training goes on as soon as all is copied; a thread writes it, one write at a time. Of
-    several processes, which all hold the same, the first one saves.
+    The values are copied, and a thread writes them while the training continues; the next save
+    waits for it. Of several processes, which all hold the same, the first one saves.
 
     Args:
         seconds_between: The least time between two saves, for epochs so short that saving
