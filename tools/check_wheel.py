@@ -105,8 +105,13 @@ def install(folder: Path, version: str, wheel: Path, lowest: bool) -> Path:
     environment = folder / f"python-{version}"
     uv("venv", "--quiet", "--no-python-downloads", "--python", version, environment)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-    words = ["--resolution", "lowest-direct"] if lowest else []
-    uv("pip", "install", "--quiet", "--python", python, *words, wheel, *TOOLS)
+    if lowest:
+        # Of a wheel, uv calls the dependencies indirect, and would take the newest.
+        words = ["--resolution", "lowest-direct", "-r", ROOT / "pyproject.toml", *TOOLS]
+        uv("pip", "install", "--quiet", "--python", python, *words)
+        uv("pip", "install", "--quiet", "--python", python, "--no-deps", wheel)
+    else:
+        uv("pip", "install", "--quiet", "--python", python, wheel, *TOOLS)
     where = "import balancing_vae; print(balancing_vae.__file__)"
     if environment not in Path(run(python, "-c", where, cwd=folder).strip()).parents:
         raise SystemExit(f"Python {version} does not import the installed wheel.")
