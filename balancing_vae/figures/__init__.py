@@ -1,6 +1,6 @@
 """Figures and tables in one style.
 
-The names in the stub beside this file are imported when they are first used.
+The names in `__init__.pyi` are imported when they are first used.
 
 Example:
     ```python

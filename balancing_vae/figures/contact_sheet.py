@@ -20,8 +20,8 @@ def contact_sheet(
 
     Returns:
         Images, float [columns, D, D, C] in [0, 1], by the title of their row. Normalised
-        samples are rescaled within a whole batch and then cut to `columns`. Where
-        normalisation changes nothing, one row stands for both, and its title says so.
+        samples are rescaled as a whole batch, of which `columns` are shown. If normalisation
+        changes nothing, plain and normalised samples share one row, and its title says so.
 
     Example:
         ```python
@@ -32,7 +32,7 @@ def contact_sheet(
         "data": vae.without_padding(as_float(x[:columns])),
         "reconstruction": vae.reconstruct(x[:columns], seed=seed),
     }
-    # More than a row of stage 2, since that is what the whole is for.
+    # Several rows for stage 2, because its samples are the final result.
     for stage, count in ((1, 1), (2, 3)):
         plain, normalized = (
             vae.generate(count * columns, stage=stage, normalize=normalize, seed=seed)

@@ -36,7 +36,7 @@ def draw_images(rows: dict[str, np.ndarray]) -> Figure:
 
 
 def _side_by_side(images: np.ndarray, columns: int) -> np.ndarray:
-    """Put images [N, D, D, C] into one strip, with a gap of white between and after them."""
+    """Join images [N, D, D, C] to a strip, with a white gap after each."""
     missing = ((0, columns - len(images)), (0, 0), (0, 0), (0, 0))
     images = np.pad(images, missing, constant_values=1.0)
     gap = max(1, images.shape[1] // 16)

@@ -18,7 +18,7 @@ _STYLE = resources.files("balancing_vae.figures") / "figures.mplstyle"
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure that a notebook shows where it is a cell's last value."""
+    """A figure that a notebook shows if it is the last value of a cell."""
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -29,7 +29,7 @@ class Figure(matplotlib.figure.Figure):
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the project's style what is drawn inside.
+    """Use the project's style for figures drawn in this context.
 
     Example:
         ```python
@@ -42,7 +42,7 @@ def style() -> Iterator[None]:
 
 
 def colors() -> list[str]:
-    """Return the style's colours; matplotlib's "C0" would be the reader's own once drawn.
+    """Return the style's colours; matplotlib would resolve "C0" in the user's style.
 
     Example:
         ```python
@@ -57,8 +57,8 @@ def save_figure(path: str | os.PathLike, figure: matplotlib.figure.Figure) -> No
     """Write a figure, in the project's style.
 
     Args:
-        path: A name that ends in .png, .pdf or .svg, which decides the format. A file that
-            is there is replaced.
+        path: A path that ends in .png, .pdf or .svg, which sets the format. An existing file
+            is replaced.
         figure: The figure.
 
     Raises:
@@ -66,7 +66,7 @@ def save_figure(path: str | os.PathLike, figure: matplotlib.figure.Figure) -> No
         OSError: The file cannot be written.
     """
     target = output_file(path, endings=PICTURE_ENDINGS)
-    # So that it is known again, and may be replaced by the next of its name.
+    # Marks the file as this program's, so that a later figure may replace it.
     metadata = {"Software": SOFTWARE} if target.suffix.lower() == ".png" else None
     with style(), atomic_file(path) as temporary:
         figure.savefig(temporary, metadata=metadata)

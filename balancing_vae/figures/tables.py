@@ -1,4 +1,4 @@
-"""A table, and its text, Markdown, HTML, CSV and JSON forms."""
+"""Tables as text, Markdown, HTML, CSV and JSON."""
 
 import csv
 import io
@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-# Also one with its deviation, or none.
+# A number, a number with its standard deviation, a dash or an empty cell.
 _NUMBER = re.compile(r"([-+]?[\d,.]+(e[-+]?\d+)?( ± \S+)?|-)?")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under titles, and what has to be said about them.
+    """A table with column titles and a note.
 
-    In text, Markdown and HTML floats show four digits, whole numbers their thousands, None a
-    dash; CSV and JSON keep values as they are. A notebook shows the table by itself.
+    In text, Markdown and HTML, floats have four digits, whole numbers have thousands separators,
+    and None is a dash. CSV and JSON keep the values unchanged. A notebook displays the table.
 
     Attributes:
         columns: The titles.
-        rows: A value for each title; strings, numbers or None.
+        rows: One value per title in each row: strings, numbers or None.
         note: Lines of text below the table.
 
     Example:
@@ -42,11 +42,11 @@ class Table:
 
     @classmethod
     def of(cls, rows: Sequence[Mapping], note: str = "") -> "Table":
-        """Make a table of dicts.
+        """Make a table from dicts.
 
         Args:
-            rows: Dicts; the titles are all their names, in the order of their first use. What a
-                dict lacks is None.
+            rows: Dicts. The titles are all their keys, in the order of first use. A missing key
+                becomes None.
             note: Lines of text below the table.
 
         Returns:
@@ -78,12 +78,12 @@ class Table:
             for line in self._cells()
         )
         lines = ["|" + "".join(f" {c} |" if c else " |" for c in line) for line in (titles, *rows)]
-        # A paragraph a line: Markdown would run them together.
+        # One paragraph per line, because Markdown would join the lines.
         note = self.note.replace("\n", "\n\n")
         return _with_note([lines[0], "|" + "---|" * len(titles), *lines[1:]], note)
 
     def html(self) -> str:
-        """Return the table in HTML, everything in it escaped."""
+        """Return the table in HTML, with all text escaped."""
         titles, *rows = ([escape(cell) for cell in line] for line in self._cells())
         head = "".join(f"<th>{title}</th>" for title in titles)
         body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)

@@ -7,7 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
     from balancing_vae.figures.style import Figure
 
-# The loss may be negative (a density may exceed 1), the others are positive.
+# The loss may be negative, because a density may exceed 1. The others are positive.
 CURVES = {"loss": "linear", "kl": "linear", "mse": "log", "gamma": "log"}
 
 
@@ -18,8 +18,8 @@ def training_curves(history: list[dict]) -> dict[int, dict[str, np.ndarray]]:
         history: `TwoStageVAE.history`.
 
     Returns:
-        By stage a dict of arrays: `epoch`, `loss`, `kl`, `mse`, `gamma` and, where there
-        was validation, `val_loss`, `val_kl`, `val_mse`.
+        A dict of arrays by stage: `epoch`, `loss`, `kl`, `mse`, `gamma` and, if there was
+        validation, `val_loss`, `val_kl`, `val_mse`.
 
     Example:
         ```python
@@ -42,7 +42,7 @@ def draw_training_curves(curves: dict[int, dict[str, np.ndarray]]) -> "Figure":
     """Draw one row of panels for each stage.
 
     Args:
-        curves: What `training_curves` returned.
+        curves: The result of `training_curves`.
 
     Returns:
         The figure.

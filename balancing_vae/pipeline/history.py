@@ -1,4 +1,4 @@
-"""The history of a training: rows, columns, a table, curves."""
+"""The history of a training as rows, columns, a table and curves."""
 
 import math
 from typing import TYPE_CHECKING
@@ -18,8 +18,8 @@ class History(list):
     """The rows of all epochs, a list of dicts with `stage`, `epoch` (from 1) and the logs.
 
     Attributes:
-        history: The same by columns, as Keras's `History` has it, with NaN where an epoch
-            has no such value: the stages differ in what they log.
+        history: The same data by columns, as in Keras's `History`. A value that an epoch lacks
+            is NaN, because the stages log different values.
 
     Example:
         ```python
@@ -31,7 +31,7 @@ class History(list):
 
     @property
     def history(self) -> dict[str, list]:
-        """Values by name, one for each epoch."""
+        """Values by name, one per epoch."""
         names = dict.fromkeys(name for row in self for name in row)
         return {name: [row.get(name, math.nan) for row in self] for name in names}
 
@@ -50,7 +50,7 @@ class History(list):
         except ImportError as error:
             raise MissingPackageError(
                 "A data frame needs pandas, which is not installed: run `pip install pandas`, or "
-                "take `history`, a dict of columns."
+                "use `history`, a dict of columns."
             ) from error
         return pandas.DataFrame(self.history)
 
@@ -61,7 +61,7 @@ class History(list):
             ValueError: There is no epoch yet.
         """
         if not self:
-            raise InputError("There is no epoch to draw yet; call fit(x) first.")
+            raise InputError("There is no epoch to plot yet; call fit(x) first.")
         return draw_training_curves(training_curves(self))
 
     def _repr_html_(self) -> str:

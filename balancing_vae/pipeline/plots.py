@@ -17,7 +17,7 @@ COLUMNS = 16
 
 
 class _Pipeline(Protocol):
-    """What the methods of `Plots` need of the class that they are mixed into."""
+    """The methods that `Plots` needs from the class that inherits it."""
 
     history: History
 
@@ -25,14 +25,14 @@ class _Pipeline(Protocol):
 
 
 class Plots:
-    """The methods of a `TwoStageVAE` that draw. Matplotlib is imported at the first of them."""
+    """The plot methods of `TwoStageVAE`. Matplotlib is imported at the first plot."""
 
     def plot_samples(self: _Pipeline, n: int = 48, **drawn_from) -> "Figure":
         """Draw generated images.
 
         Args:
-            n: How many.
-            **drawn_from: What `generate` takes: `stage`, `sampler`, `normalize`, `seed`.
+            n: Number of images.
+            **drawn_from: Arguments of `generate`: `stage`, `sampler`, `normalize`, `seed`.
 
         Returns:
             The figure; a notebook shows it, `savefig` writes it.
@@ -53,7 +53,7 @@ class Plots:
 
         Args:
             x: Real images as in `encode`.
-            n: How many of them, from the first on.
+            n: Number of images to draw; the first `n` are used.
             seed: Seed of the posterior's noise.
 
         Returns:
@@ -71,13 +71,14 @@ class Plots:
     def plot_interpolation(
         self: _Pipeline, a: np.ndarray, b: np.ndarray, steps: int = 9
     ) -> "Figure":
-        """Draw the way from one image to another, straight through the latents.
+        """Draw linear interpolations in latent space between two images.
 
         Args:
             a: An image, integers in 0..255 or floats in [0, 1], [D, D, C]; or
                 several, [N, D, D, C].
-            b: As many others.
-            steps: Images on each way, at least 2; the data themselves are added at its ends.
+            b: The images at the other end, as many as in `a`.
+            steps: Number of decoded images per interpolation, at least 2; the original images
+                are added at both ends.
 
         Returns:
             The figure; a notebook shows it, `savefig` writes it.
@@ -115,13 +116,13 @@ def samples(vae, n: int, columns: int = COLUMNS, **drawn_from) -> dict[str, np.n
 
     Args:
         vae: A trained `TwoStageVAE`.
-        n: How many, at least 1.
-        columns: Images in a row.
-        **drawn_from: What `TwoStageVAE.generate` takes.
+        n: Number of images, at least 1.
+        columns: Images per row.
+        **drawn_from: Arguments of `TwoStageVAE.generate`.
 
     Returns:
-        Images, float [columns, D, D, C] in [0, 1], the last row's perhaps fewer, by their
-        numbers.
+        Images, float [columns, D, D, C] in [0, 1], by their numbers; the last row may have
+        fewer.
     """
     images = vae.generate(n, **drawn_from)
     return {
@@ -150,20 +151,20 @@ def reconstructions(vae, x: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
 def interpolations(
     vae, starts: np.ndarray, ends: np.ndarray, steps: int = 9
 ) -> dict[str, np.ndarray]:
-    """Decode the way between pairs of images, straight from one `mu` to the other.
+    """Decode linear interpolations between the `mu` of pairs of images.
 
     Args:
         vae: A trained `TwoStageVAE`.
         starts: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C].
-        ends: As many others.
-        steps: Images decoded on each way, at least 2.
+        ends: The images at the other end, as many as in `starts`.
+        steps: Number of decoded images per pair, at least 2.
 
     Returns:
-        By pair the first image, the decoded way and the last image, float
+        For each pair the first image, the decoded images and the last image, float
         [steps + 2, D, D, C] in [0, 1], without padding.
 
     Raises:
-        ValueError: The images do not fit the model or each other.
+        ValueError: The images do not match the model or each other.
 
     Example:
         ```python
@@ -171,7 +172,9 @@ def interpolations(
         ```
     """
     if len(starts) != len(ends):
-        raise InputError(f"{len(starts)} starts and {len(ends)} ends make no pairs.")
+        raise InputError(
+            f"Cannot pair {len(starts)} starts with {len(ends)} ends; give equally many."
+        )
     t = np.linspace(0, 1, steps)[:, None]
     rows = {}
     pairs = zip(starts, ends, vae.encode(starts)[0], vae.encode(ends)[0], strict=True)

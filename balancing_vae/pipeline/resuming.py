@@ -1,4 +1,4 @@
-"""A run's training states: resume, train for more epochs, inspect before the end."""
+"""Use a run's training states to resume, to train longer, and to load unfinished runs."""
 
 import warnings
 from pathlib import Path
@@ -12,34 +12,34 @@ from balancing_vae.training.optimizer import finish_with_average
 
 
 def check_epochs(run_dir: Path, config: Config) -> None:
-    """Refuse to train for fewer epochs than a run has behind it.
+    """Raise if a run has already been trained for more epochs than the config has.
 
     Args:
         run_dir: The run's folder.
         config: The hyperparameters.
 
     Raises:
-        ValueError: A stage was trained for more epochs than the config says.
+        ValueError: A stage was trained for more epochs than the config has.
     """
     for name, stage in (("epochs", "stage1"), ("epochs2", "stage2")):
         done = max(states_of(run_dir, stage).epochs(), default=0)
         asked = getattr(config, name)
         if asked < done:
             raise InputError(
-                f"{name}={asked}, but stage {stage[-1]} in {run_dir} was trained for {done} epochs "
-                f"already; give {name}={done} or more, or another folder."
+                f"{name}={asked}, but stage {stage[-1]} in {run_dir} was already trained for "
+                f"{done} epochs; give {name}={done} or more, or another folder."
             )
 
 
 def begin_second_stage_again(vae, run_dir: Path) -> None:
-    """Discard the states of stage 2 where stage 1 is to be trained further.
+    """Discard the states of stage 2 if stage 1 will be trained further.
 
-    Stage 2 then begins from new weights, so that a run that was made longer ends as one that
-    was as long from the start. Its empty folder of states remembers that, should the
-    training be stopped before stage 2.
+    Stage 2 then starts from new weights, so that an extended run ends like a run that had all
+    epochs from the start. The empty folder of states records this, in case the training is
+    stopped before stage 2.
 
     Args:
-        vae: The `TwoStageVAE`, its config with the epochs to come.
+        vae: The `TwoStageVAE`, whose config has the new number of epochs.
         run_dir: The run's folder.
     """
     if vae.stage2 is None:
@@ -56,7 +56,7 @@ def begin_second_stage_again(vae, run_dir: Path) -> None:
     if states.folder.is_dir() and not states.epochs() and vae.stage2.trained_epochs > 0:
         _, fresh = build_stages(vae.config)
         if fresh is None:
-            raise InputError("The run has a second stage, and its config names none.")
+            raise InputError("The run has a second stage, but its config does not name one.")
         vae.stage2.set_weights(fresh.get_weights())
         for variable, value in zip(
             vae.stage2.optimizer.variables, fresh.optimizer.variables, strict=True
@@ -67,14 +67,14 @@ def begin_second_stage_again(vae, run_dir: Path) -> None:
 
 
 def is_behind(description: dict, run_dir: Path) -> bool:
-    """Tell whether a run's states are ahead of the pipeline that was saved in its folder.
+    """Return whether a run's states are newer than the pipeline saved in its folder.
 
     Args:
         description: The folder's `config.json`.
         run_dir: The run's folder.
 
     Returns:
-        True for a run that was never finished, or is being made longer.
+        True for a run that was never finished, or that is being trained further.
     """
     trained = description["trained_epochs"]
     return trained is None or any(
@@ -83,14 +83,14 @@ def is_behind(description: dict, run_dir: Path) -> bool:
 
 
 def read_states_into(vae, run_dir: Path) -> None:
-    """Give an untrained pipeline the last state of each stage of an unfinished run.
+    """Load the last state of each stage of an unfinished run into an untrained pipeline.
 
     Args:
-        vae: A `TwoStageVAE` of the run's config.
+        vae: A `TwoStageVAE` with the run's config.
         run_dir: The run's folder.
 
     Raises:
-        ValueError: No epoch was completed yet, or a state is damaged.
+        ValueError: No epoch has been completed yet, or a state is damaged.
     """
     done = 0
     for name, stage in vae.stages.items():
@@ -101,6 +101,6 @@ def read_states_into(vae, run_dir: Path) -> None:
         vae.history = History(rows or vae.history)
     if done == 0:
         raise InputError(
-            f"{run_dir} has no completed epoch yet; wait for the first, or look whether the "
-            "training runs."
+            f"{run_dir} has no completed epoch yet; wait for the first, or check whether the "
+            "training is running."
         )

@@ -1,4 +1,4 @@
-"""The content of a pipeline's saved folder: written and read."""
+"""Write and read the content of a pipeline's saved folder."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -27,12 +27,11 @@ def write_pipeline(vae, folder: Path, commands: Mapping[str, Sequence[str]] | No
 
     Args:
         vae: A `TwoStageVAE`.
-        folder: The folder, which exists; other files in it stay.
-        commands: By part (`TRAINING`, a sampler's name) the command lines that made it, as they
-            were given.
+        folder: The folder, which must exist; other files in it are kept.
+        commands: The original command lines by part (`TRAINING` or a sampler's name).
 
     Raises:
-        OSError: The disk is full; former files stay as they were.
+        OSError: The disk is full; old files are left unchanged.
     """
     for name, stage in vae.stages.items():
         save_weights(folder / f"{name}.weights.h5", stage)
@@ -53,19 +52,19 @@ def write_pipeline(vae, folder: Path, commands: Mapping[str, Sequence[str]] | No
 
 
 def write_sampler(vae, name: str, folder: Path, command: str) -> None:
-    """Write a sampler fitted afterwards into a saved folder, and nothing else that is known.
+    """Write one newly fitted sampler into a saved folder, and no other part.
 
-    The sampler's file and the description are written, and the checksums of these two where
-    the folder has checksums.
+    This writes the sampler's file and the description, and updates their checksums if the folder
+    has checksums.
 
     Args:
         vae: The `TwoStageVAE` of the folder.
         name: The sampler's name.
         folder: The saved folder.
-        command: The command line that fitted it, as it was given.
+        command: The original command line that fitted it.
 
     Raises:
-        OSError: The disk is full; former files stay as they were.
+        OSError: The disk is full; old files are left unchanged.
     """
     description = read_description(folder)
     written = save_samplers(folder, {name: vae.samplers[name]})
@@ -78,16 +77,16 @@ def write_sampler(vae, name: str, folder: Path, command: str) -> None:
 
 
 def read_into(vae, folder: Path, description: dict) -> None:
-    """Give an untrained pipeline all that `write_pipeline` wrote.
+    """Load everything that `write_pipeline` wrote into an untrained pipeline.
 
     Args:
-        vae: A `TwoStageVAE` of the description's config.
+        vae: A `TwoStageVAE` with the description's config.
         folder: The saved folder.
-        description: Its `config.json`, in the present format.
+        description: Its `config.json`, in the current format.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is damaged or does not fit the others.
+        ValueError: A file is damaged or does not match the others.
     """
     for name, stage in vae.stages.items():
         load_weights(folder / f"{name}.weights.h5", stage)

@@ -18,14 +18,14 @@ from balancing_vae.pretrained import push
 def push_pipeline(
     vae, name: str, measurements: Sequence[Measurement], license: str | None, private: bool
 ) -> str:
-    """Write a pipeline into a temporary folder and push that.
+    """Push a pipeline by way of a temporary folder.
 
     Args:
         vae: A `TwoStageVAE`.
         name: `owner/name` on the Hub.
-        measurements: What was measured of it.
-        license: The Hub's word for the licence of the weights; None: the card names none.
-        private: Whether a repository that is made is private.
+        measurements: Measurements of the pipeline, for the card.
+        license: The Hub's identifier of the weights' licence, or None to omit it in the card.
+        private: Whether a new repository is private.
 
     Returns:
         `hf://owner/name@commit`.

@@ -25,7 +25,7 @@ from balancing_vae.samplers import SAMPLERS
 from balancing_vae.training.optimizer import build_optimizer
 from balancing_vae.training.optimizer import check_optimizer
 
-# The largest published here has 88 million. So many take 4 GB, in training 12.
+# The largest published network here has 88 million. This many take 4 GB, and 12 GB in training.
 MOST_PARAMETERS = 10**9
 
 
@@ -34,20 +34,21 @@ def build_stages(
     networks: tuple[keras.Model, keras.Model] | None = None,
     second_networks: tuple[keras.Model, keras.Model] | None = None,
 ) -> tuple[Autoencoder, LatentVAE | None]:
-    """Build and compile both stages, or the first alone where no sampler is the second.
+    """Build and compile both stages, or only the first if no sampler needs the second.
 
     Args:
         config: The hyperparameters.
-        networks: An encoder and a decoder of your own, in place of the config's network.
-        second_networks: Likewise for the second stage, from latents to latents.
+        networks: Your own encoder and decoder, in place of the config's network.
+        second_networks: Your own encoder and decoder of the second stage, from latents to
+            latents.
 
     Returns:
-        The first stage and the second, untrained, with weights that the config's seed
-        decides. The second is None unless the config's samplers name "second_stage".
+        The first and the second stage, untrained, with initial weights from the config's seed.
+        The second is None unless the config's samplers include "second_stage".
 
     Raises:
-        ValueError: The network, or your own, does not fit the config's images or model; or
-            there is no such sampler, strategy or model.
+        ValueError: A network does not match the config's images or model, or a sampler, strategy
+            or model is unknown.
 
     Example:
         ```python
@@ -71,7 +72,7 @@ def build_stages(
         elif second_networks is not None:
             raise InputError(
                 f"There is no second stage for its networks: the samplers are {config.samplers}; "
-                'name "second_stage" among them, or leave the networks out.'
+                'add "second_stage" to them, or omit the networks.'
             )
     _check_shapes(config, stage1, config.image_shape)
     if stage2 is not None:
@@ -86,14 +87,14 @@ def build_stages(
 
 
 def check_config(config: Config) -> None:
-    """Refuse names and arguments that no registry has, before anything is built or read.
+    """Raise if a config names unknown parts or arguments, before anything is built or read.
 
     Args:
-        config: The hyperparameters. What this model does not use is checked, too.
+        config: The hyperparameters. Fields that this model does not use are checked, too.
 
     Raises:
-        ValueError: There is no such network, model, strategy, sampler or optimizer, or it does
-            not take these arguments.
+        ValueError: A network, model, strategy, sampler or optimizer is unknown, or does not
+            take these arguments.
 
     Example:
         ```python
@@ -110,10 +111,10 @@ def check_config(config: Config) -> None:
 
 
 def change_optimizer(stages: dict[str, Autoencoder], config: Config) -> None:
-    """Give trained or untrained stages a new optimizer, that of a config.
+    """Give compiled stages a new optimizer from a config.
 
     Args:
-        stages: The stages, compiled, "stage1" and perhaps "stage2".
+        stages: The compiled stages by name, "stage1" and perhaps "stage2".
         config: The hyperparameters.
     """
     for name, lr in (("stage1", config.lr), ("stage2", config.lr2)):
@@ -135,13 +136,13 @@ def _second_networks(config: Config) -> tuple[keras.Model, keras.Model]:
 
 
 def _check_parameters(config: Config, networks: tuple | None, second_networks: tuple | None):
-    """Refuse networks of more parameters than any machine here can train, before they are made.
+    """Raise if the networks have too many parameters to train, before their weights exist.
 
-    They are built symbolically first: their weights get shapes and no memory.
+    They are first built symbolically, so that their weights have shapes but use no memory.
     """
 
     def count() -> int:
-        # Their drawing of seeds must not move that of the real networks.
+        # Seeds drawn here must not change those of the real networks.
         with keras.StatelessScope(initialize_variables=False), seeded_initializers(config.seed):
             found = networks or build_networks(
                 config.network, config.image_shape, config.latent_dim
@@ -150,13 +151,13 @@ def _check_parameters(config: Config, networks: tuple | None, second_networks: t
                 found += second_networks or _second_networks(config)
             return sum(network.count_params() for network in found)
 
-    # Keras remembers weights without values in a list of the thread's own, and would give them
-    # values later: this list ends with its thread.
+    # Keras keeps a thread-local list of weights without values and would initialise them later.
+    # In a separate thread, the list disappears when the thread ends.
     with ThreadPoolExecutor(max_workers=1) as threads:
         parameters = threads.submit(count).result()
     if parameters > MOST_PARAMETERS:
         raise InputError(
-            f"The networks would have {parameters:,} parameters, at most {MOST_PARAMETERS:,} "
+            f"The networks would have {parameters:,} parameters, but at most {MOST_PARAMETERS:,} "
             "are allowed; reduce latent_dim, second_dim, image_shape or the network's sizes."
         )
 
@@ -166,13 +167,13 @@ def _check_shapes(config: Config, stage: Autoencoder, data_shape: tuple[int, ...
     if shapes != (data_shape, config.latent_dim):
         raise InputError(
             f"The networks of {stage.name} are for data of shape {shapes[0]} and {shapes[1]} "
-            f"latents, the config says {data_shape} and {config.latent_dim}; change one of them."
+            f"latents, but the config has {data_shape} and {config.latent_dim}; change one of them."
         )
 
 
 def _compile(stage: Autoencoder, config: Config, lr: float, convolutional: bool) -> None:
     jit_compile = jit_compile_pays(convolutional, config.precision)
-    # The optimizer is built at once: one that is not would lose its slots in a saved state.
+    # Built at once, because an optimizer that is not built would lose its variables when saved.
     optimizer = build_optimizer(lr, config.adam_epsilon, **config.optimizer)
     stage.compile(optimizer, jit_compile=jit_compile, steps_per_execution="auto")
     stage.optimizer.build(stage.trainable_variables)

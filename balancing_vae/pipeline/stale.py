@@ -1,4 +1,4 @@
-"""Parts fitted to latents that have changed since: stage 2, samplers, normalisation."""
+"""Stale parts, fitted to latents that have changed since: stage 2, samplers, normalisation."""
 
 import time
 
@@ -6,17 +6,17 @@ from balancing_vae.errors import InputError
 
 NORMALIZATION = "normalization"
 SECOND_STAGE = "second_stage"
-# Before any moment of this process: what was saved stale is so after loading.
+# Earlier than any time in this process, so that a part saved as stale is stale after loading.
 LONG_AGO = -1
 
 
 def now() -> int:
-    """Return a number that grows with time."""
+    """Return a number that increases with time."""
     return time.monotonic_ns()
 
 
 def stale_parts(vae) -> list[str]:
-    """Return what was fitted before the training that moved what it was fitted to.
+    """Return the parts that were fitted before their latents were changed by training.
 
     Args:
         vae: A `TwoStageVAE`.
@@ -43,11 +43,11 @@ def stale_parts(vae) -> list[str]:
 
 
 def mark_stale(vae, parts: list[str]) -> None:
-    """Take note of what was saved stale.
+    """Mark parts as stale that were stale when they were saved.
 
     Args:
-        vae: A `TwoStageVAE` that was just loaded.
-        parts: What `stale_parts` returned before saving.
+        vae: A `TwoStageVAE` that has just been loaded.
+        parts: The result of `stale_parts` before saving.
     """
     for name in parts:
         if name == SECOND_STAGE:
@@ -57,14 +57,14 @@ def mark_stale(vae, parts: list[str]) -> None:
 
 
 def check_fresh(vae, name: str) -> None:
-    """Refuse to use what is stale.
+    """Raise if a part is stale.
 
     Args:
         vae: A `TwoStageVAE`.
         name: "prior", "second_stage", a fitted sampler's name, or "normalization".
 
     Raises:
-        ValueError: It was fitted to latents that have moved since.
+        ValueError: It was fitted to latents that have changed since.
     """
     if name not in stale_parts(vae):
         return

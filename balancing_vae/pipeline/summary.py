@@ -1,17 +1,17 @@
-"""A short text summary of a pipeline that shows every weight, gamma and sampler."""
+"""A short summary of a pipeline: stages, loss weights, gamma, samplers and normalisation."""
 
 from balancing_vae.figures.tables import Table
 from balancing_vae.pipeline.stale import stale_parts
 
 
 def summary(vae) -> str:
-    """Return what a pipeline consists of and how far it is trained.
+    """Return a text summary of a pipeline's parts and of its training.
 
     Args:
         vae: A `TwoStageVAE`.
 
     Returns:
-        A line each for the whole, its stages, its samplers and its normalisation.
+        A title line, and one line each for the stages, the samplers and the normalisation.
     """
     lines = [
         f"  stage {row['stage']}: {row['network']}; {row['latents']} latents; "
@@ -22,7 +22,7 @@ def summary(vae) -> str:
 
 
 def html_summary(vae) -> str:
-    """Return the same as a table for notebooks.
+    """Return the summary as an HTML table for notebooks.
 
     Args:
         vae: A `TwoStageVAE`.
@@ -63,5 +63,5 @@ def _rest(vae) -> list[str]:
         *(["stage 2: none"] if vae.stage2 is None else []),
         f"samplers: GEN-1 {first}, GEN-2 {second}; fitted: {', '.join(vae.fitted_samplers) or '-'}",
         f"normalisation: {'not fitted' if normalization is None else normalization.mode}",
-        *([f"stale, since a stage was trained afterwards: {', '.join(stale)}"] if stale else []),
+        *([f"stale, because a stage was trained later: {', '.join(stale)}"] if stale else []),
     ]

@@ -1,4 +1,4 @@
-"""The images of a training: read, partly held out, and checked first."""
+"""Read and check the images of a training, and hold some out for validation."""
 
 from collections.abc import Iterable
 
@@ -22,21 +22,21 @@ def training_images(
     x: np.ndarray | Iterable,
     validation_data: np.ndarray | Iterable | None,
 ) -> tuple[Source, np.ndarray | None]:
-    """Return images to train on and to validate on, all checked.
+    """Return checked training and validation images.
 
     Args:
         config: The hyperparameters of the training.
         stage1: The stage that is trained on them.
         x: Training images, an array or a dataset.
-        validation_data: Images held out; by default the last `held_out` of `x`.
+        validation_data: Validation images; by default the last `held_out` of `x`.
 
     Returns:
-        What is trained on, and an array of what is held out or None.
+        The training images, and an array of validation images or None.
 
     Raises:
-        ValueError: The images do not fit the model, are fewer than a batch or than a sampler
-            needs, or a batch does not divide by the devices; or the config's rules need
-            images held out.
+        ValueError: The images do not match the model, are fewer than a batch or than a sampler
+            needs, or the batch size is not divisible by the number of devices; or the config
+            needs validation images and there are none.
     """
     check_divisible(config.batch_size, stage1)
     source = as_source(x, config.image_shape)
@@ -50,15 +50,15 @@ def training_images(
     elif held_out:
         if not isinstance(source, np.ndarray):
             raise InputError(
-                f"held_out={held_out} takes images from the end of an array, and x is a dataset; "
+                f"held_out={held_out} takes images from the end of an array, but x is a dataset; "
                 "give validation_data."
             )
         count, name = max(0, count - held_out), f"x without the last {held_out}"
         source, validation_data = source[:-held_out], source[-held_out:]
     elif config.lr_patience or config.keep_best:
         raise InputError(
-            "The config's lr_patience and keep_best go by images held out; give "
-            "validation_data, or set held_out to how many of the last are for it."
+            "The config's lr_patience and keep_best need validation images; give "
+            "validation_data, or set held_out to the number of last images to use."
         )
     check_batch_size(count, config.batch_size, name)
     if samplers_to_fit(config):

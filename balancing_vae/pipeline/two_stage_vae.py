@@ -1,4 +1,4 @@
-"""The two-stage VAE, from images to images."""
+"""The two-stage VAE: build, train, sample, save and load."""
 
 import os
 import random
@@ -86,41 +86,44 @@ from balancing_vae.training.sources import images_to_fit
 
 
 class TwoStageVAE(Plots):
-    """A VAE for images, a second one for its latents, and the repair of their variance.
+    """A VAE of images, a second VAE of its latents, and a normalisation of their variance.
 
         images -> stage 1 -> posterior (mu, sigma) -> stage 2
         images <- decoder <- latent normalisation  <- sampler
 
-    The sampler is the prior, the second stage, or a density fitted afterwards; which of
-    them `stage=1` and `stage=2` mean, the config's `samplers` say.
+    The sampler is the prior, the second stage, or a density fitted after training. The config's
+    `samplers` determine which of them `stage=1` and `stage=2` use.
 
     Args:
         config: The hyperparameters.
-        encoder: An encoder of your own, from images to `mu` and `log_sigma` (or to what the
-            config's model takes), in place of the network that the config names.
-        decoder: A decoder of your own; give both or neither.
-        second_encoder: An encoder of latents of your own for the second stage, from
-            [B, L] to `mu` and `log_sigma` [B, L], in place of its dense layers.
-        second_decoder: A decoder from [B, L] to [B, L]; give both or neither.
+        encoder: Your own encoder, from images to `mu` and `log_sigma` (or to the outputs that
+            the config's model takes), in place of the network in the config.
+        decoder: Your own decoder; give both or neither.
+        second_encoder: Your own encoder of the second stage, from latents [B, L] to `mu` and
+            `log_sigma` [B, L], in place of its dense layers.
+        second_decoder: Your own decoder of the second stage, from [B, L] to [B, L]; give both
+            or neither.
 
     Attributes:
-        stage1: The first stage, an ordinary Keras model, compiled.
-        stage2: The second stage, likewise; None where the config's samplers do without.
-        samplers: What latents are drawn from, by name: the prior, the second stage where
-            there is one, and what was fitted afterwards.
+        stage1: The first stage, a compiled Keras model.
+        stage2: The second stage, a compiled Keras model; None if the config's samplers do not
+            include "second_stage".
+        samplers: Samplers of latents by name: the prior, the second stage if there is one, and
+            samplers that were fitted after training.
         history: One row for each epoch trained: stage, epoch, losses, gamma.
-        fitted_at: When samplers and normalisation were fitted in this process, by name.
-        latent_normalization: Fitted normalisation of latents, None before.
-        image_normalization: Fitted normalisation of images, None before.
-        finished: Whether the last `fit` came to its end, before a time limit.
+        fitted_at: Times at which samplers and normalisation were fitted in this process, by
+            name.
+        latent_normalization: Fitted normalisation of latents; None before it is fitted.
+        image_normalization: Fitted normalisation of images; None before it is fitted.
+        finished: Whether the last `fit` was completed and not ended by a time limit.
         last_seed: The seed of the last `generate` or `sample_latents`, given or drawn; None
-            before.
-        source: What `from_pretrained` was given, of the Hugging Face Hub with the hash of the
-            commit, `hf://owner/name@commit`; None where it was not called.
+            before the first.
+        source: The name given to `from_pretrained`; for the Hugging Face Hub it has the hash of
+            the commit, `hf://owner/name@commit`. None without `from_pretrained`.
 
     Raises:
-        ValueError: The config's network does not fit its images, your encoder and decoder
-            do not fit each other, or there is no such sampler.
+        ValueError: The config's network does not match its images, your encoder and decoder do
+            not match each other, or a sampler is unknown.
 
     Example:
         ```python
@@ -162,22 +165,22 @@ class TwoStageVAE(Plots):
 
     @property
     def stages(self) -> dict[str, Autoencoder]:
-        """The stages that there are, by the name of their files."""
+        """The existing stages by the name of their files."""
         stages = {"stage1": self.stage1, "stage2": self.stage2}
         return {name: stage for name, stage in stages.items() if stage is not None}
 
     @property
     def fitted_samplers(self) -> dict[str, Sampler]:
-        """The samplers that were fitted after the training, by name."""
+        """The samplers that were fitted after training, by name."""
         return {name: s for name, s in self.samplers.items() if name not in OF_THE_MODEL}
 
     @classmethod
     def untrained(cls, name: str, **changes) -> "TwoStageVAE":
         """Make an untrained two-stage VAE with a preset's hyperparameters.
 
-        A preset is hyperparameters alone, most of them published. In KerasHub `from_preset`
-        also loads weights; here `from_pretrained` does that, and its names are others: the
-        weights "digits" come from the preset "digits-small".
+        A preset consists only of hyperparameters, most of them published. KerasHub's
+        `from_preset` also loads weights; here `from_pretrained` does that, with other names: the
+        weights "digits" were trained with the preset "digits-small".
 
         Args:
             name: "cifar10", "celeba", "digits" or another preset.
@@ -187,7 +190,7 @@ class TwoStageVAE(Plots):
             The untrained pipeline.
 
         Raises:
-            ValueError: There is no such preset or field.
+            ValueError: The preset or a field is unknown.
 
         Example:
             ```python
@@ -198,19 +201,19 @@ class TwoStageVAE(Plots):
 
     @classmethod
     def for_images(cls, x: np.ndarray, **changes) -> "TwoStageVAE":
-        """Make an untrained two-stage VAE for images of your own, its sizes chosen from theirs.
+        """Make an untrained two-stage VAE for your own images, with sizes chosen for them.
 
         Args:
             x: The training images, integers in 0..255 or floats in [0, 1], [N, D, D, C],
-                D even; only their shape counts.
+                D even; only their shape is used.
             **changes: Fields of `Config` to set differently.
 
         Returns:
             The untrained pipeline.
 
         Raises:
-            ValueError: `x` is not an array, its images are not square, their side is odd; or there
-                is no such field.
+            ValueError: `x` is not an array, its images are not square or have an odd side, or a
+                field is unknown.
 
         Example:
             ```python
@@ -219,33 +222,33 @@ class TwoStageVAE(Plots):
         """
         if not hasattr(x, "shape"):
             raise InputError(
-                f"for_images takes an array of images, got a {type(x).__name__}; of a dataset, say "
-                "the images' shape and number: "
+                f"for_images takes an array of images, got a {type(x).__name__}; for a dataset, "
+                "give the images' shape and number: "
                 "TwoStageVAE(Config.for_images((64, 64, 3), 2000))."
             )
         return cls(Config.for_images(x.shape[1:], len(x), **changes))
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike, base_url: str | None = None) -> "TwoStageVAE":
-        """Load trained weights, by name or from a folder, their sha256 checked.
+        """Load trained weights by name or from a folder, and check their sha256.
 
         Args:
             name: "digits", "mnist" or "cifar10-small", which are installed with the package,
-                or another that `balancing-vae pretrained list` shows; `hf://owner/name` or
+                or another name in `balancing-vae pretrained list`; `hf://owner/name` or
                 `hf://owner/name@revision` on the Hugging Face Hub, with the extra `hub`; or
                 the path of a weights folder.
-            base_url: Where weights that are not on this machine are downloaded from; by
-                default what the environment variable `BALANCING_VAE_WEIGHTS_URL` says.
+            base_url: The server for weights that are not on this machine; by default the value
+                of the environment variable `BALANCING_VAE_WEIGHTS_URL`.
 
         Returns:
             The trained pipeline.
 
         Raises:
-            ValueError: There are no such weights, a file has another sha256, or the folder
-                is of a newer format.
-            FileNotFoundError: They are not on this machine, and no server is known; or not on
-                the Hub, or you may not see them there.
-            OSError: The download fails, or the cache cannot be written to.
+            ValueError: The name is unknown, a file has another sha256, or the folder has a newer
+                format.
+            FileNotFoundError: The weights are not on this machine, and no server is configured;
+                or they are not on the Hub, or you have no access to them.
+            OSError: The download fails, or the cache is not writable.
             ImportError: The extra `hub` is not installed.
 
         Example:
@@ -276,57 +279,57 @@ class TwoStageVAE(Plots):
     ) -> History:
         """Train both stages, then fit the config's samplers and the normalisation.
 
-        Samplers fitted before are forgotten: the latents have moved.
+        Samplers that were fitted before are discarded, because the latents change.
 
-        Where the weights are trained already, by pretrained weights or an earlier `fit`, it
-        trains them for further `epochs`, after it has measured gamma; with a `run_dir` that
-        has states, `epochs` counts those that are done. If stage 1 of such a run is made
-        longer, stage 2 begins again.
+        If the weights are already trained, by `from_pretrained` or an earlier `fit`, gamma is
+        measured and training continues for another `epochs`. With a `run_dir` that has states,
+        `epochs` is the total and includes the completed ones. If stage 1 of such a run is
+        trained further, stage 2 starts again.
 
         A dataset (`tf.data.Dataset`, `keras.utils.PyDataset`, PyTorch `DataLoader`) is read
-        once before the training, to check it, and once an epoch; it shuffles and augments
-        as it likes. Its batches are cut into the config's `batch_size`, labels are ignored.
-        Stage 2 is trained on the latents of one more pass. Only with an array does a
-        resumed training end with the weights of an uninterrupted one: the order of its
-        images comes from the config's seed, that of a dataset is its own.
+        once before training, to check it, and once per epoch. It shuffles and augments its
+        images itself. Its batches are divided into the config's `batch_size`, and labels are
+        ignored. Stage 2 is trained on the latents of one more pass. A resumed training ends
+        with the same weights as an uninterrupted one only with an array, because the order of
+        its images comes from the config's seed, while a dataset chooses its own order.
 
         Args:
-            x: Training images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; may be
-                memory-mapped. Or a dataset of batches of such images.
-            validation_data: Images held out, of the same form; a dataset is read into memory.
-                By default the last `held_out` of `x`, if the config names a number. They
-                decide which weights are kept as the best, and the normalisation is fitted
-                on them; without them it is fitted on the first 10,000 training images.
+            x: Training images, integers in 0..255 or floats in [0, 1], [N, D, D, C], which may
+                be memory-mapped; or a dataset of batches of such images.
+            validation_data: Validation images, in the same form; a dataset is read into memory.
+                By default the last `held_out` images of `x`, if the config sets it. They
+                determine which weights are the best, and the normalisation is fitted on them;
+                without them it is fitted on the first 10,000 training images.
             callbacks: Any Keras callbacks, for both stages.
             verbose: Whether progress bars are shown.
-            run_dir: Folder for a state after each epoch. Where states are there already,
-                training is resumed from the last one. It is locked while this trains.
-            seconds_between_states: The least time between two of them, where epochs are so
-                short that writing takes longer; a stage's last epoch is written anyway.
+            run_dir: Folder for a state after each epoch. If it already has states, training
+                resumes from the last one. The folder is locked during training.
+            seconds_between_states: Minimum time between two states, for epochs so short that
+                writing takes longer; the last epoch of a stage is always written.
             epochs: Epochs of stage 1, in place of the config's.
-            epochs2: Epochs of stage 2, likewise.
+            epochs2: Epochs of stage 2, in place of the config's.
             validation_split: Fraction of `x`, an array, to hold out at its end, in place of
                 the config's `held_out`; in [0, 1).
-            optimizer: A Keras optimizer or its name; each stage gets one like it. It takes the
-                place of the config's `optimizer`, its learning rate that of `lr` and `lr2`.
-            time_limit: Seconds after which the training of the stages ends, positive: with
-                the last execution that fits, its state written into `run_dir`. The same call
-                resumes there. `finished` tells whether it came to its end.
-            steps_per_execution: How many steps to run without going back to Python, as in
-                `keras.Model.compile`. By default a long training measures what pays.
+            optimizer: A Keras optimizer or its name, of which each stage gets a copy. It
+                replaces the config's `optimizer`, and its learning rate replaces `lr` and `lr2`.
+            time_limit: Seconds after which the training of the stages ends, positive. It ends
+                after the last execution that fits, and its state is written to `run_dir`. The
+                same call resumes there. `finished` says whether training was completed.
+            steps_per_execution: Number of steps to run without returning to Python, as in
+                `keras.Model.compile`. By default a long training measures the fastest.
 
         Returns:
-            The history: a row for each epoch. Its `history` has columns, `to_dataframe()` a
-            table, `plot()` curves.
+            The history, with a row for each epoch. Its `history` has the columns,
+            `to_dataframe()` returns a table, and `plot()` draws the curves.
 
         Raises:
-            ValueError: The images do not fit the model, or are fewer than a batch, or than
-                a sampler needs; a dataset can be iterated once only; the config's rules need
-                images held out; `run_dir` was trained for more epochs already; or the
-                optimizer was built for another model.
-            FloatingPointError: The loss became NaN or infinite; the weights are those
-                after the epoch before.
-            OSError: Another process trains in `run_dir`.
+            ValueError: The images do not match the model, or are fewer than a batch or than a
+                sampler needs; a dataset can be iterated only once; the config needs validation
+                images and there are none; `run_dir` was already trained for more epochs; or
+                the optimizer was built for another model.
+            FloatingPointError: The loss became NaN or infinite; the weights are those after
+                the previous epoch.
+            OSError: Another process is training in `run_dir`.
 
         Warns:
             UserWarning: The time limit ended the training.
@@ -396,16 +399,16 @@ class TwoStageVAE(Plots):
     def check_training_data(
         self, x: np.ndarray | Iterable, validation_data: np.ndarray | Iterable | None = None
     ) -> None:
-        """Refuse images that `fit` would refuse, before anything else is done.
+        """Raise if `fit` would refuse these images.
 
         Args:
             x: Training images, an array or a dataset.
-            validation_data: Images held out.
+            validation_data: Validation images.
 
         Raises:
-            ValueError: The images do not fit the model, are fewer than a batch or than a
-                sampler needs, or a batch does not divide by the devices; or the config's
-                rules need images held out.
+            ValueError: The images do not match the model, are fewer than a batch or than a
+                sampler needs, or the batch size is not divisible by the number of devices; or
+                the config needs validation images and there are none.
         """
         training_images(self.config, self.stage1, x, validation_data)
 
@@ -414,10 +417,11 @@ class TwoStageVAE(Plots):
 
         Args:
             x: Images, integers in 0..255 or floats in [0, 1], [N, D, D, C]; or a
-                dataset of batches of such images, of which one pass is read.
+                dataset of batches of such images, which is read once.
 
         Returns:
-            `mu` and `sigma`, float32 [N, L] each; of a deterministic model the latents and 0.
+            `mu` and `sigma`, float32 [N, L] each; a deterministic model returns the latents and
+            0.
 
         Raises:
             ValueError: The images do not fit the model.
@@ -444,15 +448,16 @@ class TwoStageVAE(Plots):
             x: Images as in `encode`.
             normalize: Whether the image normalisation is applied.
             seed: Seed of the posterior's noise.
-            noise: The noise itself, standard normal, float [N, L], in place of a seed.
-            keep_padding: Whether a frame that `datasets.pad` put around the images stays, as
-                a comparison with the framed images needs it.
+            noise: Standard normal noise, float [N, L], in place of a seed.
+            keep_padding: Whether the frame that `datasets.pad` added is kept, for comparison
+                with padded images.
 
         Returns:
             Images, float32 [N, D, D, C] in [0, 1], without the config's `padding`.
 
         Raises:
-            ValueError: The images do not fit the model, or `normalize` before a fit.
+            ValueError: The images do not match the model, or `normalize` is true but the
+                normalisation is not fitted.
 
         Example:
             ```python
@@ -472,13 +477,13 @@ class TwoStageVAE(Plots):
 
         Args:
             z: Latents, float [N, L].
-            keep_padding: As for `reconstruct`.
+            keep_padding: As in `reconstruct`.
 
         Returns:
             Images, float32 [N, D, D, C] in [0, 1], without the config's `padding`.
 
         Raises:
-            ValueError: The latents, or what becomes of them, are NaN or infinite.
+            ValueError: The latents or the decoded images are NaN or infinite.
 
         Example:
             ```python
@@ -493,10 +498,10 @@ class TwoStageVAE(Plots):
         return images if keep_padding else self.without_padding(images)
 
     def without_padding(self, images: np.ndarray) -> np.ndarray:
-        """Take off the frame that `datasets.pad` put around the images.
+        """Remove the frame that `datasets.pad` added to the images.
 
         Args:
-            images: Framed images, [N, D, D, C], any dtype.
+            images: Padded images, [N, D, D, C], any dtype.
 
         Returns:
             The images without the config's `padding`.
@@ -516,7 +521,7 @@ class TwoStageVAE(Plots):
         Args:
             mu: Latents, float [N, L].
             seed: Seed of the second stage's noise.
-            noise: The noise itself, standard normal, float [N, L], in place of a seed.
+            noise: Standard normal noise, float [N, L], in place of a seed.
 
         Returns:
             Latents, float32 [N, L].
@@ -549,36 +554,36 @@ class TwoStageVAE(Plots):
     ) -> np.ndarray:
         """Draw latents from a sampler and normalise them.
 
-        Sampling runs in whole batches, and the surplus is dropped in the end, as in the
-        original program. With `second_stage_noise` in the config, stage 2 gives
-        `z = z_hat + gamma_z * noise` before any normalisation, as in the program of Dai
-        and Wipf, who do not normalise.
+        Sampling runs in whole batches, and surplus latents are dropped at the end, as in the
+        original program. With `second_stage_noise` in the config, stage 2 returns
+        `z = z_hat + gamma_z * noise` before any normalisation, as in the program of Dai and
+        Wipf, which does not normalise.
 
         Args:
-            n: How many latents, at least 1.
-            stage: 1 samples the prior; 2 decodes the second stage's prior into latents;
-                or what else the config's `samplers` say.
-            normalize: Whether the fitted normalisation is applied, as its mode says.
-            seed: Seed of the noise: the same seed gives the same draws on any backend,
-                with and without normalisation. None draws a fresh one, as Keras does (so
-                `keras.utils.set_random_seed` decides it); `last_seed` tells it.
-            noise: The draws themselves, standard normal, float [M, L] with M a multiple
-                of the batch size, at least `n`, in place of a seed.
-            latent_noise: The noise that `second_stage_noise` adds, standard normal, of
-                the shape of `noise`, in place of a seed.
+            n: Number of latents, at least 1.
+            stage: 1 samples the prior, and 2 decodes the second stage's prior to latents,
+                unless the config's `samplers` are others.
+            normalize: Whether the fitted normalisation is applied, according to its mode.
+            seed: Seed of the noise. The same seed gives the same draws on any backend, with and
+                without normalisation. None draws a new seed, as Keras does (so
+                `keras.utils.set_random_seed` determines it); `last_seed` has its value.
+            noise: Standard normal noise, float [M, L] with M a multiple of the batch size and
+                at least `n`, in place of a seed.
+            latent_noise: The noise that `second_stage_noise` adds, standard normal, with the
+                shape of `noise`, in place of a seed.
             sampler: "prior", "second_stage" or a fitted sampler's name, in place of `stage`.
 
         Returns:
-            Latents, float32 [n, L]; `generate` decodes those of the same arguments.
+            Latents, float32 [n, L]; with the same arguments `generate` decodes these latents.
 
         Raises:
-            ValueError: `n` or `stage` is out of range, a stage that is needed was never
-                trained, the sampler or the normalisation is not fitted, or `latent_noise` is
-                given where none is added.
+            ValueError: `n` or `stage` is out of range, a required stage was never trained, the
+                sampler or the normalisation is not fitted, or `latent_noise` is given but not
+                used.
 
         Warns:
-            NothingRescaledWarning: `normalize` changes nothing: mode "gated" with its gate
-                shut, or mode "latents" and the prior.
+            NothingRescaledWarning: `normalize` changes nothing, because mode "gated" has its
+                gate closed, or mode "latents" does not change the prior.
 
         Example:
             ```python
@@ -592,7 +597,9 @@ class TwoStageVAE(Plots):
         if stage not in (1, 2):
             raise InputError(f"stage must be 1 or 2, got {stage}.")
         if noise is not None and len(noise) < n:
-            raise InputError(f"noise has {len(noise)} rows, {n} are needed; give more or a seed.")
+            raise InputError(
+                f"noise has {len(noise)} rows, but {n} are needed; give more, or a seed."
+            )
         name = sampler or self.config.samplers[stage - 1]
         self.check_sampler(name)
         density, draws = self.samplers[name], {}
@@ -625,25 +632,25 @@ class TwoStageVAE(Plots):
         """Generate images: sample latents, decode them, and normalise.
 
         Args:
-            n: How many images, at least 1.
-            stage: As for `sample_latents`, like all that is not named here.
+            n: Number of images, at least 1.
+            stage: As in `sample_latents`.
             normalize: Whether the fitted normalisations of latents and of images are applied,
-                as their mode says.
-            seed: Seed of the noise.
-            noise: The noise itself, in place of a seed.
+                according to their mode.
+            seed: Seed of the noise, as in `sample_latents`.
+            noise: Standard normal noise in place of a seed, as in `sample_latents`.
             latent_noise: The noise that `second_stage_noise` adds, in place of a seed.
             sampler: A sampler's name, in place of `stage`.
-            keep_padding: As for `reconstruct`.
+            keep_padding: As in `reconstruct`.
 
         Returns:
             Images, float32 [n, D, D, C] in [0, 1], without the config's `padding`.
 
         Raises:
-            ValueError: `sample_latents` refuses the arguments.
+            ValueError: As in `sample_latents`.
 
         Warns:
-            NothingRescaledWarning: `normalize` changes nothing: mode "gated" with its gate
-                shut, or mode "latents" and the prior.
+            NothingRescaledWarning: `normalize` changes nothing, because mode "gated" has its
+                gate closed, or mode "latents" does not change the prior.
 
         Example:
             ```python
@@ -661,19 +668,19 @@ class TwoStageVAE(Plots):
     def fit_sampler(self, name: str, x: np.ndarray | Iterable, seed: int = 0, **options) -> None:
         """Fit a sampler to the latents of images, for `generate(sampler=name)`.
 
-        It is fitted to one draw from each image's posterior, `mu + sigma * noise`, a flow to
-        new draws in each step: to what the decoder was trained on. Of a deterministic
-        encoder, whose sigma is 0, that is `mu`, as Ghosh et al. 2020 have it.
+        It is fitted to one draw from each image's posterior, `mu + sigma * noise`, because the
+        decoder was trained on such draws; a flow gets new draws in each step. For a
+        deterministic encoder, whose sigma is 0, the draws are `mu`, as in Ghosh et al. 2020.
 
         Args:
             name: "gaussian", "mixture" or "flow"; see `balancing_vae.samplers`.
             x: Training images as in `encode`.
-            seed: Seed of the posterior's noise and of what is random in the fit.
-            **options: What the sampler's own `fit` takes, such as `components=5`.
+            seed: Seed of the posterior's noise and of the randomness in the fit.
+            **options: Options of the sampler's `fit`, such as `components=5`.
 
         Raises:
-            ValueError: The images do not fit the model or are too few; there is no such
-                sampler or option.
+            ValueError: The images do not match the model or are too few, or the sampler or an
+                option is unknown.
 
         Example:
             ```python
@@ -688,13 +695,13 @@ class TwoStageVAE(Plots):
         self._fit_sampler(name, *self.encode(source), seed, **options)
 
     def check_sampler(self, name: str) -> None:
-        """Refuse a sampler that `generate` would refuse.
+        """Raise if `generate` would refuse a sampler.
 
         Args:
             name: "prior", "second_stage" or a fitted sampler's name.
 
         Raises:
-            ValueError: There is no second stage, or no such fitted sampler; or stage 1 was
+            ValueError: There is no second stage, the sampler is not fitted, or stage 1 was
                 trained after it.
         """
         if name in self.samplers:
@@ -712,7 +719,7 @@ class TwoStageVAE(Plots):
         """Return the normalisations of latents and of images.
 
         Raises:
-            ValueError: `fit_normalization` was not called yet, or a stage was trained after it.
+            ValueError: `fit_normalization` has not been called, or a stage was trained after it.
         """
         fitted = self._normalizations()
         check_fresh(self, NORMALIZATION)
@@ -723,7 +730,7 @@ class TwoStageVAE(Plots):
             raise InputError(
                 "The normalisation is not fitted yet",
                 "call fit_normalization(x) with real images, or pass normalize=False",
-                "leave it out (`generate --plain`, `reconstruct` without --normalize), or import "
+                "omit it (`generate --plain`, `reconstruct` without --normalize), or import "
                 "the checkpoint again with --data",
             )
         return self.latent_normalization, self.image_normalization
@@ -734,17 +741,17 @@ class TwoStageVAE(Plots):
         """Fit the normalisation of latents and of images on real images.
 
         Args:
-            x: Images as in `encode`; those of a dataset are read into memory.
-            mode: "gated", "latents" or "latents_and_images": what is rescaled, and when;
-                `LatentNormalization` and `ImageNormalization` say it.
+            x: Images as in `encode`; a dataset is read into memory.
+            mode: "gated", "latents" or "latents_and_images". It determines what is rescaled and
+                when; see `LatentNormalization` and `ImageNormalization`.
             seed: Seed of the second stage's noise.
 
         Raises:
-            ValueError: The images do not fit the model, or there is no such mode.
+            ValueError: The images do not match the model, or the mode is unknown.
 
         Warns:
-            NothingRescaledWarning: Mode "gated", and the second stage lost too little variance
-                for its gate: generated images are not rescaled.
+            NothingRescaledWarning: The mode is "gated", and the second stage lost too little
+                variance for its gate, so generated images are not rescaled.
 
         Example:
             ```python
@@ -759,19 +766,19 @@ class TwoStageVAE(Plots):
     def measure_normalizations(
         self, x: np.ndarray | Iterable, modes: Sequence[str] | None = None, seed: int = 0
     ) -> dict[str, tuple[LatentNormalization, ImageNormalization]]:
-        """Fit normalisations of several modes, to compare them; the pipeline keeps its own.
+        """Fit normalisations of several modes to compare them; the pipeline's own is kept.
 
         Args:
-            x: As for `fit_normalization`.
-            modes: Names of modes; None: all that the model can have. (In mode "latents" a
-                deterministic encoder can have none.)
+            x: As in `fit_normalization`.
+            modes: Names of modes; None uses all modes of the model. (A deterministic encoder
+                has no mode "latents".)
             seed: Seed of the second stage's noise.
 
         Returns:
-            By mode the normalisations of latents and of images.
+            The normalisations of latents and of images by mode.
 
         Raises:
-            ValueError: As `fit_normalization`.
+            ValueError: As in `fit_normalization`.
 
         Example:
             ```python
@@ -795,18 +802,17 @@ class TwoStageVAE(Plots):
         """Measure the moments of reconstructions and samples, plain and normalised.
 
         Args:
-            x: Real images as in `encode`; those of a dataset are read into memory.
+            x: Real images as in `encode`; a dataset is read into memory.
             seed: Seed of the noise.
 
         Returns:
-            The table; printing it shows it.
+            The evaluation, which prints as a table.
 
         Raises:
-            ValueError: The images do not fit the model, or the normalisation is not
-                fitted.
+            ValueError: The images do not match the model, or the normalisation is not fitted.
 
         Warns:
-            NothingRescaledWarning: The original's gate is shut: the rows "normalised" of
+            NothingRescaledWarning: The original's gate is closed, so the rows "normalised" of
                 generated images equal the plain ones.
 
         Example:
@@ -824,18 +830,18 @@ class TwoStageVAE(Plots):
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
 
-        The mean squared error of the reconstructions of the first 10,000 images, and of
-        those of their latents. Source: the original program, which does not store gamma.
+        Gamma is set from the mean squared error of the reconstructions of the first 10,000
+        images, and of their latents. Source: the original program, which does not store gamma.
 
         Args:
             x: Training images as in `encode`.
             seed: Seed of the noise.
 
         Returns:
-            The gammas of stage 1 and, where there is one, stage 2.
+            The gammas of stage 1 and of stage 2, if there is one.
 
         Raises:
-            ValueError: The balancing is not computed, or the images do not fit.
+            ValueError: The balancing is not computed gamma, or the images do not match.
 
         Example:
             ```python
@@ -852,19 +858,19 @@ class TwoStageVAE(Plots):
         return tuple(gammas)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
-        """Write the pipeline into a folder: config, weights, samplers, normalisation, history.
+        """Write the pipeline to a folder: config, weights, samplers, normalisation, history.
 
         Args:
-            folder: Where to write; made where it is missing. Links are followed.
-            overwrite: Whether a saved pipeline or a run that is there is replaced. A folder
-                that holds any other file never is.
+            folder: The folder to write, created if it is missing. Links are followed.
+            overwrite: Whether an existing saved pipeline or run is replaced. A folder that holds
+                any other file is never replaced.
 
         Raises:
-            FileExistsError: The folder is not empty, and `overwrite` is false or other files
-                are in it.
-            ValueError: The name has the ending of a file, or is not one for a folder.
-            OSError: The disk is full, or a training is under way there; an old folder stays
-                as it was.
+            FileExistsError: The folder is not empty, and `overwrite` is false or it holds other
+                files.
+            ValueError: The name has the ending of a file, or cannot be that of a folder.
+            OSError: The disk is full, or a training is running there; an old folder is left
+                unchanged.
 
         Example:
             ```python
@@ -877,15 +883,15 @@ class TwoStageVAE(Plots):
     def write_into(
         self, folder: str | Path, commands: Mapping[str, Sequence[str]] | None = None
     ) -> None:
-        """Write the saved folder's files, each atomically, beside what is there already.
+        """Write the saved folder's files, each atomically, into an existing folder.
 
         Args:
-            folder: A folder, which exists.
-            commands: The command lines that made the pipeline, as they were given, by part:
-                "training", or a sampler's name. A model card prints them.
+            folder: A folder, which must exist.
+            commands: The original command lines that made the pipeline, by part: "training" or
+                a sampler's name. A model card prints them.
 
         Raises:
-            OSError: The disk is full; former files stay as they were.
+            OSError: The disk is full; old files are left unchanged.
 
         Example:
             ```python
@@ -904,24 +910,25 @@ class TwoStageVAE(Plots):
     ) -> str:
         """Upload the pipeline to the Hugging Face Hub, with a card and checksums.
 
-        What `save` writes is uploaded, and a `README.md` whose head the Hub reads. It needs
-        the extra `hub` and a token that may write (`hf auth login`, or `HF_TOKEN`). A set with
-        samples and numbers of all kinds: `balancing-vae pretrained pack`, `evaluate`, `push`.
+        This uploads the files that `save` writes, and a `README.md` with metadata for the Hub.
+        It needs the extra `hub` and a token with write access (`hf auth login`, or `HF_TOKEN`).
+        For a set with sample images and all metrics, use the commands `balancing-vae pretrained
+        pack`, `evaluate` and `pretrained push`.
 
         Args:
-            name: `owner/name`; the repository is made if needed.
-            measurements: What was measured of this pipeline, for the card.
-            license: The Hub's word for the licence of the weights, such as "apache-2.0"; None:
-                the card names none.
-            private: Whether a repository that is made is private.
+            name: `owner/name`; the repository is created if needed.
+            measurements: Measurements of this pipeline, for the card.
+            license: The Hub's identifier of the weights' licence, such as "apache-2.0"; None
+                omits it from the card.
+            private: Whether a new repository is private.
 
         Returns:
             `hf://owner/name@commit`, which `from_pretrained` takes.
 
         Raises:
-            ValueError: The name is not one of this form.
-            FileExistsError: The repository holds files that are not of a set of weights.
-            OSError: You may not write there, or the Hub does not answer.
+            ValueError: The name does not have this form.
+            FileExistsError: The repository holds files that do not belong to a set of weights.
+            OSError: You have no write access, or the Hub does not answer.
             ImportError: The extra `hub` is not installed.
 
         Example:
@@ -933,21 +940,20 @@ class TwoStageVAE(Plots):
 
     @classmethod
     def load(cls, folder: str | Path, unfinished: bool = False) -> "TwoStageVAE":
-        """Read a saved folder, whatever backend wrote it.
+        """Load a saved folder, written by any backend.
 
         Args:
-            folder: What `save` or `balancing-vae train` wrote.
-            unfinished: Whether a run that is not finished, or is being made longer, is read
-                as it is after its last completed epoch. Samplers and normalisation are not
-                fitted then.
+            folder: A folder that `save` or `balancing-vae train` wrote.
+            unfinished: Whether a run that is not finished, or is being trained further, may be
+                loaded with the weights after its last completed epoch. Samplers and
+                normalisation are not fitted then.
 
         Returns:
-            The pipeline, with the weights, gamma, normalisation and history it was saved
-            with.
+            The pipeline with its saved weights, gamma, normalisation and history.
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            ValueError: A file is damaged, of a newer format, or does not fit the others; or
+            ValueError: A file is damaged, has a newer format, or does not match the others; or
                 the training is not finished.
 
         Example:
@@ -999,8 +1005,8 @@ class TwoStageVAE(Plots):
 
 def _no_second_stage(config: Config) -> str:
     return (
-        f"There is no second stage: the config's samplers are {config.samplers}; name another "
-        'sampler, or train a model whose config names "second_stage".'
+        f"There is no second stage: the config's samplers are {config.samplers}; use another "
+        'sampler, or train a model with "second_stage" among its samplers.'
     )
 
 
@@ -1011,5 +1017,5 @@ def _warn_of_nothing_rescaled(reason: str | None) -> None:
 
 def _pair(encoder, decoder) -> tuple[keras.Model, keras.Model] | None:
     if (encoder is None) != (decoder is None):
-        raise InputError("Give an encoder and a decoder of your own, or neither.")
+        raise InputError("Give both an encoder and a decoder of your own, or neither.")
     return None if encoder is None else (encoder, decoder)

@@ -1,4 +1,4 @@
-"""Download sets of weights from a server of the user's choice into the user's cache."""
+"""Download sets of weights from a server to the user's cache."""
 
 import os
 from pathlib import Path
@@ -23,34 +23,34 @@ BASE_URL = "BALANCING_VAE_WEIGHTS_URL"
 
 
 def cached_folder(name: str) -> Path:
-    """Return where in the user's cache a set is, or would be."""
+    """Return the folder of a set in the user's cache, which may not exist yet."""
     import pooch
 
     return Path(pooch.os_cache("balancing_vae")) / "pretrained" / name
 
 
 def download(name: str, base_url: str | None = None) -> Path:
-    """Download a set into the user's cache, or find it whole there.
+    """Download a set to the user's cache, or find it there.
 
-    Every file is checked against the set's `SHA256SUMS`, and that one against the sha256
-    that this package knows, so that the server need not be trusted. The folder stands in
-    the cache when all of it is there, not before.
+    Every file is checked against the set's `SHA256SUMS`, and that file against the sha256 in
+    this package, so the server need not be trusted. The folder appears in the cache only when it
+    is complete.
 
     Args:
-        name: The set's name; or `hf://owner/name`, `hf://owner/name@revision` on the Hugging
-            Face Hub, whose files are checked against the `SHA256SUMS` that they come with.
-        base_url: The address before `/NAME/FILE`: any server with a copy of the folder
-            `weights/`; or `hf://owner`, who has the set as `owner/NAME` on the Hugging Face
-            Hub. By default what the environment variable `BALANCING_VAE_WEIGHTS_URL` says.
+        name: The set's name; or `hf://owner/name` or `hf://owner/name@revision` on the Hugging
+            Face Hub, whose files are checked against their own `SHA256SUMS`.
+        base_url: The URL before `/NAME/FILE` of any server with a copy of the folder
+            `weights/`; or `hf://owner`, if the set is `owner/NAME` on the Hugging Face Hub. By
+            default the value of the environment variable `BALANCING_VAE_WEIGHTS_URL`.
 
     Returns:
-        The folder in the cache, ours or the Hub's.
+        The folder in this package's cache or the Hub's.
 
     Raises:
-        ValueError: There is no such set, it is not published, a file that came has another
-            sha256, or there are more bytes than published.
-        FileNotFoundError: It is not in the cache, and no address is known.
-        OSError: The server does not answer or is too slow, or the cache cannot be written to.
+        ValueError: The name is unknown, the set is not published, a downloaded file has another
+            sha256, or the files are larger than published.
+        FileNotFoundError: It is not in the cache, and no server is configured.
+        OSError: The server does not answer or is too slow, or the cache is not writable.
 
     Example:
         ```python
@@ -72,15 +72,15 @@ def download(name: str, base_url: str | None = None) -> Path:
     base_url = base_url or os.environ.get(BASE_URL)
     if not base_url:
         raise MissingFileError(
-            f"The weights {name!r} in {folder} are {'not as published' if found else 'not there'}, "
-            f"and no server is known that has them; set {BASE_URL} (or base_url, on the command "
-            "line --base-url) to the address of a copy of the folder weights/, or give the path "
-            "of a weights folder."
+            f"The weights {name!r} in {folder} are {'not as published' if found else 'missing'}, "
+            f"and no server is configured; set {BASE_URL} (or base_url, on the command line "
+            "--base-url) to the address of a copy of the folder weights/, or give the path of a "
+            "weights folder."
         )
     if base_url.startswith(PREFIX):
         return _download_from_hub(f"{base_url.rstrip('/')}/{name}", entry)
     if not base_url.startswith(("http://", "https://")):
-        raise InputError(f"The base URL {base_url!r} must begin with http://, https:// or hf://.")
+        raise InputError(f"The base URL {base_url!r} must start with http://, https:// or hf://.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, CACHED_WEIGHTS, overwrite=True) as temporary:
@@ -88,8 +88,8 @@ def download(name: str, base_url: str | None = None) -> Path:
             _download_all(address, entry.sha256, entry.size, temporary)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise ResourceError(
-            f"The cache {folder.parent} cannot be written to ({error.strerror or error}); fix "
-            "that, or set XDG_CACHE_HOME to another place."
+            f"The cache {folder.parent} is not writable ({error.strerror or error}); change its "
+            "permissions, or set XDG_CACHE_HOME to another folder."
         ) from error
     return folder
 
@@ -98,8 +98,8 @@ def _download_from_hub(address: str, entry: PretrainedSet) -> Path:
     folder = download_from_hub(address)
     if sha256(folder / CHECKSUMS) != entry.sha256:
         raise InputError(
-            f"{address} is not the set {entry.name} that is published: its {CHECKSUMS} has another "
-            f"sha256. To take it as it is, load {address!r} by that name."
+            f"{address} is not the published set {entry.name}: its {CHECKSUMS} has another "
+            f"sha256. To use it anyway, load it by the name {address!r}."
         )
     return folder
 
@@ -113,24 +113,24 @@ def _is_as_published(folder: Path, entry: PretrainedSet) -> bool:
 
 
 def _download_all(address: str, checksum: str, size: int, folder: Path) -> None:
-    """Download all files of a set; together they have no more bytes than the set."""
+    """Download all files of a set, at most as many bytes as the set has."""
     left = size - _download(address, CHECKSUMS, checksum, folder, size)
     for name, expected in read_checksums(folder).items():
         left -= _download(address, name, expected, folder, left)
 
 
 def _download(address: str, name: str, expected: str, folder: Path, size: int) -> int:
-    """Download one file of at most `size` bytes; return how many it has."""
+    """Download one file of at most `size` bytes, and return its size."""
     try:
         download_file(address + name, folder / name, size, expected)
         return (folder / name).stat().st_size
     except OSError as error:
         raise ResourceError(
             f"{address}{name} could not be downloaded ({error}); nothing was kept. Check the "
-            "address, the network and the space on the disk, and try again."
+            "address, the network and the free space on the disk, and try again."
         ) from error
     except WrongContentError as error:
         raise InputError(
-            f"{error}; nothing was kept. The server has other weights, or the download broke off: "
-            "try again, or take another server."
+            f"{error}; nothing was kept. The server has other weights, or the download was cut "
+            "off: try again, or use another server."
         ) from error

@@ -1,4 +1,4 @@
-"""Sets of weights on the Hugging Face Hub: `hf://owner/name`, downloaded and pushed."""
+"""Download and push sets of weights on the Hugging Face Hub (`hf://owner/name`)."""
 
 import glob
 import re
@@ -26,26 +26,26 @@ from balancing_vae.progress import shows_bars
 
 PREFIX = "hf://"
 _NAME = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+)(?:@(.+))?")
-# What a repository of the Hub may hold before anything of ours is pushed.
+# Files that a Hub repository may hold before this package's files are pushed.
 _OF_THE_HUB = {".gitattributes", CARD, "LICENSE"}
-_TAKE = "Take a set that `balancing-vae pretrained push` or `push_to_hub` made."
+_TAKE = "Use a set that `balancing-vae pretrained push` or `push_to_hub` uploaded."
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 def pin(name: str) -> str:
-    """Return a set's name on the Hub with the hash of the commit that it means now.
+    """Return a set's name on the Hub with the hash of its current commit.
 
     Args:
         name: `hf://owner/name`, or `hf://owner/name@revision` with a branch, tag or commit.
             Other names are returned as they are.
 
     Returns:
-        `hf://owner/name@commit`, which always means the same files. Without a network it is
-        the commit that the branch or tag meant when it was last asked for.
+        `hf://owner/name@commit`, which always refers to the same files. Without a network it is
+        the commit to which the branch or tag last resolved.
 
     Raises:
-        ValueError: It is not a name of this form, or not a set that this package pushed.
-        FileNotFoundError: There is no such repository or revision, or you may not see it.
+        ValueError: The name does not have this form, or this package did not push the set.
+        FileNotFoundError: The repository or revision does not exist, or you have no access.
         OSError: The Hub does not answer.
         ImportError: The extra `hub` is not installed.
 
@@ -61,10 +61,10 @@ def pin(name: str) -> str:
 
 
 def download_from_hub(name: str) -> Path:
-    """Download a set from the Hub into its cache, or find it there; every file is checked.
+    """Download a set from the Hub to its cache, or find it there, and check every file.
 
-    The revision is resolved once, to a commit, and all files are of that commit. Only what
-    `SHA256SUMS` lists is downloaded, and only files of a weights folder.
+    The revision is resolved once to a commit, and all files come from that commit. Only files
+    that `SHA256SUMS` lists and that belong to a weights folder are downloaded.
 
     Args:
         name: `hf://owner/name` or `hf://owner/name@revision`.
@@ -73,10 +73,10 @@ def download_from_hub(name: str) -> Path:
         The folder in the Hub's cache; its name is the hash of the commit.
 
     Raises:
-        ValueError: It is not a name of this form, not a set that this package pushed, or a
-            file has another sha256 than its `SHA256SUMS` says.
-        FileNotFoundError: There is no such repository or revision, or you may not see it.
-        OSError: The Hub does not answer, or breaks off.
+        ValueError: The name does not have this form, this package did not push the set, or a
+            file has another sha256 than in `SHA256SUMS`.
+        FileNotFoundError: The repository or revision does not exist, or you have no access.
+        OSError: The Hub does not answer, or closes the connection.
         ImportError: The extra `hub` is not installed.
 
     Example:
@@ -88,7 +88,7 @@ def download_from_hub(name: str) -> Path:
     repository, folder = _snapshot(name)
     for force in (False, True):
         with _explained(repository, folder.name):
-            if force:  # the cache may be damaged, or the branch moved while its list was sent
+            if force:  # the cache may be damaged, or the branch moved during the download
                 hub.hf_hub_download(
                     repository, CHECKSUMS, revision=folder.name, force_download=True
                 )
@@ -107,28 +107,28 @@ def download_from_hub(name: str) -> Path:
     if lacking := damaged_files(folder):
         raise InputError(
             f"{lacking[0]} of {PREFIX}{repository}@{folder.name} is missing or has another sha256 "
-            f"than its {CHECKSUMS} says; it was changed after the set was pushed. Take another "
+            f"than its {CHECKSUMS} says; it was changed after the set was pushed. Use another "
             "revision, or ask its owner to push the set again."
         )
     return folder
 
 
 def push(folder: Path, name: str, private: bool = False) -> str:
-    """Upload a weights folder to the Hub, its files checked; the repository is made if needed.
+    """Check a weights folder and upload it to the Hub; create the repository if needed.
 
     Args:
         folder: A folder with a card, `README.md`, and `SHA256SUMS`.
         name: `owner/name`; `hf://owner/name` is the same.
-        private: Whether a repository that is made is private.
+        private: Whether a new repository is private.
 
     Returns:
         `hf://owner/name@commit`, which `from_pretrained` takes.
 
     Raises:
-        ValueError: The name is not one of this form, or a file has another sha256.
+        ValueError: The name does not have this form, or a file has another sha256.
         FileNotFoundError: The folder has no card or no `SHA256SUMS`.
-        FileExistsError: The repository holds files that are not of a set.
-        OSError: You may not write there, or the Hub does not answer.
+        FileExistsError: The repository holds files that do not belong to a set.
+        OSError: You have no write access, or the Hub does not answer.
         ImportError: The extra `hub` is not installed.
 
     Example:
@@ -138,23 +138,23 @@ def push(folder: Path, name: str, private: bool = False) -> str:
     """
     repository, revision = _parse(name)
     if revision is not None:
-        raise InputError(f"A set is pushed to a repository's branch main; leave out @{revision}.")
+        raise InputError(f"A set is pushed to a repository's branch main; omit @{revision}.")
     hub = _huggingface_hub()
     for needed in (CHECKSUMS, CARD):
         if not (folder / needed).is_file():
             raise MissingFileError(
-                f"{folder / needed} is missing; make a set with `balancing-vae pretrained pack`, "
+                f"{folder / needed} is missing; create a set with `balancing-vae pretrained pack`, "
                 "or push a pipeline with `vae.push_to_hub`."
             )
     names = [*check_checksums(folder), CHECKSUMS]
-    _check_names(folder, f"{folder} is not a set of weights", "Move what is not of it elsewhere.")
+    _check_names(folder, f"{folder} is not a set of weights", "Move other files elsewhere.")
     with _explained(repository, None):
         api = hub.HfApi()
         api.create_repo(repository, private=private, exist_ok=True)
         there = set(api.list_repo_files(repository))
         if there - _OF_THE_HUB and CHECKSUMS not in there:
             raise ExistingFileError(
-                f"{PREFIX}{repository} holds files that are not of a set of weights, such as "
+                f"{PREFIX}{repository} holds files that do not belong to a set of weights, such as "
                 f"{sorted(there - _OF_THE_HUB)[0]}; choose another name."
             )
         commit = api.upload_folder(
@@ -167,7 +167,7 @@ def push(folder: Path, name: str, private: bool = False) -> str:
 
 
 class _Bar(tqdm):
-    """A progress bar where somebody can watch it, as all of this package are."""
+    """A progress bar that is hidden like this package's others, without a terminal."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options | {"disable": not shows_bars()})
@@ -184,7 +184,7 @@ def _parse(name: str) -> tuple[str, str | None]:
 
 
 def _snapshot(name: str) -> tuple[str, Path]:
-    """Return the repository, and the folder of the commit that a name means, with SHA256SUMS."""
+    """Return the repository, and the folder of the named commit, which has SHA256SUMS."""
     repository, revision = _parse(name)
     hub = _huggingface_hub()
     with _explained(repository, revision):
@@ -201,7 +201,7 @@ def _has_list(folder: Path) -> bool:
 
 
 def _check_names(folder: Path, problem: str, fix: str) -> None:
-    """Refuse a list of files that are not those of a set."""
+    """Raise if the listed files are not those of a set."""
     names = list(read_checksums(folder))
     foreign = [file for file in names if not WEIGHTS.has(file)]
     if foreign or DESCRIPTION not in names:
@@ -222,7 +222,7 @@ def _huggingface_hub() -> ModuleType:
 
 @contextmanager
 def _explained(repository: str, revision: str | None) -> Iterator[None]:
-    """Say in one sentence what the Hub refused, and what to do."""
+    """Convert the Hub's errors to one sentence that says what failed and what to do."""
     from huggingface_hub import errors
 
     name = PREFIX + repository
@@ -236,12 +236,12 @@ def _explained(repository: str, revision: str | None) -> Iterator[None]:
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise MissingFileError(
-            f"There is no {name}, or it is private and you may not see it; check the name, or "
+            f"{name} does not exist, or it is private and you have no access; check the name, or "
             f"{_LOG_IN}."
         ) from error
     except errors.RevisionNotFoundError as error:
         raise MissingFileError(
-            f"{name} has no revision {revision!r}; name one of its branches, tags or commits."
+            f"{name} has no revision {revision!r}; give one of its branches, tags or commits."
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise ResourceError(
@@ -253,8 +253,8 @@ def _explained(repository: str, revision: str | None) -> Iterator[None]:
             f"{name} is not a set of weights: it has no {CHECKSUMS}. {_TAKE}"
         ) from error
     except errors.HFValidationError as error:
-        raise InputError(f"{name} is not a name that the Hub takes: {_reason(error)}.") from error
-    except Exception as error:  # it raises many kinds, some of the libraries that it uses
+        raise InputError(f"{name} is not a valid name on the Hub: {_reason(error)}.") from error
+    except Exception as error:  # the Hub's library raises many exceptions, also of others
         status = getattr(getattr(error, "response", None), "status_code", None)
         what, fix = ("refused", _LOG_IN) if status in (401, 403) else ("failed with", "try again")
         raise ResourceError(f"The Hub {what} {name} ({_reason(error)}); {fix}.") from error

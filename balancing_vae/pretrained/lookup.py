@@ -1,4 +1,4 @@
-"""Find the weights of a name."""
+"""Find a set of weights by name."""
 
 import os
 from pathlib import Path
@@ -15,13 +15,13 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def places(name: str) -> dict[str, Path]:
-    """Return where on this machine a set may be, in the order of the search.
+    """Return the folders on this machine in which a set may be, in the order of the search.
 
     Args:
         name: The set's name.
 
     Returns:
-        Folders, there or not, by the word for their place: "package", "checkout", "cache".
+        Folders, which may not exist, by their place: "package", "checkout", "cache".
     """
     return {
         "package": PACKAGE / "weights" / name,
@@ -31,25 +31,24 @@ def places(name: str) -> dict[str, Path]:
 
 
 def find(name: str | os.PathLike, base_url: str | None = None) -> Path:
-    """Return the folder of a set of weights, its files checked.
+    """Return the folder of a set of weights after checking its files.
 
-    `hf://owner/name` is on the Hugging Face Hub (see `download`). Any other name is
-    looked for, one place after the other: a path; the installed package, which has a copy of the
-    folder `weights/`; that folder itself, where the package runs from a checkout; the user's
-    cache; a download (see `download`).
+    `hf://owner/name` is on the Hugging Face Hub (see `download`). Any other name is looked up in
+    this order: as a path; in the installed package, which has a copy of the folder `weights/`;
+    in that folder itself, if the package runs from a checkout; in the user's cache; and as a
+    download (see `download`).
 
     Args:
-        name: A set's name, `hf://owner/name`, or the path of any saved folder. Where a saved
-            folder has no `SHA256SUMS`, nothing is checked.
-        base_url: Where to download from.
+        name: A set's name, `hf://owner/name`, or the path of any saved folder. A saved folder
+            without `SHA256SUMS` is not checked.
+        base_url: The server for downloads, see `download`.
 
     Returns:
         A saved folder.
 
     Raises:
-        ValueError: There is no such set, it is not published, or a file has another
-            sha256.
-        FileNotFoundError: It is not on this machine, and no server is known.
+        ValueError: The name is unknown, the set is not published, or a file has another sha256.
+        FileNotFoundError: It is not on this machine, and no server is configured.
         OSError: The download fails.
 
     Example:

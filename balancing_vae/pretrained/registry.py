@@ -23,20 +23,21 @@ from balancing_vae.schema import whole
 IS_ENTRY = record(
     {"preset": text, "sha256": optional(text), "size": optional(whole(least=1)), "note": text}
 )
-# Fields of the config that `balancing-vae train` has options of their own for.
+# Config fields for which `balancing-vae train` has separate options.
 WITH_OPTIONS = ("epochs", "epochs2", "batch_size", "precision", "seed")
 
 
 @dataclass(frozen=True)
 class PretrainedSet:
-    """What is known about a set of weights, wherever it is.
+    """The registry's entry of a set of weights.
 
     Attributes:
         name: Its name in `from_pretrained`.
-        preset: The preset it is trained with.
-        sha256: Of its `SHA256SUMS`, and so of all its files; None where it is not published.
-        size: Of all its files together, in bytes; None likewise.
-        note: Why it is not published, or what else there is to know.
+        preset: The preset with which it is trained.
+        sha256: The sha256 of its `SHA256SUMS`, which covers all its files; None if it is not
+            published.
+        size: The size of all its files together in bytes; None if it is not published.
+        note: Why it is not published, or other remarks.
     """
 
     name: str
@@ -47,7 +48,7 @@ class PretrainedSet:
 
     @property
     def dataset(self) -> str:
-        """Name of the dataset it is trained on."""
+        """Name of the dataset on which it is trained."""
         return load_preset(self.preset)["dataset"]["name"]
 
     @property
@@ -59,7 +60,7 @@ class PretrainedSet:
 
 @functools.cache
 def pretrained_sets() -> dict[str, PretrainedSet]:
-    """Return all sets by name, trained and published or not."""
+    """Return all sets by name, including those that are not trained or published."""
     file = resources.files("balancing_vae.pretrained") / "sets.json"
     entries = json.loads(file.read_text("utf-8"))
     mapping(IS_ENTRY)(entries, "sets.json")
@@ -67,7 +68,7 @@ def pretrained_sets() -> dict[str, PretrainedSet]:
 
 
 def pretrained_set(name: str) -> PretrainedSet:
-    """Return what is known about a set.
+    """Return the registry's entry of a set.
 
     Args:
         name: Its name.
@@ -76,7 +77,7 @@ def pretrained_set(name: str) -> PretrainedSet:
         The entry.
 
     Raises:
-        ValueError: There is no set of that name; the nearest is suggested.
+        ValueError: The name is not registered; the message suggests the nearest one.
 
     Example:
         ```python
@@ -88,20 +89,20 @@ def pretrained_set(name: str) -> PretrainedSet:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise InputError(
-            f"There are no pretrained weights {name!r}, and no such folder; there are "
+            f"{name!r} is neither a set of pretrained weights nor a folder; the sets are "
             f"{', '.join(names)}.{suggestion}"
         )
     return pretrained_sets()[name]
 
 
 def preparation_commands(config: Config) -> list[str]:
-    """Return the command line that prepares the data of a preset; none where it needs none.
+    """Return the command line that prepares the data of a preset, if one is needed.
 
     Args:
-        config: Hyperparameters that started from a preset.
+        config: A config that was made from a preset.
 
     Returns:
-        One command line or none.
+        One command line, or an empty list.
 
     Example:
         ```python
@@ -123,12 +124,12 @@ def train_command(config: Config, run: str) -> str:
     """Return a command line that trains a config.
 
     Args:
-        config: Hyperparameters that started from a preset.
+        config: A config that was made from a preset.
         run: The run's folder.
 
     Returns:
-        The command line; what the config changes of the preset is among its options, but for
-        the padding, which comes with the data.
+        The command line. Its options include all differences from the preset except the
+        padding, which is stored with the data.
 
     Example:
         ```python
@@ -149,13 +150,13 @@ def train_command(config: Config, run: str) -> str:
 
 
 def data_words(preset: str) -> list[str]:
-    """Return `--data` and the folder of a preset's data; nothing where none is needed.
+    """Return `--data` and the folder of a preset's data, or nothing if none is needed.
 
     Args:
         preset: The preset's name.
 
     Returns:
-        Two words of a command line, or none.
+        Two words of a command line, or an empty list.
 
     Example:
         ```python

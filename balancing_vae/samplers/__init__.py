@@ -22,11 +22,11 @@ __all__ = [
     "fit_sampler",
 ]
 
-# What `fit_sampler` fits.
+# The samplers of `fit_sampler`.
 SAMPLERS = Registry[type[Sampler]](
     "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture, "flow": Flow}
 )
-# What a model has without a fit to its latents afterwards.
+# The samplers that a model has without a fit to its latents.
 OF_THE_MODEL: dict[str, type[Sampler]] = {"prior": Prior, "second_stage": SecondStage}
 
 
@@ -37,19 +37,19 @@ def fit_sampler(
 
     Args:
         name: "prior", "gaussian", "mixture" or "flow".
-        z: Latents, or with `sigma` the means of their posteriors, float [N, L].
-        seed: Seed of what is random in the fit.
+        z: Latents, or the means of their posteriors if `sigma` is given, float [N, L].
+        seed: Seed of the randomness in the fit.
         sigma: Standard deviations of the posteriors, float [N, L]; the sampler is fitted to
-            draws from them.
-        **options: What the sampler's own `fit` takes, such as `components=5` for "mixture".
+            draws from the posteriors.
+        **options: Options of the sampler's `fit`, such as `components=5` for "mixture".
 
     Returns:
         The fitted sampler.
 
     Raises:
-        ValueError: There is no such sampler, it takes no such option, or the latents
-            cannot be fitted: NaN among them, not more points than dimensions, or fewer
-            than components.
+        ValueError: The name is not registered, the sampler does not take an option, or it
+            cannot be fitted to the latents: some are NaN, there are not more points than
+            dimensions, or fewer than components.
 
     Example:
         ```python
@@ -61,14 +61,14 @@ def fit_sampler(
 
 
 def check_options(name: str, **options) -> None:
-    """Refuse what `fit_sampler` would refuse, before there are any latents.
+    """Raise if `fit_sampler` would refuse a sampler's name or options.
 
     Args:
         name: As in `fit_sampler`.
         **options: As in `fit_sampler`.
 
     Raises:
-        ValueError: There is no such sampler, or it takes no such option.
+        ValueError: The name is not registered, or the sampler does not take an option.
     """
     given = ("z", "seed", "sigma")
     check_arguments(SAMPLERS[name].fit, f"sampler {name!r}", options, given=given)

@@ -1,11 +1,11 @@
-"""A square root of a covariance matrix, also of a singular one, and its density."""
+"""Square roots of covariance matrices, including singular ones, and Gaussian densities."""
 
 import numpy as np
 
 from balancing_vae.errors import InputError
 
 NO_DENSITY = (
-    "There is no density, since the latents do not vary in every direction; fit the sampler to "
+    "There is no density, because the latents do not vary in every direction; fit the sampler to "
     "draws from the posteriors of a VAE, which do."
 )
 
@@ -13,8 +13,8 @@ NO_DENSITY = (
 def covariance_root(covariance: np.ndarray) -> np.ndarray:
     """Return the symmetric root R of a covariance: R R = covariance.
 
-    Unlike Cholesky's factor it exists where a latent does not vary, and unlike the
-    eigenvectors it does not depend on their signs: the same covariance gives the same draws.
+    Unlike the Cholesky factor, it exists even if a latent does not vary. Unlike the
+    eigenvectors, it does not depend on signs, so the same covariance gives the same draws.
 
     Args:
         covariance: Symmetric, positive semi-definite, float [L, L].

@@ -16,7 +16,9 @@ from balancing_vae.samplers.sampler import check_shapes
 
 @dataclass(frozen=True, eq=False)
 class Gaussian(Sampler):
-    """z = mean + root noise, with root root = covariance. Source: Ghosh et al. 2020, "N".
+    """A Gaussian with a full covariance, fitted to latents.
+
+    z = mean + root noise, with root root = covariance. Source: Ghosh et al. 2020, "N".
 
     Attributes:
         mean: Float64 [L].
@@ -43,21 +45,21 @@ class Gaussian(Sampler):
         sigma: np.ndarray | None = None,
         zero_mean: bool = False,
     ) -> "Gaussian":
-        """Measure mean and covariance, the covariance about the mean and with n - 1.
+        """Compute the mean and the covariance, with divisor n - 1.
 
         Args:
             z: Latents, or the posteriors' means, float [N, L], N > L.
             seed: Seed of the draws from the posteriors.
-            sigma: The posteriors' standard deviations, float [N, L]: one draw of each is
-                measured.
+            sigma: The posteriors' standard deviations, float [N, L]; the Gaussian is fitted to
+                one draw from each posterior.
             zero_mean: Whether to force the samples' mean to 0, as in the program of
-                Ghosh et al.; by default it is that of the latents.
+                Ghosh et al. If false, the mean is that of the latents.
 
         Returns:
             The fitted Gaussian.
 
         Raises:
-            ValueError: NaN among the latents, or not more points than dimensions.
+            ValueError: Some latents are NaN, or there are not more points than dimensions.
 
         Example:
             ```python

@@ -21,11 +21,13 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Sampler):
-    """z = mean_k + root_k noise, with k drawn by the weights. Source: Ghosh et al. 2020, "GMM".
+    """A mixture of Gaussians with full covariances, fitted to latents.
+
+    z = mean_k + root_k noise, with k drawn by the weights. Source: Ghosh et al. 2020, "GMM".
 
     Attributes:
-        weights: Positive, of sum 1, float64 [K].
-        means: Float64 [K, L].
+        weights: Weights of the components, positive with sum 1, float64 [K].
+        means: Means of the components, float64 [K, L].
         roots: Symmetric roots of the covariances, float64 [K, L, L].
 
     Example:
@@ -47,7 +49,7 @@ class Mixture(Sampler):
             roots=(self.roots, (count, size, size)),
         )
         if self.weights.min() < 0 or not np.isclose(self.weights.sum(), 1):
-            raise InputError(f"weights must be positive and of sum 1, got {self.weights}.")
+            raise InputError(f"weights must be positive with sum 1, got {self.weights}.")
 
     @classmethod
     def fit(
@@ -58,30 +60,30 @@ class Mixture(Sampler):
         components: int = 10,
         bayesian: bool = False,
     ) -> "Mixture":
-        """Fit by expectation maximisation, to a tolerance of 1e-3, in at most 2,000 steps.
+        """Fit by expectation maximisation with tolerance 1e-3 in at most 2,000 steps.
 
         Args:
             z: Latents, or the posteriors' means, float [N, L], N > L.
-            seed: Seed of the draws from the posteriors, and of the start, k-means.
-            sigma: The posteriors' standard deviations, float [N, L]: the mixture is fitted to
-                one draw of each.
+            seed: Seed of the draws from the posteriors, and of the k-means initialisation.
+            sigma: The posteriors' standard deviations, float [N, L]; the mixture is fitted to
+                one draw from each posterior.
             components: Number of Gaussians, K, at most the number of different latents.
-            bayesian: Whether the weights have a Dirichlet process prior of concentration
-                1 / K, as most published numbers of Ghosh et al. name it; plain by default.
+            bayesian: Whether the weights have a Dirichlet process prior with concentration
+                1 / K, as in most published numbers of Ghosh et al.; by default they have none.
 
         Returns:
             The fitted mixture.
 
         Raises:
-            ValueError: NaN among the latents, not more points than dimensions, or fewer
-                than components.
+            ValueError: Some latents are NaN, or there are not more points than dimensions, or
+                fewer than components.
 
         Example:
             ```python
             published = Mixture.fit(mu, bayesian=True)
             ```
         """
-        # Only the fit needs scikit-learn, whose import takes a second.
+        # Imported here, because only the fit needs scikit-learn and its import takes a second.
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import BayesianGaussianMixture
         from sklearn.mixture import GaussianMixture
@@ -93,7 +95,7 @@ class Mixture(Sampler):
         if components > distinct:
             raise InputError(
                 f"A mixture of {components} components needs as many different points, got "
-                f"{distinct}; fit to more images or take fewer components."
+                f"{distinct}; fit to more images or use fewer components."
             )
         settings = {"max_iter": MAX_ITERATIONS, "tol": TOLERANCE, "random_state": seed}
         if bayesian:
@@ -105,8 +107,8 @@ class Mixture(Sampler):
             model.fit(z)
         if not model.converged_:
             warnings.warn(
-                f"The mixture of {components} has not converged in {MAX_ITERATIONS} steps; its "
-                "samples may serve, fewer components or more images would fit better.",
+                f"The mixture of {components} has not converged in {MAX_ITERATIONS} steps. Its "
+                "samples are usable, but fewer components or more images would fit better.",
                 stacklevel=2,
             )
         roots = np.stack([covariance_root(covariance) for covariance in model.covariances_])
@@ -127,18 +129,18 @@ class Mixture(Sampler):
         """Draw latents; see `Sampler.sample`.
 
         Args:
-            n: How many.
+            n: Number of latents.
             seed: Seed of the draws.
-            noise: Standard normal, float [n, L], in place of a seed.
-            choices: Which component each is drawn from, int [n] in 0..K-1, in place of a
-                seed; without them the seed decides, whether the noise is given or not.
+            noise: Standard normal noise, float [n, L], in place of a seed.
+            choices: The component of each latent, int [n] in 0..K-1. By default the components
+                are drawn with the seed, even if `noise` is given.
 
         Returns:
             Float32 [n, L].
         """
         noise = Prior(self.latent_dim).sample(n, seed, noise)
         if choices is None:
-            # A stream of its own: the noise is that of every other sampler.
+            # A separate stream, so that the noise equals that of every other sampler.
             stream = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
             edges = np.cumsum(self.weights)[:-1]
             choices = np.searchsorted(edges, stream.random(n), side="right")

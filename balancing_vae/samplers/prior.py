@@ -11,7 +11,7 @@ from balancing_vae.samplers.sampler import check_points
 
 @dataclass(frozen=True)
 class Prior(Sampler):
-    """z = noise. The other samplers' draws are images of these.
+    """The standard normal prior: z = noise. The other samplers transform the same noise.
 
     Attributes:
         latent_dim: Number of latents.
@@ -26,7 +26,7 @@ class Prior(Sampler):
 
     @classmethod
     def fit(cls, z: np.ndarray, seed: int = 0, sigma: np.ndarray | None = None) -> "Prior":
-        """Return the prior of as many dimensions as `z` has."""
+        """Return the prior with the number of dimensions of `z`."""
         return cls(np.shape(z)[1])
 
     def sample(
@@ -38,7 +38,8 @@ class Prior(Sampler):
         """Draw latents; see `Sampler.sample`.
 
         Raises:
-            ValueError: The noise given is not [n, L], or the seed is not a whole number.
+            ValueError: The noise does not have the shape [n, L], or the seed is not a whole
+                number.
         """
         shape = (n, int(self.latent_dim))
         if noise is None:
@@ -56,7 +57,7 @@ class Prior(Sampler):
 def draw(
     mu: np.ndarray, sigma: np.ndarray, seed: int, noise: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return `mu + sigma * noise`, with standard normal noise of a seed where none is given."""
+    """Return `mu + sigma * noise`, with standard normal noise from a seed if none is given."""
     return mu + sigma * Prior(mu.shape[1]).sample(len(mu), seed, noise)
 
 

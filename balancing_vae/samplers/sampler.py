@@ -12,23 +12,23 @@ import numpy as np
 from balancing_vae.checks import check_finite
 from balancing_vae.errors import InputError
 
-# Latents are float32: draws of what is larger could overflow.
+# Latents are float32, and draws from larger values could overflow.
 LARGEST = 1e30
 
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """A density of latents. What is fitted is a frozen dataclass whose fields are arrays.
+    """A density of latents. A fitted sampler is a frozen dataclass whose fields are arrays.
 
-    A new sampler has `fit`, `latent_dim`, `sample` and `log_density`, checks its fields in
-    `__post_init__` (they may come from a damaged file), and stands in `SAMPLERS`.
+    A new sampler defines `fit`, `latent_dim`, `sample` and `log_density`. It checks its fields in
+    `__post_init__`, because they may come from a damaged file, and is registered in `SAMPLERS`.
 
     Attributes:
         latent_dim: Number of latents.
     """
 
     if TYPE_CHECKING:
-        # A field of some samplers and a property of others.
+        # Some samplers have it as a field, others as a property.
         @property
         def latent_dim(self) -> int:
             """Number of latents."""
@@ -39,10 +39,10 @@ class Sampler(ABC):
         """Fit the density; subclasses may take further options.
 
         Args:
-            z: Latents, or with `sigma` the means of their posteriors, float [N, L].
-            seed: Seed of what is random in the fit.
+            z: Latents, or the means of their posteriors if `sigma` is given, float [N, L].
+            seed: Seed of the randomness in the fit.
             sigma: Standard deviations of the posteriors, float [N, L]; the density is fitted
-                to draws from them.
+                to draws from the posteriors.
 
         Returns:
             The fitted sampler.
@@ -56,12 +56,12 @@ class Sampler(ABC):
         """Draw latents, the same on every backend.
 
         Args:
-            n: How many.
+            n: Number of latents.
             seed: Seed of the draws.
-            noise: The draws themselves, standard normal, float [n, L], in place of the seed.
+            noise: Standard normal noise, float [n, L], in place of the seed.
 
         Returns:
-            Float32 [n, L]; the first of them do not depend on `n`.
+            Float32 [n, L]; the first rows do not depend on `n`.
         """
 
     @abstractmethod
@@ -75,17 +75,17 @@ class Sampler(ABC):
             Float64 [N].
 
         Raises:
-            ValueError: The latents are not [N, L] or not finite; or the density lies on less
-                than L dimensions, where no logarithm exists.
+            ValueError: The latents do not have the shape [N, L] or are not finite; or the
+                density has fewer than L dimensions, so that it has no logarithm.
         """
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return all that was fitted, by name."""
+        """Return the fitted arrays by name."""
         return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
-        """Make the sampler of what `to_arrays` returned.
+        """Make the sampler from the arrays that `to_arrays` returned.
 
         Args:
             arrays: Arrays by name.
@@ -94,7 +94,7 @@ class Sampler(ABC):
             The sampler.
 
         Raises:
-            ValueError: An array is missing, too many, or of another shape.
+            ValueError: An array is missing, unknown, or has another shape.
         """
         names = {field.name for field in fields(cls)}
         if set(arrays) != names:
@@ -103,7 +103,7 @@ class Sampler(ABC):
 
 
 def check_latents(z: np.ndarray) -> np.ndarray:
-    """Refuse latents that no density can be fitted to.
+    """Raise if no density can be fitted to the latents.
 
     Args:
         z: Latents.
@@ -112,8 +112,8 @@ def check_latents(z: np.ndarray) -> np.ndarray:
         The same as float64 [N, L].
 
     Raises:
-        ValueError: Another rank, NaN or infinite values, or not more points than
-            dimensions: their covariance is singular.
+        ValueError: They have another rank, or NaN or infinite values, or there are not more
+            points than dimensions, so that their covariance is singular.
     """
     z = np.asarray(z, np.float64)
     if z.ndim != 2 or z.shape[1] == 0:
@@ -124,7 +124,7 @@ def check_latents(z: np.ndarray) -> np.ndarray:
 
 
 def check_points(z: np.ndarray, latent_dim: int) -> np.ndarray:
-    """Refuse latents that have no density.
+    """Raise if the density of these latents cannot be computed.
 
     Args:
         z: Latents.
@@ -134,7 +134,7 @@ def check_points(z: np.ndarray, latent_dim: int) -> np.ndarray:
         The same as float64 [N, L].
 
     Raises:
-        ValueError: Another shape, or values that are not finite.
+        ValueError: They have another shape, or values that are not finite.
     """
     z = np.asarray(z, np.float64)
     if z.ndim != 2 or z.shape[1] != latent_dim:
@@ -144,31 +144,31 @@ def check_points(z: np.ndarray, latent_dim: int) -> np.ndarray:
 
 
 def check_count(count: int, latent_dim: int) -> None:
-    """Refuse to fit a covariance to fewer points than it needs.
+    """Raise if there are too few points to fit a covariance.
 
     Args:
-        count: Number of points, which is that of the images.
+        count: Number of points, which equals the number of images.
         latent_dim: Number of latents.
 
     Raises:
-        ValueError: Not more points than dimensions: their covariance is singular.
+        ValueError: There are not more points than dimensions, so their covariance is singular.
     """
     if count <= latent_dim:
         raise InputError(
-            f"A sampler cannot be fitted to {count} points of {latent_dim} dimensions, whose "
-            f"covariance is singular; give at least {latent_dim + 1} images, better the whole "
-            "training set."
+            f"A sampler cannot be fitted to {count} points of {latent_dim} dimensions, because "
+            f"their covariance is singular; give at least {latent_dim + 1} images, or better the "
+            "whole training set."
         )
 
 
 def check_shapes(**expected: tuple[np.ndarray, tuple[int, ...]]) -> None:
-    """Refuse fitted arrays of another shape, or with values that are not finite.
+    """Raise if fitted arrays have another shape, or values that are not finite.
 
     Args:
         **expected: Array and shape by the array's name.
 
     Raises:
-        ValueError: One of them does not fit.
+        ValueError: An array has another shape, or values that are not finite.
     """
     for name, (array, shape) in expected.items():
         if np.shape(array) != shape:

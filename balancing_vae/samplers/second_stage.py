@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SecondStage(Sampler):
-    """z = decoder(noise), or z = decoder(noise) + gamma noise'. Source: Dai and Wipf 2019.
+    """The second stage as a sampler: z = decoder(noise), or decoder(noise) + gamma noise'.
 
-    It is a stage of `TwoStageVAE`, which trains and saves it.
+    It is a stage of `TwoStageVAE`, which trains and saves it. Source: Dai and Wipf 2019.
 
     Attributes:
         stage: The second VAE.
-        batch_size: Latents that are decoded together.
-        adds_noise: Whether the decoder's noise is added, of standard deviation gamma, as in
-            the program of Dai and Wipf; the original program decodes alone.
+        batch_size: Number of latents that are decoded together.
+        adds_noise: Whether the decoder's noise, with standard deviation gamma, is added, as in
+            the program of Dai and Wipf. The original program does not add it.
 
     Example:
         ```python
@@ -38,10 +38,10 @@ class SecondStage(Sampler):
 
     @classmethod
     def fit(cls, z: np.ndarray, seed: int = 0, sigma: np.ndarray | None = None) -> "SecondStage":
-        """Refuse: it is trained by `TwoStageVAE.fit`."""
+        """Raise, because `TwoStageVAE.fit` trains the second stage."""
         raise InputError(
-            "A second stage is not fitted to latents but trained by TwoStageVAE.fit; name "
-            '"second_stage" among the config\'s samplers.'
+            "A second stage is not fitted to latents but trained by TwoStageVAE.fit; include "
+            '"second_stage" in the config\'s samplers.'
         )
 
     @property
@@ -59,17 +59,17 @@ class SecondStage(Sampler):
         """Draw latents; see `Sampler.sample`.
 
         Args:
-            n: How many.
+            n: Number of latents.
             seed: Seed of the draws.
-            noise: Standard normal, float [n, L], in place of a seed.
-            latent_noise: The decoder's noise, standard normal, float [n, L], in place of a
-                seed; without it the seed decides, whether `noise` is given or not.
+            noise: Standard normal noise, float [n, L], in place of a seed.
+            latent_noise: The decoder's noise, standard normal, float [n, L]. By default it is
+                drawn with the seed, even if `noise` is given.
 
         Returns:
             Float32 [n, L].
 
         Raises:
-            ValueError: The noise given is not [n, L], or would not be added.
+            ValueError: A noise does not have the shape [n, L], or would not be added.
         """
         if latent_noise is not None:
             check_adds_noise(self)
@@ -77,38 +77,37 @@ class SecondStage(Sampler):
         decode = self.stage.decoder.predict_on_batch
         z = map_batches(decode, self.batch_size, prior.sample(n, seed, noise))
         if self.adds_noise:
-            # Commands that compute nothing import the samplers, too.
+            # Imported here, because commands that compute nothing also import the samplers.
             from keras import ops
 
-            # A stream of its own: the other draws are those of every other sampler.
+            # A separate stream, so that the other draws equal those of every other sampler.
             stream = np.random.SeedSequence(seed).spawn(1)[0]
             gamma = ops.convert_to_numpy(self.stage.balancing.gamma)
             z = z + gamma * prior.sample(n, stream, latent_noise)
         return z
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
-        """Refuse: it is an integral over the second latents, without a closed form."""
+        """Raise, because the density is an integral over the second latents, not computable."""
         raise InputError(
-            "A second stage has no density that can be computed; take the prior or a fitted "
-            "sampler."
+            "The density of a second stage cannot be computed; use the prior or a fitted sampler."
         )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Refuse: its weights are those of a stage."""
+        """Raise, because its weights are saved with the stage."""
         raise InputError("A second stage is saved with its pipeline; call vae.save(folder).")
 
 
 def check_adds_noise(sampler: Sampler) -> None:
-    """Refuse `latent_noise` where none is added.
+    """Raise if a sampler does not use `latent_noise`.
 
     Args:
-        sampler: The sampler that it is for.
+        sampler: The sampler.
 
     Raises:
-        ValueError: It is not a second stage with noise.
+        ValueError: The sampler is not a second stage with noise.
     """
     if not getattr(sampler, "adds_noise", False):
         raise InputError(
-            "latent_noise has no part in these samples; it needs the second stage and a config "
+            "These samples do not use latent_noise; it needs the second stage and a config "
             "with second_stage_noise=True."
         )

@@ -237,8 +237,8 @@ def test_parts_that_do_not_fit_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keep_best": True}, "go by images held out; give validation_data, or set held_out"),
-        ({"lr_patience": 5}, "go by images held out"),
+        ({"keep_best": True}, "need validation images; give validation_data, or set held_out"),
+        ({"lr_patience": 5}, "need validation images"),
         ({"held_out": 40}, "x without the last 40 has 4 images, fewer than one batch of 8"),
         ({"held_out": 100}, "x without the last 100 has 0 images"),
     ],

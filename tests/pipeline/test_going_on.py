@@ -89,7 +89,7 @@ def test_fewer_epochs_than_were_trained_are_refused(tmp_path):
     vae = saved_run(tmp_path, epochs=2, epochs2=1)
     before = weights(vae)
     for epochs, message in (
-        ({"epochs": 1}, r"epochs=1, but stage 1 in .* was trained for 2 epochs already; give"),
+        ({"epochs": 1}, r"epochs=1, but stage 1 in .* was already trained for 2 epochs; give"),
         ({"epochs2": 0}, "epochs2=0, but stage 2 in .* was trained for 1"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -169,7 +169,7 @@ def test_the_pipeline_knows_what_is_stale_after_stage_1_was_trained(tmp_path):
     vae.save(tmp_path / "saved")
     for found in (vae, TwoStageVAE.load(tmp_path / "saved")):
         assert stale_parts(found) == ["second_stage", "gaussian", "normalization"]
-        assert "stale, since a stage was trained afterwards: second_stage, gaussian" in repr(found)
+        assert "stale, because a stage was trained later: second_stage, gaussian" in repr(found)
         for arguments, message in (
             ({"stage": 2, "normalize": False}, "Stage 2 is stale: .*train it again"),
             ({"sampler": "gaussian", "normalize": False}, "'gaussian' is stale: .*fit_sampler"),

@@ -56,7 +56,7 @@ def test_figures_show_themselves(trained, digits):
     ]
     for figure in figures:
         assert figure._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match="no epoch to draw yet; call fit"):
+    with pytest.raises(ValueError, match="no epoch to plot yet; call fit"):
         digits_pipeline().plot_history()
 
 

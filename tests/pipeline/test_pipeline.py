@@ -492,5 +492,5 @@ def test_networks_that_do_not_fit_are_refused():
         digits_pipeline(encoder, dense_networks((4, 4, 1), 4)[1])
     with pytest.raises(ValueError, match="2 outputs of the same shape, mu and log_sigma"):
         digits_pipeline(keras.Model(encoder.input, encoder.outputs[0]), decoder)
-    with pytest.raises(ValueError, match=r"the config says \(8, 8, 1\) and 4;"):
+    with pytest.raises(ValueError, match=r"but the config has \(8, 8, 1\) and 4;"):
         digits_pipeline(*dense_networks((4, 4, 1), 3))

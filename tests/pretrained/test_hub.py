@@ -211,7 +211,7 @@ def test_what_is_not_there(hub, folder):
     push(folder, "me/tiny")
     with pytest.raises(FileNotFoundError, match="no hf://me/tinny, or it is private"):
         find("hf://me/tinny")
-    with pytest.raises(FileNotFoundError, match="hf://me/tiny has no revision 'v9'; name one"):
+    with pytest.raises(FileNotFoundError, match="hf://me/tiny has no revision 'v9'; give one"):
         find(f"{NAME}@v9")
     hub.repositories["me/other"] = Repository()
     hub.repositories["me/other"].commit({"model.safetensors": b"", "config.json": b"{}"})
@@ -221,7 +221,7 @@ def test_what_is_not_there(hub, folder):
 
 @pytest.mark.parametrize("name", ["hf://tiny", "hf://me/tiny/x", "hf://me/tiny@", "hf://../tiny"])
 def test_what_is_not_a_name(hub, name):
-    with pytest.raises(ValueError, match="must be hf://owner/name|not a name that the Hub takes"):
+    with pytest.raises(ValueError, match="must be hf://owner/name|not a valid name on the Hub"):
         find(name)
     assert hub.requests == []
 
@@ -295,7 +295,7 @@ def test_what_is_not_pushed(hub, folder, tmp_path):
     with pytest.raises(FileExistsError, match=r"hf://me/other holds .* such as model\.safetensors"):
         push(folder, "me/other")
     assert newest(hub, "me/other") == others
-    with pytest.raises(ValueError, match="leave out @v1"):
+    with pytest.raises(ValueError, match="omit @v1"):
         push(folder, "me/tiny@v1")
     with pytest.raises(ValueError, match="must be hf://owner/name"):
         push(folder, "tiny")
@@ -307,7 +307,7 @@ def test_what_is_not_pushed(hub, folder, tmp_path):
     with pytest.raises(ValueError, match=r"its SHA256SUMS names notes\.txt. Move what is not"):
         push(folder, "me/tiny")
     (folder / "README.md").unlink()
-    with pytest.raises(FileNotFoundError, match=r"README\.md is missing; make a set with"):
+    with pytest.raises(FileNotFoundError, match=r"README\.md is missing; create a set with"):
         push(folder, "me/tiny")
     assert "me/tiny" not in hub.repositories
 
@@ -321,7 +321,7 @@ def test_a_published_set_from_somebody_on_the_hub_is_the_published_one(hub, fold
     (folder / "history.csv").write_text("stage,epoch\n")
     write_checksums(folder)
     push(folder, "me/tiny")
-    with pytest.raises(ValueError, match="hf://me/tiny is not the set tiny that is published"):
+    with pytest.raises(ValueError, match="hf://me/tiny is not the published set tiny"):
         find("tiny")
 
 

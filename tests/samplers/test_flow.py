@@ -288,7 +288,9 @@ def test_options_out_of_range_are_refused_before_the_latents_are_read(options, m
 
 
 def test_too_few_points_are_refused():
-    with pytest.raises(ValueError, match="2 points of 2 dimensions, whose covariance is singular"):
+    with pytest.raises(
+        ValueError, match="2 points of 2 dimensions, because their covariance is singular"
+    ):
         Flow.fit(TRUE.sample(2), **SMALL)
     with pytest.raises(ValueError, match="NaN or infinite"):
         Flow.fit(np.full((9, 2), np.nan), **SMALL)

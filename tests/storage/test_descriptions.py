@@ -125,7 +125,7 @@ def test_a_name_is_checked_where_the_model_has_no_part_for_it():
     ],
 )
 def test_networks_that_no_machine_can_hold_are_refused_before_they_are_made(changes):
-    with pytest.raises(ValueError, match=r"parameters, at most 1,000,000,000|take these sizes"):
+    with pytest.raises(ValueError, match=r"parameters, but at most 1,000,000,000|take these sizes"):
         TwoStageVAE(tiny_config().replace(**changes))
 
 
