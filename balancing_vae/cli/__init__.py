@@ -1,8 +1,8 @@
 """The command `balancing-vae`; each subcommand is one module that parses, calls and prints.
 
-A subcommand's module has `add_parser(subparsers)`, which sets `run` as the parser's
-default; heavy imports stay inside `run`, so that `--help` is quick. A `run` raises what
-went wrong; `main` makes one line of it.
+A subcommand's module has `add_parser(subparsers)`, which sets `run` as the parser's default.
+Heavy imports stay inside `run`, so that `--help` is fast. `run` raises exceptions, and `main`
+prints each as one line.
 """
 
 import argparse
@@ -59,15 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
     Args:
-        arguments: The words after `balancing-vae`; those of the process by default.
+        arguments: The words after `balancing-vae`; by default those of the process.
 
     Returns:
-        The exit code: 0 for success; 2 if the input or the machine caused an error; 1 if
-        this package did; 130 after Ctrl-C; 141 if the reader of the output is gone. One
+        The exit code: 0 for success; 2 if the input or the machine caused an error; 1 for a bug
+        in this package; 130 after Ctrl-C; 141 if the reader of the output has closed it. One
         sentence on stderr says what was wrong.
 
     Raises:
-        SystemExit: Help or the version was asked for.
+        SystemExit: After printing help or the version.
     """
     options = argparse.Namespace(command=None, traceback=False)
     try:
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         drop_unwritable_output()
         if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            # The work is over: while Python ends, Ctrl-C needs no handler that can fail.
+            # The work is done. While Python ends, a handler for Ctrl-C could fail.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -104,7 +104,7 @@ def _run(arguments: Sequence[str] | None, options: argparse.Namespace) -> int:
 
 
 def _report(error: BaseException, options: argparse.Namespace) -> int:
-    """Say what went wrong, on stderr; return the exit code."""
+    """Print what went wrong to stderr, and return the exit code."""
     code, sentence = explain(error)
     if options.traceback:
         traceback.print_exception(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from balancing_vae.errors import InputError
 
-# More than any protocol asks for, few enough to count on.
+# More than any protocol needs.
 MOST_IMAGES = 10_000_000
 MOST_SEEDS = 1_000
 
@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(**options)
-        # Without a default: a subcommand's would undo what was given before its name.
+        # No default, because a subcommand's default would override an option before its name.
         self.add_argument(
             "--traceback",
             action="store_true",
@@ -29,12 +29,12 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str):
-        """Refuse the words in one line, as every other input is refused."""
+        """Raise an error, which is printed in one line like every other error."""
         raise InputError(f"{message}; see `{self.prog} --help`.")
 
 
 class Version(argparse.Action):
-    """Prints the versions of whatever decides a measured number, read when asked for."""
+    """Prints the versions of the packages that affect measured numbers."""
 
     def __init__(self, option_strings, dest, help=None):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
@@ -57,10 +57,10 @@ def add_command(
     """Add a subcommand whose `--help` ends with an example.
 
     Args:
-        subparsers: The action that `build_parser` hands out.
+        subparsers: The action from `build_parser`.
         name: The subcommand's name.
         summary: One sentence for both helps.
-        example: A command line, or several, that a reader can copy.
+        example: One or several command lines to copy.
 
     Returns:
         The parser to add arguments to.
@@ -75,7 +75,7 @@ def add_command(
 
 
 def mode(word: str) -> str:
-    """Read a mode of normalisation: the `type` of an argument."""
+    """Parse a mode of normalisation, the `type` of an argument."""
     from balancing_vae.normalization import MODE
 
     try:
@@ -85,10 +85,10 @@ def mode(word: str) -> str:
 
 
 def whole_number(least: int | None, most: int) -> Callable[[str], int]:
-    """Return a `type` of an argument: a whole number within bounds.
+    """Return the `type` of an argument that is a whole number within bounds.
 
     Args:
-        least: The smallest; None where another check refuses what is too small.
+        least: The smallest; None if another check refuses numbers that are too small.
         most: The largest.
     """
 
@@ -171,7 +171,7 @@ def _parse_change(text: str) -> tuple[str, object]:
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
-        return name, value  # a word, such as bernoulli
+        return name, value  # a plain word, such as bernoulli
 
 
 def _indent(text: str) -> str:

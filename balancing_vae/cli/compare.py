@@ -33,9 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table, and draw it where a file is named.
+    """Print the table, and draw it if a file is given.
 
-    Programs read csv and json: these have a line a number.
+    The formats csv and json are for programs and have one line per number.
     """
     from balancing_vae.files.targets import PICTURE_ENDINGS
     from balancing_vae.files.targets import output_file
@@ -53,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
         is_data = options.format in ("csv", "json")
         table = comparison.numbers() if is_data else comparison.table()
         print(getattr(table, options.format)())
-    if options.format == "csv":  # which has no place for it
+    if options.format == "csv":  # which cannot contain notes
         for line in comparison.left_out:
-            print(f"left out: {line}", file=sys.stderr)
+            print(f"omitted: {line}", file=sys.stderr)
     if options.plot:
         plot_comparison(comparison, options.plot)
     return 0

@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     x = x[: options.train_images]
     chosen = choose_images(x_test, 2 * options.test_images)
     real, more_real = chosen[: options.test_images], chosen[options.test_images :]
-    # The features come first: a comparison that cannot be measured is not trained.
+    # The features are loaded first, so that nothing is trained if they are missing.
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     about = {
         "systems_compared": presets,
@@ -122,12 +122,12 @@ def _minutes(text: str) -> float | None:
     except ValueError:
         minutes = 0
     if not 0 < minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"take smoke, full or minutes above 0, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be smoke, full or minutes above 0, not {text!r}")
     return minutes
 
 
 def _presets(options: argparse.Namespace) -> list[str]:
-    """Return the presets to compare, all of the dataset."""
+    """Return the presets to compare, which must all be for the dataset."""
     from balancing_vae.presets import load_preset
     from balancing_vae.presets import preset_names
 
@@ -144,13 +144,13 @@ def _presets(options: argparse.Namespace) -> list[str]:
         if name not in fitting:
             raise InputError(
                 f"The preset {name} is for {datasets[name]}, not for {options.dataset}; choose "
-                f"of {', '.join(fitting)}."
+                f"from {', '.join(fitting)}."
             )
     return chosen
 
 
 def _plan(options: argparse.Namespace, about: dict, x, x_val) -> dict:
-    """Return what is trained: what a begun comparison wrote down, or a new plan."""
+    """Return the plan of the trainings: that of an interrupted comparison, or a new one."""
     from balancing_vae.experiments.systems_plan import plan_trainings
     from balancing_vae.experiments.systems_plan import read_plan
     from balancing_vae.experiments.systems_plan import write_plan
@@ -171,7 +171,7 @@ def _plan(options: argparse.Namespace, about: dict, x, x_val) -> dict:
 
 
 def _recipes(plan: dict) -> str:
-    """Return what the budget left of each recipe."""
+    """Return how many of each recipe's epochs the budget allowed."""
     from balancing_vae.presets import preset_config
 
     whole = {name: preset_config(name) for name in plan}

@@ -1,4 +1,4 @@
-"""The images that a subcommand works on."""
+"""Open the images that a subcommand uses."""
 
 import argparse
 import sys
@@ -84,7 +84,7 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray:
         data: A prepared folder, a `.npy` file, or None for a preset whose dataset needs no
             files.
         preset: Name of the preset, or None.
-        split: "train", "val" or "test". A `.npy` serves as any but "val".
+        split: "train", "val" or "test". A `.npy` is used for any split except "val".
 
     Returns:
         Images.
@@ -102,18 +102,18 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray:
     images = find_split(data, preset, split)
     if images is None:
         raise InputError(
-            f"{data} has no {split} images; give another folder, or the .npy of the split to take."
+            f"{data} has no {split} images; give another folder, or a .npy of the images to use."
         )
     return images
 
 
 def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> np.ndarray:
-    """Open the images that normalisation is fitted on, the same as at the end of `fit`.
+    """Open the images for fitting normalisation, the same as at the end of `fit`.
 
     Args:
-        data: What `--data` names.
+        data: The value of `--data`.
         preset: Name of the preset, or None.
-        held_out: The config's.
+        held_out: The config's `held_out`.
 
     Returns:
         Images, memory-mapped.
@@ -141,7 +141,7 @@ def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> 
 
 
 def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray | None:
-    """Open a split as `open_split` does, where the data has one of that name.
+    """Open a split as `open_split` does, or return None if the data lack it.
 
     Args:
         data: As in `open_split`.
@@ -149,7 +149,7 @@ def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         split: As in `open_split`.
 
     Returns:
-        Images, or None where there is no such split.
+        Images, or None if the split does not exist.
 
     Raises:
         ValueError: Nothing was given and the preset's dataset is not embedded.
@@ -183,7 +183,7 @@ def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
 
 
 def open_in_turns(data: Path | None, preset: str | None, split: str) -> np.ndarray:
-    """Open a split as `open_split` does, its classes in turns where the images have labels.
+    """Open a split as `open_split` does, with alternating classes if it has labels.
 
     Args:
         data: As in `open_split`.
@@ -191,7 +191,7 @@ def open_in_turns(data: Path | None, preset: str | None, split: str) -> np.ndarr
         split: As in `open_split`.
 
     Returns:
-        Images; without labels in their own order.
+        Images; without labels in their original order.
 
     Raises:
         ValueError: As `open_split`.

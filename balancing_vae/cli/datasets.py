@@ -47,8 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     prepare.add_argument("--overwrite", action="store_true", help="replace FOLDER if it is there")
     prepare.set_defaults(run=_prepare)
 
-    # Those that were not given stay out of the options, so that a dataset which does not
-    # take one only complains about it when it was given.
+    # Options that are not given are left unset, so that a dataset refuses only options that were
+    # given.
     some = prepare.add_argument_group("for some datasets")
     some.argument_default = argparse.SUPPRESS
     some.add_argument(
@@ -96,7 +96,7 @@ def _info(options: argparse.Namespace) -> None:
     print(f"{entry.name}: {entry.summary}")
     print(f"images   {entry.shape}, uint8; {counts or 'as many as the folder holds'}")
     print(f"options  {', '.join('--' + o.replace('_', '-') for o in entry.options) or 'none'}")
-    print(f"source   {entry.instructions or 'Nothing to download: scikit-learn brings it along.'}")
+    print(f"source   {entry.instructions or 'Nothing to download: scikit-learn contains it.'}")
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -112,7 +112,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _show(prepared, verify: bool) -> None:
-    """Print what a prepared folder holds, after a check of the arrays where asked for."""
+    """Print the content of a prepared folder, after checking its arrays if `verify` is true."""
     from balancing_vae.datasets.files import in_words
 
     if verify:

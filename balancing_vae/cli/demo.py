@@ -9,9 +9,9 @@ from balancing_vae.cli.data import open_in_turns
 
 EXAMPLE = "balancing-vae demo --out runs/demo"
 
-# With the preset's 1 half of the latents stay inactive, and the others near the prior: nothing is
-# left for a second stage to repair. With less KL, every latent carries something of the image, and
-# together they are distributed otherwise than the prior, whose draws then resemble no digit.
+# With the preset's weight 1, half of the latents are inactive and the others are close to the
+# prior, so a second stage cannot improve much. With a smaller weight every latent carries
+# information, and their distribution differs from the prior, whose samples do not look like digits.
 KL_WEIGHT = 0.1
 
 LEGEND = """
@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train, measure, draw, save, and say where."""
+    """Train, measure, draw and save, and print where."""
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.targets import output_folder
 
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"{len(x_train)} digits to train on, {len(held_out)} held out")
     print(vae)
     vae.fit(x_train, validation_data=x_val)
-    # On training images, so that all others are left to measure on.
+    # On training images, so that all held-out images can be used for measuring.
     vae.fit_normalization(x_train)
     print(LEGEND)
     print(MOMENTS.format(count=len(held_out)).strip(), vae.evaluate(held_out), sep="\n\n")
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _classifier():
-    """Return the small classifier of digits whose features the distances are in."""
+    """Return the small classifier of digits whose features are used for distances."""
     from balancing_vae import datasets
     from balancing_vae.fid.networks.classifier import dataset_classifier
 

@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure what the options describe."""
     from balancing_vae.evaluation.metrics_file import read_metrics
 
-    # What cannot be measured or added to is refused now, not after hours.
+    # Unusable input is refused now, not after hours.
     preset = check_run(options.run_folder).preset
     read_metrics(options.run_folder)
     open_split(options.data, preset, options.against)
@@ -149,22 +149,22 @@ def evaluate_run(
     against: str = "test",
     as_json: bool = False,
 ) -> None:
-    """Print means and deviations over seeds; write every number into `metrics.json`.
+    """Print means and deviations over seeds, and write every number to `metrics.json`.
 
-    The card and the checksums of a weights folder follow.
+    The card and the checksums of a weights folder are updated, too.
 
     Args:
         folder: A saved folder.
-        data: What `--data` names.
-        network: Gives the features; None where no metric needs them.
+        data: The value of `--data`.
+        network: The feature extractor; None if no metric needs features.
         protocol: Name of the protocol.
         command: The command line, recorded with the numbers.
-        seeds: How many sampling seeds.
-        images: How many real images, and generated ones.
-        metrics: Names of the metrics; None: those that `evaluate` measures by default.
+        seeds: Number of sampling seeds.
+        images: Number of real images and of generated images.
+        metrics: Names of the metrics; None uses the default metrics of `evaluate`.
         samplers: Further samplers to measure.
-        modes: Modes of normalisation to measure; None: all that can be fitted.
-        against: Split of the data that the real images are of, "test" or "train".
+        modes: Modes of normalisation to measure; None uses all that can be fitted.
+        against: The split of the real images, "test" or "train".
         as_json: Whether the numbers are printed as JSON.
     """
     from balancing_vae.evaluation.columns import choose_images
@@ -188,7 +188,7 @@ def evaluate_run(
     if against == "test":
         chosen = choose_images(every, 2 * images)
         real, more_real = chosen[:images], chosen[images:]
-    else:  # The first ones; which ones the shuffle puts last matters, where a batch is dropped.
+    else:  # The first ones; if a batch is dropped, the shuffle determines which images it has.
         real, more_real = choose_images(every[:images]), every[images : 2 * images]
     measurements = evaluate(
         two_stage_columns(vae, real, samplers, normalizations=_normalizations(vae, data, modes)),
@@ -202,14 +202,14 @@ def evaluate_run(
     )
     dataset, where = _dataset_name(data, vae.config), None if data is None else str(data)
     measurements = of_run(measurements, state, dataset, where, command, against)
-    # Printed first: a full disk then costs the file, not the numbers.
+    # Printed first, so that the numbers are not lost if the disk is full.
     if as_json:
         print(json.dumps([one.to_dict() for one in measurements]), flush=True)
     else:
         print(measured_table(measurements), flush=True)
     if network is not None and len(more_real) < len(real):
         print(
-            f"The noise floor is left out: it takes {len(real):,} further real images, and the "
+            f"The noise floor is not measured: it needs {len(real):,} further real images, but the "
             f"data have {len(more_real):,} (--images {len(every) // 2} leaves enough).",
             file=sys.stderr,
         )
@@ -223,7 +223,7 @@ def evaluate_run(
 def _normalizations(
     vae: "TwoStageVAE", data: Path | None, modes: Sequence[str] | None
 ) -> dict[str, tuple["LatentNormalization", "ImageNormalization"]]:
-    """Return the saved normalisation for its own mode, the others fitted as after training."""
+    """Return the saved normalisation and those of other modes, fitted as after training."""
     saved = {}
     if vae.latent_normalization is not None:
         fitted = vae.fitted_normalizations()
@@ -231,7 +231,7 @@ def _normalizations(
     if saved and modes is None and not _has_images_to_fit(data, vae.config.preset):
         print(
             f"Only the saved mode is measured, {', '.join(saved)}: {data} does not say which "
-            "images are for training, to fit the others on (--normalization MODE fits it anyway).",
+            "images are for training, which others need (--normalization MODE fits one anyway).",
             file=sys.stderr,
         )
         return saved
@@ -243,14 +243,14 @@ def _normalizations(
 
 
 def _has_images_to_fit(data: Path | None, preset: str | None) -> bool:
-    """Tell whether the data have images that are for training or validation by name."""
+    """Return whether the data have a training or validation split."""
     if data is not None and not data.is_dir():
         return False
     return any(find_split(data, preset, split) is not None for split in ("train", "val"))
 
 
 def _dataset_name(data: Path | None, config: Config) -> str:
-    """Return what the data call themselves: the preset's, a prepared folder, else a file."""
+    """Return the dataset's name: of the preset, of the prepared folder, or of the file."""
     from balancing_vae import datasets
     from balancing_vae.presets import load_preset
     from balancing_vae.presets import preset_of

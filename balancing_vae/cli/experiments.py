@@ -1,4 +1,4 @@
-"""Parsers and output folder that all of `balancing-vae reproduce` share."""
+"""Arguments and the output folder that all `balancing-vae reproduce` commands share."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ from balancing_vae.errors import InputError
 def add_experiment(
     subparsers, name: str, summary: str, example: str, out_help: str | None = None
 ) -> argparse.ArgumentParser:
-    """Add an experiment, with the folder that it writes into."""
+    """Add an experiment with its output folder."""
     parser = add_command(subparsers, name, summary, example)
     parser.add_argument(
         "--out",
@@ -24,14 +24,14 @@ def add_experiment(
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the option for the seed of what is drawn."""
+    """Add `--seed`, the seed of `what`."""
     parser.add_argument(
         "--seed", type=whole_number(0, LARGEST_SEED), default=0, help=f"of {what} (0)"
     )
 
 
 def add_run(parser: argparse.ArgumentParser, without: str) -> None:
-    """Add the argument for a run, which may be left out."""
+    """Add the optional argument for a run."""
     parser.add_argument(
         "run_folder",
         type=Path,
@@ -44,10 +44,9 @@ def add_run(parser: argparse.ArgumentParser, without: str) -> None:
 def figures_folder(
     options: argparse.Namespace, *pictures: str, default: Path | None = None
 ) -> Path:
-    """Return the folder to write into.
+    """Return the output folder.
 
-    It must not be a run, which holds its own files, nor have other people's pictures of the
-    names that are written.
+    It must not be a run, and it must not hold pictures by others that would be overwritten.
     """
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.formats import is_own_figure
@@ -56,7 +55,7 @@ def figures_folder(
     out = options.out or default or Path("runs") / options.experiment
     if SAVED.describes(out):
         raise InputError(f"{out} is a run; give --out another folder, such as {out / 'figures'}.")
-    # Where no picture is written, any name shows whether the folder can be written to.
+    # If no picture is written, any name can be used to check that the folder is writable.
     for path in (out / name for name in pictures or ("any.png",)):
         output_file(path)
         if path.exists() and not is_own_figure(path):
@@ -68,7 +67,7 @@ def figures_folder(
 
 
 def save_picture(path: Path, figure) -> None:
-    """Write a picture and say so."""
+    """Write a picture and print its path."""
     from balancing_vae.figures.style import save_figure
 
     save_figure(path, figure)

@@ -5,9 +5,9 @@ from balancing_vae.errors import BalancingVAEError
 FAULT = 1
 REFUSED = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-CLOSED_PIPE = 141  # 128 + SIGPIPE, so that `set -o pipefail` sees what it sees of other programs
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as other programs exit, for `set -o pipefail`
 LONGEST_MESSAGE = 500
-# TensorFlow's and PyTorch's names; neither is a MemoryError.
+# TensorFlow's and PyTorch's exceptions, which are not MemoryErrors.
 OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError")
 
 
@@ -18,7 +18,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         error: The exception; not a `SystemExit`.
 
     Returns:
-        The code, and the sentence; the sentence is empty where nothing is to be said.
+        The code and the sentence, which may be empty.
     """
     match error:
         case BalancingVAEError():
@@ -30,7 +30,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         case OSError():
             return REFUSED, _reason_of_the_machine(error)
         case RecursionError():
-            return REFUSED, "what was given is nested too deeply to be read."
+            return REFUSED, "the input is nested too deeply."
     message = " ".join(str(error).split())[:LONGEST_MESSAGE]
     if isinstance(error, MemoryError) or type(error).__name__ in OUT_OF_MEMORY:
         return REFUSED, (
@@ -38,13 +38,13 @@ def explain(error: BaseException) -> tuple[int, str]:
             "smaller batches or a smaller network."
         )
     return FAULT, (
-        f"this is a fault of balancing_vae: {type(error).__name__}: {message or 'no message'}. "
+        f"this is a bug in balancing_vae: {type(error).__name__}: {message or 'no message'}. "
         "Please report it with the output of the same command and --traceback."
     )
 
 
 def _reason_of_the_machine(error: OSError) -> str:
-    """Return for example "data/a.npy: Permission denied."; some libraries give a text only."""
+    """Return for example "data/a.npy: Permission denied.", or only the library's text."""
     if error.strerror is None:
         return " ".join(str(error).split())[:LONGEST_MESSAGE] or f"{type(error).__name__}."
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]

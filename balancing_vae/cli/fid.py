@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `fid` and `evaluate` share: protocol, features, the graph's place.
+    """Add the shared options of `fid` and `evaluate`: protocol, features, Inception's path.
 
     Args:
         parser: The subcommand's parser.
@@ -92,7 +92,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line for each number; that of a distance is the last word."""
+    """Print one line per result; a distance is the last word of its line."""
     from balancing_vae.fid.scoring import choose_metrics
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.fid.scoring import needs_network
@@ -140,7 +140,7 @@ def _self_test(options: argparse.Namespace) -> int:
     if options.generated is not None:
         raise InputError("--self-test takes at most one path, that of CIFAR-10.")
     if options.trusted_saved_model is not None:
-        raise InputError("--self-test checks the Inception graph: leave --trusted-saved-model out.")
+        raise InputError("--self-test checks the Inception graph; omit --trusted-saved-model.")
     network = load_inception(options.inception)
     value = self_test(*cifar10(options.real), network, progress=True)
     print(f"self-test passed: FID, protocol ttur, expected {EXPECTED}, measured {value:.7f}")

@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read sizes and weights, measure what the checkpoint lacks on images, save."""
+    """Read sizes and weights, measure gamma and normalisation on images, and save."""
     from balancing_vae.files.atomic import atomic_folder
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.targets import output_folder
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"{report.assigned} variables assigned; none missing, none left over")
     if report.debias_missing:
         print("no debias variables in the checkpoint: the moving averages count as settled")
-    # What is saved is the checkpoint, not what its forward passes here would leave.
+    # The checkpoint's vectors are saved, not those that the forward passes here update.
     with vectors_kept(vae.stage1.encoder, vae.stage1.decoder):
         _measure(vae, options)
     with atomic_folder(options.out, SAVED, options.overwrite) as folder:
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
-    """Refuse a checkpoint that is not trained; return the changes that leave stage 2 out."""
+    """Raise if no stage is trained; return config changes that omit an untrained stage 2."""
     from balancing_vae.errors import InputError
     from balancing_vae.storage.original import untrained_stages
 
@@ -92,7 +92,7 @@ def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
     there = next((path for path in beside if path.is_file()), None)
     trained = "the file that its training ended with, `stage2`,"
     if there is not None:
-        trained = f"{there.name.removesuffix('.index')} beside it"
+        trained = f"{there.name.removesuffix('.index')} in the same folder"
     print(
         f"{checkpoint} was written before stage 2 was trained: the imported run has no second "
         f"stage to sample from; {trained} has both stages"
@@ -101,7 +101,7 @@ def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
 
 
 def _measure(vae, options: argparse.Namespace) -> None:
-    """Compare with a recorded pass, measure gamma, fit normalisation, as far as there is data."""
+    """Compare with a recorded pass, measure gamma and fit normalisation, if data are given."""
     from balancing_vae.storage.reference import forward_differences
 
     computed = vae.config.balancing["name"] == "computed"

@@ -1,4 +1,4 @@
-"""Make Ctrl-C work even inside libraries that swallow it."""
+"""Make Ctrl-C work even in libraries that ignore it."""
 
 import _thread
 import signal
@@ -12,15 +12,15 @@ SECONDS_UNTIL_AGAIN = 0.05
 
 @contextmanager
 def interrupts_again() -> Iterator[None]:
-    """Send Ctrl-C again where it arrived in code whose exceptions Python prints and ignores.
+    """Send Ctrl-C again if it arrived in code whose exceptions Python prints and ignores.
 
-    Such code is a destructor, or JAX's callback at each garbage collection.
+    Examples of such code are destructors, and JAX's callback at each garbage collection.
     """
     before = sys.unraisablehook
 
     def hook(unraisable):
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            # Not at once: it would end this function, and be ignored again.
+            # Not immediately, because it would interrupt this function and be ignored again.
             threading.Timer(SECONDS_UNTIL_AGAIN, _thread.interrupt_main).start()
         else:
             before(unraisable)
@@ -62,5 +62,5 @@ def interrupts_raised() -> Iterator[None]:
 
 
 def forget_interrupt() -> None:
-    """Let Python exit with the code it is given: code run by C++ may have noted an interrupt."""
-    exec("")  # Running a text, and nothing else, resets the note (Python's pythonrun.c).
+    """Let Python exit with the given code, although code run by C++ recorded an interrupt."""
+    exec("")  # Only running source text resets the record (Python's pythonrun.c).

@@ -15,15 +15,15 @@ from balancing_vae.cli.interrupts import interrupts_raised
 
 @contextmanager
 def watch_keras_start(show_all: bool = False) -> Iterator[None]:
-    """Hold TensorFlow's start-up lines back, and let Ctrl-C end its import and Keras's.
+    """Hide TensorFlow's start-up messages, and let Ctrl-C end the import of Keras and TensorFlow.
 
-    Both happen at the import itself, so that a command which computes nothing does not wait
+    This takes effect when they are imported, so a command that computes nothing does not wait
     for a backend.
 
     Args:
-        show_all: Whether TensorFlow's lines are shown nevertheless.
+        show_all: Whether TensorFlow's messages are shown.
     """
-    # What TensorFlow's C++ side logs after its start.
+    # Hides messages that TensorFlow's C++ code logs after its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     around_tensorflow = _interruptible if show_all else _quiet
     finder = WatchingFinder({"keras": _interruptible, "tensorflow": around_tensorflow})
@@ -46,7 +46,7 @@ def _quiet(module: ModuleType, execute: Execute) -> None:
 
 @contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Keep what is written to stderr, by C++ too; show it only if an exception is raised.
+    """Hold back output to stderr, also from C++, and show it only if an exception is raised.
 
     TensorFlow logs before it has read `TF_CPP_MIN_LOG_LEVEL`, so no setting stops it.
     """
@@ -54,7 +54,7 @@ def _stderr_held_back() -> Iterator[None]:
     watched = faulthandler.is_enabled()
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
-        # Where TensorFlow ends the process, the place is shown at least.
+        # If TensorFlow ends the process, at least the traceback is shown.
         faulthandler.enable(stderr)
         try:
             yield

@@ -48,7 +48,7 @@ def _info(options: argparse.Namespace) -> None:
     print(f"source: {preset['source']}")
     print(f"data: {dataset.pop('name')}{''.join(f', {k}={v}' for k, v in dataset.items())}")
     for name, value in preset_config(options.name).to_dict().items():
-        # What a preset does not name is Config's default.
+        # Fields that a preset does not set have Config's defaults.
         print(f"  {name:24} {json.dumps(value)}")
     words = ["--preset", options.name, *data_words(options.name), "--out", f"runs/{options.name}"]
     print(f"next: balancing-vae train {' '.join(words)}")

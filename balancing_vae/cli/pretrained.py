@@ -164,7 +164,7 @@ def _verify(options: argparse.Namespace) -> None:
                 continue
             published = entries[what].sha256 if what in entries else None
             if published and published != sha256(folder / CHECKSUMS):
-                problems.append(f"{folder} is whole, but not the set {what} that is published.")
+                problems.append(f"{folder} is intact, but is not the published set {what}.")
     if problems:
         raise InputError(" ".join(problems))
 
@@ -206,7 +206,7 @@ def _card(options: argparse.Namespace) -> None:
 
 
 def _on_this_machine(name: str) -> dict[str, Path]:
-    """Return the folders that have a set, by the word for their place."""
+    """Return the folders that have a set, by their place."""
     from balancing_vae.pretrained import places
     from balancing_vae.storage.folder import DESCRIPTION
 
@@ -216,13 +216,13 @@ def _on_this_machine(name: str) -> dict[str, Path]:
 
 
 def _place(entry) -> str:
-    """Say where a set is, or why it cannot be had."""
+    """Return where a set is, or why it is not available."""
     for place, folder in _on_this_machine(entry.name).items():
         return f"{'cached' if place == 'cache' else 'shipped'}: {folder}"
     if entry.sha256 is None:
-        return f"cannot be had. {entry.note}"
+        return f"not available. {entry.note}"
     return (
-        "not on this machine, and no server is known by default; `balancing-vae pretrained "
+        "not on this machine, and there is no default server; `balancing-vae pretrained "
         f"download {entry.name} --base-url URL` downloads it from a copy of the folder weights/"
     )
 

@@ -308,7 +308,7 @@ def _faces(options: argparse.Namespace) -> None:
     else:
         vae = TwoStageVAE.load(options.run_folder)
     x = open_images_to_fit(options.data, vae.config.preset, vae.config.held_out)
-    # What the paper's figure 6 shows: no gate, and nothing but latents rescaled.
+    # As in the paper's figure 6: without a gate, and only latents are rescaled.
     vae.fit_normalization(x, mode="latents")
     print("second-stage latents divided by their standard deviation, batch by batch")
     sheets = faces(vae, seed=options.seed)
@@ -319,7 +319,7 @@ def _faces(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> int:
-    """Train and evaluate each seed as the commands of those names do, then compare."""
+    """Train and evaluate each seed like the commands `train` and `evaluate`, then compare."""
     out = figures_folder(options)
 
     from balancing_vae import datasets
@@ -341,14 +341,14 @@ def _table(options: argparse.Namespace) -> int:
     from balancing_vae.files.targets import output_folder
     from balancing_vae.presets import preset_config
 
-    # Features that are not at hand should not show only after days of training.
+    # Loaded first, so that missing features are reported before days of training.
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     preset = PRESETS[options.experiment][options.budget]
     x, x_val = open_split(data, preset, "train"), find_split(data, preset, "val")
     real = choose_images(open_split(data, preset, "test"))
     runs = [out / options.budget / f"seed{seed}" for seed in range(options.trainings)]
     for seed, run in enumerate(runs):
-        begun = (run / DESCRIPTION).is_file()  # else it was stopped before it began
+        begun = (run / DESCRIPTION).is_file()  # otherwise it was stopped before the first state
         if begun:
             config = resumed_config(run, data, preset, {"seed": seed})
         else:
@@ -366,7 +366,7 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def _train_digits(out: Path) -> tuple[Path, str]:
-    """Return a trained run of digits and the features of their classifier, made if missing."""
+    """Return a trained run of digits and its classifier's features; train them if missing."""
     from balancing_vae import datasets
     from balancing_vae.pipeline import TwoStageVAE
 

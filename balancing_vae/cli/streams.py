@@ -7,11 +7,11 @@ import sys
 
 
 def make_streams_usable() -> None:
-    """Open the standard streams that are closed, and let no character be refused.
+    """Open closed standard streams, and accept every character.
 
-    The next file that is opened gets the number of a closed stream. What a library logs to
-    stderr would then be written into that file. Where a shell script is started with stderr
-    closed, that file is the script itself, open for reading.
+    The next file that is opened gets the number of a closed stream. A library that logs to
+    stderr would then write to that file. If a shell script is started with stderr closed, that
+    file is the script itself, open for reading.
     """
     for descriptor in range(3):
         try:
@@ -40,7 +40,7 @@ def _open_to_nobody(descriptor: int) -> None:
 
 
 def drop_unwritable_output() -> None:
-    """Throw away what a closed pipe or a full disk did not take, so that Python can end."""
+    """Discard output that a closed pipe or a full disk refused, so that Python can end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

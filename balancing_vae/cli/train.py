@@ -22,12 +22,12 @@ from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
-# Options that stand for fields of the config.
+# Options that set the config fields of the same names.
 CHANGES = ("epochs", "epochs2", "batch_size", "precision", "synchronized_statistics", "seed")
-# What is chosen where there is no preset.
+# Fields that are chosen automatically if there is no preset.
 CHOSEN: tuple[str, ...] = ("network", "latent_dim", "kl_weight", "second_dim", "batch_size")
 CHOSEN += ("epochs", "epochs2", "lr", "lr_epochs", "lr2", "lr_epochs2", "balancing")
-# Their posterior goes into TensorBoard.
+# Number of images whose posterior is written to TensorBoard.
 WATCHED_IMAGES = 1_000
 EXAMPLE = """
 balancing-vae train --preset digits --out runs/digits
@@ -162,7 +162,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Unfinished(Exception):
-    """The time limit ended the training: the run stays as one that is to be resumed."""
+    """The time limit ended the training, and the run can be resumed."""
 
 
 def train(
@@ -181,25 +181,25 @@ def train(
     deadline: float | None = None,
     steps_per_execution: int | None = None,
 ) -> int:
-    """Train, and save the pipeline into the run's folder; say so.
+    """Train, save the pipeline to the run's folder, and print the path.
 
     Args:
         config: The hyperparameters.
         x: Training images.
-        x_val: Images held out, or None.
+        x_val: Validation images, or None.
         out: The run's folder.
         command: The command line, recorded with the weights.
-        resume: Whether the run that is there is resumed.
-        overwrite: Whether a run that is there is replaced.
-        devices: GPUs that share each batch.
-        deterministic: Whether the backend is asked for deterministic kernels.
+        resume: Whether an existing run is resumed.
+        overwrite: Whether an existing run is replaced.
+        devices: Number of GPUs that share each batch.
+        deterministic: Whether to use deterministic kernels.
         tensorboard: Whether `out/tensorboard` is written.
-        seconds_between_states: The least time between two saved epochs.
-        deadline: When to be done, by `time.monotonic`; None for no limit.
+        seconds_between_states: Minimum time between two saved states.
+        deadline: Time by which to stop, by `time.monotonic`; None for no limit.
         steps_per_execution: As in `TwoStageVAE.fit`.
 
     Returns:
-        The exit code: 0, or 128 and the signal's number where a signal stopped it.
+        The exit code: 0, or 128 plus the signal's number if a signal stopped it.
     """
     from balancing_vae.backend.compilation import make_deterministic
     from balancing_vae.backend.devices import describe_device
@@ -214,7 +214,7 @@ def train(
         print(describe_device())
         if deterministic:
             make_deterministic(config.seed)
-            # What is measured may differ from one time to the next, and rounding with it.
+            # A measured value may differ between runs, and rounding with it.
             steps_per_execution = steps_per_execution or 1
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
@@ -247,7 +247,7 @@ def train(
             print(
                 f"\nStopped by {signal}; completed epochs are saved in {out}: resume with "
                 "the same command and --resume, without --overwrite. If none was completed, the "
-                "folder is as it was before.",
+                "folder is unchanged.",
                 file=sys.stderr,
             )
             return 128 + signal.signal_number
@@ -257,16 +257,16 @@ def train(
 
 
 def resumed_config(out: Path, data: Path | None, preset: str | None, changes: dict) -> Config:
-    """Return the config of a run to be resumed: what it says itself, and what is changed.
+    """Return the config of a run to resume, with the given changes.
 
     Args:
         out: The run's folder.
-        data: What `--data` names.
-        preset: A preset that it follows in place of its own config, its epochs aside.
+        data: The value of `--data`.
+        preset: A preset to use in place of the run's config, except for its epochs.
         changes: Fields to set differently.
 
     Raises:
-        FileNotFoundError: There is no run.
+        FileNotFoundError: The folder has no run.
     """
     from balancing_vae.files.formats import DESCRIPTION
     from balancing_vae.presets import preset_config
@@ -280,7 +280,7 @@ def resumed_config(out: Path, data: Path | None, preset: str | None, changes: di
     changes = changes | preparation_changes(data, preset or started.preset)
     if preset is None:
         return started.replace(**changes)
-    # The preset's own epochs say nothing of this run's.
+    # The run's own epochs are used, not the preset's.
     epochs = {name: getattr(started, name) for name in ("epochs", "epochs2")}
     return preset_config(preset, **{"seed": started.seed, **epochs, **changes})
 
@@ -308,19 +308,19 @@ def _own_config(data: Path | None, changes: dict) -> Config:
     chosen = [f"{n} {json.dumps(value)}" for n, value in values.items() if value is not None]
     shape = "x".join(str(size) for size in config.image_shape)
     print(
-        f"no preset: for {len(x):,} images of {shape}, this takes {', '.join(chosen)}; --set "
+        f"no preset: chosen for {len(x):,} images of {shape}: {', '.join(chosen)}; --set "
         "changes any of them"
     )
     return config
 
 
 def _settle_folder(options: argparse.Namespace) -> None:
-    """Let `--resume RUN` name the run's folder in place of `--out`."""
+    """Use the folder in `--resume RUN` as `--out`."""
     if isinstance(options.resume, Path):
         if options.out not in (None, options.resume):
             raise InputError(
-                f"--resume names {options.resume} and --out {options.out}; leave one of them out."
+                f"--resume names {options.resume} and --out {options.out}; omit one of them."
             )
         options.out = options.resume
     if options.out is None:
-        raise InputError("Name the run's folder: --out RUN for a new one, else --resume RUN.")
+        raise InputError("Give the run's folder: --out RUN for a new run, or --resume RUN.")

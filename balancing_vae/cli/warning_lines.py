@@ -10,7 +10,7 @@ def warnings_as_lines(title: str) -> Iterator[None]:
     """Print each warning as `<title>: warning: ...` on stderr.
 
     Args:
-        title: What stands before it, for example "balancing-vae train".
+        title: The text before the warning, for example "balancing-vae train".
     """
 
     def show(message, *_, **__):

@@ -254,7 +254,7 @@ def test_the_command_line_says_what_was_wrong(capsys, tmp_path, saved):
         ((*train, "--resume"), "has no run to resume"),
         (("train", "--resume", tmp_path / "absent"), "absent has no run to resume"),
         ((*train, "--resume", saved), "--resume names"),
-        (("train", "--preset", "digits"), "Name the run's folder: --out RUN"),
+        (("train", "--preset", "digits"), "Give the run's folder: --out RUN"),
         (("train", "--preset", "cifar10", "--out", out), "--data"),
         (("train", "--preset", "digits", "--out", saved), "not empty"),
         (("train", "--preset", "digits", "--out", saved), "--overwrite"),

@@ -59,7 +59,7 @@ def test_every_number_says_how_to_repeat_it(evaluated, capsys):
     assert main(words) == 0
     printed = capsys.readouterr()
     assert "FD(pixels): 128 real images against 128, protocol asperti2020." in printed.out
-    assert "The noise floor is left out: it takes 130 further real images" in printed.err
+    assert "The noise floor is not measured: it needs 130 further real images" in printed.err
     rows = read_metrics(folder)
     # REC, GEN-1, GEN-2 and GEN gaussian, plain and normalised, by two seeds; and the data.
     generated, reconstructed = 4 * 2 * 2, 2 * 2
@@ -98,7 +98,7 @@ def test_a_full_disk_costs_the_file_and_not_the_numbers(evaluated, monkeypatch, 
 def test_metrics_are_chosen_and_half_the_images_leave_a_noise_floor(evaluated, capsys):
     folder, _, words = evaluated
     assert main([*words, "--images", "65", "--metrics", "fid", "mse"]) == 0
-    assert "left out" not in capsys.readouterr().err
+    assert "not measured" not in capsys.readouterr().err
     rows = read_metrics(folder)
     assert {row.metric for row in rows} == {"fid", "mse"}
     (floor,) = (row for row in rows if row.column == "noise floor")

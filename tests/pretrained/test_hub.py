@@ -201,7 +201,9 @@ def test_what_is_in_the_cache_needs_no_network(hub, folder, monkeypatch):
 def test_a_stranger_sees_no_private_set(hub, folder, monkeypatch):
     push(folder, "me/tiny", private=True)
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(FileNotFoundError, match="no hf://me/tiny, or it is private.*hf auth login"):
+    with pytest.raises(
+        FileNotFoundError, match="hf://me/tiny does not exist, or it is private.*hf auth login"
+    ):
         TwoStageVAE.from_pretrained(NAME)
     with pytest.raises(OSError, match="Hub refused hf://me/tiny .*hf auth login.*HF_TOKEN"):
         push(folder, "me/tiny")
@@ -209,7 +211,7 @@ def test_a_stranger_sees_no_private_set(hub, folder, monkeypatch):
 
 def test_what_is_not_there(hub, folder):
     push(folder, "me/tiny")
-    with pytest.raises(FileNotFoundError, match="no hf://me/tinny, or it is private"):
+    with pytest.raises(FileNotFoundError, match="hf://me/tinny does not exist, or it is private"):
         find("hf://me/tinny")
     with pytest.raises(FileNotFoundError, match="hf://me/tiny has no revision 'v9'; give one"):
         find(f"{NAME}@v9")
@@ -304,7 +306,7 @@ def test_what_is_not_pushed(hub, folder, tmp_path):
         push(folder, "me/tiny")
     (folder / "notes.txt").write_text("dear")
     write_checksums(folder)
-    with pytest.raises(ValueError, match=r"its SHA256SUMS names notes\.txt. Move what is not"):
+    with pytest.raises(ValueError, match=r"its SHA256SUMS names notes\.txt. Move other files"):
         push(folder, "me/tiny")
     (folder / "README.md").unlink()
     with pytest.raises(FileNotFoundError, match=r"README\.md is missing; create a set with"):

@@ -234,7 +234,7 @@ def test_the_list_says_where_each_set_is(server, cache, capsys):
     for name in ("digits", "mnist", "cifar10-small"):
         assert f"shipped: {ROOT / 'weights' / name}" in lines[name]
     for name in ("cifar10", "celeba"):
-        assert "cannot be had. Not " in lines[name]
+        assert "not available. Not " in lines[name]
     assert "not on this machine" in lines["tiny"] and "--base-url" in lines["tiny"]
     download("tiny", server[1])
     assert main(["pretrained", "list"]) == 0

@@ -316,7 +316,7 @@ def test_a_file_from_before_stage_2_makes_a_run_without_one(tmp_path, capsys):
     assert "init is not trained: it has both stages at their initial values" in printed.err
     code, printed = run("import-checkpoint", GOLDEN / "stage1", "--out", out)
     assert code == 0
-    assert "no second stage to sample from; stage2 beside it has both stages" in printed.out
+    assert "sample from; stage2 in the same folder has both stages" in printed.out
     assert "normalisation is not fitted; give --data to fit it" in printed.out
     imported = TwoStageVAE.load(out)
     assert imported.stage2 is None
