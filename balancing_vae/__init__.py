@@ -1,7 +1,7 @@
 """Two-stage variational autoencoders with computed gamma, in Keras 3.
 
-Its names are imported when they are first used: the package itself imports neither Keras nor
-a backend. The stub beside this file lists them; docs/api.md describes them.
+Public names are imported when they are first used: the package itself imports neither Keras nor
+a backend. `__init__.pyi` lists the names; docs/api.md describes them.
 """
 
 import lazy_loader

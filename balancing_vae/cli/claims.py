@@ -64,7 +64,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
         "run continues a stopped one)",
         "balancing-vae reproduce overfit --data data/mnist",
     )
-    overfit.add_argument("--data", type=Path, help="a prepared folder; left out, the digits")
+    overfit.add_argument("--data", type=Path, help="a prepared folder (default: the digits)")
     add_seed(overfit, "weights and noise")
     overfit.set_defaults(run=_overfit)
 

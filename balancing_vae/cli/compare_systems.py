@@ -64,7 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Plan, train, measure; print the table and write it beside the sheet."""
+    """Plan, train and measure; print the table, and write it with the sample sheet."""
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.targets import output_folder
 

@@ -22,12 +22,12 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def preparation_changes(data: Path | None, preset: str | None) -> dict:
-    """Return what the preparation of the data decides about a run's config.
+    """Return the config fields that follow from the preparation of the data.
 
-    Warns on stderr where the preset's dataset is to go through JPEG and this one did not.
+    Warns on stderr if the preset needs images after a JPEG round trip and these had none.
 
     Args:
-        data: What `--data` names.
+        data: The value of `--data`.
         preset: Name of the preset, or None.
 
     Returns:
@@ -47,24 +47,24 @@ def preparation_changes(data: Path | None, preset: str | None) -> dict:
     wants_jpeg = preset is not None and load_preset(preset)["dataset"].get("jpeg")
     if wants_jpeg and not prepared.description.get("jpeg"):
         print(
-            f"warning: the preset {preset} follows numbers measured on images after a JPEG "
-            f"round trip, and those in {data} had none; `datasets prepare --jpeg` makes one",
+            f"warning: the published numbers of preset {preset} are for images after a JPEG "
+            f"round trip, but those in {data} had none; use `datasets prepare --jpeg`",
             file=sys.stderr,
         )
     return {"padding": prepared.padding}
 
 
 def check_run(folder: Path) -> Config:
-    """Refuse what is not a finished run, before Keras is imported to load it.
+    """Raise if a folder is not a finished run, before Keras is imported to load it.
 
     Args:
-        folder: What a command names as RUN.
+        folder: The value of a command's RUN.
 
     Returns:
         The run's hyperparameters.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no run in it.
+        FileNotFoundError: The folder does not exist, or has no run.
         ValueError: Its description is damaged, or its training is not finished.
 
     Example:
@@ -90,9 +90,9 @@ def open_split(data: Path | None, preset: str | None, split: str) -> np.ndarray:
         Images.
 
     Raises:
-        ValueError: Nothing was given and the preset's dataset is not embedded; the folder
-            has no such split; or the file holds no array.
-        FileNotFoundError: There is no such file.
+        ValueError: `data` is None and the preset's dataset needs files; the folder lacks the
+            split; or the file holds no array.
+        FileNotFoundError: The file does not exist.
 
     Example:
         ```python
@@ -119,8 +119,8 @@ def open_images_to_fit(data: Path | None, preset: str | None, held_out: int) -> 
         Images, memory-mapped.
 
     Raises:
-        ValueError: As `open_split`; or there are neither training nor validation images.
-        FileNotFoundError: There is no such file.
+        ValueError: As in `open_split`; or there are neither training nor validation images.
+        FileNotFoundError: The file does not exist.
 
     Example:
         ```python
@@ -152,8 +152,8 @@ def find_split(data: Path | None, preset: str | None, split: str) -> np.ndarray 
         Images, or None if the split does not exist.
 
     Raises:
-        ValueError: Nothing was given and the preset's dataset is not embedded.
-        FileNotFoundError: There is no such file.
+        ValueError: `data` is None and the preset's dataset needs files.
+        FileNotFoundError: The file does not exist.
 
     Example:
         ```python
@@ -194,8 +194,8 @@ def open_in_turns(data: Path | None, preset: str | None, split: str) -> np.ndarr
         Images; without labels in their original order.
 
     Raises:
-        ValueError: As `open_split`.
-        FileNotFoundError: There is no such file.
+        ValueError: As in `open_split`.
+        FileNotFoundError: The file does not exist.
 
     Example:
         ```python

@@ -37,7 +37,7 @@ def add_run(parser: argparse.ArgumentParser, without: str) -> None:
         type=Path,
         nargs="?",
         metavar="RUN",
-        help=f"a saved folder; left out, {without}",
+        help=f"a saved folder (without it, {without})",
     )
 
 

@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="what stands before .index, a folder with one checkpoint, or an .npz",
+        help="a prefix (the path without .index), a folder with one checkpoint, or an .npz",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to save in")
     add_data_argument(parser)
@@ -119,4 +119,4 @@ def _measure(vae, options: argparse.Namespace) -> None:
         gammas = [float(stage.balancing.gamma) for stage in vae.stages.values()]
     vae.fit_normalization(open_images_to_fit(options.data, None, vae.config.held_out))
     found = ", ".join(f"stage {i} {gamma:.5g}" for i, gamma in enumerate(gammas, start=1))
-    print(f"gamma {'measured' if computed else 'learned, kept as it is'}: {found}")
+    print(f"gamma {'measured' if computed else 'learned, kept unchanged'}: {found}")

@@ -108,8 +108,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     causes = add_experiment(
         experiments,
         "stage2-causes",
-        "why second-stage samples stay behind draws from the posterior: second stages that differ "
-        "in one thing each, on the latents of one run (stopped, it goes on where it was)",
+        "why second-stage samples are worse than draws from the posterior: second stages that "
+        "differ in one thing each, on the latents of one run (a second call resumes a stopped one)",
         "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
         "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
     )
@@ -125,7 +125,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--causes",
         nargs="+",
         metavar="NAME",
-        help="those to train; left out, all (a second stage trained on MNIST for 15 epochs takes "
+        help="those to train (default: all; a second stage trained on MNIST for 15 epochs takes "
         "some minutes)",
     )
     causes.add_argument(
@@ -158,7 +158,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         table = add_experiment(
             experiments,
             name,
-            f"{dataset}: REC, GEN-1 and GEN-2 over several trainings beside the published rows "
+            f"{dataset}: REC, GEN-1 and GEN-2 over several trainings next to the published rows "
             "(a second run continues a stopped one)",
             f"balancing-vae reproduce {name} --data data/prepared --budget small --trainings 2",
         )

@@ -224,7 +224,7 @@ def test_package_before_checkout_before_cache(server, tmp_path, monkeypatch):
 
 def test_an_unknown_name():
     names = ", ".join(pretrained_sets())
-    with pytest.raises(ValueError, match=f"there are {names}. Did you mean 'mnist'?"):
+    with pytest.raises(ValueError, match=f"the sets are {names}. Did you mean 'mnist'?"):
         TwoStageVAE.from_pretrained("mnits")
 
 

@@ -221,7 +221,7 @@ def test_the_command_keeps_the_checkpoint_and_fits_what_it_lacks(tmp_path, capsy
     words += ["--data", tmp_path / "images.npy", "--reference", tmp_path / "reference.npz"]
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
-    assert "gamma learned, kept as it is: stage 1 0.7788, stage 2 0.47237" in printed
+    assert "gamma learned, kept unchanged: stage 1 0.7788, stage 2 0.47237" in printed
     assert "largest difference from the original, modelling (mu)" in printed
     vae = TwoStageVAE.load(tmp_path / "run")
     assert vae.latent_normalization.mode == vae.image_normalization.mode == "gated"
