@@ -268,18 +268,18 @@ def draw_second_stages(rows: list[dict]) -> Figure:
             means, deviations = _over_draws([point[name] for point in curve])
             left.errorbar([p["epoch"] for p in curve], means, deviations, marker=".", label=name)
         left.set_xscale("log")
-        left.set_xlabel("epochs of the recipe (bars: deviation over sampling seeds)")
+        left.set_yscale("log")
+        left.set_xlabel("epochs of the recipe")
         left.set_ylabel(rows[0]["distance"])
         places = np.arange(len(rows))
         for i, name in enumerate(names):
             means, deviations = _over_draws([row[name] for row in rows])
             right.errorbar(means, places + (i - 1) / 5, xerr=deviations, fmt="o", label=name)
         right.set_yticks(places, [f"{row['cause']} ({row['epochs']} epochs)" for row in rows])
-        right.invert_yaxis()
+        right.set_ylim(len(rows) - 0.5, -0.5)
         right.set_xlabel(rows[0]["distance"])
-        for axis, line in ((left, left.axhline), (right, right.axvline)):
+        for line in (left.axhline, right.axvline):
             line(bound, linestyle="--", color="gray", label="draws from the posterior")
-            (axis.set_yscale if axis is left else axis.set_xscale)("log")
         figure.legend(*right.get_legend_handles_labels(), loc="outside right upper")
     return figure
 
