@@ -9,7 +9,7 @@ from balancing_vae.backend.distribution import process_count
 from balancing_vae.backend.distribution import replica_count
 from balancing_vae.errors import InputError
 
-# Not measured on an accelerator yet; `python benchmarks/training.py overhead` does.
+# Not measured on an accelerator yet; `python benchmarks/training.py executions` does.
 DENSE_STEPS = 10
 
 
