@@ -64,9 +64,9 @@ def program(*words, **options) -> subprocess.CompletedProcess:
         ),
         (type("ResourceExhaustedError", (Exception,), {})("OOM"), 2, "not enough memory (OOM)"),
         (RecursionError("maximum depth"), 2, "nested too deeply"),
-        (ValueError("not ours"), 1, "fault of balancing_vae: ValueError: not ours. Please report"),
-        (KeyError(), 1, "fault of balancing_vae: KeyError: no message. Please report"),
-        (ImportError("no x"), 1, "fault of balancing_vae: ImportError: no x. Please report"),
+        (ValueError("not ours"), 1, "bug in balancing_vae: ValueError: not ours. Please report"),
+        (KeyError(), 1, "bug in balancing_vae: KeyError: no message. Please report"),
+        (ImportError("no x"), 1, "bug in balancing_vae: ImportError: no x. Please report"),
     ],
 )
 def test_each_kind_of_failure_is_one_line_and_a_code(error, code, sentence, monkeypatch, capsys):
@@ -174,7 +174,7 @@ def test_an_ascii_terminal_takes_every_character(environment):
     environment = {"PYTHONUTF8": "0", **environment}
     process = program("pretrained", "info", "digits", env=environment, encoding="utf-8")
     assert (process.returncode, process.stderr) == (0, "")
-    assert "Mean \\xb1 deviation" in process.stdout
+    assert "-0.7255 \\xb1 0.16" in process.stdout
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
