@@ -28,6 +28,10 @@ LIKELIHOODS = ("gaussian", "bernoulli")
 MODEL_ARGUMENTS = ("kl_weight", "likelihood")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
+# The samplers that a model has without a fit of its own, by name.
+PRIOR = "prior"
+SECOND_STAGE = "second_stage"
+
 # Larger than anything sensible, small enough that one batch or one image fits into memory.
 LARGEST_SIDE = 2**13
 LARGEST_BATCH = 2**20
@@ -159,8 +163,8 @@ class Config:
     balancing: Named = field(default_factory=lambda: {"name": "computed"})
     second_stage_noise: bool = False
     samplers: Annotated[tuple[str, str], sequence(text, 2, of="two names")] = (
-        "prior",
-        "second_stage",
+        PRIOR,
+        SECOND_STAGE,
     )
     precision: Annotated[str, one_of(*PRECISIONS)] = "float32"
     synchronized_statistics: bool = False
@@ -195,7 +199,7 @@ class Config:
     @property
     def has_second_stage(self) -> bool:
         """Whether one of the samplers is a second stage."""
-        return "second_stage" in self.samplers
+        return SECOND_STAGE in self.samplers
 
     @classmethod
     def for_images(cls, image_shape: tuple[int, int, int], count: int, **changes) -> "Config":

@@ -10,6 +10,8 @@ from typing import Annotated
 import numpy as np
 
 from balancing_vae.checks import check_finite
+from balancing_vae.config import PRIOR
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.errors import InputError
 from balancing_vae.moments import mean_std
 from balancing_vae.moments import mse
@@ -152,9 +154,9 @@ class LatentNormalization:
 
     def rescales(self, sampler: str) -> bool:
         """Return whether `apply` changes the latents of a sampler of that name."""
-        if sampler == "prior":
+        if sampler == PRIOR:
             return self.gate_open and MODES[self.mode].prior
-        return self.gate_open or sampler != "second_stage"
+        return self.gate_open or sampler != SECOND_STAGE
 
     def left_alone(self, sampler: str) -> str | None:
         """Return why a sampler's latents and images are not rescaled, or None if they are."""
@@ -165,7 +167,7 @@ class LatentNormalization:
             reason = "the second stage lost too little variance for the original program's gate"
         else:
             reason = f"it leaves those of the sampler {sampler} as they are"
-        other = "latents" if sampler == "second_stage" else "latents_and_images"
+        other = "latents" if sampler == SECOND_STAGE else "latents_and_images"
         return (
             f'Generated images are not rescaled in mode "{self.mode}": {reason}; '
             f'fit_normalization(x, mode="{other}") rescales them.'
@@ -192,7 +194,7 @@ class LatentNormalization:
         """
         if not self.rescales(sampler):
             return z
-        if sampler == "prior":
+        if sampler == PRIOR:
             return z * self.target
         if not MODES[self.mode].by_batch:
             return self._rescale(z)

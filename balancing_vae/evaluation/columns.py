@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.config import Config
 from balancing_vae.errors import find_stack_level
 from balancing_vae.normalization import ImageNormalization
@@ -127,7 +128,7 @@ def two_stage_columns(
         fitted = pipeline.fitted_normalizations()
         normalizations = {fitted[0].mode: fitted}
     for of_latents, _ in normalizations.values():
-        if reason := of_latents.left_alone("second_stage"):
+        if reason := of_latents.left_alone(SECOND_STAGE):
             warnings.warn(reason, NothingRescaledWarning, find_stack_level())
 
     @cache

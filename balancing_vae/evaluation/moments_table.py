@@ -6,6 +6,7 @@ import numpy as np
 
 from balancing_vae import moments
 from balancing_vae.checks import as_float
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.evaluation.columns import two_stage_columns
 from balancing_vae.evaluation.measurement import DATA
 from balancing_vae.evaluation.measurement import Measurement
@@ -116,5 +117,5 @@ def evaluate_moments(vae, x: np.ndarray, seed: int = 0) -> Evaluation:
         float(moments.variance_law(mu, sigma, "sigma").mean()),
         int(moments.inactive_latents(sigma).sum()),
         mu.shape[1],
-        vae.latent_normalization.left_alone("second_stage"),
+        vae.latent_normalization.left_alone(SECOND_STAGE),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from balancing_vae.backend.batches import map_batches
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.evaluation.measurement import mean_and_deviation
 from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.experiments.moment_matching import PosteriorMoments
@@ -61,7 +62,7 @@ def latent_normalizations(
 
     return {
         "none": lambda z: z,
-        "program": lambda z: program.apply(z, "second_stage", size),
+        "program": lambda z: program.apply(z, SECOND_STAGE, size),
         "each batch": each_batch,
         "whole sample": lambda z: one_factor(z, moments),
         "each latent": lambda z: factor_a_latent(z, moments),

@@ -2,6 +2,7 @@
 
 import keras
 
+from balancing_vae.config import PRIOR
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
 from balancing_vae.models.autoencoder import Autoencoder
@@ -55,7 +56,7 @@ def check_model(config: Config) -> None:
     name, arguments = _name_and_arguments(config)
     given = MODELS[name].settings_of(config)
     MODELS.check(name, arguments, given=("encoder", "decoder", "name", *given))
-    if "prior" in config.samplers and not MODELS[name].has_prior:
+    if PRIOR in config.samplers and not MODELS[name].has_prior:
         raise InputError(
             f"The model {name!r} has no prior to sample from, and the samplers are "
             f"{config.samplers}; use two of 'gaussian', 'mixture' and 'second_stage'."

@@ -2,10 +2,10 @@
 
 import time
 
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.errors import InputError
 
 NORMALIZATION = "normalization"
-SECOND_STAGE = "second_stage"
 # Earlier than any time in this process, so that a part saved as stale is stale after loading.
 LONG_AGO = -1
 

@@ -22,6 +22,8 @@ from balancing_vae.balancing import ComputedGamma
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_finite
 from balancing_vae.config import LARGEST_SEED
+from balancing_vae.config import PRIOR
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.config import Config
 from balancing_vae.datasets.padding import unpad
 from balancing_vae.errors import InputError
@@ -150,9 +152,9 @@ class TwoStageVAE(Plots):
         self.config = config
         silence_false_retracing_alarm()
         self.stage1, self.stage2 = build_stages(config, networks, second_networks)
-        self.samplers: dict[str, Sampler] = {"prior": Prior(config.latent_dim)}
+        self.samplers: dict[str, Sampler] = {PRIOR: Prior(config.latent_dim)}
         if self.stage2 is not None:
-            self.samplers["second_stage"] = SecondStage(
+            self.samplers[SECOND_STAGE] = SecondStage(
                 self.stage2, config.batch_size, config.second_stage_noise
             )
         self.history = History()
@@ -536,7 +538,7 @@ class TwoStageVAE(Plots):
         """
         if self.stage2 is None:
             raise InputError(_no_second_stage(self.config))
-        check_fresh(self, "second_stage")
+        check_fresh(self, SECOND_STAGE)
         size = self.config.batch_size
         mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
         u = draw(mu_u, np.exp(log_sigma_u), seed, noise)
@@ -761,7 +763,7 @@ class TwoStageVAE(Plots):
         (fitted,) = self.measure_normalizations(x, [mode], seed).values()
         self.latent_normalization, self.image_normalization = fitted
         self.fitted_at[NORMALIZATION] = now()
-        _warn_of_nothing_rescaled(self.latent_normalization.left_alone("second_stage"))
+        _warn_of_nothing_rescaled(self.latent_normalization.left_alone(SECOND_STAGE))
 
     def measure_normalizations(
         self, x: np.ndarray | Iterable, modes: Sequence[str] | None = None, seed: int = 0
@@ -824,7 +826,7 @@ class TwoStageVAE(Plots):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NothingRescaledWarning)
             evaluation = evaluate_moments(self, self._array(x), seed)
-        _warn_of_nothing_rescaled(of_latents.left_alone("second_stage"))
+        _warn_of_nothing_rescaled(of_latents.left_alone(SECOND_STAGE))
         return evaluation
 
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
@@ -988,7 +990,7 @@ class TwoStageVAE(Plots):
         stages = self.stages if isinstance(sampler, SecondStage) else {"stage1": self.stage1}
         for name, stage in stages.items():
             if not stage.is_trained:
-                if name == "stage2" and "prior" in self.config.samplers:
+                if name == "stage2" and PRIOR in self.config.samplers:
                     python, cli = (
                         "call fit(x), or pass stage=1",
                         "finish its training, or give --stage 1",

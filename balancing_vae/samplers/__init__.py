@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from balancing_vae.config import PRIOR
+from balancing_vae.config import SECOND_STAGE
 from balancing_vae.registry import Registry
 from balancing_vae.registry import check_arguments
 from balancing_vae.samplers.flow import Flow
@@ -24,10 +26,10 @@ __all__ = [
 
 # The samplers of `fit_sampler`.
 SAMPLERS = Registry[type[Sampler]](
-    "sampler", {"prior": Prior, "gaussian": Gaussian, "mixture": Mixture, "flow": Flow}
+    "sampler", {PRIOR: Prior, "gaussian": Gaussian, "mixture": Mixture, "flow": Flow}
 )
 # The samplers that a model has without a fit to its latents.
-OF_THE_MODEL: dict[str, type[Sampler]] = {"prior": Prior, "second_stage": SecondStage}
+OF_THE_MODEL: dict[str, type[Sampler]] = {PRIOR: Prior, SECOND_STAGE: SecondStage}
 
 
 def fit_sampler(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from balancing_vae.config import PRIOR
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 from balancing_vae.files.arrays import load_arrays
@@ -20,7 +21,7 @@ def save_samplers(folder: Path, samplers: dict[str, Sampler]) -> list[str]:
     Returns:
         The names written, for the description.
     """
-    names = [name for name in samplers if name != "prior"]
+    names = [name for name in samplers if name != PRIOR]
     for name in names:
         save_arrays(_path(folder, name), **samplers[name].to_arrays())
     return names
