@@ -37,7 +37,7 @@ from balancing_vae.figures.tables import Table
 from balancing_vae.samplers.prior import draw
 
 FITTED = ("gaussian", "mixture", "flow")
-NORMALISED = "second stage, normalised"
+NORMALIZED = "second stage, normalised"
 METRICS = ("fid", "kid", "precision", "recall")
 PROTOCOL = "asperti2020"
 
@@ -92,7 +92,7 @@ def ways_to_latents(vae, x_train, count, samplers):
         "posterior": posterior,
         "prior": drawn_by("prior"),
         "second stage": drawn_by("second_stage"),
-        NORMALISED: drawn_by("second_stage", normalize=True),
+        NORMALIZED: drawn_by("second_stage", normalize=True),
     } | {name: drawn_by(name) for name in samplers}
 
 
