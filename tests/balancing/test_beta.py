@@ -119,7 +119,7 @@ def test_what_makes_no_sense_is_refused(name, arguments, message):
 
 
 def test_only_one_of_two_decides_the_weight_of_kl():
-    with pytest.raises(ValueError, match="FixedBeta decides.*4, and kl_weight=2.*leave kl_weight"):
+    with pytest.raises(ValueError, match="FixedBeta sets.*4, which .*kl_weight=2.*omit kl_weight"):
         tiny_pipeline(balancing={"name": "beta", "beta": 4}, kl_weight=2.0)
 
 

@@ -151,7 +151,7 @@ def test_it_is_trained_on_new_draws_from_the_posteriors():
     assert z[:, 0].std() == pytest.approx(np.sqrt(10), rel=0.1)
     # The other latent never varies.
     np.testing.assert_allclose(z[:, 1], 0.7, atol=1e-6)
-    with pytest.raises(ValueError, match="no density, since the latents do not vary"):
+    with pytest.raises(ValueError, match="no density, because the latents do not vary"):
         flow.log_density(mu)
 
 

@@ -50,7 +50,9 @@ def test_where_a_latent_never_varies_there_is_none():
         Gaussian.fit(latents),
         Mixture(np.ones(1), np.ones((1, 3)), np.zeros((1, 3, 3))),
     ):
-        with pytest.raises(ValueError, match="no density, since the latents do not vary in every"):
+        with pytest.raises(
+            ValueError, match="no density, because the latents do not vary in every"
+        ):
             sampler.log_density(POINTS)
 
 

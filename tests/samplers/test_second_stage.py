@@ -69,7 +69,10 @@ def test_what_no_second_stage_has_is_refused():
     plain = tiny_pipeline().samplers["second_stage"]
     for call, message in (
         (lambda: SecondStage.fit(np.zeros((5, 2))), "trained by TwoStageVAE.fit"),
-        (lambda: plain.log_density(np.zeros((5, 2))), "no density that can be computed"),
+        (
+            lambda: plain.log_density(np.zeros((5, 2))),
+            "density of a second stage cannot",
+        ),
         (lambda: plain.to_arrays(), "saved with its pipeline"),
         (lambda: plain.sample(4, latent_noise=np.zeros((4, 2))), "second_stage_noise=True"),
         (lambda: plain.sample(4, noise=np.zeros((4, 3))), r"shape \(4, 2\), got \(4, 3\)"),
