@@ -83,5 +83,5 @@ def test_what_no_second_stage_has_is_refused():
 
 def test_noise_for_fewer_than_were_asked_for_is_refused():
     vae = as_if_trained(tiny_pipeline())
-    with pytest.raises(InputError, match="noise has 8 rows, 9 are needed"):
+    with pytest.raises(InputError, match="noise has 8 rows, but 9 are needed"):
         vae.generate(9, normalize=False, noise=np.zeros((8, 2)))
