@@ -90,7 +90,7 @@ def test_fewer_epochs_than_were_trained_are_refused(tmp_path):
     before = weights(vae)
     for epochs, message in (
         ({"epochs": 1}, r"epochs=1, but stage 1 in .* was already trained for 2 epochs; give"),
-        ({"epochs2": 0}, "epochs2=0, but stage 2 in .* was trained for 1"),
+        ({"epochs2": 0}, "epochs2=0, but stage 2 in .* was already trained for 1"),
     ):
         with pytest.raises(ValueError, match=message):
             fit(vae, run_dir=tmp_path, **epochs)
