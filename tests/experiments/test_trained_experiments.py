@@ -377,7 +377,7 @@ def test_interpolations_begin_and_end_at_reconstructions(trained, digits):
         np.testing.assert_allclose(images[0], digits[i] / 255, atol=1e-6)
         np.testing.assert_allclose(images[1], ends[i], atol=1e-5)
         np.testing.assert_allclose(images[5], ends[2 + i], atol=1e-5)
-    with pytest.raises(ValueError, match="1 starts and 2 ends"):
+    with pytest.raises(ValueError, match="1 starts with 2 ends"):
         interpolations(trained, digits[:1], digits[:2])
 
 

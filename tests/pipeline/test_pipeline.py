@@ -460,7 +460,7 @@ def test_second_networks_that_do_not_fit_are_refused():
     config = digits_config(samplers=("prior", "gaussian"))
     with pytest.raises(ValueError, match="no second stage for its networks"):
         TwoStageVAE(config, second_encoder=encoder, second_decoder=decoder)
-    with pytest.raises(ValueError, match="described by `describe_networks`, got the name 'latent'"):
+    with pytest.raises(ValueError, match="by `describe_networks`, got the name 'latent'"):
         TwoStageVAE(digits_config(second_network={"name": "latent"}))
 
 
