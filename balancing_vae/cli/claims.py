@@ -51,8 +51,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     averages = add_experiment(
         experiments,
         "averages",
-        "averages of the digits over several permutations, a curve and its moving average, and "
-        "the lower bound with a t for each datum (half a minute)",
+        "averages of the digits over several permutations, a curve and its moving average, and the "
+        "variance loss's lower bound for data moved to their mean (half a minute)",
         "balancing-vae reproduce averages",
     )
     averages.set_defaults(run=_averages)
@@ -60,7 +60,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     overfit = add_experiment(
         experiments,
         "overfit",
-        "the exception: dense networks that memorize a few images (10 minutes; a second "
+        "the exception: dense networks that memorise a few images (10 minutes; a second "
         "run continues a stopped one)",
         "balancing-vae reproduce overfit --data data/mnist",
     )

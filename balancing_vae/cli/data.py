@@ -17,7 +17,7 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         help="a folder that `balancing-vae datasets prepare` wrote, or a .npy of images "
-        "(uint8 [N, D, D, C]); digits need none",
+        "(uint8 [N, D, D, C]); the digits need no folder",
     )
 
 

@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Measure reconstructions and samples of a run, without and with normalisation.",
         _EXAMPLE,
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
     add_data_argument(parser)
     add_measuring_arguments(parser)
     parser.add_argument(
@@ -87,7 +87,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=mode,
         metavar="MODE",
         help="modes to measure: gated, latents, latents_and_images (default: all). The saved mode "
-        "is used unchanged; the others are fitted on the images that training used",
+        "is used unchanged; the others are fitted on the training's images",
     )
     parser.add_argument(
         "--against",

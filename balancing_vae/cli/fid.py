@@ -68,7 +68,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=tuple(PROTOCOLS),
         default="asperti2020",
-        help="how images are prepared and which count (default: %(default)s)",
+        help="how images are prepared, and which of them are used (default: %(default)s)",
     )
     parser.add_argument(
         "--features",

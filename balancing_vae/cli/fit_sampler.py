@@ -34,11 +34,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Fit a sampler to the latents of a run and save it in the run's folder.",
         EXAMPLE,
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
     parser.add_argument("sampler", metavar="SAMPLER", help="gaussian, mixture or flow")
     add_data_argument(parser)
     parser.add_argument(
-        "--components", type=whole_number(1, 10_000), help="Gaussians of the mixture (10)"
+        "--components", type=whole_number(1, 10_000), help="Gaussians of the mixture (default: 10)"
     )
     parser.add_argument(
         "--bayesian", action="store_true", default=None, help="mixture: a prior over its weights"
@@ -47,12 +47,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--zero-mean", action="store_true", default=None, help="gaussian: force the mean to 0"
     )
     size = whole_number(1, 1_000_000)
-    parser.add_argument("--width", type=size, help="flow: units of each hidden layer (512)")
-    parser.add_argument("--training-steps", type=size, help="flow: steps of the fit (8000)")
-    parser.add_argument("--solver", help="flow: euler, midpoint or rk4 (midpoint)")
-    parser.add_argument("--solver-steps", type=size, help="flow: steps from noise to latents (10)")
     parser.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="seed of the fit (0)"
+        "--width", type=size, help="flow: units of each hidden layer (default: 512)"
+    )
+    parser.add_argument(
+        "--training-steps", type=size, help="flow: steps of the fit (default: 8000)"
+    )
+    parser.add_argument("--solver", help="flow: euler, midpoint or rk4 (default: midpoint)")
+    parser.add_argument(
+        "--solver-steps", type=size, help="flow: steps from noise to latents (default: 10)"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="seed of the fit (default: 0)"
     )
     parser.set_defaults(run=run)
 

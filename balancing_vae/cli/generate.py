@@ -21,13 +21,18 @@ balancing-vae generate runs/digits --unfinished --stage 1 --out samples/
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(subparsers, "generate", "Generate images with a saved pipeline.", EXAMPLE)
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
     parser.add_argument(
         "-n", type=whole_number(1, MOST_IMAGES), default=100, help="number of images (default: 100)"
     )
     drawn_from = parser.add_mutually_exclusive_group()
     drawn_from.add_argument(
-        "--stage", type=int, choices=(1, 2), default=2, help="the run's sampler of GEN-1 or 2 (2)"
+        "--stage",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="1: decode samples of the prior (GEN-1); 2: of the second stage (GEN-2), or of the "
+        "samplers that the run's config names instead (default: 2)",
     )
     drawn_from.add_argument(
         "--sampler",
@@ -38,12 +43,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--unfinished",
         action="store_true",
-        help="of a run that is not finished, after its last completed epoch; without normalisation",
+        help="use an unfinished run as of its last completed epoch, without normalisation",
     )
     parser.add_argument(
         "--seed",
         type=whole_number(0, LARGEST_SEED),
-        help="seed of the noise (fresh, and printed)",
+        help="seed of the noise (default: a new one, which is printed)",
     )
     add_images_out(parser)
     parser.set_defaults(run=run)

@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers, "reconstruct", "Reconstruct test images with a saved pipeline.", EXAMPLE
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
     add_data_argument(parser)
     parser.add_argument("--normalize", action="store_true", help="with image normalisation")
     parser.add_argument(

@@ -109,11 +109,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         experiments,
         "stage2-causes",
         "why second-stage samples are worse than draws from the posterior: second stages that "
-        "differ in one thing each, on the latents of one run (a second call resumes a stopped one)",
+        "differ in one thing each, on one run's latents (a second run continues a stopped one)",
         "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
         "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
     )
-    causes.add_argument("run_folder", type=Path, metavar="RUN", help="a saved folder")
+    causes.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
     causes.add_argument("--data", type=Path, help="as for `evaluate`")
     add_measuring_arguments(causes)
     causes.add_argument(

@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "sizes are chosen from the shape and number of the images",
     )
     add_data_argument(parser)
-    parser.add_argument("--out", type=Path, help="folder for the run")
+    parser.add_argument("--out", type=Path, help="folder for a new run")
     parser.add_argument(
         "--epochs",
         type=whole_number(None, 10_000_000),

@@ -1,4 +1,4 @@
-"""Why second-stage samples stay behind draws from the posterior: one change of it at a time."""
+"""Why second-stage samples fall short of posterior draws: one change at a time."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
