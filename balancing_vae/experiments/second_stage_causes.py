@@ -27,6 +27,7 @@ from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.experiments.moment_matching import PosteriorMoments
 from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.experiments.resumable import measure_each
+from balancing_vae.experiments.resumable import sha256_of
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
@@ -201,15 +202,19 @@ def measure_second_stages(
     judge = _Judge(vae, *vae.encode(x), real, network, protocol, samples, draws)
     whole = vae.config.epochs2
     epochs = max(1, whole // 4) if epochs is None else epochs
+    weights = [weight for stage in vae.stages.values() for weight in stage.get_weights()]
+    about = {
+        "seed": seed,
+        "samples": samples,
+        "features": network.name,
+        "features_sha256": network.sha256,
+        "protocol": protocol,
+        "data_sha256": sha256_of(real),
+        "fitted_sha256": sha256_of(x),
+        "weights_sha256": sha256_of(*weights),
+    }
     cases = [
-        {
-            "cause": cause,
-            "epochs": whole if cause in (OWN, WHOLE) else epochs,
-            "seed": seed,
-            "samples": samples,
-            "features": network.name,
-            "protocol": protocol,
-        }
+        {"cause": cause, "epochs": whole if cause in (OWN, WHOLE) else epochs, **about}
         for cause in causes or known
     ]
 

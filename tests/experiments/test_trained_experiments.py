@@ -184,11 +184,11 @@ def test_second_stages_are_trained_on_one_set_of_latents_and_measured(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     network, path = Pixels(), tmp_path / "rows.json"
 
-    def run(causes):
+    def run(causes, real=digits[:24]):
         return measure_second_stages(
             trained,
             digits,
-            digits[:24],
+            real,
             network,
             "ttur",
             path,
@@ -212,6 +212,7 @@ def test_second_stages_are_trained_on_one_set_of_latents_and_measured(
     assert whole["curve"][-1]["plain"] == whole["plain"]
     assert own["curve"] == []
     assert run((OWN, WHOLE)) == rows == json.loads(path.read_text())
+    assert run([OWN], real=digits[20:44])[0]["plain"] != own["plain"]
     assert len(compare_second_stages(rows)) == 2
     assert len(draw_second_stages(rows).axes) == 2
     with pytest.raises(ValueError, match="no causes"):
