@@ -87,17 +87,19 @@ def measure_balancings(
         for seed in range(trainings)
         for name in names or COMPARED
     ]
-    return measure_each(path, cases, lambda case: _train(case, x_train, x_test), "balancing")
+    return measure_each(
+        path, cases, lambda case: train_and_measure(case, x_train, x_test), "balancing"
+    )
 
 
 def compare_balancings(rows: list[dict]) -> list[dict]:
-    """Return one line a balancing, the mean over seeds.
+    """Return one line a balancing, the mean over trainings.
 
     Args:
         rows: What `measure_balancings` returned.
 
     Returns:
-        Dicts of balancing; mse, KL, active latents, bound (nats) and its deviation over seeds
+        Dicts of balancing; mse, KL, active latents, bound (nats) and its deviation over trainings
         on the test images after the last epoch; beta, the effective weight of KL; beta / mse
         of the last training epoch, 1 where the balance is the one that the model itself
         implies; the first epoch with
@@ -121,12 +123,12 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
         lines.append(
             {
                 "balancing": name,
-                "seeds": len(own),
+                "trainings": len(own),
                 "mse": float(last["val_mse"].mean()),
                 "KL": float(last["val_kl"].mean()),
                 "active latents": float(np.mean([row["active"] for row in own])),
                 "bound": bound,
-                "± over seeds": deviation,
+                "± over trainings": deviation,
                 "beta": float(last["beta"].mean()),
                 "beta/mse": float((last["beta"] / last["mse"]).mean()),
                 "epochs to the goal": float(np.mean(reached)) if len(reached) == len(own) else None,
@@ -137,7 +139,7 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
 
 
 def draw_balancing(rows: list[dict]) -> Figure:
-    """Draw mse, KL, gamma and bound over training, a line a balancing, its seeds as a band.
+    """Draw mse, KL, gamma and bound over training, a line a balancing, its trainings as a band.
 
     Args:
         rows: What `measure_balancings` returned.
@@ -166,11 +168,14 @@ def draw_balancing(rows: list[dict]) -> Figure:
                 axis.set_yscale("log")
         names = axes[0, 0].get_legend_handles_labels()
         figure.legend(*names, loc="outside right upper")
-        figure.suptitle("test images; gamma: training. Lines: mean over seeds, bands: their range")
+        figure.suptitle(
+            "test images; gamma: training. Lines: means over trainings, bands: their range"
+        )
     return figure
 
 
-def _train(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+def train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+    """Train the case's balancing; return its curves, active latents and time."""
     keras.backend.clear_session(free_memory=True)
     with seeded_initializers(case["seed"]):
         networks = build_networks(NETWORK, x_train.shape[1:], LATENT_DIM)

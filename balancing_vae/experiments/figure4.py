@@ -90,7 +90,7 @@ def fig4(
         cases += [{**about, **network, **budget} for network in networks]
 
     def measure(case: dict) -> dict:
-        return _train_and_measure(case, *images[case["dataset"]])
+        return train_and_measure(case, *images[case["dataset"]])
 
     return measure_each(path, cases, measure, "fig4")
 
@@ -180,7 +180,8 @@ def _title(rows: list[dict], loss: str) -> str:
     return f"{len(rows)} networks: slope {slope:.2f}, correlation {correlation:.3f}"
 
 
-def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+def train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+    """Train the case's network; return mse and variance loss on the test images."""
     start = time.monotonic()
     # A model's memory goes back before the next one is built.
     keras.backend.clear_session(free_memory=True)

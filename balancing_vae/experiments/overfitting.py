@@ -82,7 +82,7 @@ def overfit(
     ]
 
     def measure(case: dict) -> dict:
-        return _train_and_measure(case, x_train[: case["images"]], x_test)
+        return train_and_measure(case, x_train[: case["images"]], x_test)
 
     return measure_each(path, cases, measure, "overfit")
 
@@ -141,7 +141,8 @@ def draw_overfitting(rows: list[dict]) -> Figure:
     return figure
 
 
-def _train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+def train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
+    """Train the case's network; return its errors and variance loss at each of the steps."""
     seed = case["seed"]
     # A model's memory goes back before the next one is built.
     keras.backend.clear_session(free_memory=True)

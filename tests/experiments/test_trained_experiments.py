@@ -111,15 +111,19 @@ def of_a_mean(case, x_train, x_test):
     [
         (
             fig4_module,
-            "_train_and_measure",
+            "train_and_measure",
             lambda images, path: fig4({"digits": images}, path, smoke=True),
         ),
         (
             overfitting,
-            "_train_and_measure",
+            "train_and_measure",
             lambda images, path: overfit(*images, path, [{"images": 20, "width": 2, "depth": 1}]),
         ),
-        (balancing_module, "_train", lambda images, path: measure_balancings(*images, path)),
+        (
+            balancing_module,
+            "train_and_measure",
+            lambda images, path: measure_balancings(*images, path),
+        ),
     ],
 )
 def test_other_images_are_measured_again(
@@ -264,9 +268,9 @@ def test_balancings_are_compared_over_seeds():
     assert first["active latents"] == 3.5
     # The goal is 1 above the mean of both seeds' best: 1.25, reached in epochs 2 and 3.
     assert first["epochs to the goal"] == 2.5
-    assert first["± over seeds"] == pytest.approx(np.sqrt(0.125))
+    assert first["± over trainings"] == pytest.approx(np.sqrt(0.125))
     assert second["beta/mse"] == pytest.approx(4)
-    assert second["epochs to the goal"] is None and second["± over seeds"] is None
+    assert second["epochs to the goal"] is None and second["± over trainings"] is None
     draw_balancing(rows)
 
 
