@@ -70,6 +70,8 @@ NOT_RUN = {
     "experiments.figure4.fig4": LONG,
     "experiments.overfitting.overfit": LONG,
     "experiments.overfitting.compare_overfitting": LONG,
+    "experiments.second_stage_causes.measure_second_stages": LONG,
+    "experiments.second_stage_causes.compare_second_stages": LONG,
     "experiments.normalization_study.measure_normalizations": LONG,
     "experiments.systems.train_systems": LONG,
     "models": "adds to the registry; see tests/experiments/test_systems.py",
