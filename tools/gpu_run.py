@@ -8,8 +8,8 @@ published recipe as far as the time goes; if it came to its end, samplers, a set
 its card and its measurements; a few seconds of `celeba`'s step. Each part is a process with a
 log of its own in OUT, and `summary.txt` there has a line for each.
 
-The same command goes on with what is left: it skips parts that are done and resumes the
-training. `--results FOLDER` keeps what is to be taken home in few files there, renewed after
+The same command continues with the parts that are left: it skips parts that are done and resumes
+the training. `--results FOLDER` keeps what is to be taken home in few files there, renewed after
 each part: `logs.tar.gz`, and the set of weights as `set.tar.00`, `set.tar.01`, ... of at most
 15 MB (`cat set.tar.* | tar x`).
 

@@ -28,7 +28,7 @@ class Latest(keras.metrics.Metric):
         self.value.assign(value)
 
     def result(self):
-        """Return the last value; 0 if there is none yet."""
+        """Return the last value, or 0 before the first."""
         # A copy, because TensorFlow would return the variable itself, and `fit` reads it only
         # after the validation has overwritten it.
         return 1.0 * ops.convert_to_tensor(self.value)

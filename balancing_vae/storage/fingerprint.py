@@ -19,7 +19,7 @@ class Fingerprint:
     Attributes:
         weights: Hash of the weights of all stages.
         samplers: Hash of the file of each fitted sampler, by the column of its images.
-        mode: The mode of the saved normalisation, or None if there is none.
+        mode: The mode of the saved normalisation, or None if the folder has none.
         normalization: Hash of that normalisation.
     """
 

@@ -307,7 +307,7 @@ class TrainingStates:
         return state["history"]
 
     def _best_value(self) -> float | None:
-        """Return the monitored value of the best epoch so far, or None if there is none."""
+        """Return the monitored value of the best epoch so far, or None before the first."""
         path = self.folder / "best.json"
         if not path.is_file():
             return None

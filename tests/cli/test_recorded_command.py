@@ -1,4 +1,4 @@
-"""The command that stands beside a number, or on a card, is the one that was given."""
+"""The command recorded with a number or printed on a card is the one that was given."""
 
 import json
 import shlex

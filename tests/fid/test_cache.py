@@ -61,7 +61,7 @@ def changed(images):
         (IMAGES, OtherPixels(), "ttur"),
     ],
 )
-def test_any_change_is_computed_anew(measured, arguments):
+def test_any_change_is_computed_again(measured, arguments):
     cached_statistics(IMAGES, Pixels(), "ttur")
     cached_statistics(*arguments)
     assert len(measured) == 2

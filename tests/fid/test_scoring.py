@@ -1,4 +1,4 @@
-"""A number and what stands beside it; the command `fid`."""
+"""A score and the fields stored with it; the command `fid`."""
 
 import json
 import re

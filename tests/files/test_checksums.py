@@ -46,7 +46,7 @@ def test_all_that_is_wrong_is_named(folder):
         assert words in str(error.value)
 
 
-def test_only_the_named_files_are_summed_anew(folder):
+def test_only_the_named_files_are_summed_again(folder):
     (folder / "a.txt").write_text("changed")
     (folder / "samplers" / "b.npz").write_bytes(b"damaged")
     write_checksums(folder, ["a.txt"])

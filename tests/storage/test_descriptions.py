@@ -1,4 +1,4 @@
-"""`config.json` and what stands beside it: each damaged value is refused by file and name."""
+"""`config.json` and the files next to it: a damaged value is refused by file and name."""
 
 import json
 import shutil

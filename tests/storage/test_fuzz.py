@@ -44,7 +44,7 @@ fuzzing = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
-# What JSON can hold, and what it can not but Python reads all the same.
+# Values that JSON can hold, and values that only Python's reader accepts.
 scalars = st.one_of(
     st.none(),
     st.booleans(),
