@@ -23,8 +23,8 @@ from sphinx.util.nodes import make_refnode
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+from api_page import MODULES  # noqa: E402
 from api_page import PACKAGE  # noqa: E402
-from api_page import ROOMS  # noqa: E402
 from api_page import one_line  # noqa: E402
 
 project = PACKAGE
@@ -60,7 +60,6 @@ html_additional_pages = {"index": "index.html"}
 templates_path = ["."]
 
 REFERENCE = ROOT / "docs" / "reference"
-MODULES = [PACKAGE, *(f"{PACKAGE}.{room}" for room in ROOMS)]
 
 
 def write_reference(app) -> None:

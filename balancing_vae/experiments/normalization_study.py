@@ -16,7 +16,7 @@ from balancing_vae.experiments.moment_matching import factor_a_latent
 from balancing_vae.experiments.moment_matching import full_covariance
 from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.experiments.resumable import measure_each
-from balancing_vae.experiments.resumable import sha256_of
+from balancing_vae.experiments.resumable import what_decides
 from balancing_vae.experiments.rows import grouped
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
@@ -111,16 +111,10 @@ def measure_normalizations(
     reference = cached_statistics(real, network, get_protocol(protocol))
     size = vae.config.batch_size
     gamma = float(ops.convert_to_numpy(vae.stage2.balancing.gamma))
-    weights = [weight for stage in vae.stages.values() for weight in stage.get_weights()]
     about = {
-        "features": network.name,
-        "features_sha256": network.sha256,
-        "protocol": protocol,
         "real_count": len(real),
-        "data_sha256": sha256_of(real),
-        "fitted_sha256": sha256_of(x),
-        "weights_sha256": sha256_of(*weights),
         "batch_size": size,
+        **what_decides(vae, x, real, network, protocol),
     }
     cases = [
         {"normalization": way, "noise": noise, "samples": count, "seed": seed, **about}

@@ -5,9 +5,12 @@ import json
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from balancing_vae.fid.cache import content_sha256
+from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.files.atomic import atomic_file
 from balancing_vae.progress import progress_bar
 from balancing_vae.progress import write_line
@@ -16,21 +19,24 @@ from balancing_vae.schema import mapping
 from balancing_vae.schema import read_json
 from balancing_vae.schema import sequence
 
+if TYPE_CHECKING:
+    from balancing_vae.pipeline import TwoStageVAE
+
 
 def measure_each(
     path: str | Path, cases: Sequence[dict], measure: Callable[[dict], dict], title: str
 ) -> list[dict]:
     """Return a row for each case, measured now or found in the file.
 
-    The file is written anew after each case, so that a run that was stopped goes on with
-    the case it was at.
+    The file is written after each case. A later call therefore continues with the case at
+    which a stopped one ended.
 
     Args:
         path: A `.json` file; made where it is missing. Rows of other cases stay in it.
         cases: What decides a row, all of it, as plain data: of images and weights their
             `sha256_of`.
         measure: From a case to what is measured of it, as plain data.
-        title: What stands before the progress bar; where nobody can watch one, before a line
+        title: Text before the progress bar, or, if no bar is shown, at the start of one line
             for each case.
 
     Returns:
@@ -75,11 +81,39 @@ def sha256_of(*arrays: np.ndarray) -> str:
         case = {"epochs": 10, "data_sha256": sha256_of(x_train, x_test)}
         ```
     """
-    total = hashlib.sha256()
-    for array in arrays:
-        total.update(f"{array.dtype.str}{array.shape}".encode())
-        total.update(np.ascontiguousarray(array))
-    return total.hexdigest()
+    hashes = "".join(content_sha256(np.atleast_1d(array)) for array in arrays)
+    return hashlib.sha256(hashes.encode()).hexdigest()
+
+
+def what_decides(
+    vae: "TwoStageVAE", x: np.ndarray, real: np.ndarray, network: FeatureNetwork, protocol: str
+) -> dict:
+    """Return what decides a distance of a trained pipeline, as part of a case.
+
+    Args:
+        vae: The trained `TwoStageVAE`.
+        x: Images that something is fitted on or trained with, uint8.
+        real: Images that distances are measured to, uint8.
+        network: Gives the features.
+        protocol: Name of the FID protocol.
+
+    Returns:
+        A dict of features and protocol, and of the hashes of features, images and weights.
+
+    Example:
+        ```python
+        case = {"seed": 0, **what_decides(vae, x_train, x_test, network, "ttur")}
+        ```
+    """
+    weights = [weight for stage in vae.stages.values() for weight in stage.get_weights()]
+    return {
+        "features": network.name,
+        "features_sha256": network.sha256,
+        "protocol": protocol,
+        "data_sha256": sha256_of(real),
+        "fitted_sha256": sha256_of(x),
+        "weights_sha256": sha256_of(*weights),
+    }
 
 
 def _read(path: Path) -> list[dict]:

@@ -27,7 +27,7 @@ from balancing_vae.evaluation.measurement import with_deviation
 from balancing_vae.experiments.moment_matching import PosteriorMoments
 from balancing_vae.experiments.moment_matching import one_factor
 from balancing_vae.experiments.resumable import measure_each
-from balancing_vae.experiments.resumable import sha256_of
+from balancing_vae.experiments.resumable import what_decides
 from balancing_vae.fid.cache import cached_statistics
 from balancing_vae.fid.distance import frechet_distance
 from balancing_vae.fid.features import FeatureNetwork
@@ -202,17 +202,7 @@ def measure_second_stages(
     judge = _Judge(vae, *vae.encode(x), real, network, protocol, samples, draws)
     whole = vae.config.epochs2
     epochs = max(1, whole // 4) if epochs is None else epochs
-    weights = [weight for stage in vae.stages.values() for weight in stage.get_weights()]
-    about = {
-        "seed": seed,
-        "samples": samples,
-        "features": network.name,
-        "features_sha256": network.sha256,
-        "protocol": protocol,
-        "data_sha256": sha256_of(real),
-        "fitted_sha256": sha256_of(x),
-        "weights_sha256": sha256_of(*weights),
-    }
+    about = {"seed": seed, "samples": samples, **what_decides(vae, x, real, network, protocol)}
     cases = [
         {"cause": cause, "epochs": whole if cause in (OWN, WHOLE) else epochs, **about}
         for cause in causes or known
@@ -400,13 +390,10 @@ class _Judge:
     def sampled(self, stage: LatentVAE) -> dict:
         """Return the distances of samples, plain and normalised."""
         prior = Prior(stage.latent_dim)
-
-        def plain(seed: int) -> np.ndarray:
-            return self.decoded(stage, prior.sample(self.samples, seed))
-
+        z = {seed: self.decoded(stage, prior.sample(self.samples, seed)) for seed in self.draws}
         return {
-            "plain": self.distances(plain),
-            "normalised": self.distances(lambda seed: one_factor(plain(seed), self.moments)),
+            "plain": self.distances(lambda seed: z[seed]),
+            "normalised": self.distances(lambda seed: one_factor(z[seed], self.moments)),
         }
 
     def describe(self, stage: LatentVAE) -> dict:
