@@ -66,7 +66,7 @@ def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_pa
 @pytest.mark.slow
 def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
-    with pytest.warns(UserWarning, match="latents move"), pytest.raises(Stop):
+    with pytest.warns(UserWarning, match="changes its latents"), pytest.raises(Stop):
         fit(
             TwoStageVAE.load(tmp_path),
             epochs=3,
