@@ -151,7 +151,7 @@ def peak_memory_of_training(path: Path) -> tuple[float, float]:
     """Train both stages for an epoch on a memory map.
 
     Returns the peak of RssAnon in MiB: up to the end of stage 2, and of the whole `fit`, which
-    ends with the normalisation of the first 10,000 images, whatever the size of the set.
+    ends with the normalisation on 10,000 images, whatever the size of the set.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras

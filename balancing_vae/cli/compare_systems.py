@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--trainings", type=whole_number(1, MOST_SEEDS), default=2, help="of each system (2)"
     )
     parser.add_argument(
-        "--train-images", type=whole_number(1, MOST_IMAGES), help="train on the first N images only"
+        "--train-images", type=whole_number(1, MOST_IMAGES), help="train on N of the images only"
     )
     parser.add_argument(
         "--test-images",
@@ -83,8 +83,9 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure
     from balancing_vae.files.atomic import atomic_file
+    from balancing_vae.training.sources import drawn_images
 
-    x = x[: options.train_images]
+    x = drawn_images(x, options.train_images)
     chosen = choose_images(x_test, 2 * options.test_images)
     real, more_real = chosen[: options.test_images], chosen[options.test_images :]
     # The features are loaded first, so that nothing is trained if they are missing.

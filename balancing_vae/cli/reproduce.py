@@ -71,7 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         balancing.add_argument(
             f"--{part}-images",
             type=whole_number(1, MOST_IMAGES),
-            help=f"{what} the first N images only",
+            help=f"{what} N of the images only",
         )
     balancing.add_argument(
         "--epochs", type=whole_number(1, 1_000_000), default=100, help="of each training (100)"
@@ -213,15 +213,17 @@ def _fig4(options: argparse.Namespace) -> None:
 def _balancing(options: argparse.Namespace) -> None:
     name = DIGITS if options.data is None else options.data.name
     out = figures_folder(options, f"{name}.png")
-    x_train = open_split(options.data, DIGITS, "train")[: options.train_images]
-    x_test = open_split(options.data, DIGITS, "test")[: options.test_images]
+    x_train, x_test = (open_split(options.data, DIGITS, split) for split in ("train", "test"))
 
     from balancing_vae.experiments.balancing_strategies import compare_balancings
     from balancing_vae.experiments.balancing_strategies import draw_balancing
     from balancing_vae.experiments.balancing_strategies import measure_balancings
     from balancing_vae.figures.tables import Table
+    from balancing_vae.training.sources import drawn_images
 
     path = out / f"{name}.json"
+    x_train = drawn_images(x_train, options.train_images)
+    x_test = drawn_images(x_test, options.test_images)
     rows = measure_balancings(x_train, x_test, path, options.epochs, options.trainings)
     print(Table.of(compare_balancings(rows)))
     save_picture(out / f"{name}.png", draw_balancing(rows))
@@ -241,12 +243,12 @@ def _normalization(options: argparse.Namespace) -> None:
     from balancing_vae.fid.scoring import load_network
     from balancing_vae.figures.tables import Table
     from balancing_vae.pipeline import TwoStageVAE
-    from balancing_vae.pipeline.two_stage_vae import MEASURED_IMAGES
+    from balancing_vae.training.sources import images_to_fit
 
     if options.run_folder is None:
         options.run_folder, options.features = _train_digits(out)
     vae = TwoStageVAE.load(options.run_folder)
-    x = open_split(options.data, vae.config.preset, "train")[:MEASURED_IMAGES]
+    x = images_to_fit(open_split(options.data, vae.config.preset, "train"))
     real = choose_images(open_split(options.data, vae.config.preset, "test"))
     network = load_network(options.features, options.inception, options.trusted_saved_model)
     path = out / f"{name}.json"

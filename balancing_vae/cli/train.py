@@ -209,6 +209,7 @@ def train(
     from balancing_vae.training.callbacks import StopOnSignal
     from balancing_vae.training.callbacks import TensorBoardLog
     from balancing_vae.training.callbacks.stop_on_signal import StoppedBySignal
+    from balancing_vae.training.sources import drawn_images
 
     with StopOnSignal() as stop, data_parallel(devices):
         print(describe_device())
@@ -220,7 +221,7 @@ def train(
         vae.check_training_data(x, x_val)
         callbacks = [stop]
         if tensorboard:
-            watched = (x if x_val is None else x_val)[:WATCHED_IMAGES]
+            watched = drawn_images(x if x_val is None else x_val, WATCHED_IMAGES)
             callbacks.append(TensorBoardLog(out / "tensorboard", vae, watched))
         try:
             with open_run(out, config, resume, overwrite, command) as commands:

@@ -25,6 +25,7 @@ from balancing_vae.moments import mse
 from balancing_vae.moments import variance_loss
 from balancing_vae.training.batches import EpochBatches
 from balancing_vae.training.optimizer import Adam
+from balancing_vae.training.sources import drawn_images
 
 BATCH_SIZE = 50
 LEARNING_RATE = 1e-3
@@ -76,7 +77,7 @@ def fig4(
         ```
     """
     images = {
-        dataset: (x_train[:TRAINING_IMAGES], x_test[:TEST_IMAGES])
+        dataset: (drawn_images(x_train, TRAINING_IMAGES), drawn_images(x_test, TEST_IMAGES))
         for dataset, (x_train, x_test) in images.items()
     }
     cases = []

@@ -39,8 +39,8 @@ def pack(
         run: A finished run, or any saved folder whose config started from a preset and
             whose normalisation is fitted.
         out: Where to write; its name becomes the set's.
-        x: Test images, integers in 0..255 or floats in [0, 1], [N, D, D, C], for the
-            samples' sheet and for the differences, which the first 1,000 are enough for.
+        x: Test images, integers in 0..255 or floats in [0, 1], [N, D, D, C]. The first ones
+            are on the samples' sheet; 1,000 drawn from them are enough for the differences.
         float16: Whether the kernels are stored in float16, at half the size.
         overwrite: Whether a weights folder that is there is replaced.
         command: The command line that this call comes from, for the card.
@@ -68,6 +68,7 @@ def pack(
     from balancing_vae.packing.plain import plain_copy
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.half import round_kernels
+    from balancing_vae.training.sources import drawn_images
 
     run, out = Path(run), output_folder(out, WEIGHTS, overwrite, sources=[run])
     if not out.name.isprintable():
@@ -80,7 +81,6 @@ def pack(
             f"{run} did not start from a preset, so no command could train it again; "
             "share the folder as it is."
         )
-    x = x[:MEASURED_IMAGES]
     trained = TwoStageVAE.load(run)
     with atomic_folder(out, WEIGHTS, overwrite) as folder:
         trained.write_into(folder, description["commands"])
@@ -100,7 +100,7 @@ def pack(
             "trained_in": trained.config.precision,
             "trained_with": description["versions"],
             "parameters": {name: stage.count_params() for name, stage in trained.stages.items()},
-            "deviations": largest_differences(trained, vae, x),
+            "deviations": largest_differences(trained, vae, drawn_images(x, MEASURED_IMAGES)),
         }
         (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         write_card(folder)

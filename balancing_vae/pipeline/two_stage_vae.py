@@ -301,7 +301,7 @@ class TwoStageVAE(Plots):
             validation_data: Validation images, in the same form; a dataset is read into memory.
                 By default the last `held_out` images of `x`, if the config sets it. They
                 determine which weights are the best, and the normalisation is fitted on them;
-                without them it is fitted on the first 10,000 training images.
+                without them it is fitted on 10,000 drawn from the training images.
             callbacks: Any Keras callbacks, for both stages.
             verbose: Whether progress bars are shown.
             run_dir: Folder for a state after each epoch. If it already has states, training

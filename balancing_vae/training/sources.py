@@ -135,6 +135,22 @@ class ImageBatches:
                 break
         return np.concatenate(parts)[:limit]
 
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images of a pass at these places, as one array.
+
+        Args:
+            rows: Places in the pass, ascending.
+
+        Returns:
+            Images, uint8 or float32 [len(rows), D, D, C].
+        """
+        parts, start = [], 0
+        for batch in self:
+            first, end = np.searchsorted(rows, [start, start + len(batch)])
+            parts.append(batch[rows[first:end] - start])
+            start += len(batch)
+        return np.concatenate(parts)
+
     def _images(self, batch, name: str) -> np.ndarray:
         if isinstance(batch, Mapping):
             raise InputError(
@@ -214,15 +230,42 @@ def first_images(source: Source, limit: int | None = None) -> np.ndarray:
     return source[:limit] if isinstance(source, np.ndarray) else source.array(limit)
 
 
+def drawn_images(source: Source, count: int | None) -> np.ndarray:
+    """Return images from everywhere in a source, at most `count` of them, or all.
+
+    They are drawn once and for all (seed 0), so they represent images in any order: sorted by
+    class, where the first ones would be of the first classes only, or with classes in turns,
+    where every fifth one would be of two classes.
+
+    Args:
+        source: An array, perhaps memory-mapped, or a dataset's batches.
+        count: How many are wanted; None for all.
+
+    Returns:
+        Images in the order of the source, [min(N, count), D, D, C].
+
+    Example:
+        ```python
+        vae.fit_normalization(drawn_images(x_train, 10_000))
+        ```
+    """
+    is_array = isinstance(source, np.ndarray)
+    total = len(source) if is_array else source.count or source.survey()
+    if count is None or total <= count:
+        return first_images(source)
+    rows = np.sort(np.random.default_rng(0).permutation(total)[:count])
+    return source[rows] if is_array else source.at(rows)
+
+
 def images_to_fit(
     source: Source, validation_data: np.ndarray | None = None, held_out: int = 0
 ) -> np.ndarray:
     """Return the images that normalisation is fitted on, wherever nobody names others.
 
     The validation images, which the model was not trained on: those that are given, else
-    the last `held_out` of the training images. Without any, the first 10,000 training
-    images. (The original program takes the test images, so that what is measured on them
-    has seen them.)
+    the last `held_out` of the training images. Without any, 10,000 training images from
+    everywhere among them. (The original program takes the test images, so that what is measured
+    on them has seen them.)
 
     Args:
         source: Training images, an array, perhaps memory-mapped, or a dataset's batches.
@@ -242,7 +285,7 @@ def images_to_fit(
         return validation_data
     if held_out and isinstance(source, np.ndarray):
         return source[-held_out:]
-    return first_images(source, FITTED_IMAGES)
+    return drawn_images(source, FITTED_IMAGES)
 
 
 def held_out_count(x, fraction: float, validation_data) -> int | None:

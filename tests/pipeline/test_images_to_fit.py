@@ -16,18 +16,42 @@ from tests.helpers.pipelines import tiny_pipeline
 X, X_VAL, X_TEST = tiny_images(40), tiny_images(10, seed=1), tiny_images(30, seed=2)
 
 
-class Batches:
-    def __iter__(self):
-        return iter([X[:5], X[5:9]])
-
-
-def test_the_rule(monkeypatch):
+def test_the_rule():
     assert images_to_fit(X, X_VAL) is images_to_fit(X, X_VAL, held_out=12) is X_VAL
     np.testing.assert_array_equal(images_to_fit(X, held_out=12), X[28:])
     assert images_to_fit(X).shape == X.shape
-    monkeypatch.setattr("balancing_vae.training.sources.FITTED_IMAGES", 7)
-    for source in (X, ImageBatches(Batches(), (4, 4, 1))):
-        np.testing.assert_array_equal(images_to_fit(source), X[:7])
+
+
+class OrderedBatches:
+    def __init__(self, x):
+        self.x = x
+
+    def __iter__(self):
+        return iter(np.split(self.x, [7, 8, 30]))
+
+
+def as_memory_map(x, folder):
+    np.save(folder / "x.npy", x)
+    return np.load(folder / "x.npy", mmap_mode="r")
+
+
+@pytest.mark.parametrize("labels", [np.repeat(np.arange(10), 100), np.tile(np.arange(10), 100)])
+@pytest.mark.parametrize("kind", ["array", "memory map", "dataset"])
+def test_a_part_of_ordered_images_has_all_classes(tmp_path, monkeypatch, labels, kind):
+    monkeypatch.setattr("balancing_vae.training.sources.FITTED_IMAGES", 200)
+    x = np.broadcast_to(labels.astype(np.uint8)[:, None, None, None], (1000, 4, 4, 1)).copy()
+    x[:, 0, 0, 0], x[:, 0, 1, 0] = np.divmod(np.arange(1000), 200)  # which image it is
+    source = x
+    if kind == "memory map":
+        source = as_memory_map(x, tmp_path)
+    elif kind == "dataset":
+        source = ImageBatches(OrderedBatches(x), (4, 4, 1))
+    chosen = images_to_fit(source)
+    np.testing.assert_array_equal(chosen, images_to_fit(x))
+    assert len(np.unique(chosen, axis=0)) == 200
+    counts = np.bincount(chosen[:, 1, 1, 0], minlength=10)
+    assert counts.min() >= 10, counts
+    assert images_to_fit(source[:150] if kind != "dataset" else x[:150]).shape[0] == 150
 
 
 def prepare(folder, splits):
