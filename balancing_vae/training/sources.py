@@ -249,12 +249,11 @@ def drawn_images(source: Source, count: int | None) -> np.ndarray:
         vae.fit_normalization(drawn_images(x_train, 10_000))
         ```
     """
-    is_array = isinstance(source, np.ndarray)
-    total = len(source) if is_array else source.count or source.survey()
+    total = len(source) if isinstance(source, np.ndarray) else source.count or source.survey()
     if count is None or total <= count:
         return first_images(source)
     rows = np.sort(np.random.default_rng(0).permutation(total)[:count])
-    return source[rows] if is_array else source.at(rows)
+    return source[rows] if isinstance(source, np.ndarray) else source.at(rows)
 
 
 def images_to_fit(
