@@ -27,7 +27,8 @@ class Effect:
         plain: A value a seed.
         normalized: Likewise, of the same seeds.
         better: In how many of the seeds normalisation makes it better, as the metric tells: a
-            distance smaller, a variance loss nearer to 0, a deviation nearer to the data's.
+            distance smaller (a negative estimate counts as 0), a variance loss nearer to 0, a
+            deviation nearer to the data's.
         worse: In how many it makes it worse.
     """
 

@@ -25,6 +25,10 @@ from balancing_vae.storage.folder import TRAINING
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
+_NEGATIVE = (
+    " A KD is an unbiased estimate. A negative one counts as 0: it does not tell that one set of "
+    "images is closer to the data than another."
+)
 _TERMS = (
     "REC are reconstructions of test images. GEN-1 are images decoded from samples of the prior, "
     "GEN-2 from samples of the second stage, and GEN (NAME) from a sampler fitted after the "
@@ -175,6 +179,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
     seeds = max((len(effect.plain) for effect in found), default=0)
     measured = {row.normalization for row in rows}
+    negative = any(row.metric == "kid" and row.value < 0 for row in rows)
     said = [_GATE] if "gated" in measured and not gate_open else []
     said += [words for mode, words in _MODES.items() if mode in measured]
     return [
@@ -186,7 +191,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
         "training. The parentheses tell for how many seeds the normalised number is better than "
         f"the plain one. Images: {pairs}. Mean std of the data: {', '.join(spreads)}. A distance "
         "or an mse is better if it is smaller, a variance loss if it is closer to 0, and a mean "
-        "std if it is closer to that of the data.",
+        "std if it is closer to that of the data." + (_NEGATIVE if negative else ""),
         *([" ".join(said)] if said else []),
         "Noise floor, the distance between two disjoint sets of real images: "
         f"{'; '.join(floors) or _NO_FLOOR}.",

@@ -48,6 +48,13 @@ def test_moments_are_better_nearer_to_the_data():
     ]
 
 
+def test_negative_estimates_of_a_distance_do_not_differ_from_zero():
+    plain, normalized = [-0.2, -0.2, 0.1, -0.1], [-0.3, -0.1, -0.1, 0.2]
+    (effect,) = normalization_effects(rows(plain, normalized, metric="kid", column="REC"))
+    assert (effect.better, effect.worse) == (1, 1)
+    assert "(1 of 4)" in normalization_effects_table([effect]).markdown()
+
+
 def test_the_table_has_a_line_for_what_was_measured_both_ways():
     floor = rows([5.0], [], column="noise floor")
     table = normalization_effects_table(

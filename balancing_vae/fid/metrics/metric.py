@@ -88,6 +88,9 @@ class Metric:
     def badness(self, value: float, data_value: float = 0.0) -> float:
         """Return a number that is smaller where the value is better.
 
+        Nothing is better than 0 where smaller values are: an unbiased estimate of a distance
+        may be negative, and then tells only that it does not differ from 0.
+
         Args:
             value: The metric's value.
             data_value: Its value of the real data against themselves; only what is better
@@ -102,7 +105,7 @@ class Metric:
             ```
         """
         if self.better == "smaller":
-            return value
+            return max(value, 0.0)
         if self.better == "larger":
             return -value
         return abs(value - (data_value if self.better == "data" else 0.0))

@@ -45,6 +45,10 @@ def test_only_numbers_of_inception_are_called_after_it(name, inception, pixels):
 
 def test_which_value_is_better():
     assert METRICS["fid"].badness(1) < METRICS["fid"].badness(2)
+    # Below zero an unbiased estimate of a distance says nothing.
+    assert (
+        METRICS["kid"].badness(-0.3) == METRICS["kid"].badness(-0.1) < METRICS["kid"].badness(0.1)
+    )
     assert METRICS["recall"].badness(0.9) < METRICS["recall"].badness(0.8)
     assert METRICS["variance_loss"].badness(-0.1) < METRICS["variance_loss"].badness(0.2)
     assert METRICS["mean_std"].badness(0.3, 0.31) < METRICS["mean_std"].badness(0.1, 0.31)
