@@ -14,6 +14,7 @@ from balancing_vae.models.stop_on_non_finite_loss import StopOnNonFiniteLoss
 from balancing_vae.networks.inputs import arguments_by_name
 from balancing_vae.networks.inputs import check_sample_weight
 from balancing_vae.networks.inputs import is_arrays
+from balancing_vae.networks.inputs import is_numpy
 from balancing_vae.networks.inputs import look_at
 
 
@@ -59,6 +60,19 @@ class GuardedModel(FusedModel):
             f"{name} comes with labels, but a {type(self).__name__} reconstructs its inputs and "
             "uses none; remove them (from a tf.data.Dataset by `.map(lambda x, y: x)`)."
         )
+
+    def __call__(self, inputs, *args, **kwargs):
+        """Apply the model to one batch; arguments and result are those of a Keras model's call.
+
+        NumPy arrays are checked first. Tensors are not, because they may be those of a compiled
+        step, whose values are not known.
+
+        Raises:
+            ValueError: The model does not take these arrays.
+        """
+        if is_numpy(inputs):
+            self.check_inputs(inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     def compile(self, *args, **kwargs):
         """Configure training; takes the arguments of `keras.Model.compile` except a loss.

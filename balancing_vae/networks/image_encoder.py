@@ -5,6 +5,7 @@ from keras import tree
 
 from balancing_vae.networks.inputs import as_intensities
 from balancing_vae.networks.inputs import check_intensities
+from balancing_vae.networks.inputs import is_numpy
 from balancing_vae.networks.inputs import look_at
 
 
@@ -43,6 +44,16 @@ class ImageEncoder(keras.Model):
         wrapped = cls(*map(_alone, (encoder.inputs, encoder.outputs)), name=encoder.name)
         wrapped.dtype_policy = encoder.dtype_policy
         return wrapped
+
+    def __call__(self, inputs, *args, **kwargs):
+        """Encode one batch; NumPy arrays are checked first, tensors are not.
+
+        Raises:
+            ValueError: The images have the wrong shape or dtype, or are floats outside [0, 1].
+        """
+        if is_numpy(inputs):
+            self._check(inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         """Scale the images and encode them."""

@@ -1,5 +1,7 @@
 """Model inputs: scaled in the compiled step, checked before it."""
 
+import copy
+import functools
 import inspect
 import itertools
 import types
@@ -62,6 +64,11 @@ def is_arrays(data) -> bool:
     )
 
 
+def is_numpy(inputs) -> bool:
+    """Return whether inputs are NumPy arrays, as a user gives them, and never a compiled step."""
+    return all(isinstance(leaf, np.ndarray) for leaf in tree.flatten(inputs))
+
+
 def look_at(data):
     """Return the arrays of a data set, or its first batch, as NumPy arrays to check.
 
@@ -70,8 +77,9 @@ def look_at(data):
             `tf.data.Dataset`, `keras.utils.PyDataset`, `DataLoader` or generator).
 
     Returns:
-        Inputs, labels and sample weights, of which the last two may be None; and the data, in
-        which the first batch of a generator is restored.
+        Inputs, labels and sample weights, of which the last two may be None; and the data as
+        Keras takes them: the first batch of a generator is restored, and the batches of a
+        generator or `DataLoader` are tuples.
 
     Raises:
         ValueError: `data` are neither arrays nor batches, or hold no batch.
@@ -86,12 +94,14 @@ def look_at(data):
             )
     if isinstance(data, types.GeneratorType):
         batch = next(data, None)
-        # From a generator, Keras expects tuples; every other kind of batches may yield arrays.
+        # From a generator, Keras expects tuples; every other kind but one may yield arrays.
         data = (_as_tuple(each) for each in itertools.chain([batch], data))
     elif isinstance(data, keras.utils.PyDataset):
         batch = None if data.num_batches == 0 else data[0]
     else:
         batch = next(iter(data), None)
+        if _is_data_loader(data) and hasattr(batch, "shape"):
+            batch, data = (batch,), _with_tuples(data)
     if batch is None:
         raise InputError("x holds no batch; check the source of its images.")
     seen = keras.utils.unpack_x_y_sample_weight(batch)
@@ -165,6 +175,25 @@ def check_sample_weight(weights) -> None:
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("sample_weight must be finite and not negative.")
+
+
+def _is_data_loader(data) -> bool:
+    # By its name, so that PyTorch is not imported.
+    modules = [base.__module__ for base in type(data).__mro__]
+    return any(module.startswith("torch.utils.data") for module in modules)
+
+
+def _with_tuples(loader):
+    """Return a copy of a `DataLoader` whose batches are tuples: Keras would unpack a tensor."""
+    loader = copy.copy(loader)
+    loader.collate_fn = functools.partial(_collate_to_tuple, loader.collate_fn)
+    # Workers that persist belong to the original and know only its own `collate_fn`.
+    loader._iterator = None
+    return loader
+
+
+def _collate_to_tuple(collate: Callable, samples) -> tuple:
+    return (collate(samples),)
 
 
 def _as_tuple(batch) -> tuple:

@@ -162,6 +162,35 @@ def test_a_generator_may_give_bare_arrays(autoencoder):
     assert autoencoder.predict(bare, verbose=0)["z"].shape == (8, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_data_loader_may_give_bare_tensors(autoencoder, drop_last):
+    torch = pytest.importorskip("torch")
+    loader = torch.utils.data.DataLoader(torch.tensor(X), batch_size=3, drop_last=drop_last)
+    seen = 6 if drop_last else 8
+    logs = autoencoder.fit(loader, validation_data=loader, epochs=2, verbose=0).history
+    assert len(logs["val_mse"]) == 2
+    expected = autoencoder.evaluate(X[:seen], batch_size=3, verbose=0)
+    assert autoencoder.evaluate(loader, verbose=0) == pytest.approx(expected, rel=1e-5)
+    for use in (
+        lambda x: autoencoder.predict(x, verbose=0)["z"],
+        lambda x: autoencoder.encoder.predict(x, verbose=0),
+    ):
+        np.testing.assert_allclose(use(loader), use(X[:seen]), atol=1e-6)
+
+
+def test_a_direct_call_looks_at_arrays(autoencoder):
+    for use in (autoencoder, autoencoder.encoder):
+        with pytest.raises(ValueError, match="from 0 to 255.*divide by 255"):
+            use(FLOATS * 255)
+        with pytest.raises(ValueError, match="images of 2x4, the model was made for 4x4"):
+            use(X[:, :2])
+        use(X)
+    latent = stage_of(LatentVAE)
+    with pytest.raises(ValueError, match="sigma of x has values below 0"):
+        latent((np.zeros((2, 3), "float32"), -np.ones((2, 3), "float32")))
+
+
 def test_channels_that_come_first_are_named():
     with pytest.raises(ValueError, match=r"channels first, \(8, 1, 4, 4\); .*moveaxis\(x, 1, -1\)"):
         compiled(stage_of(Autoencoder)).fit(np.moveaxis(X, -1, 1), verbose=0)
