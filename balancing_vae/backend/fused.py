@@ -156,9 +156,17 @@ def _fused_function(model: FusedModel) -> Callable:
     def execute(state, iterator):
         state = _lists(state)
         if not compiled:
-            # On several devices each weight stays laid out as it is.
+            # On several devices each weight stays laid out as it is. Without the layout of the
+            # inputs, JAX would compile again when the first outputs and reset metrics come in.
             layout = jax.tree.map(lambda value: value.sharding, state)
-            compiled.append(jax.jit(steps, donate_argnums=0, out_shardings=(None, layout)))
+            compiled.append(
+                jax.jit(
+                    steps,
+                    donate_argnums=0,
+                    in_shardings=(layout, None, None),
+                    out_shardings=(None, layout),
+                )
+            )
         batches = list(itertools.islice(iterator, model.steps_per_execution))
         if not batches:
             raise StopIteration  # as `next(iterator)` does

@@ -103,6 +103,31 @@ def test_without_compilation_or_on_another_backend_it_is_the_ordinary_way(monkey
     assert not fused.fuses(Model())
 
 
+COUNT_COMPILATIONS = """
+import logging
+import jax
+import numpy as np
+from balancing_vae import TwoStageVAE
+from balancing_vae.training.batches import EpochBatches
+
+lines = []
+handler = logging.Handler()
+handler.emit = lambda record: lines.append(record.getMessage())
+logging.getLogger("jax").addHandler(handler)
+jax.config.update("jax_log_compiles", True)
+stage = TwoStageVAE.untrained("digits-small").stage2
+stage.compile(stage.optimizer, jit_compile=True, steps_per_execution=2)
+latents = np.zeros((40, 16), np.float32), np.ones((40, 16), np.float32)
+stage.fit(EpochBatches(latents, 10, seed=0), epochs=3, verbose=0)
+print(sum("Finished XLA compilation of jit(steps)" in line for line in lines))
+"""
+
+
+def test_all_executions_are_one_compiled_program():
+    process = run_python("-c", COUNT_COMPILATIONS, KERAS_BACKEND="jax")
+    assert process.stdout.split() == ["1"], process.stderr[-3000:]
+
+
 def test_row_numbers_stand_for_the_rows_of_a_batch():
     x = np.arange(10) * 10
     batches = EpochBatches(x, 4, seed=0)
