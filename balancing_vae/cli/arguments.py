@@ -75,13 +75,14 @@ def add_command(
 
 
 def mode(word: str) -> str:
-    """Parse a mode of normalisation, the `type` of an argument."""
+    """Check a mode of normalisation, the `type` of an argument."""
     from balancing_vae.normalization import MODE
 
     try:
-        return MODE.present(word)
+        MODE.present(word)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
+    return word  # A former name is replaced by the command, which can print a warning.
 
 
 def whole_number(least: int | None, most: int) -> Callable[[str], int]:

@@ -112,7 +112,9 @@ def run(options: argparse.Namespace) -> int:
     from balancing_vae.evaluation.measuring import DEFAULT_METRICS
     from balancing_vae.fid.metrics import get_metrics
     from balancing_vae.fid.scoring import load_network
+    from balancing_vae.normalization import MODE
 
+    modes = options.normalization and [MODE.given(word) for word in options.normalization]
     metrics = options.metrics or DEFAULT_METRICS
     network = None
     if any(metric.needs_features for metric in get_metrics(metrics)):
@@ -127,7 +129,7 @@ def run(options: argparse.Namespace) -> int:
         images=options.images,
         metrics=metrics,
         samplers=options.samplers,
-        modes=options.normalization,
+        modes=modes,
         against=options.against,
         as_json=options.json,
     )

@@ -165,10 +165,21 @@ def test_all_modes_are_measured_the_saved_one_as_it_is(evaluated, prepared):
         assert found["REC", mode] == pytest.approx(mean_std(images), rel=1e-6)
 
 
+def test_a_modes_former_name_is_understood_with_one_line_of_warning(evaluated, capsys):
+    folder, _, words = evaluated
+    assert main([*words, "--metrics", "mse", "--normalization", "reference"]) == 0
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if "warning" in line)
+    assert warning == (
+        "balancing-vae evaluate: warning: mode='reference' is deprecated and will be removed in "
+        "version 0.3; use mode='gated'."
+    )
+    assert {row.normalization for row in read_metrics(folder)} == {None, "gated"}
+
+
 def test_numbers_against_training_images_stand_apart(evaluated, prepared, capsys):
     folder, (data, splits) = evaluated[0], prepared
     words = ["evaluate", str(folder), "--data", str(data), "--features", "pixels", "--seeds", "1"]
-    words += ["--images", "100", "--normalization", "reference"]
+    words += ["--images", "100", "--normalization", "gated"]
     assert main([*words, "--metrics", "fid", "mse"]) == 0
     capsys.readouterr()
     assert main([*words, "--metrics", "fid", "mse", "--against", "train"]) == 0
