@@ -21,14 +21,14 @@ def card_head(
 ) -> str:
     """Return library, tags, datasets, licence and measured numbers in the form of the Hub.
 
-    The numbers are means over sampling seeds: the distances, each with its protocol; where
-    there are none, the moments.
+    The numbers are means over sampling seeds. They are the distances, each with its protocol.
+    If no distance was measured, they are the moments.
 
     Args:
         name: The model's name.
-        measurements: As `read_metrics` gives.
-        datasets: What it was trained on.
-        license: The Hub's word for the licence of the weights, such as "apache-2.0"; None
+        measurements: What `read_metrics` returned.
+        datasets: Names of the datasets that it was trained on.
+        license: The licence of the weights in the Hub's spelling, such as "apache-2.0"; None
             leaves it out.
 
     Returns:

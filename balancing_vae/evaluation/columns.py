@@ -1,4 +1,4 @@
-"""What is measured: REC, GEN-1, GEN-2 and further samplers of a pipeline."""
+"""The kinds of images to measure: REC, GEN-1, GEN-2 and further samplers of a pipeline."""
 
 import warnings
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from balancing_vae.normalization import LatentNormalization
 from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.training.posterior import draw
 
-# As many as every published number of these models is of.
+# All published numbers of these models use this many images.
 IMAGES = 10_000
 
 Posterior = tuple[np.ndarray, np.ndarray]
@@ -28,12 +28,12 @@ Normalization = tuple[LatentNormalization, ImageNormalization]
 
 
 class Pipeline(Interface):
-    """What `two_stage_columns` needs of a pipeline; `TwoStageVAE` is one."""
+    """The methods that `two_stage_columns` needs of a pipeline; `TwoStageVAE` has them."""
 
     config: Config
 
     def fitted_normalizations(self) -> Normalization:
-        """Return the normalisations of latents and of images; refuse where there are none."""
+        """Return the normalisations of latents and of images; raise an error if there are none."""
 
     def encode(self, x: np.ndarray) -> Posterior:
         """Return `mu` and `sigma` [n, L] of the images `x`."""
@@ -50,12 +50,12 @@ class Column:
     """One kind of generated image to measure.
 
     Attributes:
-        name: `REC`, `GEN-1`, `GEN-2`, or what a table calls it.
-        make: From a seed to float images in [0, 1], [n, h, w, c], by the mode of their
-            normalisation (None: not normalised, the first). Where two in a row are alike, it
-            yields the same array again.
-        paired: Whether each image is the reconstruction of the real image in its place.
-        arrays: How many arrays `make` yields, for the progress bar.
+        name: `REC`, `GEN-1`, `GEN-2` or another title in tables.
+        make: Takes a seed and yields pairs of a mode of normalisation and float images in
+            [0, 1], [n, h, w, c]. The first mode is None: not normalised. If two consecutive
+            pairs have equal images, it yields the same array object again.
+        paired: Whether image i is the reconstruction of real image i.
+        arrays: Number of arrays that `make` yields, for the progress bar.
     """
 
     name: str
@@ -65,15 +65,15 @@ class Column:
 
 
 def choose_images(images: np.ndarray, count: int = IMAGES) -> np.ndarray:
-    """Return real images in an order of their own, at most `count` of them.
+    """Return at most `count` real images in a fixed, shuffled order.
 
-    The order is shuffled once and for all (seed 0), as the original program shuffles its
-    test images: parts of them and incomplete batches then do not depend on the order of
-    classes. Fewer images are the first ones of more.
+    The order is always the same (seed 0). The original program shuffles its test images, too:
+    subsets and incomplete batches then do not depend on the order of classes. A smaller `count`
+    gives the first images of a larger one.
 
     Args:
         images: uint8 array [N, h, w, c]; may be memory-mapped.
-        count: How many are wanted.
+        count: Number of images.
 
     Returns:
         uint8 array [min(N, count), h, w, c], in memory.
@@ -98,17 +98,16 @@ def two_stage_columns(
     """Return REC, GEN-1 and GEN-2, each without and with normalisation.
 
     They are the images of `reconstruct` and `generate` with the same seed. `real` is encoded
-    once; what is plain and normalised is drawn once, and decoded once where the latents are the
-    same.
+    once. Plain and normalised images share their draws, and equal latents are decoded once.
 
     Args:
-        pipeline: A trained `TwoStageVAE`, or anything with its methods.
-        real: The images that are reconstructed.
+        pipeline: A trained `TwoStageVAE`, or any object with its methods.
+        real: The images to reconstruct.
         samplers: Names of further samplers of the pipeline, each for a column `GEN (name)`.
-        posterior: What `pipeline.encode(real)` returned, where it is at hand.
-        samples: How many images are generated; as many as `real` by default.
-        normalizations: Those to measure, by mode, as `TwoStageVAE.measure_normalizations` gives
-            them; None: the fitted one.
+        posterior: What `pipeline.encode(real)` returned; None computes it.
+        samples: Number of generated images (default: as many as `real`).
+        normalizations: The normalisations to measure, by mode, from
+            `TwoStageVAE.measure_normalizations`; None uses the fitted one.
 
     Returns:
         Three columns, and one for each further sampler.
@@ -117,7 +116,7 @@ def two_stage_columns(
         ValueError: The normalisation is not fitted.
 
     Warns:
-        NothingRescaledWarning: Mode "gated" is among them, and its gate is shut.
+        NothingRescaledWarning: The modes include "gated", and its gate is shut.
 
     Example:
         ```python
@@ -139,7 +138,7 @@ def two_stage_columns(
         images = pipeline.decode(draw(*encoded(), seed), keep_padding=True)
         yield None, images
         last = None
-        # Those that leave the images as they are come first: the same array twice in a row.
+        # Modes that leave the images unchanged come first, so that equal arrays are consecutive.
         for mode, (_, of_images) in sorted(
             normalizations.items(), key=lambda item: item[1][1].rescales(generated=False)
         ):
@@ -149,7 +148,7 @@ def two_stage_columns(
             yield mode, images if target is None else normalized
 
     def generated(name: str, seed: int) -> Iterator[tuple[str | None, np.ndarray]]:
-        # Whole batches, as the pipeline draws them: some modes rescale batch by batch.
+        # Draw whole batches, as the pipeline does, because some modes rescale each batch.
         size = pipeline.config.batch_size
         n = len(real) if samples is None else samples
         drawn = pipeline.sample_latents(
@@ -162,7 +161,7 @@ def two_stage_columns(
         z = drawn[:n]
         images = pipeline.decode(z, keep_padding=True)
         yield None, images
-        # Those that change least come first: latents are decoded once.
+        # Modes that keep the latents come first, so that equal latents are decoded once.
         for mode in sorted(
             normalizations,
             key=lambda mode: (

@@ -25,9 +25,9 @@ from balancing_vae.fid.metrics import METRICS
 from balancing_vae.figures.tables import Table
 from balancing_vae.normalization import MODES
 
-# Two cuts of the same faces: shown together, told apart in the table.
+# Two crops of the same faces. The table shows both and names them.
 _FAMILY = {"celeba140": "celeba"}
-# The columns of other papers that share a column of the table, in its order.
+# For each column of the table, in order: the columns of papers that it shows.
 _COLUMNS = {
     "REC": ("REC",),
     "GEN-1 / N": ("GEN-1", "N", "GEN"),
@@ -48,14 +48,14 @@ class Number:
 
     Attributes:
         dataset: Name of the dataset.
-        system: What the images come from, and whether they are normalised.
+        system: The source of the images, and whether they are normalised.
         column: `REC`, `GEN-1` or another.
         value: The number.
-        deviation: Its deviation; None where unknown.
-        repetitions: How many numbers it is the mean of; None where unknown.
-        metric: What tables call the metric: `FID`, `FD(...)`, `mse`.
-        protocol: Name of the protocol; None where it has none, or none is stated.
-        measured_here: Whether it is not a published one.
+        deviation: Its deviation; None if unknown.
+        repetitions: The number of values that it is the mean of; None if unknown.
+        metric: The metric's name in tables: `FID`, `FD(...)`, `mse`.
+        protocol: Name of the protocol; None if it has none, or none is stated.
+        measured_here: True for a measurement, false for a published number.
         source: A file or a paper.
     """
 
@@ -83,11 +83,11 @@ class Line(NamedTuple):
 
 
 class Comparison(list):
-    """Numbers as `compare` gives them, which print as the table that they make.
+    """The numbers that `compare` returns; they print as a table.
 
     Attributes:
-        note: What has to be said about them.
-        left_out: A line for each run or group of numbers that is not among them, and why.
+        note: The text below the table.
+        left_out: One line for each run or group of numbers that was left out, with the reason.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Comparison(list):
         self.left_out = tuple(left_out)
 
     def table(self, bold: str = "") -> Table:
-        """Return a table, a line for each `Line`, and below it the note and what is left out.
+        """Return a table with one line for each `Line`, and the notes below it.
 
         Args:
-            bold: What is put around the names of systems measured here.
+            bold: Text to put before and after the names of systems measured here.
         """
         keys, used = by_line(self)
         titles = ["system", "dataset", *used, "metric", "protocol", "measured here", "source"]
@@ -123,7 +123,7 @@ class Comparison(list):
         return Table(titles, lines, self._notes())
 
     def numbers(self) -> Table:
-        """Return a table of one line a number, for other programs."""
+        """Return a table with one line for each number, for other programs."""
         titles = [field.name for field in fields(Number)]
         return Table(titles, [astuple(number) for number in self], self._notes())
 
@@ -145,20 +145,21 @@ class Comparison(list):
 
 
 def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Comparison:
-    """Return what was measured of some runs, and what is published on the same data.
+    """Return the numbers measured for some runs, and the published ones on the same data.
 
     Args:
         runs: Folders with a `metrics.json`.
-        dataset: Name of the dataset; None: the runs'.
+        dataset: Name of the dataset; None uses the runs' own.
 
     Returns:
-        The numbers, ours first, means over sampling seeds. What is left out, it says: numbers
-        of other data, and published ones that only repeat another paper's.
+        The numbers. The measured ones come first; they are means over sampling seeds. Its
+        `left_out` names what is left out: numbers of other data, and published numbers that
+        only repeat another paper's.
 
     Raises:
         FileNotFoundError: A run has not been evaluated.
-        ValueError: The runs are of several datasets and none is named, or nothing is
-            published on it.
+        ValueError: The runs use several datasets and `dataset` is None, or nothing is published
+            on the dataset.
 
     Example:
         ```python
@@ -169,8 +170,8 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Co
     families = {_family(_dataset(one)) for means in measured.values() for one in means}
     if dataset is None and len(families) != 1:
         raise InputError(
-            f"The runs are of {len(families)} datasets ({', '.join(sorted(families))}): choose "
-            "one with --dataset."
+            f"The runs use {len(families)} datasets ({', '.join(sorted(families))}); choose one "
+            "with --dataset."
         )
     family = _family(dataset) if dataset else families.pop()
     known = {_family(row["dataset"]) for row in published_numbers()["rows"]}
@@ -189,7 +190,7 @@ def compare(runs: Sequence[str | os.PathLike], dataset: str | None = None) -> Co
 
 
 def measurements_of(run: str | os.PathLike) -> list[Measurement]:
-    """Return what was measured of a run.
+    """Return the measurements of a run.
 
     Args:
         run: Its folder.
@@ -204,7 +205,7 @@ def measurements_of(run: str | os.PathLike) -> list[Measurement]:
     measurements = read_metrics(run)
     if not measurements:
         raise MissingFileError(
-            f"{run} holds no {METRICS_FILE} with numbers: run `balancing-vae evaluate {run}` first."
+            f"{run} has no {METRICS_FILE} with numbers; run `balancing-vae evaluate {run}` first."
         )
     return measurements
 
@@ -213,12 +214,12 @@ def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[N
     """Return means as numbers of a comparison.
 
     Args:
-        system: What the images come from.
+        system: The source of the images.
         means: What `aggregate` returned.
-        source: Where the numbers stand.
+        source: The file that has the numbers.
 
     Returns:
-        The numbers, one metric after the other, those without normalisation first.
+        The numbers, sorted by metric; for each metric, the plain numbers come first.
     """
     name = naming(means)
     order = {metric: place for place, metric in enumerate(METRICS)}
@@ -245,13 +246,13 @@ def numbers_of(system: str, means: Sequence[Measurement], source: str) -> list[N
 
 
 def beside_their_floors(means: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:
-    """Return means without noise floors of other numbers of images, and why these are left out.
+    """Leave out the noise floors that were measured at other numbers of images.
 
     Args:
         means: What `aggregate` returned.
 
     Returns:
-        The means that may stand in one table, and a line for each that is left out.
+        The means that can be compared, and one line for each mean that was left out.
     """
     names = ("metric", "protocol", "features", "features_sha256", "dataset", "data_sha256")
     counts: dict[tuple, set[int]] = {}
@@ -264,8 +265,8 @@ def beside_their_floors(means: Sequence[Measurement]) -> tuple[list[Measurement]
         beside = counts.get(tuple(getattr(one, name) for name in names), {one.real_count})
         if one.column == NOISE_FLOOR and one.real_count not in beside:
             left_out.append(
-                f"the noise floor of {one.name}: measured at {one.real_count:,} images, the "
-                f"numbers beside it at {', '.join(f'{n:,}' for n in sorted(beside))}."
+                f"the noise floor of {one.name}: it was measured at {one.real_count:,} images, the "
+                f"other numbers at {', '.join(f'{n:,}' for n in sorted(beside))}."
             )
         else:
             kept.append(one)
@@ -275,13 +276,15 @@ def beside_their_floors(means: Sequence[Measurement]) -> tuple[list[Measurement]
 def _of_family(means: Sequence[Measurement], family: str) -> tuple[list[Measurement], list[str]]:
     fitting = [one for one in means if _family(_dataset(one)) == family]
     others = {_dataset(one) for one in means} - {_dataset(one) for one in fitting}
-    what = "what was" if fitting else "all that was"
-    reasons = [f"{what} measured on {', '.join(sorted(others))}: other data."] if others else []
+    what = "the" if fitting else "all"
+    reasons = (
+        [f"{what} numbers measured on other data: {', '.join(sorted(others))}."] if others else []
+    )
     return fitting, reasons
 
 
 def _published(family: str) -> tuple[list[Number], list[str]]:
-    """Return the published numbers on a dataset, and how many more only quote others."""
+    """Return the published numbers on a dataset, and a line about those that only quote others."""
     rows = [row for row in published_numbers()["rows"] if _family(row["dataset"]) == family]
     own = [row for row in rows if "quoted_from" not in row]
     numbers = [
@@ -313,13 +316,13 @@ def _family(dataset: str) -> str:
 
 
 def by_line(numbers: Sequence[Number]) -> tuple[dict[Line, dict[str, Number]], list[str]]:
-    """Return numbers as lines of a table.
+    """Group numbers into the lines of a table.
 
     Args:
-        numbers: As `compare` gives.
+        numbers: What `compare` returned.
 
     Returns:
-        For each line its number under each column's title; the titles that are in use.
+        The numbers of each line by column title, and the titles in use.
     """
     place = {column: title for title, columns in _COLUMNS.items() for column in columns}
     lines: dict[Line, dict[str, Number]] = {}

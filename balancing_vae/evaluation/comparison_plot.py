@@ -8,14 +8,14 @@ from balancing_vae.evaluation.comparison import by_line
 
 
 def plot_comparison(numbers: Sequence[Number], path: str | os.PathLike) -> None:
-    """Draw one panel a column and metric, one bar a line of the table.
+    """Draw one panel for each column and metric, with one bar for each line of the table.
 
-    Error bars show deviations that are known. Moments are left out: no paper has them.
+    Error bars show the known deviations. Moments are left out, because no paper reports them.
 
     Args:
-        numbers: As `compare` gives.
-        path: Where to write the picture; its suffix decides the format. A file
-            that is there is replaced.
+        numbers: What `compare` returned.
+        path: The picture to write; its suffix decides the format. An existing file is
+            replaced.
 
     Raises:
         OSError: The file cannot be written.
@@ -33,7 +33,7 @@ def plot_comparison(numbers: Sequence[Number], path: str | os.PathLike) -> None:
     from balancing_vae.figures.style import style
 
     lines, titles = by_line([n for n in numbers if n.protocol or not n.measured_here])
-    # FID and FD(...) have nothing in common but the formula: never on one axis.
+    # FID and FD(...) share only the formula, so they never share an axis.
     kinds = [
         (title, metric)
         for title in titles

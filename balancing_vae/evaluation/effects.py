@@ -21,15 +21,15 @@ class Effect:
 
     Attributes:
         column: `REC`, `GEN-1`, `GEN-2` or another.
-        mode: Of the normalisation.
-        name: What tables call the metric: `FID`, `FD(...)`, `mse`.
-        protocol: Of the metric; None for one that needs no features.
-        plain: A value a seed.
-        normalized: Likewise, of the same seeds.
-        better: In how many of the seeds normalisation makes it better, as the metric tells: a
-            distance smaller (a negative estimate counts as 0), a variance loss nearer to 0, a
-            deviation nearer to the data's.
-        worse: In how many it makes it worse.
+        mode: The mode of normalisation.
+        name: The metric's name in tables: `FID`, `FD(...)`, `mse`.
+        protocol: The metric's protocol; None if it needs no features.
+        plain: One value per seed, without normalisation.
+        normalized: One value per seed, with normalisation.
+        better: Number of seeds for which normalisation improves the value: a distance becomes
+            smaller (a negative estimate counts as 0), a variance loss comes closer to 0, a
+            deviation comes closer to the data's.
+        worse: Number of seeds for which it makes the value worse.
     """
 
     column: str
@@ -43,20 +43,20 @@ class Effect:
 
     @property
     def changes(self) -> list[float]:
-        """What normalisation adds, seed by seed."""
+        """The change that normalisation makes to the value of each seed."""
         return [after - before for before, after in zip(self.plain, self.normalized, strict=True)]
 
 
 def normalization_effects(measurements: Sequence[Measurement]) -> list[Effect]:
-    """Pair what was measured without and with normalisation, of the same weights.
+    """Pair the values without and with normalisation that belong to the same weights.
 
     Args:
-        measurements: As `evaluate` gives, or a run's `metrics.json`.
+        measurements: What `evaluate` or `read_metrics` returned.
 
     Returns:
-        An effect for each column, mode and metric that was measured both ways; where there
-        are several sets of images, the column names them. Metrics that are not in
-        `fid.METRICS` are left out: nothing tells which of their values are better.
+        An effect for each column, mode and metric that was measured both ways. If there are
+        several sets of images, the column names the set. Metrics that are not in `fid.METRICS`
+        are left out, because it is not known which of their values are better.
 
     Example:
         ```python
@@ -111,11 +111,11 @@ def normalization_effects_table(found: Sequence[Effect]) -> Table:
     """Return a table with the modes side by side: mean ± deviation over the seeds (n - 1).
 
     Args:
-        found: As `normalization_effects` gives.
+        found: What `normalization_effects` returned.
 
     Returns:
-        The table, a line a measure of a column. Behind each normalised number stands in how
-        many of the seeds it is better than the plain one.
+        The table, with one line for each metric of a column. The parentheses after a normalised
+        number say for how many seeds it is better than the plain one.
     """
     modes = [mode for mode in MODES if any(effect.mode == mode for effect in found)]
     lines: dict[tuple, dict[str, Effect]] = {}
@@ -141,10 +141,10 @@ def normalization_effects_table(found: Sequence[Effect]) -> Table:
 
 
 def answer(effect: Effect) -> str:
-    """Say in a sentence whether normalisation makes something better.
+    """Say in one sentence whether normalisation improves a value.
 
     Args:
-        effect: One of what `normalization_effects` gives.
+        effect: An effect from `normalization_effects`.
 
     Returns:
         "yes", "no", "no difference" or "undecided", with the seeds and the change.

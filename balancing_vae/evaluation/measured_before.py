@@ -1,4 +1,4 @@
-"""What a run's `metrics.json` holds already of a measurement that is to be made."""
+"""Distances that a run's `metrics.json` already has, so that they need not be measured again."""
 
 import os
 from pathlib import Path
@@ -15,19 +15,19 @@ from balancing_vae.storage.fingerprint import fingerprint
 def measured_before(
     run: str | os.PathLike, real: np.ndarray, network: FeatureNetwork, protocol: str
 ) -> list[Measurement]:
-    """Return the distances of a run as it is now, to these images in these features.
+    """Return the known distances between a run's images and real images.
 
-    Numbers of other weights, another fitted sampler or another normalisation are not among
-    them, nor those that do not say what they are of.
+    A number counts only if it was measured with the run's present weights, sampler and
+    normalisation. Numbers that do not record what they describe are left out.
 
     Args:
         run: A saved folder.
-        real: Real images, uint8 [N, D, D, C], as `choose_images` gives.
-        network: Gives the features.
+        real: Real images, uint8 [N, D, D, C], from `choose_images`.
+        network: The feature network.
         protocol: Name of the protocol.
 
     Returns:
-        The measurements; none where nothing was measured.
+        The measurements; an empty list if there are none.
 
     Raises:
         FileNotFoundError: There is no such folder.

@@ -21,7 +21,7 @@ from balancing_vae.schema import real
 from balancing_vae.schema import text
 from balancing_vae.schema import whole
 
-# Real images against as many other real ones: what a perfect model would still show.
+# Real images compared with as many other real images: what a perfect model would score.
 NOISE_FLOOR = "noise floor"
 # The real images alone.
 DATA = "data"
@@ -36,29 +36,29 @@ class Measurement:
         column: `REC`, `GEN-1`, `GEN-2`, `GEN (gaussian)`, `data`, `noise floor`.
         metric: Its name in `fid.METRICS`.
         value: The number.
-        real_count: Real images that entered.
-        generated_count: Images of the other side that entered.
-        normalization: Mode of the normalisation; None: not normalised.
-        seed: Sampling seed; None where nothing is drawn, and of a mean.
-        deviation: Of a single number how far it may be off, where the metric tells that; of a
-            mean the standard deviation (n - 1) over its repetitions.
-        repetitions: How many numbers the value is the mean of.
-        protocol: Name of the protocol; None where the metric needs no features.
-        features: Name of the features; None likewise.
-        features_sha256: Hash of their network; None where it has no weights.
-        dataset: Name of the dataset; None where unknown.
-        data: Where the images lay.
+        real_count: Number of real images that were used.
+        generated_count: Number of images on the other side that were used.
+        normalization: Mode of normalisation; None if not normalised.
+        seed: Sampling seed; None for a mean, and if nothing is drawn.
+        deviation: For a mean, the standard deviation (n - 1) over its repetitions. For a single
+            number, its uncertainty if the metric computes one.
+        repetitions: The number of values that this one is the mean of.
+        protocol: Name of the protocol; None if the metric needs no features.
+        features: Name of the features; None if the metric needs none.
+        features_sha256: Hash of the feature network; None if it has no weights.
+        dataset: Name of the dataset; None if unknown.
+        data: Path of the images.
         data_sha256: Hash of the real images' content.
-        against: Split of the data that the real images are of: "test", or "train" as in the
-            original program's two earlier versions. Earlier files do not say it: test.
-        command: The command line that measured.
-        versions: Versions of the packages that decide the number.
-        weights_sha256: Hash of the pipeline's weights; None where they had no part or are
+        against: Split of the real images: "test", or "train" as in the original program's two
+            earlier versions. Older files do not have this field; they mean "test".
+        command: The command line of the measurement.
+        versions: Versions of the packages that affect the number.
+        weights_sha256: Hash of the pipeline's weights; None if they were not used or are
             unknown.
-        fitted_sha256: Hash of the fitted sampler and the saved normalisation that took part.
+        fitted_sha256: Hash of the fitted sampler and the saved normalisation that were used.
 
     Raises:
-        ValueError: A field is not what it must be.
+        ValueError: A field has an invalid value.
 
     Example:
         ```python
@@ -96,15 +96,15 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """What to print beside the number: FID in Inception's features only, else FD(...)."""
+        """The metric's name in tables: FID for Inception's features only, otherwise FD(...)."""
         if self.metric in METRICS:
             return METRICS[self.metric].name_in_tables(self.features)
-        # Measured where there was a metric of that name.
+        # The metric was registered when this was measured, and is not registered now.
         title = self.metric.replace("_", " ")
         return title if self.protocol is None else f"{title} ({self.features or 'unknown'})"
 
     def to_dict(self) -> dict:
-        """Return the fields that say something, as plain data."""
+        """Return the fields that are not at their defaults, as plain data."""
         return {
             name: value
             for name, value in asdict(self).items()
@@ -113,7 +113,7 @@ class Measurement:
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float | None]:
-    """Return the mean and the standard deviation (n - 1), None of a single value."""
+    """Return the mean and the standard deviation (n - 1), which is None for a single value."""
     values = list(values)
     return mean(values), stdev(values) if len(values) > 1 else None
 
@@ -136,9 +136,9 @@ def with_mode(label: str, mode: str | None, among: Collection[str | None] | None
     """Return a label that says how images are normalised, such as "GEN-2, normalised (gated)".
 
     Args:
-        label: What the images, or the system, are called without normalisation.
-        mode: Mode of the normalisation; None leaves the label as it is.
-        among: The modes of all that is shown together: a single one is not named.
+        label: The name of the images, or of the system, without normalisation.
+        mode: Mode of normalisation; None leaves the label unchanged.
+        among: All modes that are shown together. A single one is not named.
 
     Returns:
         The label.
@@ -155,17 +155,18 @@ def with_mode(label: str, mode: str | None, among: Collection[str | None] | None
 
 
 def aggregate(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Return means over what differs in the draw alone: sampling seeds, or trainings.
+    """Return means over sampling seeds, or over trainings.
 
-    Numbers of other data, other features, other modes or other counts of images are not
-    averaged together. Applied to the means of several runs it averages over trainings.
+    Only numbers of the same data, features, mode and numbers of images are averaged together.
+    Applied to the means of several runs, it averages over trainings.
 
     Args:
-        measurements: As `evaluate` or `read_metrics` gives, or what this function returned.
+        measurements: What `evaluate`, `read_metrics` or this function returned.
 
     Returns:
-        A mean for each kind, in the order of their first numbers. `deviation` is over the
-        repetitions, None of a single one. Seeds, commands and the runs' hashes are left out.
+        A mean for each kind, in the order of their first numbers. `deviation` is taken over the
+        repetitions; it is None for a single number. Seeds, commands and the runs' hashes are
+        left out.
 
     Example:
         ```python
@@ -204,14 +205,15 @@ def _kind(one: Measurement) -> tuple:
 
 
 def by_data(measurements: Iterable[Measurement]) -> dict[str, list[Measurement]]:
-    """Return measurements by the images they are of, so that only like is set beside like.
+    """Group measurements by their real images, so that only comparable numbers are compared.
 
     Args:
-        measurements: As `read_metrics` gives.
+        measurements: What `read_metrics` returned.
 
     Returns:
-        The measurements of each set of images, under "" where there is but one, else under
-        its name and the start of its hash; "training images" is said of these.
+        The measurements of each set of images by its title. The title is empty if there is only
+        one set; otherwise it is the dataset's name and the start of its hash. The title of
+        training images says so.
 
     Example:
         ```python
@@ -232,14 +234,14 @@ def by_data(measurements: Iterable[Measurement]) -> dict[str, list[Measurement]]
 
 
 def naming(measurements: Sequence[Measurement]) -> Callable[[Measurement], str]:
-    """Return what names the metric of each of some measurements, and tells all apart.
+    """Return a function that gives each measurement's metric an unambiguous name.
 
     Args:
-        measurements: All that are shown together.
+        measurements: All measurements that are shown together.
 
     Returns:
-        From a measurement to its `name`; where features of one name come from several
-        networks, with the start of the network's hash.
+        A function from a measurement to its `name`. If several networks share a name, the
+        start of the network's hash is added.
     """
     networks: dict[str, set] = {}
     for one in measurements:

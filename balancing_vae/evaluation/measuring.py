@@ -45,25 +45,26 @@ def evaluate(
     """Measure each column against real images, over several sampling seeds.
 
     Args:
-        columns: What to measure.
-        real: uint8 array [n, h, w, c], as `choose_images` gives, or floats in [0, 1].
-        network: Gives the features; None where no metric needs them.
-        protocol: Name or `Protocol`; None likewise.
-        seeds: Sampling seeds; the training is one and the same.
-        metrics: Names in `fid.METRICS`. Those of pairs are measured of reconstructions alone.
-        more_real: As many further real images, for the noise floor of metrics of features.
-            Where they are fewer, or None, it is left out: at another number of images it
-            would tell nothing about these numbers.
+        columns: The kinds of images to measure.
+        real: uint8 array [n, h, w, c] from `choose_images`, or floats in [0, 1].
+        network: The feature network; None if no metric needs features.
+        protocol: Name or `Protocol`; None if no metric needs features.
+        seeds: Sampling seeds. All of them use the same trained model.
+        metrics: Names in `fid.METRICS`. Metrics of image pairs are measured for reconstructions
+            only.
+        more_real: As many further real images, for the noise floor of the metrics that need
+            features. If they are fewer, or None, the noise floor is left out, because it depends
+            on the number of images.
         progress: Whether to show a bar on stderr.
 
     Returns:
-        A measurement a number, metric by metric: plain ones, normalised ones, the noise
-        floor. Where a metric is better nearer to the data's own value, that is its last one,
-        in the column `data`.
+        One measurement for each number. For each metric, the plain numbers come first, then the
+        normalised ones, then the noise floor. If the metric is best at the data's own value,
+        that value comes last, in the column `data`.
 
     Raises:
-        ValueError: The images are not what the protocol takes, there is no such metric, or
-            it needs a network and a protocol.
+        ValueError: The protocol does not accept the images, a metric is unknown, or a metric
+            needs a network and a protocol that were not given.
 
     Example:
         ```python
@@ -117,18 +118,18 @@ def noise_floor(
 ) -> list[Measurement]:
     """Measure two disjoint halves of the data against each other.
 
-    What a perfect model would still show at that many images: distances are biased upwards
-    for few images, so that the floor at half the number lies above that of all.
+    Even a perfect model would show this distance at that number of images. Distances are biased
+    upwards for few images, so the floor of two halves lies above the floor of twice as many.
 
     Args:
-        real: uint8 array [n, h, w, c], shuffled as `choose_images` does.
-        network: Gives the features.
+        real: uint8 array [n, h, w, c], shuffled by `choose_images`.
+        network: The feature network.
         protocol: Name or `Protocol`.
-        metrics: Names of metrics of features.
+        metrics: Names of metrics that need features.
         progress: Whether to show a bar on stderr.
 
     Returns:
-        A measurement a metric, in the column `noise floor`.
+        One measurement for each metric, in the column `noise floor`.
 
     Example:
         ```python
@@ -145,7 +146,7 @@ def noise_floor(
 
 @dataclass(frozen=True)
 class _Sides:
-    """Makes the sides of comparisons in one way, and moves one bar on."""
+    """Computes the two sides of comparisons, and updates one progress bar."""
 
     network: FeatureNetwork | None
     protocol: Protocol | None
@@ -154,7 +155,7 @@ class _Sides:
     def gather(
         self, images: np.ndarray, metrics: Sequence[Metric], generated: bool = False
     ) -> Side:
-        """Return what metrics need of images; statistics of real ones are cached."""
+        """Return the data that metrics need of images; statistics of real images are cached."""
         of_features = [metric for metric in metrics if metric.needs_features]
         if of_features:
             self._features_for(of_features)
@@ -162,22 +163,22 @@ class _Sides:
         side = gather(
             images, metrics, self.network, self.protocol, generated, not generated, self.bar
         )
-        # Where features were extracted, most of it is done.
+        # The extraction of features, if there was one, has updated most of the bar.
         self.bar.update(begun + len(images) - self.bar.n)
         return side
 
     def compare(
         self, column: str, metrics: Iterable[Metric], real: Side, other: Side
     ) -> list[Measurement]:
-        """Return each metric's value of one side against the other."""
+        """Return each metric's value for two sides."""
         counts = len(real["images"]), len(other["images"])
         found = []
         for metric in metrics:
             value, deviation = metric(real[metric.needs], other[metric.needs])
             if not math.isfinite(value):
                 warnings.warn(
-                    f"{metric.title} of {column} is {value}, which cannot be compared: it is "
-                    "left out.",
+                    f"{metric.title} of {column} is {value}, so it cannot be compared and is left "
+                    "out.",
                     stacklevel=3,
                 )
                 continue

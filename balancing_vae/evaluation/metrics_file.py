@@ -31,9 +31,9 @@ METRICS_FILE = "metrics.json"
 _FORMAT_VERSION = 4
 _REMEDY = "remove it and evaluate again"
 
-# In format 3 each row has all of its fields. Format 2 has the modes' former names, too. In
-# format 1 `distance` was a number's name in tables, and the mode stood beside numbers that are
-# not normalised, too.
+# In format 3, each row has all of its fields. Format 2 also has the modes' former names. In
+# format 1, `distance` was a number's name in tables, and numbers that are not normalised had a
+# mode, too.
 _ROW_1 = record(
     required={
         "dataset": text,
@@ -60,9 +60,9 @@ _ROW_1 = record(
 )
 _ROW = fields_of(Measurement)
 _ROWS = {1: sequence(_ROW_1), 2: sequence(_ROW), 3: sequence(_ROW)}
-# The fields that a row has to itself. The others are those of many rows: stored once.
+# The fields that each row stores. All other fields are shared by many rows and stored once.
 _OWN = ("column", "metric", "normalization", "seed", "value", "deviation")
-# What was measured. A number with the same replaces one that was measured before.
+# These fields say what was measured. A new number replaces an old one that has the same key.
 _KEY = (
     "column",
     "normalization",
@@ -85,18 +85,18 @@ def of_run(
     command: str,
     against: str = "test",
 ) -> list[Measurement]:
-    """Return measurements that say what they are of, and what it takes to repeat them.
+    """Return measurements that record what they describe and how to repeat them.
 
     Args:
-        measurements: As `evaluate` gives.
+        measurements: What `evaluate` returned.
         state: The run's fingerprint, taken before it was loaded.
         dataset: Name of the dataset.
-        data: Where the images lie; None where they need no files.
-        command: The command line that measured.
-        against: Split of the data that the real images are of, "test" or "train".
+        data: Path of the images; None if they need no files.
+        command: The command line of the measurement.
+        against: Split of the real images, "test" or "train".
 
     Returns:
-        The same with dataset, data, command, versions and the hashes of what took part.
+        The same measurements with dataset, data, command, versions and the hashes of what was used.
 
     Example:
         ```python
@@ -123,23 +123,24 @@ def of_run(
 
 
 def write_metrics(run: str | os.PathLike, measurements: Sequence[Measurement]) -> Path:
-    """Write measurements into a run's `metrics.json`; whatever else was measured stays.
+    """Write measurements into a run's `metrics.json`; keep its other measurements.
 
     A number replaces one of the same column, mode of normalisation, sampling seed, metric,
-    protocol, features and data, both with their hashes. Numbers that say what the run was
-    also replace those of what it no longer is: of other weights, and of another sampler or
-    normalisation in the same column. A number that does not say it is replaced by one that
-    differs from it in the seed alone.
+    protocol, features (name and hash) and data (name and hash). A number that records the run's
+    weights also replaces numbers of other weights, and numbers of another sampler or
+    normalisation in the same column. A number that does not record them is replaced by any
+    new number that differs only in the seed.
 
     Args:
         run: The run's folder.
-        measurements: As `evaluate` gives, or better `of_run`, which says what they are of.
+        measurements: What `evaluate` returned; better, what `of_run` returned, which records the
+            run.
 
     Returns:
         The file's path.
 
     Raises:
-        ValueError: The file that is there cannot be understood.
+        ValueError: The existing file cannot be understood.
         OSError: The folder cannot be written to.
 
     Example:
@@ -162,16 +163,16 @@ def write_metrics(run: str | os.PathLike, measurements: Sequence[Measurement]) -
 
 
 def read_metrics(run: str | os.PathLike) -> list[Measurement]:
-    """Return the measurements in a run's `metrics.json`; none where there is no such file.
+    """Return the measurements in a run's `metrics.json`; an empty list if there is none.
 
     Args:
         run: The run's folder.
 
     Returns:
-        One for each number.
+        One measurement for each number.
 
     Raises:
-        ValueError: The file is broken or of a newer format; the message names what is wrong.
+        ValueError: The file is damaged or its format is newer; the message says what is wrong.
 
     Example:
         ```python
@@ -199,7 +200,7 @@ def _contents(value: Any, name: str) -> None:
         record({"format_version": whole(), "measurements": _ROWS[version]})(value, name)
     else:
         raise InputError(
-            f"it has the format {version}, this version of balancing_vae reads up to "
+            f"it has the format {version}, but this version of balancing_vae reads formats up to "
             f"{_FORMAT_VERSION}"
         )
 
@@ -210,7 +211,10 @@ def _contents_of_today(value: dict, name: str) -> None:
     record({"format_version": whole(), "shared": shared, "measurements": rows})(value, name)
     for i, row in enumerate(value["measurements"]):
         if row["shared"] >= len(value["shared"]):
-            raise InputError(f"measurements[{i}].shared is {row['shared']}, which is not there")
+            raise InputError(
+                f"measurements[{i}].shared must be below {len(value['shared'])}, the number of "
+                f"shared entries; got {row['shared']}"
+            )
     sequence(_ROW)(_joined(value["shared"], value["measurements"]), "measurements")
 
 
@@ -228,7 +232,7 @@ def _split(measurements: Iterable[Measurement]) -> tuple[list[dict], list[dict]]
 
 
 def _joined(shared: list[dict], rows: list[dict]) -> list[dict]:
-    """Return rows with all of their fields, as before `_split`."""
+    """Return rows with all of their fields; the inverse of `_split`."""
     joined = []
     for row in rows:
         own = dict(row)
@@ -237,7 +241,7 @@ def _joined(shared: list[dict], rows: list[dict]) -> list[dict]:
 
 
 def _lines(rows: list[dict]) -> str:
-    # A row a line: indented, hundreds of them take a fifth more space.
+    # One row per line. With indentation, the file would be a fifth larger.
     return ",\n".join(json.dumps(row) for row in rows)
 
 
@@ -246,12 +250,12 @@ def _from_format_1(rows: list[dict]) -> list[Measurement]:
     for row in rows:
         row = dict(row)
         distance, normalized = row.pop("distance"), row.pop("normalized")
-        # Before there were modes, there was only that of the original program.
+        # A row without a mode is older than the other modes.
         mode = row.pop("normalization", "gated")
         is_frechet = distance == "FID" or distance.startswith("FD(")
         metric = "fid" if is_frechet else distance.lower().replace(" ", "_")
         one = Measurement(metric=metric, normalization=mode if normalized else None, **row)
-        # What is not normalised was measured beside each mode: the last time counts.
+        # Plain numbers were measured once for each mode; the last one counts.
         found.pop(_key(one), None)
         found[_key(one)] = one
     return list(found.values())
@@ -266,7 +270,7 @@ def _but_for_the_seed(one: Measurement) -> tuple:
 
 
 def _outdated_by(measurements: Sequence[Measurement]) -> Callable[[Measurement], bool]:
-    """Return what tells whether a number describes a state of the run that is gone."""
+    """Return a function that says whether a number describes an earlier state of the run."""
     told = [one for one in measurements if one.weights_sha256 is not None]
     weights = {one.weights_sha256 for one in told}
     fitted = {(one.column, one.normalization): one.fitted_sha256 for one in told}

@@ -18,17 +18,17 @@ from balancing_vae.figures.tables import Table
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What `TwoStageVAE.evaluate` measures.
+    """The result of `TwoStageVAE.evaluate`.
 
     Attributes:
         measurements: The moments of REC, GEN-1 and GEN-2, each without and with
             normalisation, and of the data.
         variance_law: Mean over latents of Var(mu) + E[sigma^2], expected to be 1.
         variance_law_reference: The original program's form, with E[sigma].
-        inactive_latents: How many latents carry no information.
+        inactive_latents: Number of latents that carry no information.
         latent_dim: Number of latents.
-        left_alone: Why normalisation does not rescale the second stage's samples at all;
-            None where it does.
+        left_alone: The reason why normalisation does not rescale the second stage's samples;
+            None if it does.
     """
 
     measurements: list[Measurement]
@@ -39,7 +39,7 @@ class Evaluation:
     left_alone: str | None
 
     def value(self, column: str, metric: str, normalized: bool = False) -> float | None:
-        """Return one of the numbers; None where it was not measured.
+        """Return one of the numbers; None if it was not measured.
 
         Args:
             column: "REC", "GEN-1", "GEN-2" or "data".
@@ -58,7 +58,7 @@ class Evaluation:
         return None
 
     def table(self) -> Table:
-        """Return the numbers, a line a kind of image, and what belongs to them."""
+        """Return the numbers, with one line for each kind of image, and a note."""
         columns = dict.fromkeys(m.column for m in self.measurements if m.column != DATA)
         titles = [METRICS[name].title for name in MOMENTS]
         of_data = self.value(DATA, "mean_std")
@@ -91,7 +91,7 @@ class Evaluation:
 
 
 def evaluate_moments(vae, x: np.ndarray, seed: int = 0) -> Evaluation:
-    """Measure reconstructions of `x`, and as many samples of either stage.
+    """Measure reconstructions of `x`, and as many samples of each stage.
 
     Args:
         vae: A `TwoStageVAE` whose normalisation is fitted.
@@ -99,10 +99,10 @@ def evaluate_moments(vae, x: np.ndarray, seed: int = 0) -> Evaluation:
         seed: Seed of the posterior's and the prior's noise.
 
     Returns:
-        The table and what belongs to it.
+        The measured numbers.
 
     Raises:
-        ValueError: The images do not fit the model, or the normalisation is not fitted.
+        ValueError: The images do not match the model, or the normalisation is not fitted.
 
     Example:
         ```python

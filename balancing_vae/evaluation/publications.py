@@ -7,12 +7,12 @@ import json
 
 @functools.cache
 def published_numbers() -> dict:
-    """Return all published numbers and where they stand.
+    """Return all published numbers and their sources.
 
     Returns:
         A dict with `rows` (dataset, system, column, value, deviation, protocol, source;
-        where there is one: network, quoted_from), `columns` and `sources` (title; where there
-        is one: url, tables, versions of the program, note).
+        sometimes also network and quoted_from), `columns` and `sources` (title; sometimes also
+        url, tables, versions of the program and note).
 
     Example:
         ```python

@@ -16,10 +16,10 @@ def measured_table(measurements: Sequence[Measurement]) -> Table:
     """Return means over sampling seeds, with their deviations.
 
     Args:
-        measurements: As `evaluate` gives, of one set of real images.
+        measurements: What `evaluate` returned for one set of real images.
 
     Returns:
-        The table; its note names protocols and counts of images.
+        The table; its note names the protocols and the numbers of images.
 
     Example:
         ```python

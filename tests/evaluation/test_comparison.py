@@ -132,13 +132,13 @@ def test_both_cuts_of_celeba_are_told_apart(run_folder):
 
 def test_what_is_left_out_is_said(run_folder, tmp_path):
     found = compare([run_folder], dataset="celeba")
-    reason = f"{run_folder}, all that was measured on cifar10: other data."
+    reason = f"{run_folder}, all numbers measured on other data: cifar10."
     assert reason in found.left_out
     assert f"Left out: {reason}" in str(found) and reason in found._repr_html_()
     assert reason in found.numbers().json()
     write_metrics(run_folder, measurements(dataset="mnist"))
     assert (
-        f"{run_folder}, what was measured on mnist: other data."
+        f"{run_folder}, the numbers measured on other data: mnist."
         in compare([run_folder], "cifar10").left_out
     )
 
@@ -150,8 +150,8 @@ def test_a_noise_floor_of_another_number_of_images_is_left_out(tmp_path):
     found = compare([tmp_path / "run"])
     assert "| noise floor |" not in str(found)
     assert (
-        f"{tmp_path / 'run'}, the noise floor of FID: measured at 4,992 images, the numbers beside "
-        "it at 9,984."
+        f"{tmp_path / 'run'}, the noise floor of FID: it was measured at 4,992 images, the other "
+        "numbers at 9,984."
     ) in found.left_out
 
 
