@@ -1,6 +1,6 @@
 """The paper's tables and figures: one function returns the data, another draws it.
 
-The names in the stub beside this file are imported when they are first used.
+The names in the stub next to this file are imported when they are first used.
 
 Example:
     ```python

@@ -10,14 +10,14 @@ COLUMNS = 8
 
 
 def faces(vae, count: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
-    """Generate images by way of stage 2, each without and with latent normalisation.
+    """Generate images from stage 2, each without and with latent normalisation.
 
-    The paper's are of faces (figure 6); any trained pipeline works. Nothing but the
-    latents is rescaled: image normalisation has no part in it.
+    The paper shows faces (figure 6), but any trained pipeline works. Only the latents are
+    rescaled; image normalisation is not applied.
 
     Args:
         vae: A `TwoStageVAE` whose normalisation is fitted.
-        count: How many, at least 1. Whole batches are rescaled and then cut to `count`.
+        count: Number of images, at least 1. Whole batches are rescaled and then cut to `count`.
         seed: Seed of the draws.
 
     Returns:
@@ -42,7 +42,7 @@ def faces(vae, count: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def draw_faces(sheets: dict[str, np.ndarray], columns: int = COLUMNS) -> Figure:
-    """Draw sheets of images side by side, image by image in the same place.
+    """Draw sheets of images side by side; image i is at the same place in each sheet.
 
     Args:
         sheets: Images, float [N, D, D, C] in [0, 1], by the title of their sheet.
@@ -64,7 +64,7 @@ def draw_faces(sheets: dict[str, np.ndarray], columns: int = COLUMNS) -> Figure:
 
 
 def _grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """Put images [N, D, D, C] into rows, with gaps of white between them."""
+    """Arrange images [N, D, D, C] in rows, with white gaps between them."""
     gap = max(1, images.shape[1] // 16)
     empty = -len(images) % columns
     images = np.pad(images, ((0, empty), (0, gap), (0, gap), (0, 0)), constant_values=1.0)

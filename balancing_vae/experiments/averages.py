@@ -22,22 +22,22 @@ KINDS = {
 
 
 def permutations(kind: str, x: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Return permutations of the data's rows, the first of which leaves them as they are.
+    """Return permutations of the data's rows; the first one is the identity.
 
     Args:
-        kind: "random": each drawn by itself. "neighbors": each takes every row to another
-            one near to it, with the least sum of squared distances, and no row to the same
-            one as another permutation. "repeated": all others are one and the same random
-            permutation.
+        kind: How the other permutations are chosen. "random": independently. "neighbors": each
+            maps every row to a nearby row, so that the sum of squared distances is smallest;
+            no two of them map a row to the same one. "repeated": one random permutation,
+            repeated.
         x: Data, float [N, ...].
-        count: How many, at least 2 and at most N.
-        seed: Seed of the random ones.
+        count: Number of permutations, from 2 to N.
+        seed: Seed of the random permutations.
 
     Returns:
-        Integers [count, N]: row i of the average is the mean of the rows `[:, i]`.
+        Integers [count, N]. Row i of the average is the mean of the data's rows `[:, i]`.
 
     Raises:
-        ValueError: There is no such kind, or `count` is out of range.
+        ValueError: `kind` is unknown, or `count` is out of range.
 
     Example:
         ```python
@@ -59,7 +59,8 @@ def permutations(kind: str, x: np.ndarray, count: int, seed: int = 0) -> np.ndar
 
 def _to_neighbors(x: np.ndarray, count: int) -> list[np.ndarray]:
     cost = squareform(pdist(x.reshape(len(x), -1), "sqeuclidean"))
-    # More than any assignment costs: a row is neither its own neighbour nor the same one twice.
+    # This exceeds the cost of any assignment. It prevents that a row is assigned to itself, or
+    # to the same row twice.
     taken = 1 + len(x) * cost.max()
     np.fill_diagonal(cost, taken)
     found = []
@@ -71,17 +72,17 @@ def _to_neighbors(x: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def distances_from_average(x: np.ndarray, permuted: np.ndarray) -> np.ndarray:
-    """Return how far what is averaged lies from its average.
+    """Return the squared distances of permuted data from their average.
 
-    `X_hat` is the mean of the permuted data. The mean of its first row, which is the data
-    themselves, is the mse. The mean of all is the mean quadratic distance, and that is the
-    variance loss: each permutation keeps mean and variance of the data. So for two the
-    loss is the mse, and for more it is larger where the data lie nearer to the average than
-    what they are averaged with.
+    `X_hat` is the mean of the permuted data. The first permutation is the identity, so the mean
+    of the first row is the mse. The mean of all rows is the mean quadratic distance. It equals
+    the variance loss, because each permutation keeps the mean and the variance of the data.
+    For two permutations the variance loss therefore equals the mse. For more it is larger if
+    the data are closer to the average than the permuted data are.
 
     Args:
         x: Data, float [N, ...].
-        permuted: Integers [count, N], the first row 0 to N - 1.
+        permuted: Integers [count, N]; the first row is 0 to N - 1.
 
     Returns:
         Mean squared differences over the features, float64 [count, N].
@@ -104,12 +105,12 @@ def measure_averages(
 
     Args:
         x: Data, float [N, ...].
-        counts: How many permutations, the data themselves among them; at least 2 each.
-        seeds: Of the permutations; those to neighbours are drawn once.
+        counts: Numbers of permutations, including the identity; at least 2 each.
+        seeds: Seeds of the permutations. Kind "neighbors" is not random and uses one.
 
     Returns:
-        A row an average: kind, count, seed; mse; variance_loss, the mean quadratic
-        distance; and share, the part of the data whose own distance is below it.
+        One row for each average: kind, count, seed, mse, variance_loss (the mean quadratic
+        distance) and share (the fraction of the data whose own distance is below it).
 
     Example:
         ```python
@@ -136,15 +137,15 @@ def measure_averages(
 
 
 def compare_averages(rows: list[dict]) -> list[dict]:
-    """Sum up the averages of each kind and count over their seeds.
+    """Summarise the averages of each kind and count over their seeds.
 
     Args:
         rows: What `measure_averages` returned.
 
     Returns:
-        A line a kind and count: what is averaged; count; mean mse and variance loss; "mse
-        below", how many of the averages have the smaller mse; "data below", the share of
-        the data whose own distance is below the mean one.
+        One line for each kind and count: what the data are averaged with; the count; mean mse and
+        variance loss; "mse below", the number of averages whose mse is below the variance loss;
+        "data below", the fraction of the data whose own distance is below the mean.
 
     Example:
         ```python
@@ -154,7 +155,7 @@ def compare_averages(rows: list[dict]) -> list[dict]:
     lines = []
     for (kind, count), own in grouped(rows, "kind", "count").items():
         mse, loss = (np.array([row[name] for row in own]) for name in ("mse", "variance_loss"))
-        # For two permutations they are equal, and differ by rounding.
+        # For two permutations they are equal up to rounding.
         below = int(np.sum(mse < loss * (1 - 1e-9)))
         lines.append(
             {

@@ -24,7 +24,8 @@ from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.optimizer import Adam
 from balancing_vae.training.posterior import encode
 
-# With gamma 1, KL weighs 0.01 like beside a gamma of 0.1. Steps are half of the digits' 2,500.
+# At gamma 1, a KL weight of 0.01 gives the balance of gamma 0.1. Steps are half of the digits'
+# 2,500.
 COMPARED: dict[str, dict] = {
     "computed": {"name": "computed"},
     "optimal": {"name": "optimal"},
@@ -56,24 +57,25 @@ def measure_balancings(
 ) -> list[dict]:
     """Train one convolutional network with each balancing, on the same images and seeds.
 
-    Losses with different gammas cannot be compared; `val_bound` can: it is the loss on the
+    Losses with different gammas cannot be compared, but `val_bound` can. It is the loss on the
     test images with the gamma that fits their mse best,
-    `pixels * (1/2 + log sqrt(mse) + 0.91893) + KL`, the tightest bound on -log p(x) that
-    these networks give with one gamma. So KL weighs 1 in training, too, unless the strategy
-    decides it.
+    `pixels * (1/2 + log sqrt(mse) + 0.91893) + KL`. This is the tightest bound on -log p(x) that
+    these networks give with one gamma. KL therefore has the weight 1 in training, too, unless
+    the strategy sets another.
 
     Args:
         x_train: Training images, uint8 [N, D, D, C], their side divisible by 4.
         x_test: Test images of the same kind.
         path: A `.json` file that keeps each finished training.
         epochs: Epochs of each training, batches of 50, Adam at 1e-3.
-        trainings: How often each is trained, with the seeds 0, 1, ... of weights, order, noise.
-        names: The balancings, of `COMPARED`; all by default.
+        trainings: Number of trainings of each, with the seeds 0, 1, ... of weights, order, noise.
+        names: Names in `COMPARED` (default: all).
 
     Returns:
-        A row a training: balancing, seed, epochs, images (of the training), data_sha256,
-        seconds_per_step, active (latents on the test images in the end), and `curves`: lists by
-        epoch of kl, mse, gamma, beta, val_mse, val_kl, val_bound.
+        One row for each training: balancing, seed, epochs, images (number of training images),
+        data_sha256, seconds_per_step, active (number of active latents on the test images after
+        training), and `curves`: one value for each epoch of kl, mse, gamma, beta, val_mse,
+        val_kl and val_bound.
 
     Example:
         ```python
@@ -93,18 +95,17 @@ def measure_balancings(
 
 
 def compare_balancings(rows: list[dict]) -> list[dict]:
-    """Return one line a balancing, the mean over trainings.
+    """Return one line for each balancing, with means over trainings.
 
     Args:
         rows: What `measure_balancings` returned.
 
     Returns:
-        Dicts of balancing; mse, KL, active latents, bound (nats) and its deviation over trainings
-        on the test images after the last epoch; beta, the effective weight of KL; beta / mse
-        of the last training epoch, 1 where the balance is the one that the model itself
-        implies; the first epoch with
-        a bound within 1 nat of the best one that computed gamma reached (None: never);
-        milliseconds a step.
+        Dicts of balancing; mse, KL, active latents, bound (nats) and its deviation over trainings,
+        all on the test images after the last epoch; beta, the effective weight of KL; beta / mse
+        of the last training epoch, which is 1 if the balance is the one that the model itself
+        implies; the first epoch with a bound within 1 nat of the best bound of computed gamma
+        (None: never); milliseconds per step.
 
     Example:
         ```python
@@ -139,7 +140,7 @@ def compare_balancings(rows: list[dict]) -> list[dict]:
 
 
 def draw_balancing(rows: list[dict]) -> Figure:
-    """Draw mse, KL, gamma and bound over training, a line a balancing, its trainings as a band.
+    """Draw mse, KL, gamma and bound over training: a line for each balancing, a band for its range.
 
     Args:
         rows: What `measure_balancings` returned.

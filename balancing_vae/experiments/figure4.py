@@ -29,12 +29,12 @@ from balancing_vae.training.sources import drawn_images
 
 BATCH_SIZE = 50
 LEARNING_RATE = 1e-3
-# Images used of each split: what two cores can do in a minute a network.
+# Images of each split. With these, two cores train a network in about a minute.
 TRAINING_IMAGES = 10_000
 TEST_IMAGES = 2_000
 STEPS = {"full": 2000, "smoke": 1000}
 MARKERS = dict(zip(KINDS, "osD^", strict=True))
-# Rows that an earlier version measured lack the losses of generated images and within images.
+# Rows of format 1 lack the losses of generated images and those within images.
 ROW_FORMAT = 2
 LOSSES = {
     "variance_loss": "reconstructed, over the data",
@@ -49,26 +49,25 @@ def fig4(
     smoke: bool = False,
     seed: int = 0,
 ) -> list[dict]:
-    """Train networks of four kinds and measure what their images lose.
+    """Train networks of four kinds and measure the variance that their images lose.
 
-    Each is a first stage with computed gamma, trained by Adam at 1e-3 on at most 10,000
-    images in batches of 50. Reconstructions are of test images and decode a draw from the
-    posterior, as the original program has it. Generated images decode as many draws from the
-    prior.
+    Each network is a first stage with computed gamma. Adam trains it at 1e-3 on at most 10,000
+    images, in batches of 50. The test images are reconstructed from a draw from their
+    posterior, as in the original program. As many images are generated from the prior.
 
     Args:
         images: Training and test images, uint8 [N, D, D, C], by the name of their dataset.
-        path: A `.json` file that keeps each finished network's row: what is there is not
+        path: A `.json` file that keeps each finished network's row; these networks are not
             trained again.
         smoke: Whether to train one or two networks of each kind for 1,000 steps, instead of
             all of them for 2,000.
         seed: Seed of the weights, the order of the images and the noise.
 
     Returns:
-        A row a network: dataset, data_sha256, kind, sizes, latent_dim, steps, seed; mse; the
-        losses of variance `variance_loss` (reconstructed), `generated_variance_loss` and
-        `variance_loss_within` (reconstructed, variances over the pixels of each image);
-        train_mse, train_variance_loss, parameters, seconds.
+        One row for each network: dataset, data_sha256, kind, sizes, latent_dim, steps, seed; mse;
+        three losses of variance: `variance_loss` (of reconstructions),
+        `generated_variance_loss` and `variance_loss_within` (of reconstructions, variances over
+        the pixels of each image); train_mse, train_variance_loss, parameters, seconds.
 
     Example:
         ```python
@@ -118,7 +117,7 @@ def slope_and_correlation(rows: list[dict], loss: str = "variance_loss") -> tupl
 
 
 def draw_fig4(rows: list[dict], loss: str = "variance_loss") -> Figure:
-    """Draw a point a network beside the diagonal; the title says slope and correlation.
+    """Draw one point for each network, and the diagonal; the title has slope and correlation.
 
     Args:
         rows: What `fig4` returned.
@@ -184,7 +183,7 @@ def _title(rows: list[dict], loss: str) -> str:
 def train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
     """Train the case's network; return mse and variance loss on the test images."""
     start = time.monotonic()
-    # A model's memory goes back before the next one is built.
+    # Free the previous model's memory before building the next one.
     keras.backend.clear_session(free_memory=True)
     with seeded_initializers(case["seed"]):
         vae = VAE(
@@ -192,7 +191,7 @@ def train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> di
             kl_weight=original_kl_weight(x_train.shape[1:], case["latent_dim"]),
             seed=case["seed"],
         )
-    # Compiling takes longer than so short a training.
+    # Compiling would take longer than this short training.
     vae.compile(Adam(LEARNING_RATE), jit_compile=False)
     batches = EpochBatches(x_train, BATCH_SIZE, case["seed"])
     epochs = -(-case["steps"] // len(batches))

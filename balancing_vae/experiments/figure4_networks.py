@@ -5,7 +5,7 @@ import keras
 from balancing_vae.experiments.iterative import iterative_networks
 from balancing_vae.networks import build_networks
 
-# Sizes and latents for each dataset; the widest dense networks are there to overfit.
+# Sizes and latents for each dataset. The widest dense networks are meant to overfit.
 _DIGITS = [
     *[("dense", {"width": width, "depth": 2}, 8) for width in (32, 128, 512)],
     ("dense", {"width": 512, "depth": 2}, 2),
@@ -32,14 +32,14 @@ KINDS = ("dense", "conv", "resnet", "iterative")
 
 
 def fig4_networks(image_shape: tuple[int, int, int]) -> list[dict]:
-    """Return what figure 4 trains on images of a shape.
+    """Return the networks that figure 4 trains on images of a shape.
 
     Args:
         image_shape: Side, side, channels.
 
     Returns:
-        Dicts of `kind`, `sizes` and `latent_dim`: 24 for the digits' 8x8, 8 for larger
-        images, without the residual networks where the side is not a power of two.
+        Dicts of `kind`, `sizes` and `latent_dim`: 24 for the digits (8x8) and 8 for larger
+        images. If the side is not a power of two, the residual networks are left out.
 
     Example:
         ```python
@@ -62,8 +62,8 @@ def build(
 
     Args:
         kind: "dense", "conv", "resnet" or "iterative".
-        sizes: What networks of that kind take.
-        latent_dim: Latent size; of all steps together for "iterative".
+        sizes: Arguments of networks of that kind.
+        latent_dim: Latent size; for "iterative", that of all steps together.
         image_shape: Side, side, channels.
 
     Returns:

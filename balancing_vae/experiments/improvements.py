@@ -1,4 +1,4 @@
-"""Do the second stage, and then its normalisation, improve what is generated?"""
+"""Test whether the second stage, and then its normalisation, improve generated images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from balancing_vae.figures.tables import Table
 
 SAMPLES = 1024
 SEEDS = tuple(range(5))
-# The column and whether it is normalised, from the worst to the best if each addition helps.
+# Each kind is a column, normalised or not. If every step helps, the order is worst to best.
 KINDS = {
     "GEN-1": ("GEN-1", False),
     "GEN-2": ("GEN-2", False),
@@ -27,13 +27,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Improvement:
-    """What the second stage, or normalisation, changes in one metric, over sampling seeds.
+    """The change of one metric by the second stage, or by normalisation, over sampling seeds.
 
     Attributes:
-        before: What is generated without it, such as "GEN-1".
-        after: What is generated with it, such as "GEN-2".
-        name: What tables call the metric.
-        changes: A change a sampling seed; below 0 it is an improvement.
+        before: The kind of image before the step, such as "GEN-1".
+        after: The kind of image after the step, such as "GEN-2".
+        name: The metric's name in tables.
+        changes: One change per sampling seed; a negative change is an improvement.
     """
 
     before: str
@@ -43,7 +43,7 @@ class Improvement:
 
     @property
     def improves(self) -> bool:
-        """Whether each of the seeds shows an improvement."""
+        """Whether the metric improves for every seed."""
         return all(change < 0 for change in self.changes)
 
     def __str__(self) -> str:
@@ -60,22 +60,22 @@ def measure_improvements(
     samples: int = SAMPLES,
     metrics: Sequence[str] = ("fid", "kid"),
 ) -> list[Measurement]:
-    """Measure samples of the first stage, of the second, and of the second with normalisation.
+    """Measure samples of stage 1, of stage 2, and of stage 2 with normalisation.
 
     Args:
         vae: A trained `TwoStageVAE` whose normalisation is fitted on other images.
-        real: Real images that took no part in training, uint8 [N, D, D, C].
-        network: Gives the features.
+        real: Real images that were not used in training, uint8 [N, D, D, C].
+        network: The feature network.
         protocol: Name or `Protocol`.
         seeds: Sampling seeds.
-        samples: How many images are generated with each.
-        metrics: Names in `fid.METRICS`, of which smaller values are better.
+        samples: Number of generated images of each kind.
+        metrics: Names in `fid.METRICS` of metrics whose smaller values are better.
 
     Returns:
-        A measurement a kind, metric and seed.
+        One measurement for each kind, metric and seed.
 
     Raises:
-        ValueError: The normalisation is not fitted, or the images do not fit.
+        ValueError: The normalisation is not fitted, or the images do not match the model.
 
     Example:
         ```python
@@ -88,13 +88,13 @@ def measure_improvements(
 
 
 def improvements(measurements: Sequence[Measurement]) -> list[Improvement]:
-    """Compare each kind of sample with the one before, seed by seed.
+    """Compare each kind of sample with the previous kind, for each seed.
 
     Args:
-        measurements: As `measure_improvements` gives.
+        measurements: What `measure_improvements` returned.
 
     Returns:
-        A comparison an addition and metric.
+        One comparison for each step and metric.
 
     Example:
         ```python
@@ -114,13 +114,13 @@ def improvements(measurements: Sequence[Measurement]) -> list[Improvement]:
 
 
 def improvements_table(measurements: Sequence[Measurement]) -> Table:
-    """Return the numbers, and below them whether each addition helps.
+    """Return a table of the numbers, with a note about which steps help.
 
     Args:
-        measurements: As `measure_improvements` gives.
+        measurements: What `measure_improvements` returned.
 
     Returns:
-        The table; where one does not help in all seeds, its note says so.
+        The table. Its note names each step that does not help for all seeds.
     """
     table = measured_table(measurements)
     found = improvements(measurements)

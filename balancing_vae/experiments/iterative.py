@@ -14,17 +14,17 @@ def iterative_networks(
 ) -> tuple[keras.Model, keras.Model]:
     """Build an encoder and a decoder that refine a canvas over several steps.
 
-    At each step the recurrent encoder sees the image, the error of the canvas so far and
-    the recurrent decoder's state, and gives the posterior of this step's latents; the
-    decoder takes a draw from it and adds to the canvas:
+    At each step, the recurrent encoder takes the image, the error of the present canvas and the
+    recurrent decoder's state, and returns the posterior of this step's latents. The decoder
+    takes a draw from it and adds to the canvas:
 
         h = LSTM(h; x, x - sigmoid(canvas), g),    z_t = mu(h) + sigma(h) * noise_t,
         g = LSTM(g; z_t),                          canvas <- canvas + W g.
 
-    A step's posterior depends on the draws of those before. So the encoder takes the noise
-    beside the images, which `VAE` gives it, and the two networks share the decoder's
-    layers: train them in a `VAE`; a `TwoStageVAE` needs a posterior of the image alone. The
-    latents of all steps stand side by side, and KL over them is the sum over the steps.
+    A step's posterior depends on the draws of the previous steps. The encoder therefore takes
+    the noise as a second input, which `VAE` provides, and the two networks share the decoder's
+    layers. Train them in a `VAE`; a `TwoStageVAE` needs a posterior that depends on the image
+    only. The latents of all steps are concatenated, and their KL is the sum over the steps.
     Source: Gregor et al. 2015 (arXiv 1502.04623), equations 3 to 8 without attention.
 
     Args:
@@ -34,9 +34,10 @@ def iterative_networks(
         width: Units of both recurrent networks.
 
     Returns:
-        The encoder, from images, float [B, D, D, C] in [0, 1], and standard noise, float
-        [B, latent_dim], to `mu` and `log_sigma`, float [B, latent_dim] each; and the
-        decoder, from latents, float [B, latent_dim], to images like those.
+        The encoder and the decoder. The encoder maps images, float [B, D, D, C] in [0, 1], and
+        standard normal noise, float [B, latent_dim], to `mu` and `log_sigma`, float
+        [B, latent_dim] each. The decoder maps latents, float [B, latent_dim], to images of that
+        form.
 
     Raises:
         ValueError: `latent_dim` is not a multiple of `steps`.

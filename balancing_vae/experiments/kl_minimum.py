@@ -1,4 +1,4 @@
-"""The minimum of the KL divergence from the prior: a fixed ratio mu / sigma; the variance law."""
+"""The minimum of the KL divergence from the prior, at a fixed ratio mu / sigma and over data."""
 
 from typing import NamedTuple
 
@@ -17,10 +17,10 @@ class MeanKL(NamedTuple):
     Attributes:
         kl: Mean of KL(Q(z|x) || N(0, 1)), float64 [L].
         entropy: Mean entropy of Q(z|x), float64 [L].
-        cross_entropy: Cross-entropy of the aggregate posterior Q(z), the mixture of all
-            Q(z|x), and the prior, float64 [L].
-        shift: What KL would lose if `mu` had mean 0, float64 [L].
-        scale: What KL would then lose if the variance of Q(z) were 1, float64 [L].
+        cross_entropy: Cross-entropy of the aggregate posterior Q(z) (the mixture of all
+            Q(z|x)) relative to the prior, float64 [L].
+        shift: The decrease of KL if `mu` had mean 0, float64 [L].
+        scale: The further decrease of KL if the variance of Q(z) were 1, float64 [L].
     """
 
     kl: np.ndarray
@@ -37,10 +37,10 @@ def kl_from_prior(mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
 
     Args:
         mu: Means, float of any shape.
-        sigma: Standard deviations, positive, of a shape that goes with it.
+        sigma: Standard deviations, positive, of a shape that broadcasts with that of `mu`.
 
     Returns:
-        Float64 of their common shape, in nats.
+        Float64 of the broadcast shape, in nats.
 
     Example:
         ```python
@@ -54,22 +54,22 @@ def kl_from_prior(mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
 def kl_at_fixed_ratio(
     ratios: tuple[float, ...] = RATIOS, radii: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Return KL along rays of fixed mu / sigma, and where on each it is least.
+    """Return KL along rays of fixed mu / sigma, and the minimum on each ray.
 
-    A network can multiply a latent by a constant and take that back in its decoder: so mu
-    and sigma change while their ratio stays. With r^2 = mu^2 + sigma^2,
+    A network can multiply a latent by a constant and undo that in its decoder. Then mu and
+    sigma change, but their ratio does not. With r^2 = mu^2 + sigma^2,
 
         KL = (r^2 - log r^2 - 1 + log(1 + ratio^2)) / 2,
 
-    least at r = 1 whatever the ratio, where it is log(1 + ratio^2) / 2.
+    which is smallest at r = 1 for every ratio; its value there is log(1 + ratio^2) / 2.
 
     Args:
         ratios: Values of mu / sigma.
-        radii: Values of r, positive, float [K]; from 0.2 to 2 in steps of 0.01 by default.
+        radii: Values of r, positive, float [K]; None uses 0.2 to 2 in steps of 0.01.
 
     Returns:
         `ratio`, float64 [R]; `radius`, float64 [K]; `kl`, float64 [R, K]; `least_radius`,
-        the radius of the smallest of them, and `least_kl`, float64 [R] each.
+        the radius of the smallest KL on each ray, and `least_kl`, float64 [R] each.
 
     Example:
         ```python
@@ -90,11 +90,11 @@ def kl_at_fixed_ratio(
 
 
 def mean_kl(mu: np.ndarray, sigma: np.ndarray) -> MeanKL:
-    """Split the mean KL of each latent into entropies, and say what the law would save.
+    """Split the mean KL of each latent into entropies, and compute its possible decrease.
 
-    Averaged over the data, KL is the cross-entropy of the aggregate posterior Q(z) and the
-    prior, less the mean entropy of Q(z|x). A latent can be shifted and scaled
-    without changing what the decoder can make of it: that changes KL by
+    Averaged over the data, KL is the cross-entropy of the aggregate posterior Q(z) relative to
+    the prior, minus the mean entropy of Q(z|x). A latent can be shifted and scaled without
+    changing its information for the decoder. This can decrease KL by
 
         shift: E[mu]^2 / 2,    scale: (v - 1 - log v) / 2,    v = Var(mu) + E[sigma^2].
 
@@ -106,7 +106,7 @@ def mean_kl(mu: np.ndarray, sigma: np.ndarray) -> MeanKL:
         sigma: Posterior standard deviations, positive, float [N, L].
 
     Returns:
-        KL and its parts, latent by latent.
+        KL and its parts for each latent.
 
     Example:
         ```python
@@ -165,11 +165,11 @@ def draw_kl_at_fixed_ratio(curves: dict[str, np.ndarray]) -> Figure:
         left.set_ylim(0, end)
         left.set_xlabel("mu")
         left.set_ylabel("sigma")
-        left.set_title("KL (grey lines, nats); dots: least on a ray")
+        left.set_title("KL (grey lines, nats); dots: minimum of each ray")
         left.legend(loc="upper right")
         right.axvline(1, color="black", linewidth=1)
         right.set_ylim(0, 1.2 * curves["least_kl"].max() + 0.5)
         right.set_xlabel("root of mu² + sigma²")
         right.set_ylabel("KL (nats)")
-        right.set_title("along each ray (at its end: mu / sigma)")
+        right.set_title("along each ray (label: mu / sigma)")
     return figure

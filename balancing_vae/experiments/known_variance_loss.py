@@ -16,24 +16,24 @@ _TITLES = {
 
 
 def exact_cases(x: np.ndarray, count: int = 11, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return mse and variance loss of means with other data, and of shrunk data.
+    """Return mse and variance loss of averages with other data, and of data moved to the mean.
 
-    Halfway to other data, `(X + a permutation of X's rows) / 2`, the variance loss is the
-    mse. At t between the data and their mean, `t X + (1 - t) mean(X)`, the mse is
-    `(1 - t)^2` of the variance and the variance loss `1 - t^2` of it: never smaller. That
-    holds with a t for each datum, too (see `between_data_and_mean`): the mse is a lower bound
-    of the variance loss.
+    For the average with other data, `(X + a permutation of X's rows) / 2`, the variance loss
+    equals the mse. For data moved towards their mean, `t X + (1 - t) mean(X)`, the mse is
+    `(1 - t)^2` times the variance and the variance loss is `1 - t^2` times the variance, which
+    is never smaller. If each datum has its own t, the mse is still a lower bound of the
+    variance loss (see `between_data_and_mean`).
 
     Args:
         x: Data, float [N, ...], N at least 2.
-        count: How many cases of each family, at least 2.
+        count: Number of cases of each family, at least 2.
         seed: Seed of the permutations and of each datum's t.
 
     Returns:
-        `halfway`, `shrunk`, `shrunk_each` and `kept_or_mean`, float64 [count, 2] each: mse
-        and variance loss. The halfway ones permute a share of the rows that grows from 0 to
-        all. The other three go from the data themselves to their mean: with one t, with a
-        uniform t for each datum, and with t = 0 for a growing share of the data and 1 for
+        Four families by name, float64 [count, 2] each: mse and variance loss. `halfway`
+        permutes a fraction of the rows that grows from 0 to 1. The other three go from the data
+        to their mean: `shrunk` with the same t for all, `shrunk_each` with a random t for each
+        datum, and `kept_or_mean` with t = 0 for a growing fraction of the data and t = 1 for
         the others.
 
     Example:
@@ -64,17 +64,17 @@ def exact_cases(x: np.ndarray, count: int = 11, seed: int = 0) -> dict[str, np.n
 
 
 def between_data_and_mean(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return t X + (1 - t) mean(X) with a t for each datum.
+    """Return t X + (1 - t) mean(X), where each datum has its own t.
 
     With d = X - mean(X) the mse is E[(1 - t)^2 d^2], and
 
         variance loss - mse = 2 E[t (1 - t) d^2] + E[t d]^2,
 
-    which is never negative for t from 0 to 1.
+    which is never negative for t in [0, 1].
 
     Args:
         x: Data, float [N, ...].
-        t: For each datum, float [N]; 1 is the datum itself, 0 the mean of all.
+        t: One value for each datum, float [N]; 1 keeps the datum, 0 replaces it by the mean.
 
     Returns:
         Float64 of the data's shape.
@@ -90,7 +90,7 @@ def between_data_and_mean(x: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def draw_exact_cases(cases: dict[str, np.ndarray]) -> Figure:
-    """Draw the families beside the diagonal.
+    """Draw the families and the diagonal.
 
     Args:
         cases: What `exact_cases` returned.

@@ -15,22 +15,22 @@ from balancing_vae.moments import inactive_latents
 def traversals(
     vae, x: np.ndarray, count: int = 6, steps: int = 9, reach: float = 2.5
 ) -> dict[str, np.ndarray]:
-    """Decode an image while one latent after the other moves through its range.
+    """Decode an image while one latent at a time moves through its range.
 
     Args:
         vae: A trained `TwoStageVAE`.
-        x: Images, uint8 or float in [0, 1], [N, D, D, C]; the first one is moved, all of
-            them decide which latents are most active.
-        count: Latents to move, those of smallest mean sigma; an inactive one comes last,
-            where there is one.
-        steps: Images in a row, at least 2.
-        reach: How far a latent goes to either side of 0, in the prior's deviations.
+        x: Images, uint8 or float in [0, 1], [N, D, D, C]. The latents of the first one are
+            moved. All images together determine which latents are most active.
+        count: Number of latents to move. They are the ones with the smallest mean sigma; the
+            last one is replaced by an inactive latent if there is one.
+        steps: Images per row, at least 2.
+        reach: Largest distance of a latent from 0, in standard deviations of the prior.
 
     Returns:
-        A row a latent, float [steps, D, D, C] in [0, 1], without padding.
+        One row for each latent, float [steps, D, D, C] in [0, 1], without padding.
 
     Raises:
-        ValueError: The images do not fit the model.
+        ValueError: The images do not match the model.
 
     Example:
         ```python
@@ -56,16 +56,16 @@ def traversals(
 def nearest_training_images(
     vae, samples: np.ndarray, x_train: np.ndarray, x_test: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Find the training image nearest to each sample: a check against memorising.
+    """Find the training image nearest to each sample, to check for memorisation.
 
-    A model that only repeats its training images gives samples that lie much nearer to
-    them than new images of the same kind do.
+    If a model only repeats its training images, its samples are much closer to them than new
+    images of the same kind are.
 
     Args:
-        vae: The `TwoStageVAE` that the samples come from; its padding is taken off.
-        samples: Generated images as `vae.generate` gives them, float in [0, 1].
+        vae: The `TwoStageVAE` that generated the samples; its padding is removed.
+        samples: Generated images from `vae.generate`, float in [0, 1].
         x_train: Training images, uint8 or float in [0, 1], [M, D, D, C].
-        x_test: Images that were not trained on, of the same form.
+        x_test: Images that were not used in training, of the same form.
 
     Returns:
         Rows of images, "sample" and "nearest training image"; and Euclidean distances to

@@ -1,4 +1,4 @@
-"""A trained linear autoencoder beside PCA: figure 2, and variance loss = mse."""
+"""A trained linear autoencoder compared with PCA: figure 2, and variance loss = mse."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ STOPPING_RULE = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-15, "gtol": 1e-9}
 
 
 def points_in_the_plane(count: int = 60, seed: int = 0) -> np.ndarray:
-    """Draw points of a long and narrow normal distribution, slanted.
+    """Draw points of an elongated, rotated normal distribution.
 
     Args:
-        count: How many, at least 2.
+        count: Number of points, at least 2.
         seed: Seed of the draw.
 
     Returns:
@@ -39,13 +39,13 @@ def points_in_the_plane(count: int = 60, seed: int = 0) -> np.ndarray:
 def train_linear_autoencoder(x: np.ndarray, components: int, seed: int = 0) -> np.ndarray:
     """Train two dense layers without activation to reconstruct their input.
 
-    By gradients from random weights, with L-BFGS: no eigenvectors go into it. The squared
-    error of centred data depends on them only by their covariance C: it is the trace of
-    E' C E, where E = 1 - encoder decoder.
+    L-BFGS follows the gradients from random weights; no eigenvectors are used. The squared error
+    of centred data depends only on their covariance C: it is the trace of E' C E, where
+    E = 1 - encoder decoder.
 
     Args:
         x: Data, float [N, ...].
-        components: Units of the layer between, at least 1.
+        components: Units of the hidden layer, at least 1.
         seed: Seed of the weights.
 
     Returns:
@@ -80,19 +80,19 @@ def train_linear_autoencoder(x: np.ndarray, components: int, seed: int = 0) -> n
 def linear_beside_pca(
     x: np.ndarray, components: Sequence[int] = COMPONENTS, seed: int = 0
 ) -> list[dict]:
-    """Train linear autoencoders and measure mse and variance loss beside PCA's.
+    """Train linear autoencoders and compare their mse and variance loss with PCA's.
 
-    Of all linear maps through so many components PCA has the smallest error: a trained
-    autoencoder can only reach it. At a minimum what is left over does not go with the
-    reconstruction, so that the variance loss is the mse.
+    Of all linear maps through the same number of components, PCA has the smallest error. A
+    trained autoencoder can reach it, but not improve on it. At a minimum, the residuals are
+    uncorrelated with the reconstruction, so the variance loss equals the mse.
 
     Args:
         x: Data, float [N, ...].
-        components: Units of the layer between.
+        components: Units of the hidden layer.
         seed: Seed of the weights.
 
     Returns:
-        A row a number of components: components; mse, variance_loss and
+        One row for each number of components: components; mse, variance_loss and
         variance_loss_within of the autoencoder; pca_mse and pca_variance_loss_within.
 
     Example:
@@ -117,11 +117,11 @@ def linear_beside_pca(
 
 
 def project(x: np.ndarray, components: int) -> np.ndarray:
-    """Return what PCA makes of data: their projections onto the first components.
+    """Return the reconstruction by PCA: the projections onto the first components.
 
     Args:
         x: Data, float [N, ...].
-        components: How many, at most N and the number of features.
+        components: Number of components, at most N and the number of features.
 
     Returns:
         Float64 of the data's shape.
@@ -141,8 +141,8 @@ def draw_linear(x: np.ndarray, rows: list[dict], pca: dict[str, np.ndarray]) -> 
 
     Args:
         x: Points, float [N, 2].
-        rows: What `linear_beside_pca` returned of other data.
-        pca: What `pca_variance_loss` returned of the same data.
+        rows: What `linear_beside_pca` returned for other data.
+        pca: What `pca_variance_loss` returned for those data.
 
     Returns:
         The figure.

@@ -8,7 +8,7 @@ from balancing_vae.moments import mean_std
 from balancing_vae.moments import variance_law
 from balancing_vae.samplers.covariance import covariance_root
 
-# Variances below this share of the mean one count as this share.
+# Smaller variances are replaced by this fraction of the mean variance.
 MIN_VARIANCE = 1e-6
 
 
@@ -18,7 +18,7 @@ class PosteriorMoments:
 
     Attributes:
         mean: E[mu], float64 [L].
-        variance: Var(mu) + E[sigma^2], float64 [L]: the variance law, latent by latent.
+        variance: Var(mu) + E[sigma^2], float64 [L]: the variance law of each latent.
         covariance: Cov(mu) + diag(E[sigma^2]), float64 [L, L].
     """
 
@@ -56,7 +56,7 @@ def one_factor(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
 
     Args:
         z: Latents, float [N, L].
-        moments: Those wanted.
+        moments: The target moments.
 
     Returns:
         Float [N, L].
@@ -70,11 +70,11 @@ def one_factor(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
 
 
 def factor_a_latent(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
-    """Give each latent the mean and the variance that it has in the posterior.
+    """Give each latent its mean and its variance in the posterior.
 
     Args:
         z: Latents, float [N, L].
-        moments: Those wanted.
+        moments: The target moments.
 
     Returns:
         Float [N, L].
@@ -90,15 +90,15 @@ def factor_a_latent(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
 
 
 def full_covariance(z: np.ndarray, moments: PosteriorMoments) -> np.ndarray:
-    """Give latents the mean and the whole covariance matrix that they have in the posterior.
+    """Give latents the mean and the full covariance matrix of the posterior.
 
-    Of all linear maps that do so, the one that moves the latents least: with A the
-    covariance of `z` and B the one wanted, `A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2`. Source:
+    Of all linear maps that do so, it applies the one that moves the latents least. If A is the
+    covariance of `z` and B the target, this is `A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2`. Source:
     optimal transport between Gaussians (Olkin and Pukelsheim 1982).
 
     Args:
         z: Latents, float [N, L].
-        moments: Those wanted.
+        moments: The target moments.
 
     Returns:
         Float [N, L].

@@ -25,7 +25,7 @@ from balancing_vae.training.optimizer import Adam
 BATCH_SIZE = 50
 LEARNING_RATE = 1e-3
 LATENT_DIM = 32
-# Fewer images are learnt by heart sooner.
+# A network memorises fewer images sooner.
 NETWORKS = (
     {"images": 200, "width": 512, "depth": 2},
     {"images": 500, "width": 512, "depth": 2},
@@ -44,25 +44,26 @@ def overfit(
     steps: Sequence[int] = STEPS,
     seed: int = 0,
 ) -> list[dict]:
-    """Train dense networks on few images for long, and measure test images on the way.
+    """Train dense networks on few images for a long time, and measure test images in between.
 
     Each network is a first stage with computed gamma and 32 latents, trained by Adam at
-    1e-3. A network that has learnt its training images by heart gives images like them for
-    test images too: these vary as the data do, however wrong they are.
+    1e-3. A network that has memorised its training images returns similar images for test
+    images, too. These vary as much as the data, although they are wrong.
 
     Args:
-        x_train: Training images, uint8 [N, D, D, C]; the first ones are taken.
+        x_train: Training images, uint8 [N, D, D, C]; the first ones are used.
         x_test: Test images, uint8 [M, D, D, C]; at most 1,000 are measured.
-        path: A `.json` file that keeps each finished network's rows: what is there is not
+        path: A `.json` file that keeps each finished network's rows; these networks are not
             trained again.
-        networks: Dicts of `images`, how many training images, at least 50; `width`, units
-            of a hidden layer; `depth`, hidden layers of encoder and decoder each.
-        steps: Numbers of training steps after which is measured, ascending.
+        networks: Dicts of `images` (number of training images, at least 50), `width` (units per
+            hidden layer) and `depth` (hidden layers of the encoder and of the decoder).
+        steps: Numbers of training steps after which to measure, ascending.
         seed: Seed of the weights, the order of the images and the noise.
 
     Returns:
-        A row a network: images, width, depth, steps, seed, data_sha256; and lists, a value for each
-        number of steps: mse, variance_loss, train_mse, train_variance_loss.
+        One row for each network: images, width, depth, steps, seed, data_sha256; and four lists
+        with one value for each number of steps: mse, variance_loss, train_mse,
+        train_variance_loss.
 
     Example:
         ```python
@@ -94,7 +95,7 @@ def compare_overfitting(rows: list[dict]) -> list[dict]:
         rows: What `overfit` returned.
 
     Returns:
-        The networks' sizes, steps, train_mse, mse, variance_loss, and their ratio.
+        The networks' sizes, the steps, training mse, mse, variance loss, and variance loss / mse.
 
     Example:
         ```python
@@ -112,7 +113,7 @@ def compare_overfitting(rows: list[dict]) -> list[dict]:
 
 
 def draw_overfitting(rows: list[dict]) -> Figure:
-    """Draw the variance loss of test images, as a share of their mse, over the training.
+    """Draw the variance loss of test images, divided by their mse, over the training.
 
     Args:
         rows: What `overfit` returned.
@@ -142,9 +143,9 @@ def draw_overfitting(rows: list[dict]) -> Figure:
 
 
 def train_and_measure(case: dict, x_train: np.ndarray, x_test: np.ndarray) -> dict:
-    """Train the case's network; return its errors and variance loss at each of the steps."""
+    """Train the case's network; return its errors and variance losses at all steps."""
     seed = case["seed"]
-    # A model's memory goes back before the next one is built.
+    # Free the previous model's memory before building the next one.
     keras.backend.clear_session(free_memory=True)
     network = {"name": "dense", "width": case["width"], "depth": case["depth"]}
     with seeded_initializers(seed):

@@ -1,4 +1,4 @@
-"""Tables 1 and 2: several trainings of one preset beside the published rows."""
+"""Tables 1 and 2: several trainings of one preset next to the published rows."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from balancing_vae.evaluation.comparison import measurements_of
 from balancing_vae.evaluation.comparison import numbers_of
 from balancing_vae.evaluation.measurement import aggregate
 
-# By table and budget the preset that is trained.
+# The trained preset by table and budget.
 PRESETS = {
     "table1": {"full": "cifar10", "small": "cifar10-small"},
     "table2": {"full": "celeba", "small": "celeba-small"},
@@ -25,7 +25,7 @@ NOTE = (
 
 
 def describe_budget(config: Config, images: int) -> str:
-    """Say in a line what a training costs, so that no table stands without it.
+    """Describe the cost of a training in one line, which every table shows.
 
     Args:
         config: The hyperparameters trained with.
@@ -49,18 +49,18 @@ def describe_budget(config: Config, images: int) -> str:
 def over_trainings(
     runs: Sequence[str | os.PathLike], dataset: str, name: str, budget: str
 ) -> Comparison:
-    """Return the mean of evaluated trainings, then what is published on the same data.
+    """Return the means of evaluated trainings, followed by published numbers on the same data.
 
     Args:
         runs: Evaluated runs of one config, each with its own seed.
         dataset: Name of the dataset.
-        name: What the table calls them.
-        budget: What a training cost, as `describe_budget` says.
+        name: Their name in the table.
+        budget: The cost of a training, from `describe_budget`.
 
     Returns:
-        Numbers as `evaluation.compare` gives. Of those measured here `value` is the mean over
-        trainings of their means over sampling seeds, `deviation` (n - 1) and `repetitions`
-        are over trainings.
+        Numbers like those of `evaluation.compare`. The `value` of a measured number is the mean
+        over trainings of their means over sampling seeds. Its `deviation` (n - 1) and
+        `repetitions` are over trainings.
 
     Raises:
         FileNotFoundError: A run has not been evaluated.

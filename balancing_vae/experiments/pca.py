@@ -12,8 +12,8 @@ from balancing_vae.moments import variance_loss
 def pca_variance_loss(x: np.ndarray) -> dict[str, np.ndarray]:
     """Return mse and variance loss of PCA reconstructions, for each number of components.
 
-    A reconstruction is an orthogonal projection: the variance of the data is that of the
-    reconstructions plus that of the residuals, and the residuals' mean is 0. Source:
+    A reconstruction is an orthogonal projection. The variance of the data is therefore that of
+    the reconstructions plus that of the residuals, and the residuals' mean is 0. Source:
     Asperti 2020.
 
     Args:
@@ -21,7 +21,7 @@ def pca_variance_loss(x: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns:
         `components`, int [K] from 0 to the rank that N and the features allow; `mse` and
-        `variance_loss`, float64 [K], equal to rounding.
+        `variance_loss`, float64 [K], which are equal up to rounding.
 
     Example:
         ```python
@@ -46,7 +46,7 @@ def pca_variance_loss(x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def draw_pca_variance_loss(curves: dict[str, np.ndarray]) -> Figure:
-    """Draw both curves over the number of components, one on the other.
+    """Draw both curves over the number of components; they coincide.
 
     Args:
         curves: What `pca_variance_loss` returned.
@@ -61,6 +61,6 @@ def draw_pca_variance_loss(curves: dict[str, np.ndarray]) -> Figure:
         axis.plot(curves["components"], curves["variance_loss"], ".", label="variance loss")
         axis.set_xlabel("principal components kept")
         axis.set_ylabel("per pixel (intensity squared)")
-        axis.set_title("PCA: variance loss is the mse")
+        axis.set_title("PCA: variance loss = mse")
         axis.legend()
     return figure

@@ -32,10 +32,10 @@ def measure_each(
     which a stopped one ended.
 
     Args:
-        path: A `.json` file; made where it is missing. Rows of other cases stay in it.
-        cases: What decides a row, all of it, as plain data: of images and weights their
-            `sha256_of`.
-        measure: From a case to what is measured of it, as plain data.
+        path: A `.json` file; it is created if it is missing. Rows of other cases are kept.
+        cases: Plain data that has everything that affects a row. Images and weights are
+            represented by their `sha256_of`.
+        measure: Takes a case and returns the measured values as plain data.
         title: Text before the progress bar, or, if no bar is shown, at the start of one line
             for each case.
 
@@ -43,7 +43,7 @@ def measure_each(
         `case | measured` for each case, in the order of the cases.
 
     Raises:
-        ValueError: The file holds something else.
+        ValueError: The file has other contents.
 
     Example:
         ```python
@@ -68,10 +68,10 @@ def measure_each(
 
 
 def sha256_of(*arrays: np.ndarray) -> str:
-    """Return the hash of arrays that decide a row: images, weights.
+    """Return the hash of arrays that affect a row, such as images and weights.
 
     Args:
-        arrays: Any; their order counts.
+        arrays: Arrays of any kind; their order matters.
 
     Returns:
         64 hexadecimal digits.
@@ -88,13 +88,13 @@ def sha256_of(*arrays: np.ndarray) -> str:
 def what_decides(
     vae: "TwoStageVAE", x: np.ndarray, real: np.ndarray, network: FeatureNetwork, protocol: str
 ) -> dict:
-    """Return what decides a distance of a trained pipeline, as part of a case.
+    """Return everything that affects a distance of a trained pipeline, as part of a case.
 
     Args:
         vae: The trained `TwoStageVAE`.
-        x: Images that something is fitted on or trained with, uint8.
-        real: Images that distances are measured to, uint8.
-        network: Gives the features.
+        x: Images used for fitting or training, uint8.
+        real: Real images of the distance, uint8.
+        network: The feature network.
         protocol: Name of the FID protocol.
 
     Returns:

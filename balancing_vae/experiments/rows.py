@@ -1,4 +1,4 @@
-"""Rows of an experiment, grouped by what they have in common."""
+"""Rows of an experiment, grouped by common values."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def grouped(rows: Sequence[dict], *names: str) -> dict[Any, list[dict]]:
-    """Return rows by the values that they have under some names.
+    """Group rows by their values under the given names.
 
     Args:
         rows: Dicts that have these names.
-        names: One or more; of several the key is a tuple.
+        names: One or more names; for several, the key is a tuple.
 
     Returns:
         The rows of each key, both in the order of their first appearance.

@@ -17,8 +17,8 @@ def random_curves(count: int, length: int = 1000, seed: int = 0) -> np.ndarray:
     """Draw random walks: each step a standard normal draw.
 
     Args:
-        count: How many, at least 1.
-        length: Points of each, at least 1.
+        count: Number of curves, at least 1.
+        length: Points per curve, at least 1.
         seed: Seed of the steps.
 
     Returns:
@@ -33,14 +33,14 @@ def random_curves(count: int, length: int = 1000, seed: int = 0) -> np.ndarray:
 
 
 def moving_average(curves: np.ndarray, window: int) -> np.ndarray:
-    """Return the mean of each point and its neighbours, where all of them are there.
+    """Return the mean of each point and its neighbours, for points that have all neighbours.
 
     Args:
         curves: Float [count, length].
         window: Points averaged, odd, at most `length`.
 
     Returns:
-        Float64 [count, length - window + 1]: point i stands for point i + window // 2.
+        Float64 [count, length - window + 1]: point i belongs to point i + window // 2 of the curve.
 
     Raises:
         ValueError: The window is even, or longer than the curves.
@@ -57,12 +57,12 @@ def moving_average(curves: np.ndarray, window: int) -> np.ndarray:
 
 
 def smoothing(curves: np.ndarray, windows: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Return what moving averages lose, for each window and each curve.
+    """Return the mse and variance loss of moving averages, for each window and each curve.
 
-    For a long random walk the expected mse is (w^2 - 1) / (12 w), the expected variance
-    loss twice that: both grow linearly with the window. A smoother curve loses more
-    variance for the same mse: one whose waves the average lowers to a share g loses
-    (1 + g) / (1 - g) times its mse.
+    For a long random walk the expected mse is (w^2 - 1) / (12 w), and the expected variance
+    loss is twice that. For large windows, both grow linearly. A smoother curve loses more
+    variance for the same mse: if the average multiplies a wave by g, the variance loss is
+    (1 + g) / (1 - g) times the mse.
 
     Args:
         curves: Float [count, length].
@@ -97,7 +97,7 @@ def smoothing(curves: np.ndarray, windows: tuple[int, ...]) -> dict[str, np.ndar
 
 
 def draw_smoothing(curve: np.ndarray, window: int, losses: dict[str, np.ndarray]) -> Figure:
-    """Draw a curve with its moving average, and beside it how both losses grow.
+    """Draw a curve with its moving average, and the growth of both losses with the window.
 
     Args:
         curve: Float [length].

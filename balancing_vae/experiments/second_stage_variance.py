@@ -1,4 +1,4 @@
-"""The second stage loses variance too: the mismatch that normalisation repairs."""
+"""The variance that the second stage loses, which normalisation restores."""
 
 import numpy as np
 
@@ -10,9 +10,8 @@ from balancing_vae.moments import variance_loss
 def second_stage_losses(vae, x: np.ndarray, seed: int = 0) -> dict[str, float]:
     """Measure latents of images, their second-stage reconstructions, and second-stage samples.
 
-    Stage 2 is a VAE of latents: what it reconstructs, and more so what it generates, varies
-    less than the latents of images do. These are what the decoder was trained on. Source:
-    Asperti 2020.
+    Stage 2 is a VAE of latents. Its reconstructions vary less than the latents of images, on
+    which the decoder was trained, and its samples vary even less. Source: Asperti 2020.
 
     Args:
         vae: A trained `TwoStageVAE` with a second stage.
@@ -20,10 +19,10 @@ def second_stage_losses(vae, x: np.ndarray, seed: int = 0) -> dict[str, float]:
         seed: Seed of all draws.
 
     Returns:
-        `law`, the mean over latents of Var(mu) + E[sigma^2]; `latents`, the mean variance of
-        latents drawn from the posterior; `mse` and `variance_loss` of their second-stage
-        reconstructions; `generated_variance_loss` of as many second-stage samples, without
-        normalisation.
+        `law` is the mean over latents of Var(mu) + E[sigma^2]. `latents` is the mean variance of
+        latents drawn from the posterior. `mse` and `variance_loss` are those of their
+        second-stage reconstructions. `generated_variance_loss` is that of as many second-stage
+        samples, without normalisation.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""Several systems trained on one dataset with one budget, and their distances as a table."""
+"""Train several systems on one dataset within one budget, and tabulate their distances."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.run import open_run
 
 COLUMNS = ("REC", "GEN-1", "GEN-2")
-# Epochs of a shortened recipe may be shorter than the writing of a state.
+# An epoch of a shortened recipe may take less time than writing a state.
 SECONDS_BETWEEN_STATES = 30
 
 
@@ -39,16 +39,16 @@ def train_systems(
     callbacks: Sequence = (),
     command: str | None = None,
 ) -> dict[str, list[Path]]:
-    """Train each system several times; what is finished is left, what was begun goes on.
+    """Train each system several times; skip finished trainings and resume unfinished ones.
 
     Args:
-        folder: The comparison's folder; each training gets one inside, `SYSTEM/seed-0`.
+        folder: The comparison's folder; each training has a folder in it, `SYSTEM/seed-0`.
         plan: The recipe of each system, by name.
-        trainings: How often each is trained, with the seeds 0, 1, ...
+        trainings: Number of trainings of each, with the seeds 0, 1, ...
         x: Training images, uint8 [N, D, D, C].
         validation_data: Images held out, or None.
         callbacks: Keras callbacks for every training.
-        command: The command line that this comes from, recorded with the weights.
+        command: The command line, recorded with the weights.
 
     Returns:
         The saved folders of each system, by name.
@@ -92,21 +92,21 @@ def measure_systems(
 ) -> dict[str, list[Measurement]]:
     """Measure REC, GEN-1 and GEN-2 of every training, plain and normalised.
 
-    Each training is sampled once, with a seed equal to its own. The numbers go into its
-    `metrics.json`, too; those that are there already are not measured again.
+    Each training is sampled once, with its own seed. The numbers are also written to its
+    `metrics.json`; numbers that are already there are not measured again.
 
     Args:
         runs: What `train_systems` returned.
-        real: Test images, uint8 [N, D, D, C], as `choose_images` gives.
-        network: Gives the features.
+        real: Test images, uint8 [N, D, D, C], from `choose_images`.
+        network: The feature network.
         protocol: Name of the protocol.
         dataset: Name of the dataset.
-        data: Where its images lie; None where they need no files.
-        command: The command line that compares.
+        data: Path of its images; None if they need no files.
+        command: The command line of the comparison.
         more_real: As many further test images, for the noise floor; None leaves it out.
 
     Returns:
-        What was measured in these features of all trainings of each system, by name.
+        The measurements in these features for all trainings of each system, by name.
     """
     measured: dict[str, list[Measurement]] = {name: [] for name in runs}
     for name, folders in runs.items():
@@ -123,7 +123,7 @@ def measure_systems(
 
 
 def systems_table(measured: dict[str, list[Measurement]]) -> Table:
-    """Return mean and deviation over trainings, a line a system.
+    """Return a table of means and deviations over trainings, with one line for each system.
 
     Args:
         measured: What `measure_systems` returned.
@@ -151,7 +151,7 @@ def systems_table(measured: dict[str, list[Measurement]]) -> Table:
     every = [one for of_system in means.values() for one in of_system]
     first = next(one for one in every if one.column in COLUMNS)
     floor = next((one for one in every if one.column == NOISE_FLOOR), None)
-    shown = "not measured: it takes as many further real images"
+    shown = "not measured, because it needs as many further real images"
     if floor is not None:
         counts = f"{floor.real_count:,} against {floor.generated_count:,} real images"
         shown = f"{floor.value:.4g} ({counts})"
@@ -166,7 +166,7 @@ def systems_table(measured: dict[str, list[Measurement]]) -> Table:
 def systems_sheet(
     runs: dict[str, list[Path]], real: np.ndarray, count: int = 16
 ) -> dict[str, np.ndarray]:
-    """Return samples of each system's first training, from the same draws.
+    """Return samples of each system's first training, all from the same draws.
 
     Args:
         runs: What `train_systems` returned.
@@ -174,8 +174,8 @@ def systems_sheet(
         count: Images in a row.
 
     Returns:
-        Images, float [count, D, D, C] in [0, 1], by the title of their row: data, and of
-        each system reconstructions, GEN-1, GEN-2 and GEN-2 normalised.
+        Images, float [count, D, D, C] in [0, 1], by the title of their row: the data, and for
+        each system reconstructions, GEN-1, GEN-2 and normalised GEN-2.
     """
     rows = {"data": real[:count] / np.float32(255)}
     for name, (run, *_) in runs.items():

@@ -1,4 +1,4 @@
-"""The trainings of a comparison of systems: each preset, shortened to a common budget."""
+"""The trainings of a comparison of systems: every preset is shortened to a common budget."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from balancing_vae.schema import read_json
 from balancing_vae.schema import record
 
 PLAN = "plan.json"
-# The rest of the budget is for evaluating.
+# The rest of the budget is for the evaluation.
 TRAINING_SHARE = 0.8
 # The second of two short epochs is timed; the first one compiles.
 TRIAL_EPOCHS = 2
@@ -28,7 +28,7 @@ TRIAL_STEPS = 10
 
 
 class RecipeTime(NamedTuple):
-    """How long a training takes: what does not depend on its epochs, and all of them."""
+    """Seconds of a training: those that do not depend on its epochs, and those of all epochs."""
 
     startup: float
     epochs: float
@@ -37,12 +37,12 @@ class RecipeTime(NamedTuple):
 def shorten(config: Config, fraction: float) -> Config:
     """Return a config whose training is a fraction as long.
 
-    The epochs of both stages, and those between two steps of the learning rate, become
-    `fraction` times as many, rounded, and at least 1 where they were not 0.
+    The epochs of both stages, and the epochs between two steps of the learning rate, are
+    multiplied by `fraction` and rounded. A number that was not 0 stays at least 1.
 
     Args:
         config: The whole recipe.
-        fraction: In (0, 1]; 1 leaves the recipe as it is.
+        fraction: In (0, 1]; 1 leaves the recipe unchanged.
 
     Returns:
         The shortened recipe.
@@ -73,22 +73,22 @@ def plan_trainings(
 ) -> dict[str, Config]:
     """Share a budget of wall-clock time equally among systems, and shorten their recipes.
 
-    A short trial of each system tells how long its training takes on this machine; the
-    trials are part of the budget. A recipe that takes less than its share is trained whole.
+    A short trial of each system measures how long its training takes on this machine. The
+    trials are part of the budget. A recipe that needs less than its share is not shortened.
 
     Args:
         configs: The recipe of each system, by name.
         x: Training images, uint8 [N, D, D, C].
         validation_data: Images held out, or None.
-        trainings: How often each system is trained.
-        minutes: The budget of the whole comparison; None trains every recipe whole.
+        trainings: Number of trainings of each system.
+        minutes: The budget of the whole comparison; None shortens no recipe.
 
     Returns:
         The recipe to be trained, by name.
 
     Raises:
-        ValueError: A system's config names what there is not, or its share is shorter than
-            one epoch of each stage.
+        ValueError: A system's config has an unknown name, or its share is shorter than one
+            epoch of each stage.
 
     Example:
         ```python
@@ -108,8 +108,8 @@ def plan_trainings(
         least = times[name].startup + times[name].epochs / max(config.epochs, config.epochs2, 1)
         if share < least:
             raise InputError(
-                f"The budget gives a training of {name} {share:.0f} s, and an epoch of it takes "
-                f"{least:.0f} s here, compiling included; take a larger --budget, fewer "
+                f"The budget allows {share:.0f} s for each training of {name}, but one epoch takes "
+                f"{least:.0f} s here, including compilation; choose a larger --budget, fewer "
                 "--systems or --trainings, or fewer --train-images."
             )
         fraction = (share - times[name].startup) / times[name].epochs
@@ -120,16 +120,16 @@ def plan_trainings(
 def recipe_time(
     config: Config, x: np.ndarray, validation_data: np.ndarray | None = None
 ) -> RecipeTime:
-    """Estimate how long a recipe's training takes here, from a trial on a few batches.
+    """Estimate how long a recipe's training takes on this machine, from a few batches.
 
     Args:
         config: The recipe.
         x: Training images, uint8 [N, D, D, C].
-        validation_data: Images held out; by default what the config holds out of `x`.
+        validation_data: Images held out; None uses those that the config holds out of `x`.
 
     Returns:
-        Seconds to compile, and to fit what comes after the epochs; seconds of all epochs,
-        with what surrounds their steps.
+        Seconds for compilation and for everything after the epochs, and seconds for all epochs
+        including their callbacks and validation.
 
     Example:
         ```python
@@ -157,12 +157,12 @@ def recipe_time(
 
 
 def write_plan(folder: Path, plan: dict[str, Config], about: dict) -> None:
-    """Write down what a comparison trains, so that it can be resumed.
+    """Write the recipes of a comparison, so that it can be resumed.
 
     Args:
-        folder: The comparison's folder; made where it is missing.
+        folder: The comparison's folder; it is created if it is missing.
         plan: The recipe to be trained, by name.
-        about: What else decides the numbers: data, features, protocol, budget.
+        about: Everything else that affects the numbers: data, features, protocol, budget.
     """
     configs = {name: config.to_dict() for name, config in plan.items()}
     with atomic_file(folder / PLAN) as temporary:
@@ -170,32 +170,32 @@ def write_plan(folder: Path, plan: dict[str, Config], about: dict) -> None:
 
 
 def read_plan(folder: Path, about: dict) -> dict[str, Config]:
-    """Read what a comparison that was begun trains.
+    """Read the recipes of a comparison that was started before.
 
     Args:
         folder: The comparison's folder.
-        about: What decides the numbers this time.
+        about: Everything else that affects the numbers, as it is now.
 
     Returns:
         The recipe to be trained, by name.
 
     Raises:
-        FileNotFoundError: No comparison was begun there.
-        ValueError: It was begun with other options; they are named.
+        FileNotFoundError: No comparison was started there.
+        ValueError: It was started with other options; the message names them.
     """
     path = folder / PLAN
     if not path.is_file():
-        raise MissingFileError(f"{folder} holds no comparison to resume; leave --resume out.")
+        raise MissingFileError(f"{folder} has no comparison to resume; leave --resume out.")
     is_plan = record({"systems": mapping(mapping(anything))}, others=anything)
-    begun = read_json(path, is_plan, "begin again in another folder")
+    begun = read_json(path, is_plan, "start again in another folder")
     try:
         plan = {name: Config.from_dict(fields) for name, fields in begun.pop("systems").items()}
     except InputError as error:
-        raise InputError(f"{path} is damaged: {error} Begin again in another folder.") from error
+        raise InputError(f"{path} is damaged: {error} Start again in another folder.") from error
     changed = [f"{k}: {begun.get(k)} -> {about[k]}" for k in about if begun.get(k) != about[k]]
     if changed:
         raise InputError(
-            f"{folder} was begun with other options ({'; '.join(changed)}); resume with the same "
+            f"{folder} was started with other options ({'; '.join(changed)}); resume with the same "
             "ones, or choose another folder."
         )
     return plan

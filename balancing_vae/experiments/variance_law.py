@@ -40,12 +40,12 @@ class VarianceLawHistory(keras.callbacks.Callback):
         self.moments: dict[str, np.ndarray] = {}
 
     def on_train_begin(self, logs=None):
-        """Record where the training starts."""
+        """Record the moments before training."""
         self.moments = {}
         self._record()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Record an epoch."""
+        """Record the moments after an epoch."""
         self._record()
 
     def _record(self):
@@ -63,17 +63,17 @@ class VarianceLawHistory(keras.callbacks.Callback):
 
 
 def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
-    """Draw E[mu] and the sum of both terms over training, and each latent's terms at its end.
+    """Draw E[mu] and the sum of both terms over training, and each latent's terms after training.
 
     Args:
         moments: `VarianceLawHistory.moments`.
 
     Returns:
-        The figure; inactive latents are hatched, and dashed over training.
+        The figure; inactive latents have dashed lines and hatched bars.
     """
     law = moments["var_mu"] + moments["mean_mu"] ** 2 + moments["mean_var"]
     inactive = moments["inactive"][-1]
-    # Active ones first, those that say most before the others.
+    # Active latents first, the most informative ones before the others.
     order = np.lexsort((moments["mean_var"][-1], inactive))
     blue, red, *_ = colors()
     with style():
@@ -92,7 +92,7 @@ def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
         mean.axhline(0, color="0.5", linestyle=":")
         mean.set_xlabel("epoch")
         mean.set_ylabel("E[mu]")
-        mean.set_title("over training (dashed: inactive at its end)")
+        mean.set_title("over training (dashed: inactive in the end)")
         left.plot(law.mean(axis=1), color="black", linewidth=2, label="mean over latents")
         left.axhline(1, color="0.5", linestyle=":")
         left.set_xlabel("epoch")
@@ -112,7 +112,7 @@ def draw_variance_law(moments: dict[str, np.ndarray]) -> Figure:
         right.set_xlabel("latent, most active first")
         right.set_ylabel("share of the law")
         right.set_title(f"after training ({inactive.sum()} of {len(order)} inactive, hatched)")
-        # Above the highest bar there is room for the legend.
+        # Leave room for the legend above the highest bar.
         right.set_ylim(0, 1.15 * max(1.25, (square + last["mean_var"]).max()))
         right.legend(loc="upper center", ncols=2)
     return figure

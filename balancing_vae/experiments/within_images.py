@@ -6,20 +6,19 @@ from balancing_vae.moments import variance_loss
 
 
 def variance_loss_within(x: np.ndarray, x_hat: np.ndarray) -> float:
-    """Return how much less the pixels of an image vary among themselves.
+    """Return the loss of variance over the pixels of each image, averaged over the images.
 
-    The variance over the pixels of each image, averaged over the images: how much contrast
-    is lost, not how much less the images differ from each other. The paper's text names this
-    axis, and its author's later programs measure over it; the paper's equality with the error
-    of a PCA holds over the other one. For a PCA this loss is the variance within the
-    residuals: the mse without the share that shifts the brightness of whole images.
+    It measures the loss of contrast, not how much less the images differ from each other. The
+    paper's text names this axis, and its author's later programs use it. The paper's equality
+    with the error of a PCA holds for the other axis. For a PCA, this loss is the variance
+    within the residuals: the mse without the part that shifts the brightness of whole images.
 
     Args:
         x: Data, float [N, ...].
         x_hat: Reconstructions or generated samples, float [M, ...].
 
     Returns:
-        The mean loss; negative where `x_hat` has more contrast than `x`.
+        The mean loss; it is negative if `x_hat` has more contrast than `x`.
 
     Raises:
         ValueError: Data and reconstructions differ in more than their number.

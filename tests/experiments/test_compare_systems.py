@@ -175,7 +175,7 @@ def test_bad_input_is_named_before_anything_is_trained(tmp_path, capsys):
         (["digits", "--systems", "cifar10", *out], "is for cifar10, not for digits"),
         (["digits", "--systems", "nothing", *out], "Unknown preset"),
         (["digits", "--trainings", "0", *out], "--trainings: must be at least 1, got 0"),
-        (["digits", "--resume", *out], "holds no comparison to resume"),
+        (["digits", "--resume", *out], "has no comparison to resume"),
         (["mnist", *out], "--data"),
     ):
         assert main(["compare-systems", *words]) == 2
