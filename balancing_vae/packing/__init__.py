@@ -1,4 +1,4 @@
-"""From a finished run to a set of weights for others."""
+"""Turn a finished run into a set of weights that others can use."""
 
 from balancing_vae.packing.card import write_card
 from balancing_vae.packing.pack import pack

@@ -28,10 +28,10 @@ ALIKE = (
 
 
 def write_card(folder: Path) -> None:
-    """Write the model card again, and the checksums of the files that may have changed.
+    """Write the model card, and update the checksums of the files that may have changed.
 
     Args:
-        folder: A weights folder, as `pack` writes it, evaluated or not.
+        folder: A weights folder that `pack` wrote; it need not be evaluated.
 
     Raises:
         FileNotFoundError: It is not a weights folder.
@@ -112,7 +112,7 @@ def summary(folder: Path) -> str:
 
 
 def _read(folder: Path) -> tuple[dict, list[Measurement], Config, bool]:
-    """Return facts, measured rows, config, and whether normalisation rescales latents."""
+    """Return facts, measurements, config, and whether normalisation rescales latents."""
     facts, rows, description = read_facts(folder), read_metrics(folder), read_description(folder)
     config = Config.from_dict(description["config"])
     if config.preset is None or not description.get("latent_normalization"):

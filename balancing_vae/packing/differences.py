@@ -8,7 +8,7 @@ from balancing_vae.moments import variance_loss
 
 
 def largest_differences(before, after, x: np.ndarray, seed: int = 0) -> list[dict]:
-    """Compare two pipelines, image by image, from the same draws.
+    """Compare the images of two pipelines for the same draws.
 
     Args:
         before: A `TwoStageVAE`.
@@ -17,10 +17,10 @@ def largest_differences(before, after, x: np.ndarray, seed: int = 0) -> list[dic
         seed: Seed of the draws.
 
     Returns:
-        A dict for reconstructions of `x` ("REC") and as many plain samples of the second
-        stage ("GEN-2"): column, images, the largest and the mean absolute difference of a
-        pixel (of 1), and the pairs [before, after] of the mse (of REC alone) and the
-        variance loss.
+        One dict for reconstructions of `x` ("REC"), and one for as many plain samples of the
+        second stage ("GEN-2"). Each has: column, images, the largest and the mean absolute
+        difference of a pixel in [0, 1], and pairs [before, after] of the variance loss and, for
+        REC, of the mse.
 
     Example:
         ```python

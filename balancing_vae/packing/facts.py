@@ -42,13 +42,13 @@ IS_FACTS = record(
 
 
 def read_facts(folder: Path) -> dict:
-    """Return what `pack` wrote about a set: name, storage, parameters, differences.
+    """Return the facts that `pack` wrote about a set: name, storage, parameters, differences.
 
     Args:
         folder: A weights folder.
 
     Returns:
-        What `pretrained.json` holds.
+        The contents of `pretrained.json`.
 
     Raises:
         FileNotFoundError: It is not a weights folder.

@@ -30,30 +30,29 @@ def pack(
 ) -> Path:
     """Write a weights folder: a saved folder, `decoder.keras`, samples, card and checksums.
 
-    Training states stay behind. The set computes in float32 whatever the run computed in,
-    since not every machine has the narrower numbers; what this and the rounding change is
-    measured and stands in the card. The numbers come afterwards, from
-    `balancing-vae evaluate` on the folder.
+    Training states are not copied. The set always computes in float32, because not every machine
+    supports the run's precision. The card reports how much this and the rounding change.
+    `balancing-vae evaluate` on the folder adds the measured distances later.
 
     Args:
         run: A finished run, or any saved folder whose config started from a preset and
             whose normalisation is fitted.
-        out: Where to write; its name becomes the set's.
+        out: The folder to write. Its name becomes the name of the set.
         x: Test images, integers in 0..255 or floats in [0, 1], [N, D, D, C]. The first ones
-            are on the samples' sheet; 1,000 drawn from them are enough for the differences.
+            are on the sheet of samples. Of all, 1,000 are drawn to measure the differences.
         float16: Whether the kernels are stored in float16, at half the size.
-        overwrite: Whether a weights folder that is there is replaced.
-        command: The command line that this call comes from, for the card.
+        overwrite: Whether an existing weights folder is replaced.
+        command: The command line of this call, for the card.
 
     Returns:
         The folder.
 
     Raises:
         FileNotFoundError: The run, or one of its files, is missing.
-        FileExistsError: `out` is not empty, without `overwrite`, or holds other files.
-        ValueError: The run is not finished, did not start from a preset, has networks with
-            layers of their own or kernels beyond float16, or the images do not fit.
-        OSError: The disk is full; nothing is left half-written.
+        FileExistsError: `out` has other files, or it is not empty and `overwrite` is false.
+        ValueError: The run is not finished or did not start from a preset; its networks have
+            custom layers; a kernel exceeds float16's range; or the images do not match.
+        OSError: The disk is full. No incomplete folder is left.
 
     Example:
         ```python
@@ -73,7 +72,7 @@ def pack(
     run, out = Path(run), output_folder(out, WEIGHTS, overwrite, sources=[run])
     if not out.name.isprintable():
         raise InputError(
-            f"{out.name!r} is to be the set's name, and cannot be printed; choose another."
+            f"{out.name!r} would be the set's name, but it cannot be printed; choose another."
         )
     description = read_description(run)
     if description["config"].get("preset") is None:

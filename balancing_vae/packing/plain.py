@@ -12,20 +12,19 @@ from balancing_vae.networks.image_encoder import ImageEncoder
 def plain_copy(network: keras.Model) -> keras.Model:
     """Copy a trained network into Keras's own layers, for inference in float32.
 
-    Batch normalisation becomes Keras's, with the moving statistics; spectrally normalised
-    layers become ordinary ones, their kernels divided by the norm as the next forward pass
-    would.
+    Batch normalisation becomes Keras's, with the moving statistics. Spectrally normalised layers
+    become ordinary ones, whose kernels are divided by the norm of the next forward pass.
 
     Args:
         network: A functional model of Keras's layers and of this package's, in any
             precision.
 
     Returns:
-        A functional model that gives the same up to rounding and that `keras.saving.load_model`
-        reads without this package.
+        A functional model with the same outputs, up to rounding, which
+        `keras.saving.load_model` reads without this package.
 
     Raises:
-        ValueError: A layer is neither Keras's nor this package's.
+        ValueError: A layer belongs neither to Keras nor to this package.
 
     Example:
         ```python
@@ -58,11 +57,11 @@ def _plain_layer(layer):
         plain = next(c for c in plain.__mro__ if c.__module__.startswith("keras."))
     elif plain.__module__.split(".")[0] != "keras":
         raise InputError(
-            f"The layer {layer.name!r} is a {plain.__name__}, which neither Keras nor this package "
-            "has; loading the network would need its code."
+            f"The layer {layer.name!r} is a {plain.__name__}, which belongs neither to Keras nor "
+            "to this package; use layers of these, so that the network loads without other code."
         )
     config = layer.get_config()
-    if isinstance(layer, keras.layers.Layer):  # and no operation of keras.ops
+    if isinstance(layer, keras.layers.Layer):  # but not an operation of keras.ops
         config["dtype"] = "float32"
     return plain.from_config(config)
 
@@ -71,7 +70,7 @@ def _plain_weights(layer) -> list:
     if isinstance(layer, BatchNormalization):
         weights = [layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance]
     elif isinstance(layer, StoresSingularVector):
-        # A copy of u: it moves at each call.
+        # Use a copy of u, because each call updates it.
         u = keras.Variable(layer.u, dtype="float32", trainable=False)
         weights = [layer.normalize(layer.kernel, u)]
         if layer.use_bias:

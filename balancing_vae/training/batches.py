@@ -12,13 +12,13 @@ from balancing_vae.errors import InputError
 
 
 class FileOrderBatches(keras.utils.PyDataset):
-    """Batches of arrays, memory-mapped ones too, first row first, none left out.
+    """All rows of arrays (also memory-mapped ones) in batches, in their own order.
 
     Args:
-        arrays: One array [N, ...], or a tuple of several of one length.
+        arrays: One array [N, ...], or a tuple of arrays of the same length.
         batch_size: Rows per batch; the last may have fewer.
-        devices: How many share a batch; up to one row less at the end is left out, so that
-            the last one divides, too.
+        devices: Number of devices that share a batch. If N is not divisible by it, the rows at
+            the end are left out, so that the last batch can be split, too.
 
     Example:
         ```python
@@ -39,7 +39,7 @@ class FileOrderBatches(keras.utils.PyDataset):
         return -(-len(self.order) // self.batch_size)
 
     def rows(self, index: int) -> np.ndarray:
-        """Return the row numbers of a batch, those that this process feeds."""
+        """Return the row numbers of a batch that this process feeds."""
         return own_rows(self.order[index * self.batch_size : (index + 1) * self.batch_size])
 
     def __getitem__(self, index: int) -> tuple:
@@ -52,8 +52,8 @@ class FileOrderBatches(keras.utils.PyDataset):
 class EpochBatches(FileOrderBatches):
     """Full training batches in an order drawn from a seed and the epoch's number.
 
-    So a resumed training uses the same order as an uninterrupted one; Keras's own
-    shuffling comes from global state. The incomplete last batch is dropped, as in the
+    A resumed training therefore uses the same order as an uninterrupted one. (Keras's own
+    shuffling depends on global state.) The incomplete last batch is dropped, as in the
     original program.
 
     Args:
@@ -85,14 +85,14 @@ class EpochBatches(FileOrderBatches):
             self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.order))
 
     def rows(self, index: int) -> np.ndarray:
-        """Return the row numbers of a batch, those that this process feeds."""
+        """Return the row numbers of a batch that this process feeds."""
         return super().rows(self.skipped + index)
 
     def follow_epochs(self) -> keras.callbacks.Callback:
         """Return a callback that calls `set_epoch` before each epoch.
 
-        Keras calls `PyDataset.on_epoch_end` once before the first epoch, so that counting
-        there would be one too many.
+        `PyDataset.on_epoch_end` cannot be used to count epochs, because Keras also calls it once
+        before the first epoch.
         """
         return keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: self.set_epoch(epoch)
@@ -103,19 +103,19 @@ class EpochBatches(FileOrderBatches):
 
 
 class PassBatches(keras.utils.PyDataset):
-    """Full training batches, epoch by epoch from a new pass over a dataset.
+    """Full training batches from a dataset, with a new pass over it in each epoch.
 
-    Order and augmentation are the dataset's own. What is left after the last full batch of
-    an epoch is dropped, as `EpochBatches` does.
+    The dataset decides order and augmentation. As in `EpochBatches`, the rest after the last
+    full batch of an epoch is dropped.
 
     Args:
-        new_pass: Returns an iterator over the batches of one epoch, each an array [B, ...].
-        steps: Batches of an epoch.
+        new_pass: Returns an iterator over the batches of one epoch, arrays [B, ...].
+        steps: Number of batches in an epoch.
 
     Attributes:
         skipped: How many batches at the beginning of each epoch are left out.
-        error: What went wrong in the dataset, None before. Under TensorFlow, Keras raises
-            an error of its own in its place.
+        error: The error that the dataset raised, or None. Under TensorFlow, Keras raises another
+            error instead of it.
 
     Example:
         ```python
@@ -135,7 +135,7 @@ class PassBatches(keras.utils.PyDataset):
         return self.steps - self.skipped
 
     def __getitem__(self, index: int) -> tuple:
-        # Keras asks in order, and for the first two once more to see their shape.
+        # Keras asks in order. It asks for the first two twice, to see their shape.
         if index == 0:
             self._iterator = itertools.islice(self.new_pass(), self.skipped, None)
         try:
@@ -143,7 +143,7 @@ class PassBatches(keras.utils.PyDataset):
             if batch is None:
                 raise InputError(
                     f"The dataset gave {self.skipped + index} full batches in a later pass and "
-                    f"{self.steps} in the first; let each pass give the same number of images."
+                    f"{self.steps} in the first; each pass must give the same number of images."
                 )
         except Exception as error:
             self.error = error
@@ -151,5 +151,5 @@ class PassBatches(keras.utils.PyDataset):
         return (batch[own_rows(np.arange(len(batch)))],)
 
     def follow_epochs(self) -> keras.callbacks.Callback:
-        """Return a callback that does nothing: the dataset has an order of its own."""
+        """Return a callback that does nothing: the dataset decides the order."""
         return keras.callbacks.Callback()

@@ -1,4 +1,4 @@
-"""The training of one stage: batches, learning rate, logs, and a state after each epoch."""
+"""The training of one stage: batches, learning rate, logs and saved states."""
 
 import tempfile
 import warnings
@@ -39,7 +39,7 @@ from balancing_vae.training.schedules import learning_rate_schedule
 from balancing_vae.training.sources import ImageBatches
 from balancing_vae.training.sources import first_images
 
-# What the original program measures gamma on.
+# The original program measures gamma on this many images.
 MEASURED_IMAGES = 10_000
 
 
@@ -57,15 +57,15 @@ def fit_stage(
     seconds_between_states: float = 0.0,
     deadline: float | None = None,
 ) -> None:
-    """Train a stage for the config's epochs, or for those that are left of them.
+    """Train a stage for the config's epochs, or for the rest of them.
 
-    Where its weights are trained already and no state is resumed, gamma is measured first:
-    the data may be others, and computed gamma never rises. So does the original program.
+    If its weights are already trained and no state is resumed, gamma is measured first, because
+    the data may be new and computed gamma never rises. The original program does the same.
 
     Args:
         stage: The stage, compiled.
-        number: 1 or 2: which of the config's epochs and learning rates count; its rules for
-            `lr_patience` and `keep_best` are for stage 1.
+        number: 1 or 2. It selects the config's epochs and learning rates. The config's
+            `lr_patience` and `keep_best` apply to stage 1 only.
         config: The hyperparameters.
         data: Images, uint8 [N, D, D, C] or a dataset's, for stage 1; `(mu, sigma)`, float32
             [N, L] each, for stage 2.
@@ -73,16 +73,16 @@ def fit_stage(
         history: The list that gets a row for each epoch.
         callbacks: Further Keras callbacks.
         verbose: Whether a progress bar is shown.
-        run_dir: Folder for a state after each epoch; where states are there already,
-            training continues from the last one.
-        seconds_between_states: The least time between two of them; the last epoch's is
-            written in any case.
-        deadline: When to be done, by `time.monotonic`; None for no limit.
+        run_dir: Folder for a state after each epoch. If it already has states, training
+            continues from the last one.
+        seconds_between_states: The least time between two states. The state of the last epoch
+            is always written.
+        deadline: The time to stop at, on the clock of `time.monotonic`; None for no limit.
 
     Raises:
         FloatingPointError: The loss became NaN or infinite.
-        TimeLimitReached: The deadline came first. The state is saved, also within an epoch,
-            if there is a `run_dir`.
+        TimeLimitReached: The deadline was reached. If there is a `run_dir`, the state is saved,
+            also within an epoch.
     """
     epochs = config.epochs if number == 1 else config.epochs2
     keep_best = number == 1 and config.keep_best
@@ -97,11 +97,11 @@ def fit_stage(
             begun = states.begun(done)
             if 0 < done < epochs and isinstance(data, ImageBatches):
                 warnings.warn(
-                    f"Stage {number} is resumed on a dataset, whose order of images is not that "
-                    "of an uninterrupted training; only with an array the result is the same.",
+                    f"Stage {number} is resumed on a dataset, so the order of its images differs "
+                    "from that of an uninterrupted training. Only an array gives the same result.",
                     stacklevel=3,
                 )
-            # What is to be kept as the best must be the best of all epochs.
+            # The best epoch must be chosen among all epochs.
             gap = 0.0 if keep_best else seconds_between_states
             savers = [
                 SaveBest(states, gap),
@@ -111,12 +111,12 @@ def fit_stage(
             states = TrainingStates(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             savers = [SaveBest(states)]
         for saver in savers:
-            # Also after an error of the training: the write ends, or raises its own error.
+            # Also after an error in training, wait until the write ends or raises its own error.
             stack.callback(saver.finish)
         rows = [row for row in history if row["stage"] == number]
         past = rows[len(rows) - done :]
         before = max((row["epoch"] for row in rows), default=0) - done
-        # An epoch that was begun is trained to its end by itself.
+        # If an epoch was interrupted, first train only the rest of it.
         batches.skipped = begun.step
         until = done + 1 if begun.step else epochs
         own = [
@@ -154,12 +154,12 @@ def fit_stage(
                     callbacks=[*own, *callbacks, *last],
                 )
         elif done:
-            # A state holds the weights that training continues from, not their average.
+            # A state has the weights that training continues from, not their average.
             finish_with_average(stage)
         if keep_best and until == epochs > 0:
             states.load_best(stage)
     if until < epochs:
-        # From the state of that epoch, as a run that is resumed there.
+        # Continue from the state of that epoch, like a run that is resumed there.
         fit_stage(
             stage,
             number=number,
@@ -176,7 +176,7 @@ def fit_stage(
 
 
 def _metrics_of(begun: Begun, stage: Autoencoder) -> list[keras.callbacks.Callback]:
-    """Return what lets the logs of an epoch count the steps that were done before."""
+    """Return callbacks that make an epoch's logs include its steps before the interruption."""
     if not begun.step:
         return []
 
@@ -208,11 +208,11 @@ def _save_within(
 
 
 def measured_data(data, seed: int) -> np.ndarray:
-    """Return what gamma is measured on: images, or draws from their posterior."""
+    """Return the data for measuring gamma: images, or draws from their posterior."""
     if not isinstance(data, tuple):
         return first_images(data, MEASURED_IMAGES)
     mu, sigma = data
-    # Other noise than that of the measured stage's own posterior.
+    # This noise must differ from that of the stage's own posterior.
     return draw(mu[:MEASURED_IMAGES], sigma[:MEASURED_IMAGES], seed ^ 1)
 
 
@@ -228,7 +228,7 @@ def _training_batches(data, config: Config) -> EpochBatches | PassBatches:
 
 @contextmanager
 def _own_errors(batches: EpochBatches | PassBatches) -> Iterator[None]:
-    """Raise a dataset's own error where TensorFlow wraps it into a page of its own."""
+    """Raise a dataset's own error instead of TensorFlow's long error that contains it."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The optimizer of both stages: the original's Adam or another of Keras's, with its options."""
+"""The optimizer of both stages: the original program's Adam, or any of Keras's optimizers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,28 +9,28 @@ from balancing_vae.errors import InputError
 from balancing_vae.registry import check_arguments
 from balancing_vae.registry import make
 
-# What a config describes by itself, and what two stages cannot share.
+# The config sets these in other fields.
 NOT_OPTIONS = ("name", "learning_rate")
-# Where Keras's Adam has its slots. The names are private: another Keras may have others.
+# Keras's Adam keeps its slots under these private names, which may differ in other versions.
 SLOTS = ("_momentums", "_velocities")
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class Adam(keras.optimizers.Adam):
-    """Adam as the original program has it, one operation a weight under TensorFlow.
+    """Adam as in the original program, with one operation per weight under TensorFlow.
 
         m += (1 - beta_1) (g - m);  v += (1 - beta_2) (g^2 - v)
         w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
 
-    This is Keras's Adam with its slots, and on JAX and PyTorch nothing else. Under
-    TensorFlow Keras takes a dozen passes over each weight; TensorFlow's own operation for
-    the same formula takes one. Where a version of Keras keeps its slots elsewhere, its own
-    update is taken there too. Source: Kingma and Ba 2015, section 2, the "epsilon hat" form.
+    On JAX and PyTorch this is Keras's Adam. Under TensorFlow, Keras passes over each weight a
+    dozen times, but TensorFlow's own operation for the same formula needs one pass and is used
+    instead. If a version of Keras keeps its slots elsewhere, Keras's update is used there, too.
+    Source: Kingma and Ba 2015, section 2, the "epsilon hat" form.
 
     Args:
         learning_rate: Learning rate, positive.
         epsilon: Epsilon hat, positive.
-        **kwargs: What `keras.optimizers.Adam` takes.
+        **kwargs: Further arguments of `keras.optimizers.Adam`.
 
     Example:
         ```python
@@ -63,7 +63,7 @@ class Adam(keras.optimizers.Adam):
         return None
 
     def _handles(self, variable) -> dict | None:
-        """Return TensorFlow's handles of a weight's slots; None where Keras must update it."""
+        """Return TensorFlow's handles of a weight's slots; None if Keras must update the weight."""
         if keras.backend.backend() != "tensorflow" or self.amsgrad:
             return None
         try:
@@ -81,17 +81,17 @@ def build_optimizer(
 
     Args:
         lr: Learning rate, positive.
-        adam_epsilon: Epsilon hat, for "adam" without an `epsilon` of its own.
-        name: "adam", or any of Keras's optimizers such as "adamw" or "sgd", or one that is
-            registered with Keras.
-        **options: What it takes besides, such as `clipnorm=1.0` or `use_ema=True`: numbers,
-            truths and None.
+        adam_epsilon: Epsilon hat of "adam" if the options have no `epsilon`.
+        name: "adam", the name of another of Keras's optimizers such as "adamw" or "sgd", or the
+            name of one that is registered with Keras.
+        **options: Its further arguments, such as `clipnorm=1.0` or `use_ema=True`: numbers,
+            booleans and None.
 
     Returns:
         A new optimizer.
 
     Raises:
-        ValueError: There is no such optimizer, or it does not take the options.
+        ValueError: The optimizer is unknown, or it does not accept the options.
 
     Example:
         ```python
@@ -106,36 +106,36 @@ def build_optimizer(
 
 
 def check_optimizer(name: str, **options) -> None:
-    """Refuse what `build_optimizer` would refuse for its name, or an option's name or type.
+    """Refuse an unknown name, and an option whose name or type `build_optimizer` would refuse.
 
     Args:
         name: As in `build_optimizer`.
         **options: As in `build_optimizer`.
 
     Raises:
-        ValueError: There is no such optimizer, or it takes no such option.
+        ValueError: The optimizer is unknown, or it does not accept an option.
     """
     for option, value in options.items():
         if option in NOT_OPTIONS or not isinstance(value, (bool, int, float, str, type(None))):
             raise InputError(
-                f"The optimizer's {option} cannot be set to {value!r} here; the learning rate is "
-                "the config's lr and lr2, and other options are numbers, truths or null."
+                f"The optimizer's {option} cannot be set to {value!r} here; set the learning rate "
+                "with the config's lr and lr2, and other options to numbers, booleans or null."
             )
     check_arguments(_optimizer_class(name), f"optimizer {name!r}", options, ("learning_rate",))
 
 
 def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dict, float | None]:
-    """Describe an optimizer, so that `build_optimizer` makes others like it.
+    """Describe an optimizer, so that `build_optimizer` can build equal ones.
 
     Args:
         optimizer: A Keras optimizer that is not in use yet, or the name of one.
 
     Returns:
-        What goes into `Config.optimizer`, and the learning rate; None for a name.
+        The value of `Config.optimizer`, and the learning rate, which is None for a name.
 
     Raises:
-        ValueError: It was built for a model, is not known by its name, or has a learning rate
-            that is not a number.
+        ValueError: It was built for a model, Keras does not know its name, or its learning rate
+            is not a number.
 
     Example:
         ```python
@@ -150,7 +150,7 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dic
         raise InputError(f"optimizer must be a Keras optimizer or the name of one, got {kind}.")
     if optimizer.built:
         raise InputError(
-            f"The {kind} was built for another model already; make a new one, "
+            f"The {kind} was already built for another model; make a new one with "
             f"{kind}.from_config(optimizer.get_config())."
         )
     own_class = _named_class(type(optimizer))
@@ -159,19 +159,19 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer | str) -> tuple[dic
     rate = options.get("learning_rate")
     if not isinstance(rate, (int, float)):
         raise InputError(
-            f"The learning rate of the {kind} is a schedule or not its own; give it a number, and "
-            "let the config's lr_epochs or lr_patience, or a callback, change it."
+            f"The learning rate of the {kind} is a schedule, or set elsewhere; set it to a number, "
+            "and change it by the config's lr_epochs or lr_patience, or by a callback."
         )
     if own_class not in (_optimizer_class(name), keras.optimizers.Adam):
         raise InputError(f"{kind} has the name of another optimizer; rename the class.")
     options = {key: value for key, value in options.items() if key not in NOT_OPTIONS}
-    # As it was given, not as float32 has it.
+    # Return the number as it was given, without float32's rounding.
     return {"name": name, **options}, float(f"{rate:.7g}")
 
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Give a model the moving average of its weights meanwhile, if its optimizer keeps one.
+    """Give a model the moving average of its weights inside the context, if there is one.
 
     Args:
         model: A compiled model.
@@ -196,19 +196,19 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 
 
 def finish_with_average(model: keras.Model) -> None:
-    """Give a model the moving average of its weights, if there is one, as `fit` does at its end."""
+    """Give a model the moving average of its weights, if there is one, like `fit` at its end."""
     if keeps_average(model):
         model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
 def keeps_average(model: keras.Model) -> bool:
-    """Tell whether a model's optimizer keeps a moving average of the weights (`use_ema`)."""
+    """Return whether a model's optimizer keeps a moving average of the weights (`use_ema`)."""
     optimizer = model.optimizer
     return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
 
 
 def _named_class(kind: type) -> type:
-    """Return the optimizer that a user named: PyTorch's backend makes one of its own of it."""
+    """Return the class that the user named, from which PyTorch's backend derives its own."""
     return next(c for c in kind.__mro__ if not c.__module__.startswith("keras.src.backend."))
 
 
@@ -220,7 +220,7 @@ def _optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
     found = kinds.get(name.lower()) if found is None else found
     if not isinstance(found, type) or not issubclass(found, keras.optimizers.Optimizer):
         raise InputError(
-            f"There is no optimizer {name!r}; take one of Keras's, such as 'adam', 'adamw' or "
+            f"There is no optimizer {name!r}; choose one of Keras's, such as 'adam', 'adamw' or "
             "'sgd', or register yours with keras.saving.register_keras_serializable."
         )
     return found

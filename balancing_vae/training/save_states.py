@@ -17,14 +17,15 @@ from balancing_vae.training.optimizer import averaged_weights
 
 
 class _Saver(keras.callbacks.Callback):
-    """Saves after epochs, but not more often than every so many seconds.
+    """Saves after epochs, with a least time between two saves.
 
-    The values are copied, and a thread writes them while the training continues; the next save
-    waits for it. Of several processes, which all hold the same, the first one saves.
+    The values are copied, and a thread writes them while the training continues. The next save
+    waits for that thread. If there are several processes, only the first one saves, because all
+    have the same values.
 
     Args:
-        seconds_between: The least time between two saves, for epochs so short that saving
-            takes longer; a stage's last epoch is saved in any case.
+        seconds_between: The least time between two saves. It is meant for epochs that take less
+            time than saving. A stage's last epoch is always saved.
     """
 
     def __init__(self, seconds_between: float):
@@ -50,29 +51,29 @@ class _Saver(keras.callbacks.Callback):
         self.finish()
 
     def finish(self) -> None:
-        """Wait until all is written.
+        """Wait until everything is written.
 
         Raises:
-            OSError: It could not be written.
+            OSError: Writing failed.
         """
         writing, self.writing = self.writing, None
         if writing is not None:
             writing.result()
 
     def saving(self, epoch: int, logs: dict) -> Callable[[], None]:
-        """Copy what is to be saved after so many epochs; return a function that writes it."""
+        """Copy the values to save after this many epochs; return a function that writes them."""
         raise NotImplementedError("A subclass saves.")
 
 
 class SaveBest(_Saver):
-    """Saves the weights of the best epoch so far, by the model's own monitor.
+    """Saves the weights of the best epoch so far, according to the model's monitor.
 
-    It is the monitor of the validation (`val_mse`, `val_loss`) where there is one, or
-    else of the training.
+    With validation data, the monitor is that of the validation (`val_mse`, `val_loss`),
+    otherwise that of the training.
 
     Args:
-        states: Where to save.
-        seconds_between: The least time between two epochs that are looked at.
+        states: The place to save in.
+        seconds_between: The least time between two epochs that are considered.
 
     Example:
         ```python
@@ -89,7 +90,7 @@ class SaveBest(_Saver):
         monitor = self.model.monitor
         if f"val_{monitor}" in logs:
             monitor = f"val_{monitor}"
-        # The validation, too, measured the moving average of the weights, if there is one.
+        # If there is a moving average of the weights, the validation has measured it, too.
         with averaged_weights(self.model):
             return self.states.saving_best(self.model, epoch, monitor, float(logs[monitor]))
 
@@ -97,12 +98,12 @@ class SaveBest(_Saver):
 class SaveStates(_Saver):
     """Saves the state after each epoch.
 
-    It must be the last callback, so that what the others did in this epoch is in the
-    state. A row is added to `history.csv` in the run's folder, for those who watch the run.
+    It must be the last callback, so that the state includes the changes that other callbacks
+    made in this epoch. It also adds a row to `history.csv` in the run's folder.
 
     Args:
         run_folder: The run's folder.
-        states: Where in it to save.
+        states: The place in it to save in.
         history: The list of rows that `HistoryLog` fills.
         seconds_between: The least time between two saved epochs.
 

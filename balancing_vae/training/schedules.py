@@ -48,15 +48,15 @@ def learning_rate_schedule(
 class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
     """Keras's ReduceLROnPlateau, in a form that survives a resume.
 
-    The rate is multiplied by a factor when the monitor has not fallen by 1e-4 for some
-    epochs. What the rule has seen before a resume is in the history: it sees that again.
+    The rate is multiplied by a factor if the monitor has not fallen by 1e-4 for some epochs.
+    After a resume, the rule is applied to the history first, so its state is restored.
 
     Args:
         lr: Learning rate of the first epoch.
         factor: Factor of each reduction, in (0, 1).
         patience: Epochs without a fall.
         monitor: The log that should fall.
-        past: Rows of the epochs that were trained before, with `epoch` (from 1) and the logs.
+        past: Rows of the epochs trained before, with `epoch` (from 1) and the logs.
 
     Example:
         ```python
@@ -77,7 +77,7 @@ class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
         self.past = past
 
     def on_train_begin(self, logs=None):
-        """Start from the first rate and go through what has been."""
+        """Start from the first rate and apply the rule to the past epochs."""
         super().on_train_begin(logs)
         self.model.optimizer.learning_rate = self.lr
         for row in self.past:

@@ -11,29 +11,29 @@ import numpy as np
 from balancing_vae.checks import check_images
 from balancing_vae.errors import InputError
 
-# What `tf.data.Dataset.cardinality` says of a dataset that never ends.
+# `tf.data.Dataset.cardinality` of a dataset that never ends.
 INFINITE = -1
-# As many as the original program measures with.
+# The original program uses this many images.
 FITTED_IMAGES = 10_000
 
 
 class ImageBatches:
-    """Images out of a `tf.data.Dataset`, a `keras.utils.PyDataset` or a PyTorch `DataLoader`.
+    """Images from a `tf.data.Dataset`, a `keras.utils.PyDataset` or a PyTorch `DataLoader`.
 
     Any other iterable works if it gives batches of images each time it is iterated. A batch is
     an array or tensor, or a tuple of one and its labels, which are ignored with a warning.
-    Tensors of PyTorch may have their channels first. Each batch is checked as it comes.
+    PyTorch's tensors may have their channels first. Each batch is checked when it is read.
 
     Args:
         batches: The dataset.
-        image_shape: Side, side, channels that the networks take.
-        name: What the caller calls the dataset, for the messages.
+        image_shape: Side, side, channels of the networks' input.
+        name: The dataset's name in messages.
 
     Attributes:
-        count: Number of images of a pass, None before `survey`.
+        count: Number of images in a pass; None before `survey`.
 
     Raises:
-        ValueError: The dataset is of another kind, can be iterated once only, or never ends.
+        ValueError: The dataset is of another kind, can be iterated only once, or never ends.
 
     Example:
         ```python
@@ -52,10 +52,10 @@ class ImageBatches:
         kind = type(batches).__name__
         if isinstance(batches, tuple):
             raise InputError(
-                f"{name} is a tuple of {len(batches)}; a VAE needs no labels, so give the images "
-                "alone."
+                f"{name} is a tuple of {len(batches)}; a VAE needs no labels, so give only the "
+                "images."
             )
-        # A tensor can be iterated, too: image by image.
+        # A tensor can be iterated, too, but yields single images.
         if not hasattr(batches, "__iter__") or hasattr(batches, "shape") or _is_plain(batches):
             raise InputError(
                 f"{name} must be a NumPy array, got {kind}; convert it with np.asarray, or give "
@@ -64,11 +64,11 @@ class ImageBatches:
             )
         if hasattr(batches, "__next__"):
             raise InputError(
-                f"{name} can be iterated once only, got {kind}; give the dataset itself, or an "
+                f"{name} can be iterated only once, got {kind}; give the dataset itself, or an "
                 "object whose __iter__ starts from the beginning."
             )
         if _is_endless(batches):
-            raise InputError(f"{name} never ends; leave its repeat() out.")
+            raise InputError(f"{name} never ends; remove its repeat().")
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the images of one pass: uint8 or float32 [B, D, D, C] in [0, 1]."""
@@ -81,7 +81,7 @@ class ImageBatches:
                 f"{self.name} was empty when it was iterated a second time; give a dataset that "
                 "starts from the beginning each time."
                 if self._was_read
-                else f"{self.name} holds no image; look where the dataset reads from."
+                else f"{self.name} holds no image; check where the dataset reads from."
             )
 
     def of_size(self, size: int) -> Iterator[np.ndarray]:
@@ -95,15 +95,15 @@ class ImageBatches:
         yield from rest
 
     def survey(self) -> int:
-        """Check all batches of a pass, and that there can be a second one.
+        """Check all batches of a pass, and check that a second pass is possible.
 
         Returns:
             The number of images.
 
         Raises:
-            ValueError: A batch does not hold images of the expected shape, or its labels do
-                not match; batches differ in dtype; the dataset is empty, or is so when it
-                is iterated a second time.
+            ValueError: A batch does not have images of the expected shape, or its labels do
+                not match; batches differ in dtype; the dataset is empty in the first or second
+                pass.
         """
         count, dtypes = 0, set()
         for index, batch in enumerate(self):
@@ -111,8 +111,8 @@ class ImageBatches:
             dtypes.add(batch.dtype.name)
             if len(dtypes) > 1:
                 raise InputError(
-                    f"batch {index} of {self.name} has dtype {batch.dtype}, those before it have "
-                    "another; give all images in one dtype."
+                    f"batch {index} of {self.name} has dtype {batch.dtype}, but the batches before "
+                    "it have another; give all images in one dtype."
                 )
         next(iter(self))
         self.count = count
@@ -122,7 +122,7 @@ class ImageBatches:
         """Return the first images of a pass, or all, as one array.
 
         Args:
-            limit: How many at most; None for all.
+            limit: The largest number of images; None for all.
 
         Returns:
             Images, uint8 or float32 [N, D, D, C].
@@ -162,20 +162,21 @@ class ImageBatches:
             batch, *targets = batch
         if len(targets) > 1:
             raise InputError(
-                f"{name} is a tuple of {1 + len(targets)}; images may come with labels, which are "
-                "ignored, but not with sample weights: leave those out."
+                f"{name} is a tuple of {1 + len(targets)}; images may have labels, which are "
+                "ignored, but not sample weights: leave those out."
             )
         images = _numpy(batch)
         if hasattr(batch, "permute") and _is_channels_first(images.shape, self.image_shape):
             images = np.moveaxis(images, 1, -1)
         if images.shape == self.image_shape:
             raise InputError(
-                f"{name} is a single image; put images into batches, as dataset.batch(100) does."
+                f"{name} is a single image; put images into batches, for example with "
+                "dataset.batch(100)."
             )
         check_images(images, self.image_shape, name)
         for labels in targets:
             self._ignore(labels, len(images), name)
-        # Wider integers have the same values in a byte each.
+        # Wider integers have values from 0 to 255, too, and fit into bytes.
         is_integer = np.issubdtype(images.dtype, np.integer)
         return images.astype(np.uint8 if is_integer else np.float32, copy=False)
 
@@ -183,8 +184,8 @@ class ImageBatches:
         shape = np.shape(_numpy(labels))
         if shape and shape[0] != count:
             raise InputError(
-                f"{name} has {count} images and {shape[0]} labels; match them again, or leave the "
-                "labels out."
+                f"{name} has {count} images but {shape[0]} labels; give one label for each "
+                "image, or leave the labels out."
             )
         if not self._warned:
             self._warned = True
@@ -201,16 +202,16 @@ def as_source(x, image_shape: tuple[int, int, int], name: str = "x") -> Source:
     """Return images in one of the two forms that the pipeline reads.
 
     Args:
-        x: An array of images, checked here; or a dataset, which is checked batch by batch
-            as it is read.
-        image_shape: Side, side, channels that the networks take.
-        name: What the caller calls the images, for the messages.
+        x: An array of images, which is checked here, or a dataset, whose batches are checked
+            when they are read.
+        image_shape: Side, side, channels of the networks' input.
+        name: The images' name in messages.
 
     Returns:
         The array itself, or the dataset's batches.
 
     Raises:
-        ValueError: The images do not fit, or the dataset is of another kind.
+        ValueError: The images do not match the networks, or the dataset is of another kind.
 
     Example:
         ```python
@@ -259,17 +260,17 @@ def drawn_images(source: Source, count: int | None) -> np.ndarray:
 def images_to_fit(
     source: Source, validation_data: np.ndarray | None = None, held_out: int = 0
 ) -> np.ndarray:
-    """Return the images that normalisation is fitted on, wherever nobody names others.
+    """Return the images that normalisation is fitted on by default.
 
-    The validation images, which the model was not trained on: those that are given, else
-    the last `held_out` of the training images. Without any, 10,000 training images from
-    everywhere among them. (The original program takes the test images, so that what is measured
-    on them has seen them.)
+    They are the validation images, which the model was not trained on: the given ones, or the
+    last `held_out` of the training images. If there are none, they are 10,000 training
+    images, drawn from all of them. (The original program uses the test images, so its
+    measurements on them are not independent.)
 
     Args:
-        source: Training images, an array, perhaps memory-mapped, or a dataset's batches.
+        source: Training images: an array, which may be memory-mapped, or a dataset's batches.
         validation_data: Images held out, or None.
-        held_out: How many of the last training images, an array, are for validation where
+        held_out: The number of last training images, of an array, that are for validation if
             no others are given, as in `Config`.
 
     Returns:
@@ -288,19 +289,19 @@ def images_to_fit(
 
 
 def held_out_count(x, fraction: float, validation_data) -> int | None:
-    """Return how many images a `validation_split` holds out, as Keras counts them.
+    """Return the number of images that a `validation_split` holds out, counted as in Keras.
 
     Args:
         x: Training images.
         fraction: The fraction to hold out, in [0, 1).
-        validation_data: Images held out that were given, or None.
+        validation_data: Given validation images, or None.
 
     Returns:
-        The number of images; None where the fraction is 0.
+        The number of images; None if the fraction is 0.
 
     Raises:
-        ValueError: The fraction is out of range, `x` is no array, or there are images held
-            out already.
+        ValueError: The fraction is out of range, `x` is not an array, or validation images
+            were given.
     """
     if not 0 <= fraction < 1:
         raise InputError(f"validation_split must lie in [0, 1), got {fraction}.")
@@ -310,7 +311,7 @@ def held_out_count(x, fraction: float, validation_data) -> int | None:
         raise InputError("Give either validation_data or validation_split, not both.")
     if not isinstance(x, np.ndarray):
         raise InputError(
-            "validation_split takes images from the end of an array, and x is a "
+            "validation_split uses the last images of an array, but x is a "
             f"{type(x).__name__}; give validation_data."
         )
     return len(x) - int(len(x) * (1 - fraction))
@@ -324,7 +325,7 @@ def _one_pass(batches: Iterable) -> Iterator:
     try:
         yield from (batches[index] for index in range(batches.num_batches))
     finally:
-        # It shuffles here, after an epoch that was left early as well.
+        # It shuffles here, also after an epoch that was left early.
         batches.on_epoch_end()
 
 
@@ -342,7 +343,7 @@ def _is_endless(batches) -> bool:
 def _numpy(tensor) -> np.ndarray:
     if hasattr(tensor, "detach"):  # PyTorch's, perhaps on a GPU
         tensor = tensor.detach().cpu()
-    # A masked array stays one, to be refused.
+    # A masked array stays masked, so that it is refused later.
     return np.asanyarray(tensor)
 
 

@@ -105,7 +105,7 @@ def test_resuming_on_a_dataset_says_what_it_cannot_give(tmp_path):
             return iter([IMAGES])
 
     tiny_pipeline(epochs=1, epochs2=0).fit(Batches(), verbose=False, run_dir=tmp_path)
-    with pytest.warns(UserWarning, match="resumed on a dataset, whose order"):
+    with pytest.warns(UserWarning, match="resumed on a dataset, so the order"):
         tiny_pipeline(epochs=2, epochs2=0).fit(Batches(), verbose=False, run_dir=tmp_path)
 
 

@@ -87,8 +87,8 @@ def built():
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        (built, "SGD was built for another model already; make a new one, SGD.from_config"),
-        (lambda: "addam", "There is no optimizer 'addam'; take one of Keras's"),
+        (built, "SGD was already built for another model; make a new one with SGD.from_config"),
+        (lambda: "addam", "There is no optimizer 'addam'; choose one of Keras's"),
         (lambda: 1e-3, "must be a Keras optimizer or the name of one, got float"),
         (
             lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 9)),

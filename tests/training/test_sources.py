@@ -163,8 +163,8 @@ ONE_BAD = np.where(np.arange(8)[:, None, None, None] == 3, np.nan, FLOATS[:8])
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        (iter([IMAGES]), "x can be iterated once only, got list_iterator; give the dataset itself"),
-        ((batch for batch in [IMAGES]), "x can be iterated once only, got generator"),
+        (iter([IMAGES]), "x can be iterated only once, got list_iterator; give the dataset itself"),
+        ((batch for batch in [IMAGES]), "x can be iterated only once, got generator"),
         ([IMAGES, IMAGES], "x must be a NumPy array, got list; .*DataLoader"),
         (keras.ops.ones((8, 4, 4, 1)), "must be a NumPy array, got .*np.asarray"),
         (Batches(), "x holds no image"),
@@ -172,8 +172,8 @@ ONE_BAD = np.where(np.arange(8)[:, None, None, None] == 3, np.nan, FLOATS[:8])
         (Batches(*[FLOATS[:8]] * 9, ONE_BAD), "batch 9 of x has NaN .* first in image 3"),
         (Batches(255 * FLOATS), "batch 0 of x has float values .*divide by 255"),
         (Batches(IMAGES[:8], FLOATS[:8]), "batch 1 of x has dtype float32.*in one dtype"),
-        (Batches((IMAGES[:8], LABELS[:7])), "batch 0 of x has 8 images and 7 labels; match"),
-        (Batches((IMAGES[:8], LABELS[:8], LABELS[:8])), "not with sample weights: leave those"),
+        (Batches((IMAGES[:8], LABELS[:7])), "batch 0 of x has 8 images but 7 labels"),
+        (Batches((IMAGES[:8], LABELS[:8], LABELS[:8])), "but not sample weights: leave those"),
         (Batches({"image": IMAGES[:8]}), r"is a dict with \['image'\]; map the dataset"),
         (Batches(*IMAGES), "batch 0 of x is a single image; put images into batches"),
         (Batches(IMAGES[:7]), "x has 7 images, fewer than one batch of 8"),
@@ -204,7 +204,7 @@ def test_a_dataset_that_is_used_up_after_one_pass_is_refused():
 
 @needs_tensorflow
 def test_a_dataset_without_an_end_is_refused():
-    with pytest.raises(ValueError, match=r"x never ends; leave its repeat\(\) out"):
+    with pytest.raises(ValueError, match=r"x never ends; remove its repeat\(\)"):
         tiny_pipeline().fit(tf_dataset().repeat(), verbose=False)
 
 

@@ -87,7 +87,7 @@ def test_a_resumed_training_ends_as_if_there_had_been_no_limit(
 
 def test_stage_2_is_ended_and_resumed_too(clock, tmp_path):
     whole = train(tmp_path / "whole", epochs=1)
-    with pytest.warns(UserWarning, match="unfinished.*stage2 has 0 whole epochs and 3 steps"):
+    with pytest.warns(UserWarning, match="unfinished.*stage2 has 0 complete epochs and 3 steps"):
         train(tmp_path / "run", 10.5, clock, epochs=1)
     resumed = train(tmp_path / "run", epochs=1)
     assert list(resumed.history) == list(whole.history)
@@ -125,7 +125,7 @@ def test_it_ends_before_its_time_is_over(monkeypatch):
 
 
 def test_one_step_is_done_in_any_case(tmp_path):
-    with pytest.warns(UserWarning, match="stage1 has 0 whole epochs and 1 steps"):
+    with pytest.warns(UserWarning, match="stage1 has 0 complete epochs and 1 steps"):
         train(tmp_path, limit=1e-9)
 
 
@@ -142,7 +142,7 @@ def test_what_is_no_time_is_refused(limit):
 
 def test_several_processes_have_no_time_limit(monkeypatch):
     monkeypatch.setattr(time_limit, "process_count", lambda: 2)
-    with pytest.raises(ValueError, match="Several processes would end at different steps"):
+    with pytest.raises(ValueError, match="Several processes would stop at different steps"):
         time_limit.deadline_of(60)
 
 

@@ -9,15 +9,15 @@ from balancing_vae.errors import InputError
 class GammaBalancing(keras.callbacks.Callback):
     """Seeds or freezes a VAE's computed gamma for one `fit`.
 
-    `fit` balances without any callback: the rule runs inside the compiled step. This one
-    writes the weights that the step reads, so that it works whatever was compiled before,
-    and puts the rate back when training ends. `gamma` and `mse` are in the logs either
-    way: progress bar, History, CSVLogger.
+    `fit` balances without any callback, because the rule runs inside the compiled step. This
+    callback writes the weights that the step reads, so it also works if the step was compiled
+    before. It restores the rate when training ends. `gamma` and `mse` are in the logs (progress
+    bar, History, CSVLogger) with or without it.
 
     Args:
-        gamma: Gamma to start from, positive; None leaves it as it is (1 in a fresh model).
+        gamma: Gamma to start from, positive; None leaves it unchanged (1 in a new model).
         rate: Weight of the newest batch in the running mean squared error, in [0, 1];
-            0 freezes gamma; None leaves it as it is (0.01).
+            0 freezes gamma; None leaves it unchanged (0.01).
 
     Raises:
         ValueError: `gamma` or `rate` is out of range, or the model does not compute gamma.
@@ -39,7 +39,7 @@ class GammaBalancing(keras.callbacks.Callback):
         self.rate = rate
 
     def on_train_begin(self, logs=None):
-        """Write what was asked for into the strategy's weights."""
+        """Write gamma and the rate into the strategy's weights."""
         balancing = getattr(self.model, "balancing", None)
         if not isinstance(balancing, ComputedGamma):
             raise InputError(
@@ -52,6 +52,6 @@ class GammaBalancing(keras.callbacks.Callback):
             balancing.rate.assign(self.rate)
 
     def on_train_end(self, logs=None):
-        """Put the rate back."""
+        """Restore the rate."""
         if self.rate is not None:
             self.model.balancing.restore_rate()

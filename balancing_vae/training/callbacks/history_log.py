@@ -2,7 +2,7 @@
 
 import keras
 
-# An evaluation does not move gamma: these only repeat the training's columns.
+# An evaluation does not change gamma, so these would repeat the training's columns.
 REPEATED = ("val_gamma", "val_beta")
 
 
@@ -12,7 +12,7 @@ class HistoryLog(keras.callbacks.Callback):
     Args:
         rows: The list; rows are dicts with `stage`, `epoch` (from 1) and the logs.
         stage: 1 or 2.
-        before: Epochs of earlier trainings, which the rows have already.
+        before: Number of epochs of earlier trainings, which are already in the rows.
 
     Example:
         ```python

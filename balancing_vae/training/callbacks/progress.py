@@ -15,10 +15,10 @@ SECONDS_BETWEEN_VALUES = 1.0
 class TrainingProgress(keras.callbacks.Callback):
     """Shows one bar for all epochs, with loss, kl, mse, gamma and the time left.
 
-    Where nobody can watch a bar, as in a file, it writes one line an epoch.
+    If the output is not a terminal, it writes one line for each epoch instead.
 
     Args:
-        title: What stands before the bar.
+        title: Text before the bar.
 
     Example:
         ```python
@@ -46,7 +46,7 @@ class TrainingProgress(keras.callbacks.Callback):
             self.next_values = time.monotonic() + SECONDS_BETWEEN_VALUES
 
     def on_train_batch_end(self, batch, logs=None):
-        """Move the bar; read the values once a second only, since each read waits."""
+        """Update the bar; read the values only once a second, because each read waits."""
         if self.bar is None:
             return
         self.bar.update(self.steps_per_execution)

@@ -20,8 +20,8 @@ class StoppedBySignal(Exception):
 class StopOnSignal(keras.callbacks.Callback):
     """Raises `StoppedBySignal` after the step in which SIGINT or SIGTERM arrived.
 
-    Between two steps nothing is half done: weights, files and progress bars are whole.
-    Use it as a context manager, in the main thread; a second signal acts at once.
+    Between two steps, weights, files and progress bars are in a complete state. Use it as a
+    context manager in the main thread. A second signal takes effect immediately.
 
     Raises:
         StoppedBySignal: One of the signals arrived.

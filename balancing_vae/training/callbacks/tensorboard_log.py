@@ -21,14 +21,14 @@ HISTOGRAM_BINS = 30
 class TensorBoardLog(keras.callbacks.Callback):
     """Writes each epoch's logs, and every few epochs the KL per latent and a sheet of samples.
 
-    The logs (gamma among them) are scalars, the KL per latent is a histogram, the samples
-    of the stage in training are an image, not normalised and from the same draws each
+    The logs, which include gamma, are scalars. The KL per latent is a histogram. The samples of
+    the stage in training are an image; they are not normalised and use the same draws each
     time. A deterministic autoencoder has no KL, and no samples before its sampler is fitted.
-    Each stage has a folder of its own. For figures in CSV, `history.csv` in a run's
-    folder or `keras.callbacks.CSVLogger` is enough.
+    Each stage has its own folder. If a CSV file is enough, use `history.csv` in a run's folder
+    or `keras.callbacks.CSVLogger`.
 
     Args:
-        folder: Where to write; `tensorboard --logdir FOLDER` shows it.
+        folder: The folder to write; `tensorboard --logdir FOLDER` shows it.
         vae: The `TwoStageVAE` in training.
         images: Images whose posterior is measured, uint8 or float [N, D, D, C]; a few
             hundred are enough.
@@ -67,7 +67,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._writer = self._tf.summary.create_file_writer(str(self.folder / self.model.name))
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the epoch's logs; every few epochs the rest."""
+        """Write the epoch's logs, and every few epochs the KL and the samples."""
         values = [{"tag": name, "simple_value": float(value)} for name, value in logs.items()]
         if (epoch + 1) % self.every == 0:
             values += self._kl_and_samples(1 if self.model is self.vae.stage1 else 2)
@@ -84,7 +84,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._writer.close()
 
     def _kl_and_samples(self, stage: int) -> list[dict]:
-        """Return what a deterministic model has neither of while it is trained."""
+        """Return the KL and the samples; a deterministic model has neither during training."""
         values = []
         if self.model.has_prior:
             kl = self._histogram(self._kl_per_latent(stage))
@@ -101,7 +101,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         if stage == 2:
             encode = self.vae.stage2.encoder.predict_on_batch
             mu, log_sigma = map_batches(encode, self.vae.config.batch_size, mu)
-        # Of one latent at a time: the sum over the last axis is of one term.
+        # One latent at a time, so that the sum over the last axis has one term.
         return np.mean(ops.convert_to_numpy(kl_divergence(mu[..., None], log_sigma[..., None])), 0)
 
     def _histogram(self, values: np.ndarray):

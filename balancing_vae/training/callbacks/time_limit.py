@@ -1,4 +1,4 @@
-"""Stop a training cleanly before its time is over."""
+"""Stop a training cleanly before its time limit."""
 
 import time
 import warnings
@@ -14,26 +14,26 @@ from balancing_vae.backend.distribution import process_count
 from balancing_vae.errors import InputError
 from balancing_vae.errors import find_stack_level
 
-# What a disk takes at the least, in bytes a second, for the state that is still to be written.
+# A slow disk's speed in bytes per second, to estimate the time of writing the state.
 DISK_RATE = 5e7
 
 
 class TimeLimitReached(Exception):
-    """The time of a training is over; its state is saved.
+    """A training reached its time limit; its state is saved.
 
     Attributes:
-        epoch: Completed epochs of the stage.
-        step: Steps of the epoch after those.
+        epoch: Number of completed epochs of the stage.
+        step: Number of completed steps of the next epoch.
     """
 
     def __init__(self, stage: str, epoch: int, step: int):
-        super().__init__(f"{stage} has {epoch} whole epochs and {step} steps of the next")
+        super().__init__(f"{stage} has {epoch} complete epochs and {step} steps of the next")
         self.epoch = epoch
         self.step = step
 
 
 def deadline_of(seconds: float | None) -> float | None:
-    """Return when a time limit ends, by `time.monotonic`.
+    """Return the time at which a limit ends, on the clock of `time.monotonic`.
 
     Args:
         seconds: The limit, positive; None for no limit.
@@ -54,18 +54,18 @@ def deadline_of(seconds: float | None) -> float | None:
         raise InputError(f"time_limit must be positive and finite, in seconds; got {seconds}.")
     if process_count() > 1:
         raise InputError(
-            "Several processes would end at different steps; give time_limit to one alone, and "
-            "train without it here."
+            "Several processes would stop at different steps; time_limit works with one process "
+            "only, so leave it out."
         )
     return time.monotonic() + float(seconds)
 
 
 @contextmanager
 def unfinished_is_told(run_dir: Path | None) -> Iterator[None]:
-    """Warn in place of the exception where the time limit ended a training.
+    """Warn instead of raising if the time limit ended a training.
 
     Args:
-        run_dir: The run's folder, None where no state is written.
+        run_dir: The run's folder; None if no state is written.
     """
     try:
         yield
@@ -76,25 +76,25 @@ def unfinished_is_told(run_dir: Path | None) -> Iterator[None]:
             else f"the state is in {run_dir}, and the same call resumes it"
         )
         warnings.warn(
-            f"The training is unfinished: its time limit came first ({limit}); {kept}.",
+            f"The training is unfinished, because it reached its time limit ({limit}); {kept}.",
             stacklevel=find_stack_level(),
         )
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Raises `TimeLimitReached` after the last execution that fits, once the state is saved.
+    """Saves the state and raises `TimeLimitReached` when the next execution would be too late.
 
-    There is room for the execution that is under way, for one more, and for the state. One is
-    run in any case. It waits for the loss of the execution before, so that time is that of the
-    device, which has the next one to work at meanwhile.
+    It reserves time for the execution in progress, for one more, and for writing the state. At
+    least one execution is run. To measure the device's time, it waits for the loss of the
+    previous execution, while the device computes the next one.
 
     Args:
-        deadline: When to be done, by `time.monotonic`.
-        save: Saves the state after so many epochs and steps.
-        first: The first epoch, and how many of its steps were done before.
+        deadline: The time to stop at, on the clock of `time.monotonic`.
+        save: Saves the state; its arguments are the completed epochs, and steps of the next.
+        first: The first epoch, and the number of its steps that were done before.
 
     Raises:
-        TimeLimitReached: Another execution does not fit.
+        TimeLimitReached: There is no time for another execution.
 
     Example:
         ```python
@@ -112,14 +112,14 @@ class TimeLimit(keras.callbacks.Callback):
         self.executions: list[float] = []
 
     def on_train_begin(self, logs=None):
-        """Reckon how long the state takes to be written."""
+        """Estimate the time that writing the state takes."""
         variables = [*self.model.variables, *self.model.optimizer.variables]
         size = sum(int(np.prod(variable.shape)) for variable in variables)
         self.reserve = 4 * size / DISK_RATE
         self.waiting = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        """End here if no execution fits."""
+        """Stop here if there is no time for an execution."""
         self.done = self.first[1] if epoch == self.first[0] else 0
         self.epoch = epoch
         self.last = time.monotonic()
@@ -127,16 +127,16 @@ class TimeLimit(keras.callbacks.Callback):
             self._end(0)
 
     def on_train_batch_end(self, batch, logs=None):
-        """End here if the execution after the one under way does not fit."""
+        """Stop here if there is no time for the execution after the one in progress."""
         if self.waiting is not None:
             float(self.waiting["loss"])
         self.waiting = logs
         now = time.monotonic()
-        # The first compiles the step.
+        # The first execution includes compilation.
         self.executions = [*self.executions[-2:], now - self.last]
         self.last = now
         done = self.done + batch + 1
-        # At the end of an epoch its logs and the validation are still to come.
+        # At the end of an epoch, do not stop before its logs and validation.
         if batch + 1 < self.params["steps"] and self._is_over(executions=2):
             self._end(done)
 
