@@ -13,11 +13,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 def check_backend() -> None:
     """Refuse a Keras backend that is unknown or not installed, before Keras is imported.
 
-    Keras would take what the environment variable `KERAS_BACKEND` says, or its file
-    `keras.json`, or TensorFlow.
+    Keras chooses the backend from the environment variable `KERAS_BACKEND`, then from its file
+    `keras.json`; the default is TensorFlow.
 
     Raises:
-        ImportError: There is no such backend, or it is not installed.
+        ImportError: The backend is unknown or not installed.
 
     Example:
         ```python
@@ -42,6 +42,6 @@ def _backend_in_file() -> str:
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras"))
     try:
         settings = json.loads((folder / "keras.json").expanduser().read_text("utf-8"))
-    except (OSError, ValueError, RuntimeError):  # none, or one that Keras passes over, too
+    except (OSError, ValueError, RuntimeError):  # no file, or one that Keras ignores, too
         return BACKENDS[0]
     return settings.get("backend", BACKENDS[0]) if isinstance(settings, dict) else BACKENDS[0]

@@ -9,12 +9,12 @@ from balancing_vae.backend.distribution import process_count
 from balancing_vae.backend.distribution import replica_count
 from balancing_vae.errors import InputError
 
-# Not measured on an accelerator yet; `python benchmarks/training.py executions` does.
+# Not measured on an accelerator yet; `python benchmarks/training.py executions` measures it.
 DENSE_STEPS = 10
 
 
 def uses_accelerator() -> bool:
-    """Tell whether the chosen backend computes on a GPU or TPU."""
+    """Return whether the chosen backend computes on a GPU or TPU."""
     name = keras.backend.backend()
     if name == "tensorflow":
         import tensorflow as tf
@@ -30,18 +30,19 @@ def uses_accelerator() -> bool:
 
 
 def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
-    """Tell whether just-in-time compilation makes a network faster here.
+    """Return whether just-in-time compilation makes a network faster here.
 
-    JAX is slow without it, PyTorch does without. TensorFlow's XLA pays on accelerators
-    and for dense networks in float32; on a CPU it makes convolutions several times
-    slower, and dense networks in half width, too. Keras runs several replicas without it.
+    JAX is slow without it, and PyTorch does not use it. With TensorFlow, XLA is faster on
+    accelerators and for dense networks in float32. On a CPU it makes convolutions, and dense
+    networks in 16-bit precision, several times slower. With several replicas, Keras cannot use
+    it.
 
     Args:
         convolutional: Whether the network consists mostly of convolutions.
-        precision: What its layers compute in, one of `PRECISIONS`.
+        precision: Precision of its layers, one of `PRECISIONS`.
 
     Returns:
-        What to give to `jit_compile`.
+        The value of `jit_compile`.
     """
     name = keras.backend.backend()
     if name == "tensorflow":
@@ -51,13 +52,13 @@ def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
 
 
 def dense_steps_per_execution() -> int:
-    """Return how many steps of a dense network to run without going back to Python.
+    """Return how many steps of a dense network to run without returning to Python.
 
-    Going back takes under a millisecond. On a CPU that is nothing beside a step; on an
-    accelerator a dense network's step is as short. See `docs/performance.md`.
+    Returning to Python takes less than a millisecond. On a CPU this is negligible, but on an
+    accelerator a step of a dense network is as short. See `docs/performance.md`.
 
     Returns:
-        What to give to `steps_per_execution`: 1 where the backend allows no more.
+        The value of `steps_per_execution`; it is 1 if the backend does not allow more.
     """
     if keras.backend.backend() == "torch" or not uses_accelerator():
         return 1
@@ -65,18 +66,18 @@ def dense_steps_per_execution() -> int:
 
 
 def several_steps_may_pay(jit_compile: bool) -> bool:
-    """Tell whether several steps an execution can be faster here than one.
+    """Return whether several steps per execution can be faster here than one.
 
     Args:
         jit_compile: Whether the step is compiled.
 
     Returns:
-        False where the backend or several replicas allow no more than one, and where what
-        lies between two steps is a hundredth of a step (TensorFlow on a CPU).
+        False if the backend, or the number of replicas, allows only one step, and for TensorFlow
+        on a CPU, where the time between two steps is about 1% of a step.
     """
     name = keras.backend.backend()
     if name == "jax":
-        # Several processes would each measure their own.
+        # Several processes could choose different numbers.
         return jit_compile and process_count() == 1
     return name == "tensorflow" and uses_accelerator() and replica_count() == 1
 
@@ -84,15 +85,15 @@ def several_steps_may_pay(jit_compile: bool) -> bool:
 def check_compile_arguments(
     jit_compile: bool | str = "auto", steps_per_execution: int | str = 1, **_
 ) -> None:
-    """Refuse settings that the backend cannot run, before Keras fails in the middle.
+    """Refuse settings that the backend cannot run, before Keras fails during training.
 
     Args:
         jit_compile: As in `keras.Model.compile`.
         steps_per_execution: As in `keras.Model.compile`, or "auto".
 
     Raises:
-        ValueError: It is not a number of steps; PyTorch with several steps per execution; several
-            replicas under tf.distribute with several steps per execution or with jit.
+        ValueError: `steps_per_execution` is not a number of steps; or it is above 1 on PyTorch or
+            with several replicas; or several replicas are used with jit.
     """
     name = keras.backend.backend()
     if steps_per_execution == "auto":
@@ -110,8 +111,8 @@ def check_compile_arguments(
         )
     if replica_count() > 1 and (steps_per_execution > 1 or jit_compile is True):
         raise InputError(
-            "On several replicas Keras runs TensorFlow at steps_per_execution=1 and "
-            "jit_compile=False only; use those."
+            "With several replicas, Keras runs TensorFlow only at steps_per_execution=1 and "
+            "jit_compile=False; use those."
         )
 
 
@@ -119,8 +120,8 @@ def make_deterministic(seed: int) -> None:
     """Seed every global generator and ask the backend for deterministic kernels.
 
     Args:
-        seed: Seed of Python's, NumPy's and the backend's generators, and so of the
-            weights' initial values.
+        seed: Seed of Python's, NumPy's and the backend's generators, and therefore of the
+            initial weights.
 
     Example:
         ```python
@@ -141,10 +142,10 @@ def make_deterministic(seed: int) -> None:
 
 
 def silence_false_retracing_alarm() -> None:
-    """Keep TensorFlow from warning of retracing where each network is traced once.
+    """Silence TensorFlow's retracing warning, which is wrong here: each network is traced once.
 
-    It counts traces by the code of the traced function, which all Keras models share: a
-    pipeline's four networks and two stages look like one function traced again and again.
+    TensorFlow counts traces by the code of the traced function, which all Keras models share. A
+    pipeline's four networks and two stages therefore look like one function traced repeatedly.
     """
     logging.getLogger("tensorflow").addFilter(_no_retracing_alarm)
 

@@ -7,13 +7,13 @@ from importlib.metadata import distributions
 
 import keras
 
-# Where the drivers of NVIDIA and AMD show a GPU.
+# Device files of the drivers of NVIDIA and AMD.
 DRIVER_FILES = {"NVIDIA": "/dev/nvidia[0-9]*", "AMD": "/dev/kfd"}
 HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
 def describe_device() -> str:
-    """Return in one line which device the backend uses, and why not a GPU that is there.
+    """Describe in one line the device that the backend uses, and why it does not use a GPU.
 
     Example:
         ```python
@@ -29,11 +29,11 @@ def describe_device() -> str:
     makers = [maker for maker, pattern in DRIVER_FILES.items() if glob.glob(pattern)]
     if not makers:
         return f"device: CPU, on {name}"
-    return f"device: CPU, on {name}. A GPU ({makers[0]}) is there, but {_why_not(backend, name)}"
+    return f"device: CPU, on {name}. There is a GPU ({makers[0]}), but {_why_not(backend, name)}"
 
 
 def find_accelerator(backend: str) -> str | None:
-    """Return the name of the GPU or TPU that a backend uses, None for a CPU.
+    """Return the name of the GPU or TPU that a backend uses; None for a CPU.
 
     Args:
         backend: "tensorflow", "jax" or "torch".
@@ -68,7 +68,7 @@ def _why_not(backend: str, name: str) -> str:
     if backend == "jax":
         platforms = os.environ.get("JAX_PLATFORMS", "")
         if platforms and not {"cuda", "gpu", "rocm"} & set(platforms.split(",")):
-            return f"JAX_PLATFORMS={platforms} leaves it out."
+            return f"JAX_PLATFORMS={platforms} excludes it."
         plugins = (d.metadata["Name"] or "" for d in distributions())
         if not any(plugin.startswith(("jax-cuda", "jax-rocm")) for plugin in plugins):
             return 'this JAX is built for CPUs: pip install "jax[cuda12]" for NVIDIA.'
@@ -84,4 +84,4 @@ def _why_not(backend: str, name: str) -> str:
 
         if torch.version.cuda is None and torch.version.hip is None:
             return "this PyTorch is built for CPUs: install one for CUDA."
-    return f"{name} cannot use it: see whether its driver fits (nvidia-smi)."
+    return f"{name} cannot use it: check that its driver is compatible (nvidia-smi)."

@@ -1,8 +1,8 @@
 """Training on several devices or machines: one split batch, one shared gamma.
 
-Under TensorFlow each device has a replica that sees its rows of the batch only, so that
-what is meant for the whole batch must be asked of all. Under JAX a compiled step sees the
-whole batch, wherever its rows lie.
+Under TensorFlow, each device has a replica that sees only its own rows of the batch, so values
+of the whole batch must be reduced over all replicas. Under JAX, a compiled step sees the whole
+batch, wherever its rows are.
 """
 
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from balancing_vae.errors import InputError
 def data_parallel(devices: int) -> Iterator[None]:
     """Make the models built inside train on several devices of this machine.
 
-    `tf.distribute.MirroredStrategy` under TensorFlow, `keras.distribution.DataParallel`
-    under JAX; either may as well be set up by hand. GPUs are taken where there are any,
-    else CPU devices.
+    It uses `tf.distribute.MirroredStrategy` under TensorFlow and
+    `keras.distribution.DataParallel` under JAX. You can also set these up yourself. It uses GPUs
+    if there are any, otherwise CPU devices.
 
     Args:
-        devices: How many, at least 1; 1 changes nothing.
+        devices: Number of devices, at least 1; 1 changes nothing.
 
     Raises:
-        ValueError: There are fewer devices, or the backend cannot do it.
+        ValueError: There are fewer devices, or the backend does not support several.
 
     Example:
         ```python
@@ -49,8 +49,8 @@ def data_parallel(devices: int) -> Iterator[None]:
     names = _device_names()
     if devices > len(names):
         raise InputError(
-            f"devices={devices}, but {backend} has {len(names)} ({', '.join(names)}); ask for "
-            "at most as many."
+            f"devices={devices}, but {backend} has {len(names)} ({', '.join(names)}); use at "
+            f"most {len(names)}."
         )
     if backend == "tensorflow":
         import tensorflow as tf
@@ -63,7 +63,7 @@ def data_parallel(devices: int) -> Iterator[None]:
 
 
 def _device_names() -> list[str]:
-    """Return the GPUs that the backend has, or else its CPU devices."""
+    """Return the backend's GPUs or, if there are none, its CPU devices."""
     if keras.backend.backend() == "jax":
         return keras.distribution.list_devices()
     import tensorflow as tf
@@ -80,18 +80,18 @@ def check_divisible(batch_size: int, model: keras.Model) -> None:
         model: A model, built under the scope that it trains in.
 
     Raises:
-        ValueError: It does not divide by the number of devices.
+        ValueError: The batch is not divisible by the number of devices.
     """
     devices = device_count(model)
     if batch_size % devices:
         raise InputError(
-            f"A batch of {batch_size} does not divide by {devices} devices; take a batch_size "
-            f"of {batch_size // devices * devices or devices}, say, or fewer devices."
+            f"A batch of {batch_size} cannot be split evenly over {devices} devices; use a batch_size "
+            f"such as {batch_size // devices * devices or devices}, or fewer devices."
         )
 
 
 def device_count(model: keras.Model) -> int:
-    """Return over how many devices a model's batches are split, on all machines together."""
+    """Return the number of devices, on all machines, that a model's batches are split over."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return model.distribute_strategy.num_replicas_in_sync
@@ -100,10 +100,10 @@ def device_count(model: keras.Model) -> int:
 
 
 def own_rows(rows: np.ndarray) -> np.ndarray:
-    """Return the rows of a batch that this process feeds: all, unless there are several.
+    """Return the rows of a batch that this process feeds: all, if there is one process.
 
     Args:
-        rows: Row numbers of a whole batch; their count divides by that of the processes.
+        rows: Row numbers of a whole batch; their count is divisible by the number of processes.
 
     Returns:
         This process's part, in order.
@@ -117,7 +117,7 @@ def own_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the one that writes files."""
+    """Return whether this process is the one that writes files."""
     if keras.backend.backend() != "jax":
         return True
     import jax
@@ -126,7 +126,7 @@ def is_first_process() -> bool:
 
 
 def process_count() -> int:
-    """Return how many processes train together."""
+    """Return the number of processes that train together."""
     if keras.backend.backend() != "jax":
         return 1
     import jax
@@ -135,7 +135,7 @@ def process_count() -> int:
 
 
 def replica_count() -> int:
-    """Return how many replicas run the present step, each with a loss of its own."""
+    """Return the number of replicas that run the present step; each has its own loss."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -147,10 +147,10 @@ def mean_over_replicas(value):
     """Return the mean of a tensor over all replicas, differentiable.
 
     Args:
-        value: A tensor of one shape on each replica.
+        value: A tensor with the same shape on each replica.
 
     Returns:
-        The same tensor on each; `value` itself where there is one replica only.
+        The same tensor on each replica; `value` itself if there is only one.
     """
     if replica_count() == 1:
         return value
@@ -163,12 +163,12 @@ def mean_over_replicas(value):
 def standard_noise(shape: tuple[int, int], seed_generator: keras.random.SeedGenerator):
     """Draw standard normal noise for a batch.
 
-    Each replica draws the whole batch's noise and takes its own rows. So replicas differ,
-    and together have the very noise that one device would have.
+    Each replica draws the whole batch's noise and uses its own rows. Therefore replicas differ,
+    and together they have exactly the noise that one device would have.
 
     Args:
-        shape: B, the rows of this replica, and L.
-        seed_generator: Where the seed comes from.
+        shape: B (the rows of this replica) and L.
+        seed_generator: The source of the seed.
 
     Returns:
         Float32 tensor [B, L].

@@ -9,10 +9,10 @@ class EpochTimer(keras.callbacks.Callback):
     """Times the epochs of each training it watches.
 
     Attributes:
-        epochs: By training the seconds of each of its epochs, validation included, until the
-            device has done the last step.
-        steps: By training the seconds of a step in its last epoch, the first one left out: in
-            a training of one epoch that is the one which compiles.
+        epochs: For each training, the seconds of each epoch, including validation, until the
+            device has finished the last step.
+        steps: For each training, the mean seconds of a step in its last epoch. The first step
+            is left out, because in a training of one epoch it includes compilation.
 
     Example:
         ```python
@@ -28,7 +28,7 @@ class EpochTimer(keras.callbacks.Callback):
         self.steps: list[float] = []
 
     def on_train_begin(self, logs=None):
-        """Begin another training."""
+        """Start a list for this training."""
         self.epochs.append([])
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -36,16 +36,16 @@ class EpochTimer(keras.callbacks.Callback):
         self.start, self.ends = time.perf_counter(), []
 
     def on_train_batch_end(self, batch, logs=None):
-        """Note when a step ended."""
+        """Record when a step ended."""
         self.ends.append((batch, time.perf_counter()))
         self.last_logs = logs
 
     def on_epoch_end(self, epoch, logs=None):
-        """Note what the epoch took."""
+        """Record the time of the epoch."""
         float(self.last_logs["loss"])  # waits for it
         self.epochs[-1].append(time.perf_counter() - self.start)
 
     def on_train_end(self, logs=None):
-        """Note what a step of the last epoch took."""
+        """Record the time of a step in the last epoch."""
         (first, begun), (last, ended) = self.ends[0], self.ends[-1]
         self.steps.append((ended - begun) / max(1, last - first))

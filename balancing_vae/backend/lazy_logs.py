@@ -1,7 +1,7 @@
 """Callbacks that do not wait for the device after each execution.
 
 Keras reads all logs before it calls the callbacks of a batch. A device that computes ahead of
-Python would stand still meanwhile; here a value is read when a callback asks for it.
+Python would be idle during that time. Here, a value is read only when a callback asks for it.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import keras
 
 
 class LazyLogs(Mapping):
-    """Logs whose values are read, as floats, when they are asked for.
+    """Logs whose values are read, as floats, only when a callback asks for them.
 
     Args:
         logs: Tensors by name.
@@ -43,14 +43,14 @@ class LazyLogs(Mapping):
 class UnhurriedCallbacks(keras.callbacks.CallbackList):
     """The callbacks of a `fit`, which get `LazyLogs` after each execution.
 
-    Python is at most two executions ahead of the device, so that what it sends there for the
-    next ones does not pile up.
+    Python stays at most two executions ahead of the device, so that the data of later executions
+    do not accumulate there.
 
     Args:
         callbacks: The callbacks.
         model: The model in training.
         epochs: Number of the last epoch.
-        steps: Steps of an epoch.
+        steps: Number of steps in an epoch.
         verbose: As in `keras.Model.fit`.
     """
 

@@ -10,7 +10,7 @@ import keras
 def layer_precision(name: str) -> Iterator[None]:
     """Make the layers built inside compute in a precision; their weights stay float32.
 
-    Whatever decides the balance is float32 in each: heads, likelihood, KL, gamma and the
+    Everything that affects the balance is always float32: heads, likelihood, KL, gamma and the
     statistics of batch normalisation.
 
     Args:

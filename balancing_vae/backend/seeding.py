@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def seeded_initializers(seed: int) -> Iterator[None]:
-    """Make the layers built inside start from weights that only `seed` decides.
+    """Make the initial weights of the layers built inside depend only on `seed`.
 
-    Keras draws the seed of each initialiser from Python's global generator; its state is
-    put back afterwards.
+    Keras draws the seed of each initialiser from Python's global generator. Its state is
+    restored afterwards.
 
     Args:
         seed: A non-negative integer.

@@ -1,8 +1,8 @@
 """Register this package's classes with Keras's serialisation.
 
-A saved model names its classes, and Keras looks the names up among those that were
-registered. A class registers when its module is imported. `import balancing_vae` imports no
-module that needs Keras, so it registers the names alone: what is looked up is imported then.
+A saved model names its classes, and Keras looks these names up among the registered ones. A
+class is registered when its module is imported. `import balancing_vae` imports no module that
+needs Keras, so it registers only the names. When Keras looks a name up, its module is imported.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from balancing_vae.backend.choice import check_backend
 from balancing_vae.backend.watched_import import WatchingFinder
 
 PACKAGE = "balancing_vae"
-# A test holds this complete.
+# A test checks that this is complete.
 CLASSES = {
     "Adam": "training.optimizer",
     "Autoencoder": "models.autoencoder",
@@ -41,10 +41,10 @@ CLASSES = {
 
 
 def register_with_keras() -> None:
-    """Register the names with Keras: now if it is imported already, or else as soon as it is.
+    """Register the names with Keras, now or as soon as Keras is imported.
 
-    Before that import, whichever module of the package or of another it comes from, the
-    backend is checked.
+    If Keras is not imported yet, the backend is checked before its import, regardless of which
+    module imports it.
     """
     if sys.modules.get("keras") is not None:
         _register(sys.modules["keras"])
@@ -53,7 +53,7 @@ def register_with_keras() -> None:
 
 
 class _Unimported:
-    """Stands in Keras's registry for a class whose module is not imported yet."""
+    """Represents, in Keras's registry, a class whose module is not imported yet."""
 
     def __init__(self, name: str):
         self.name = name

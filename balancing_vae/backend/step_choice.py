@@ -1,4 +1,4 @@
-"""Choose the number of training steps per compiled call, by a measurement where it matters."""
+"""Choose the number of training steps per compiled call, by measurement if it matters."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,8 @@ import keras
 from balancing_vae.backend.compilation import several_steps_may_pay
 from balancing_vae.backend.epoch_timer import EpochTimer
 
-# Steps an execution that are tried beside 1, and when: a measurement takes some seconds.
+# Numbers of steps per execution that are tried besides 1. A measurement takes some seconds, so
+# it is only made for trainings of so many short steps.
 CHOICES = (10, 100)
 WORTH_MEASURING = 2_000
 LONG_STEP = 0.02
@@ -17,18 +18,19 @@ SHORT_TRAINING = 30.0
 def choose_steps(
     model: keras.Model, batches: keras.utils.PyDataset, epochs: int, fit: Callable
 ) -> None:
-    """Let a model run as many steps an execution as pay here, by measurement.
+    """Choose the number of steps per execution for a model by measurement.
 
-    Some steps of its training are timed with 1, 10 and 100 an execution, then all is put
-    back: weights, optimizer, noise. More must bring a tenth; where one step takes long, or
-    the whole training is short, nothing is measured and it stays 1, as under TensorFlow on a
-    CPU, where it brings nothing.
+    Some training steps are timed with 1, 10 and 100 steps per execution. Then weights, optimizer
+    and noise are restored. A larger number is chosen only if it is at least 10% faster. Nothing
+    is measured if one step takes long, if the whole training is short, or under TensorFlow on a
+    CPU, where several steps are not faster. The number then stays 1.
 
     Args:
         model: A compiled model.
-        batches: What it is to be trained on.
-        epochs: How many epochs of them.
-        fit: Trains the model, as `keras.Model.fit` does, with `settle_steps`' number of steps.
+        batches: The training batches.
+        epochs: Number of epochs.
+        fit: Trains the model like `keras.Model.fit`, with the number of steps from
+            `settle_steps`.
     """
     per_epoch = batches.num_batches or 0
     steps_left = per_epoch * epochs
@@ -52,13 +54,13 @@ def choose_steps(
 def seconds_a_step(
     model: keras.Model, batches: keras.utils.PyDataset, steps: int, fit: Callable
 ) -> float:
-    """Measure a step, the compilation aside.
+    """Measure the time of one step, without compilation.
 
     Args:
-        model: A compiled model, which is trained by this.
-        batches: What it is trained on.
-        steps: How many steps to run an execution.
-        fit: Trains the model, as `keras.Model.fit` does.
+        model: A compiled model; the measurement trains it.
+        batches: The training batches.
+        steps: Number of steps per execution.
+        fit: Trains the model like `keras.Model.fit`.
 
     Returns:
         Seconds of one step.

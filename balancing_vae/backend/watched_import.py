@@ -1,4 +1,4 @@
-"""Run a check when a package is imported, no matter by which module."""
+"""Run a check when a package is imported by any module."""
 
 import sys
 from collections.abc import Callable
@@ -11,11 +11,11 @@ Execute = Callable[[ModuleType], Any]
 
 
 class WatchingFinder(MetaPathFinder):
-    """Finds packages as the finders after it in `sys.meta_path` do, and has them executed.
+    """Finds packages with the later finders of `sys.meta_path`, and wraps their execution.
 
     Args:
-        around: By name of a package, a function that gets its module and what executes it, and
-            calls that.
+        around: For each package name, a function that takes the module and the function that
+            executes it, and calls the latter.
 
     Example:
         ```python
@@ -35,6 +35,6 @@ class WatchingFinder(MetaPathFinder):
         spec = next(filter(None, specs), None)
         if spec is not None and spec.loader is not None:
             execute, around = spec.loader.exec_module, self.around[fullname]
-            # Of this spec alone.
+            # Change only this spec.
             spec.loader.exec_module = lambda module: around(module, execute)  # type: ignore[method-assign]
         return spec

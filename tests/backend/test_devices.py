@@ -42,15 +42,15 @@ def test_without_a_gpu_the_device_is_the_cpu(monkeypatch, tmp_path):
 
 def test_a_gpu_that_is_hidden_is_told(gpu_there, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert describe_device().endswith("A GPU (NVIDIA) is there, but CUDA_VISIBLE_DEVICES hides it.")
+    assert describe_device().endswith("There is a GPU (NVIDIA), but CUDA_VISIBLE_DEVICES hides it.")
 
 
 @pytest.mark.parametrize(
     ("plugin", "platforms", "why"),
     [
         ("jax", "", "this JAX is built for CPUs: pip install"),
-        ("jax-cuda12-plugin", "cpu", "JAX_PLATFORMS=cpu leaves it out"),
-        ("jax-cuda12-plugin", "", "JAX cannot use it: see whether its driver fits"),
+        ("jax-cuda12-plugin", "cpu", "JAX_PLATFORMS=cpu excludes it"),
+        ("jax-cuda12-plugin", "", "JAX cannot use it: check that its driver is compatible"),
     ],
 )
 def test_why_jax_does_not_use_a_gpu_is_told(plugin, platforms, why, gpu_there, monkeypatch):
