@@ -85,8 +85,8 @@ def check_divisible(batch_size: int, model: keras.Model) -> None:
     devices = device_count(model)
     if batch_size % devices:
         raise InputError(
-            f"A batch of {batch_size} cannot be split evenly over {devices} devices; use a batch_size "
-            f"such as {batch_size // devices * devices or devices}, or fewer devices."
+            f"A batch of {batch_size} cannot be split evenly over {devices} devices; use a "
+            f"batch_size such as {batch_size // devices * devices or devices}, or fewer devices."
         )
 
 

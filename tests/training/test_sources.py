@@ -265,5 +265,5 @@ print(json.dumps([count, [n for n in ("tensorflow", "torch") if n in sys.modules
 
 def test_validation_data_with_labels_are_named():
     vae = tiny_pipeline()
-    with pytest.raises(ValueError, match="validation_data is a tuple of 2; .*images alone"):
+    with pytest.raises(ValueError, match="validation_data is a tuple of 2; .*only the images"):
         vae.fit(IMAGES, validation_data=(IMAGES, IMAGES), verbose=False)
