@@ -21,7 +21,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     kl = add_experiment(
         experiments,
         "kl",
-        "equation 2: KL at a fixed ratio mu / sigma is least where mu² + sigma² = 1 (seconds)",
+        "equation 2: at a fixed ratio mu / sigma, KL is smallest at mu² + sigma² = 1 (seconds)",
         "balancing-vae reproduce kl",
     )
     kl.set_defaults(run=_kl)
@@ -29,8 +29,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     law = add_experiment(
         experiments,
         "law",
-        "in a first stage of the digits: KL in entropies, E[mu], and the variance law, equation 4 "
-        "(a minute)",
+        "in a first stage trained on the digits: KL as a difference of entropies, E[mu], and the "
+        "variance law, equation 4 (a minute)",
         "balancing-vae reproduce law --epochs 60",
     )
     law.add_argument(
@@ -89,7 +89,7 @@ def _kl(options: argparse.Namespace) -> None:
     from balancing_vae.figures.tables import Table
 
     curves = kl_at_fixed_ratio()
-    columns = ("mu / sigma", "mu² + sigma² where KL is least", "KL there (nats)")
+    columns = ("mu / sigma", "mu² + sigma² at the minimum of KL", "minimum of KL (nats)")
     squares = curves["least_radius"] ** 2
     rows = list(
         zip(*(v.tolist() for v in (curves["ratio"], squares, curves["least_kl"])), strict=True)
@@ -130,9 +130,10 @@ def _law(options: argparse.Namespace) -> None:
     ]
     kl, shift, scale = (float(part.sum()) for part in (parts.kl, parts.shift, parts.scale))
     note = (
-        "kl, and all right of it, in nats: kl = cross entropy - entropy; shift and "
-        "scale: what kl would lose if E[mu] were 0 and the variance 1 (equation 4).\n"
-        f"All latents: kl {kl:.2f}, of which shift {shift:.3f} and scale {scale:.3f}; mean of the "
+        "kl and the columns to its right are in nats. kl = cross entropy - entropy. shift is the "
+        "decrease of kl if E[mu] were 0, and scale the further decrease if the variance were 1 "
+        "(equation 4).\n"
+        f"All latents: kl {kl:.2f}, including shift {shift:.3f} and scale {scale:.3f}; mean of the "
         f"sums {np.mean([row['sum'] for row in rows]):.3f}."
     )
     print(Table.of(rows, note))
@@ -152,9 +153,9 @@ def _linear(options: argparse.Namespace) -> None:
 
     x = as_float(datasets.load("digits", "train"))
     rows = linear_beside_pca(x)
-    print(Table.of(rows, "within: variances over the pixels of each image."))
+    print(Table.of(rows, "within: the variances are taken over the pixels of each image."))
     largest = max(abs(row["mse"] - row["variance_loss"]) for row in rows)
-    print(f"largest difference of the autoencoder's mse and variance loss: {largest:.1e}")
+    print(f"largest difference between the autoencoder's mse and variance loss: {largest:.1e}")
     save_picture(out / "linear.png", draw_linear(points_in_the_plane(), rows, pca_variance_loss(x)))
 
 
@@ -216,4 +217,4 @@ def _stage2(options: argparse.Namespace) -> None:
         vae = TwoStageVAE.load(options.run_folder)
     x = choose_images(open_split(options.data, vae.config.preset, "test"))
     row = second_stage_losses(vae, x, options.seed)
-    print(Table.of([row], f"{len(x):,} test images, variances of latents, mean over latents."))
+    print(Table.of([row], f"{len(x):,} test images; variances are averaged over the latents."))

@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("dataset", help="name of the dataset: digits, mnist, cifar10, ...")
     add_data_argument(parser)
     parser.add_argument(
-        "--systems", nargs="+", metavar="PRESET", help="presets (all that are for the dataset)"
+        "--systems", nargs="+", metavar="PRESET", help="presets (default: all of the dataset)"
     )
     parser.add_argument(
         "--budget",
@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="smoke",
         metavar="smoke|full|MINUTES",
         help=f"time of the whole comparison, shared equally: smoke is {SMOKE_MINUTES} minutes, "
-        "full trains every recipe whole (smoke)",
+        "full does not shorten any recipe (smoke)",
     )
     parser.add_argument(
         "--trainings", type=whole_number(1, MOST_SEEDS), default=2, help="of each system (2)"
@@ -151,7 +151,7 @@ def _presets(options: argparse.Namespace) -> list[str]:
 
 
 def _plan(options: argparse.Namespace, about: dict, x, x_val) -> dict:
-    """Return the plan of the trainings: that of an interrupted comparison, or a new one."""
+    """Return the plan of the trainings: the plan of an interrupted comparison, or a new one."""
     from balancing_vae.experiments.systems_plan import plan_trainings
     from balancing_vae.experiments.systems_plan import read_plan
     from balancing_vae.experiments.systems_plan import write_plan

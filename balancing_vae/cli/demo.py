@@ -15,23 +15,23 @@ EXAMPLE = "balancing-vae demo --out runs/demo"
 KL_WEIGHT = 0.1
 
 LEGEND = """
-REC           held-out images, encoded and decoded again
-GEN-1         decoded draws from the prior N(0, 1): the first stage alone
-GEN-2         decoded draws from the second stage, which has learned the latents of real images
-normalised    the same draws, rescaled to the spread that real images call for: latents of GEN-1
-              and GEN-2, images of REC (the original program's way, mode "gated")
-variance law  mean over latents of Var(mu) + E[sigma^2]; the full KL divergence pulls it towards 1,
-              here it weighs a tenth
-inactive      a latent that carries nothing of the image: its sigma stays near 1
+REC           reconstructions: held-out images, encoded and decoded
+GEN-1         images decoded from samples of the prior N(0, 1); needs the first stage only
+GEN-2         images decoded from samples of the second stage, which has learned the latents
+normalised    the same samples, rescaled to the expected standard deviation: the latents of GEN-1
+              and GEN-2, and the images of REC (mode "gated" of the original program)
+variance law  mean over latents of Var(mu) + E[sigma^2]. The KL divergence pulls it towards 1; here
+              the KL divergence has only a tenth of its usual weight
+inactive      a latent without information about the image: its sigma stays near 1
 """
 MOMENTS = """
-{count} held-out images, and as many samples. Look at the variance loss, which is what images lack
-of the data's variance: GEN-2 plain lacks much, and normalisation gives most of it back.
+{count} held-out images, and as many samples. The variance loss is the variance of the data minus
+that of the images. Plain GEN-2 has lost much variance, and normalisation restores most of it.
 """
 IMPROVEMENTS = """
-How far samples are from the held-out images, as a small classifier of digits sees them (FD: Fréchet
-distance, KD: kernel distance; lower is better). Look down the columns: the second stage should
-improve on the first, and normalisation on the second stage.
+Distances between samples and held-out images, in the features of a small classifier of digits (FD:
+Fréchet distance, KD: kernel distance; smaller is better). In each column, the second stage should
+improve on the first, and normalisation should improve on the second stage.
 """
 
 
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"{len(x_train)} digits to train on, {len(held_out)} held out")
     print(vae)
     vae.fit(x_train, validation_data=x_val)
-    # On training images, so that all held-out images can be used for measuring.
+    # Fit on training images, so that all held-out images can be used for measuring.
     vae.fit_normalization(x_train)
     print(LEGEND)
     print(MOMENTS.format(count=len(held_out)).strip(), vae.evaluate(held_out), sep="\n\n")

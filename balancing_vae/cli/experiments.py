@@ -18,7 +18,7 @@ def add_experiment(
     parser.add_argument(
         "--out",
         type=Path,
-        help=out_help or f"folder for the rows measured and the picture (runs/{name})",
+        help=out_help or f"folder for the measured rows and the picture (runs/{name})",
     )
     return parser
 
@@ -46,7 +46,7 @@ def figures_folder(
 ) -> Path:
     """Return the output folder.
 
-    It must not be a run, and it must not hold pictures by others that would be overwritten.
+    It must not be a run, and it must not have pictures of other origin that would be overwritten.
     """
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.formats import is_own_figure

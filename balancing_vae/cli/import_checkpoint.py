@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     report.check()
     print(f"{report.assigned} variables assigned; none missing, none left over")
     if report.debias_missing:
-        print("no debias variables in the checkpoint: the moving averages count as settled")
+        print("no debias variables in the checkpoint: moving averages count as converged")
     # The checkpoint's vectors are saved, not those that the forward passes here update.
     with vectors_kept(vae.stage1.encoder, vae.stage1.decoder):
         _measure(vae, options)
@@ -83,14 +83,14 @@ def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
     untrained = untrained_stages(variables)
     if 1 in untrained:
         raise InputError(
-            f"{checkpoint} is not trained: it has both stages at their initial values. Give a "
-            "checkpoint from after the training, of the original program `stage2`."
+            f"{checkpoint} is not trained: both stages have their initial values. Give a checkpoint "
+            "that was written after training; the original program calls it `stage2`."
         )
     if not untrained:
         return {}
     beside = [checkpoint.with_name(f"stage2{ending}") for ending in (".index", ".npz", "")]
     there = next((path for path in beside if path.is_file()), None)
-    trained = "the file that its training ended with, `stage2`,"
+    trained = "the checkpoint that its training wrote at the end, `stage2`,"
     if there is not None:
         trained = f"{there.name.removesuffix('.index')} in the same folder"
     print(

@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         action="append",
         default=[],
-        help="a prepared folder to use besides the digits; can be repeated",
+        help="a prepared folder to use in addition to the digits; can be repeated",
     )
     fig4.add_argument("--smoke", action="store_true", help="8 networks for 1,000 steps (2 minutes)")
     add_seed(fig4, "weights and noise")
@@ -84,12 +84,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     normalization = add_experiment(
         experiments,
         "normalization",
-        "stage-2 samples without rescaling, with one factor, with a factor for each latent and "
-        "with a full covariance, with and without decoder noise, for several sample sizes",
+        "distances of stage-2 samples after each kind of normalisation (none, one factor, a factor "
+        "for each latent, the full covariance), without and with decoder noise, for several sample "
+        "sizes",
         "balancing-vae reproduce normalization\n"
         "balancing-vae reproduce normalization runs/cifar10 --data data/cifar10",
     )
-    add_run(normalization, "digits are trained and a classifier of them measures")
+    add_run(normalization, "it trains digits and measures with a classifier of digits")
     normalization.add_argument("--data", type=Path, help="as for `evaluate`")
     add_measuring_arguments(normalization)
     normalization.add_argument(
@@ -108,8 +109,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     causes = add_experiment(
         experiments,
         "stage2-causes",
-        "why second-stage samples are worse than draws from the posterior: second stages that "
-        "differ in one thing each, on one run's latents (a second run continues a stopped one)",
+        "why second-stage samples are worse than draws from the posterior: trains second stages "
+        "on one run's latents, each with one change (a second run continues a stopped one)",
         "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
         "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
     )
@@ -125,8 +126,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--causes",
         nargs="+",
         metavar="NAME",
-        help="those to train (default: all; a second stage trained on MNIST for 15 epochs takes "
-        "some minutes)",
+        help="the changes to train (default: all; one training on MNIST for 15 epochs takes some "
+        "minutes)",
     )
     causes.add_argument(
         "--samples", type=whole_number(2, MOST_IMAGES), default=4096, help="generated images (4096)"
@@ -165,14 +166,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         table.add_argument("--data", type=Path, required=True, help="a prepared folder")
         add_measuring_arguments(table)
         table.add_argument(
-            "--trainings", type=whole_number(1, MOST_SEEDS), default=10, help="how many (10)"
+            "--trainings", type=whole_number(1, MOST_SEEDS), default=10, help="trainings (10)"
         )
         table.add_argument(
             "--budget",
             choices=("full", "small"),
             default="full",
-            help="full: the paper's, days of a GPU; small: a smaller network and fewer epochs, "
-            "half an hour and more of a CPU a training (full)",
+            help="full: as in the paper, days on a GPU; small: a smaller network and fewer epochs, "
+            "at least half an hour on a CPU for each training (full)",
         )
         table.set_defaults(run=_table)
 
@@ -205,7 +206,7 @@ def _fig4(options: argparse.Namespace) -> None:
         slope, correlation = slope_and_correlation(rows, loss)
         print(f"{title}: slope {slope:.3f}, correlation {correlation:.4f}")
     more = sum(row["generated_variance_loss"] > row["variance_loss"] for row in rows)
-    print(f"generated images lose more variance than reconstructed ones in {more} of {len(rows)}")
+    print(f"generated images lose more variance than reconstructed ones: {more} of {len(rows)}")
     save_picture(out / "fig4.png", draw_fig4(rows))
     save_picture(out / "fig4_losses.png", draw_fig4_losses(rows))
 
@@ -310,9 +311,9 @@ def _faces(options: argparse.Namespace) -> None:
     else:
         vae = TwoStageVAE.load(options.run_folder)
     x = open_images_to_fit(options.data, vae.config.preset, vae.config.held_out)
-    # As in the paper's figure 6: without a gate, and only latents are rescaled.
+    # As in the paper's figure 6, there is no gate, and only latents are rescaled.
     vae.fit_normalization(x, mode="latents")
-    print("second-stage latents divided by their standard deviation, batch by batch")
+    print("normalised: each batch of second-stage latents is divided by its standard deviation")
     sheets = faces(vae, seed=options.seed)
     save_picture(out / "fig5.png", draw_faces({"stage 2, normalised": sheets["normalised"]}))
     save_picture(out / "fig6.png", draw_faces(sheets))

@@ -245,7 +245,7 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     out = capsys.readouterr().out
     assert "all 2 networks: slope 1.000, correlation 1.0000" in out
     assert "within each image: slope 2.000, correlation 1.0000" in out
-    assert "generated images lose more variance than reconstructed ones in 1 of 2" in out
+    assert "generated images lose more variance than reconstructed ones: 1 of 2" in out
     assert (tmp_path / "fig4/fig4.png").is_file()
     assert (tmp_path / "fig4/fig4_losses.png").is_file()
     np.save(tmp_path / "x.npy", tiny_images())
@@ -261,7 +261,7 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     assert (tmp_path / "causes/saved.png").is_file()
     words = ("reproduce", "faces", saved, "--data", tmp_path / "x.npy", "--out", tmp_path / "faces")
     assert command(*words) == 0
-    assert "latents divided by their standard deviation" in capsys.readouterr().out
+    assert "latents is divided by its standard deviation" in capsys.readouterr().out
     plain, both = (Image.open(tmp_path / f"faces/fig{number}.png") for number in (5, 6))
     # Two sheets side by side are wider than one.
     assert both.size[0] > 1.5 * plain.size[0]
@@ -272,8 +272,8 @@ def test_reproduce_prints_and_draws(tmp_path, capsys, monkeypatch, saved):
     [
         (["kl"], "5 1 1.629", ["kl.png"]),
         (["averages"], "near ones", ["averages.png", "curve.png", "bound.png"]),
-        (["linear"], "largest difference of the autoencoder's mse", ["linear.png"]),
-        (["law", "--epochs", 1], "of which shift", ["law.png"]),
+        (["linear"], "largest difference between the autoencoder's mse", ["linear.png"]),
+        (["law", "--epochs", 1], "including shift", ["law.png"]),
         (["stage2"], "256 test images", []),
     ],
 )

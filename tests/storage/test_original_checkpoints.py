@@ -313,7 +313,7 @@ def test_a_file_from_before_stage_2_makes_a_run_without_one(tmp_path, capsys):
     out = tmp_path / "run"
     code, printed = run("import-checkpoint", GOLDEN / "init", "--out", out)
     assert code == 2 and not out.exists()
-    assert "init is not trained: it has both stages at their initial values" in printed.err
+    assert "init is not trained: both stages have their initial values" in printed.err
     code, printed = run("import-checkpoint", GOLDEN / "stage1", "--out", out)
     assert code == 0
     assert "sample from; stage2 in the same folder has both stages" in printed.out
