@@ -34,7 +34,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce law --epochs 60",
     )
     law.add_argument(
-        "--epochs", type=whole_number(1, 1_000_000), default=60, help="of the training (60)"
+        "--epochs", type=whole_number(1, 1_000_000), default=60, help="epochs of the training (60)"
     )
     add_seed(law, "weights and noise")
     law.set_defaults(run=_law)

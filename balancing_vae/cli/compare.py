@@ -18,17 +18,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         subparsers, "compare", "Compare evaluated runs with the published numbers.", _EXAMPLE
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run that `evaluate` has measured")
-    parser.add_argument("--dataset", help="cifar10, celeba, mnist, ... (default: the runs')")
+    parser.add_argument("--dataset", help="cifar10, celeba, mnist, ... (default: that of the runs)")
     parser.add_argument(
         "--format",
         choices=("markdown", "text", "html", "csv", "json"),
         default="markdown",
-        help="of the table (default: %(default)s)",
+        help="format of the table (default: %(default)s)",
     )
     parser.add_argument(
-        "--plot", metavar="FILE", help="also draw bars into FILE (.png, .pdf, .svg)"
+        "--plot", metavar="FILE", help="also draw a bar plot into FILE (.png, .pdf, .svg)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
     parser.set_defaults(run=run)
 
 

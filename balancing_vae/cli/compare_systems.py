@@ -46,7 +46,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "full does not shorten any recipe (smoke)",
     )
     parser.add_argument(
-        "--trainings", type=whole_number(1, MOST_SEEDS), default=2, help="of each system (2)"
+        "--trainings",
+        type=whole_number(1, MOST_SEEDS),
+        default=2,
+        help="trainings of each system (2)",
     )
     parser.add_argument(
         "--train-images", type=whole_number(1, MOST_IMAGES), help="train on N of the images only"

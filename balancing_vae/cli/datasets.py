@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--source", metavar="PATH", help="the downloaded files (default: download them)"
     )
     prepare.add_argument("--out", metavar="FOLDER", required=True, help="the folder to write")
-    prepare.add_argument("--overwrite", action="store_true", help="replace FOLDER if it is there")
+    prepare.add_argument("--overwrite", action="store_true", help="replace an existing FOLDER")
     prepare.set_defaults(run=_prepare)
 
     # Options that are not given are left unset, so that a dataset refuses only options that were
@@ -52,16 +52,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     some = prepare.add_argument_group("for some datasets")
     some.argument_default = argparse.SUPPRESS
     some.add_argument(
-        "--jpeg", action="store_true", help="cifar10: the original's JPEG round trip (75, 4:2:0)"
+        "--jpeg", action="store_true", help="cifar10: the original program's JPEG round trip"
     )
-    some.add_argument("--pad", action="store_true", help="mnist, fashion_mnist: 28x28 to 32x32")
+    some.add_argument("--pad", action="store_true", help="mnist, fashion_mnist: pad 28x28 to 32x32")
     some.add_argument(
-        "--crop", type=_crop, help="folder: SIDE of a centred square, or LEFT,TOP,RIGHT,BOTTOM"
+        "--crop", type=_crop, help="folder: side of a centred square, or LEFT,TOP,RIGHT,BOTTOM"
     )
     some.add_argument("--side", type=int, help="folder: side of the result in pixels")
     some.add_argument("--grayscale", action="store_true", help="folder: one channel instead of RGB")
     some.add_argument(
-        "--allow-partial", action="store_true", help="take a source with fewer images"
+        "--allow-partial", action="store_true", help="accept a source with fewer images"
     )
     some.add_argument(
         "--skip-broken", action="store_true", help="celeba, folder: leave out unreadable images"

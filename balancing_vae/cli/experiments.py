@@ -26,7 +26,7 @@ def add_experiment(
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--seed`, the seed of `what`."""
     parser.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help=f"of {what} (0)"
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help=f"seed of {what} (0)"
     )
 
 

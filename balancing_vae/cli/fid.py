@@ -39,21 +39,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--metrics",
         nargs="+",
         metavar="METRIC",
-        help="what to compute, a line for each (default: fid), such as fid, kid, precision, "
-        "recall, density, coverage, or, where B reconstructs A, mse, psnr, ssim",
+        help="metrics to compute (default: fid), such as fid, kid, precision, recall, density, "
+        "coverage; also mse, psnr and ssim if the images of B are reconstructions of those of A",
     )
     parser.add_argument(
         "--engine",
         choices=("eigenvalues", "tfgan"),
         default="eigenvalues",
-        help="what computes the Fréchet distance (default: %(default)s; tfgan is an extra)",
+        help="method of the Fréchet distance (default: %(default)s); tfgan is an extra",
     )
-    parser.add_argument("--json", action="store_true", help="print a line of JSON for each number")
+    parser.add_argument(
+        "--json", action="store_true", help="print a line of JSON for each number"
+    )
     parser.add_argument(
         "--self-test",
         action="store_true",
-        help="check FID 10.3233274 on CIFAR-10; A, if given, is its archive or prepared folder "
-        "(default: a download)",
+        help="check that the FID of CIFAR-10's training and test images is 10.3233274; A, if "
+        "given, is CIFAR-10's archive or prepared folder (default: download it)",
     )
     parser.set_defaults(run=run)
 
@@ -80,14 +82,14 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inception",
         metavar="PATH",
-        help="classify_image_graph_def.pb or inception-2015-12-05.tgz (default: the cache, a "
-        "download)",
+        help="classify_image_graph_def.pb or inception-2015-12-05.tgz (default: the file in "
+        "the cache, or a download)",
     )
     parser.add_argument(
         "--trusted-saved-model",
         metavar="FOLDER",
-        help="a SavedModel of Inception in place of that file. It is a program and may do "
-        "anything: name only one that you trust. Its distance is FD(saved_model:FOLDER), not FID",
+        help="a SavedModel of Inception, instead of --inception. It is a program and can do "
+        "anything: give only one that you trust. Its distance is FD(saved_model:FOLDER), not FID",
     )
 
 

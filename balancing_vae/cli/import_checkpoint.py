@@ -83,8 +83,8 @@ def _without_untrained_stages(variables: dict, checkpoint: Path) -> dict:
     untrained = untrained_stages(variables)
     if 1 in untrained:
         raise InputError(
-            f"{checkpoint} is not trained: both stages have their initial values. Give a checkpoint "
-            "that was written after training; the original program calls it `stage2`."
+            f"{checkpoint} is not trained: both stages have their initial values. Give a "
+            "checkpoint that was written after training; the original program calls it `stage2`."
         )
     if not untrained:
         return {}

@@ -68,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae pretrained verify\nbalancing-vae pretrained verify digits weights/mnist",
     )
     verify.add_argument(
-        "what", metavar="NAME|FOLDER", nargs="*", help="default: all that are on this machine"
+        "what", metavar="NAME|FOLDER", nargs="*", help="default: all sets on this machine"
     )
     verify.set_defaults(run=_verify)
 
@@ -80,9 +80,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     pack.add_argument("run_folder", type=Path, metavar="RUN", help="a finished run")
     add_data_argument(pack)
-    pack.add_argument("--out", type=Path, required=True, help="folder to write; its name counts")
+    pack.add_argument(
+        "--out", type=Path, required=True, help="folder to write, named like the set"
+    )
     pack.add_argument("--float16", action="store_true", help="store kernels at half the size")
-    pack.add_argument("--overwrite", action="store_true", help="replace a folder that is there")
+    pack.add_argument("--overwrite", action="store_true", help="replace an existing folder")
     pack.set_defaults(run=_pack)
 
     push = add_command(
@@ -92,8 +94,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae pretrained push weights/mnist owner/mnist",
     )
     push.add_argument("what", metavar="NAME|FOLDER", help="a set's name or a weights folder")
-    push.add_argument("repository", metavar="OWNER/NAME", help="made if it is not there")
-    push.add_argument("--private", action="store_true", help="make the repository a private one")
+    push.add_argument("repository", metavar="OWNER/NAME", help="created if it does not exist")
+    push.add_argument("--private", action="store_true", help="make the repository private")
     push.set_defaults(run=_push)
 
     card = add_command(

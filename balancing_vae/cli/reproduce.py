@@ -74,10 +74,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             help=f"{what} N of the images only",
         )
     balancing.add_argument(
-        "--epochs", type=whole_number(1, 1_000_000), default=100, help="of each training (100)"
+        "--epochs",
+        type=whole_number(1, 1_000_000),
+        default=100,
+        help="epochs of each training (100)",
     )
     balancing.add_argument(
-        "--trainings", type=whole_number(1, MOST_SEEDS), default=3, help="of each balancing (3)"
+        "--trainings",
+        type=whole_number(1, MOST_SEEDS),
+        default=3,
+        help="trainings of each balancing (3)",
     )
     balancing.set_defaults(run=_balancing)
 
@@ -120,7 +126,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     causes.add_argument(
         "--epochs",
         type=whole_number(1, 1_000_000),
-        help="of each training (a quarter of the run's)",
+        help="epochs of each training (default: a quarter of the run's)",
     )
     causes.add_argument(
         "--causes",
