@@ -48,9 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="eigenvalues",
         help="method of the Fréchet distance (default: %(default)s); tfgan is an extra",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print a line of JSON for each number"
-    )
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each number")
     parser.add_argument(
         "--self-test",
         action="store_true",

@@ -80,9 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     pack.add_argument("run_folder", type=Path, metavar="RUN", help="a finished run")
     add_data_argument(pack)
-    pack.add_argument(
-        "--out", type=Path, required=True, help="folder to write, named like the set"
-    )
+    pack.add_argument("--out", type=Path, required=True, help="folder to write, named like the set")
     pack.add_argument("--float16", action="store_true", help="store kernels at half the size")
     pack.add_argument("--overwrite", action="store_true", help="replace an existing folder")
     pack.set_defaults(run=_pack)
