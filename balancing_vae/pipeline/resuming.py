@@ -1,7 +1,10 @@
 """Use a run's training states to resume, to train longer, and to load unfinished runs."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+
+import keras
 
 from balancing_vae.config import Config
 from balancing_vae.errors import InputError
@@ -29,6 +32,22 @@ def check_epochs(run_dir: Path, config: Config) -> None:
                 f"{name}={asked}, but stage {stage[-1]} in {run_dir} was already trained for "
                 f"{done} epochs; give {name}={done} or more, or another folder."
             )
+
+
+def check_callbacks(callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Raise if a callback would restore one stage's weights into the other.
+
+    Args:
+        callbacks: The callbacks of a training of both stages.
+
+    Raises:
+        ValueError: One of them is Keras's `BackupAndRestore`.
+    """
+    if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
+        raise InputError(
+            "BackupAndRestore serves one stage, and here both would share its folder; give "
+            "run_dir instead, which resumes both stages."
+        )
 
 
 def begin_second_stage_again(vae, run_dir: Path) -> None:

@@ -44,6 +44,7 @@ from balancing_vae.normalization import NothingRescaledWarning
 from balancing_vae.pipeline.history import History
 from balancing_vae.pipeline.plots import Plots
 from balancing_vae.pipeline.resuming import begin_second_stage_again
+from balancing_vae.pipeline.resuming import check_callbacks
 from balancing_vae.pipeline.resuming import check_epochs
 from balancing_vae.pipeline.resuming import is_behind
 from balancing_vae.pipeline.resuming import read_states_into
@@ -302,7 +303,8 @@ class TwoStageVAE(Plots):
                 By default the last `held_out` images of `x`, if the config sets it. They
                 determine which weights are the best, and the normalisation is fitted on them;
                 without them it is fitted on 10,000 drawn from the training images.
-            callbacks: Any Keras callbacks, for both stages.
+            callbacks: Keras callbacks, for both stages. Only `BackupAndRestore` is refused;
+                `run_dir` does its work.
             verbose: Whether progress bars are shown.
             run_dir: Folder for a state after each epoch. If it already has states, training
                 resumes from the last one. The folder is locked during training.
@@ -327,8 +329,8 @@ class TwoStageVAE(Plots):
         Raises:
             ValueError: The images do not match the model, or are fewer than a batch or than a
                 sampler needs; a dataset can be iterated only once; the config needs validation
-                images and there are none; `run_dir` was already trained for more epochs; or
-                the optimizer was built for another model.
+                images and there are none; `run_dir` was already trained for more epochs; the
+                optimizer was built for another model; or a callback is `BackupAndRestore`.
             FloatingPointError: The loss became NaN or infinite; the weights are those after
                 the previous epoch.
             OSError: Another process is training in `run_dir`.
@@ -343,6 +345,7 @@ class TwoStageVAE(Plots):
             vae.fit(photos.map(augment), epochs=50)
             ```
         """
+        check_callbacks(callbacks)
         deadline = deadline_of(time_limit)
         if steps_per_execution is not None:
             check_compile_arguments(steps_per_execution=steps_per_execution)

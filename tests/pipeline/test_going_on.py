@@ -109,6 +109,14 @@ def test_resuming_on_a_dataset_says_what_it_cannot_give(tmp_path):
         tiny_pipeline(epochs=2, epochs2=0).fit(Batches(), verbose=False, run_dir=tmp_path)
 
 
+def test_keras_backups_are_refused_because_both_stages_would_share_one(tmp_path):
+    vae = tiny_pipeline()
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(ValueError, match="BackupAndRestore serves one stage.*give run_dir"):
+        fit(vae, callbacks=[backup])
+    assert vae.stage1.trained_epochs == 0 and not list(tmp_path.iterdir())
+
+
 # Looking at a run that is not finished.
 
 
