@@ -27,7 +27,7 @@ from balancing_vae.figures.style import Figure
 from balancing_vae.figures.style import style
 from balancing_vae.normalization import LatentNormalization
 
-# Multiples of the 64 that some protocols cut the samples to.
+# Multiples of 64, because some protocols use batches of 64.
 SAMPLES = (128, 256, 1024, 4096)
 
 
@@ -42,9 +42,9 @@ def latent_normalizations(
         seed: Seed of the second stage's noise, which decides the program's gate.
 
     Returns:
-        By name a function of latents, float [M, L]: "none"; "program" (each batch, target
-        with E[sigma], behind its gate); and with the variance law's target "each batch"
-        and "whole sample" (one factor), "each latent" and "full covariance".
+        Functions of latents, float [M, L], by name: "none"; "program" (each batch, if the gate
+        is open; the target uses E[sigma]); and, with the variance law's target, "each batch" and
+        "whole sample" (one factor), "each latent" and "full covariance".
 
     Example:
         ```python
@@ -82,23 +82,24 @@ def measure_normalizations(
 ) -> list[dict]:
     """Measure samples of stage 2 after each normalisation, without and with decoder noise.
 
-    The noise is Dai and Wipf's, `z = z_hat + gamma_z * noise`, drawn before any normalisation.
+    The noise is that of Dai and Wipf, `z = z_hat + gamma_z * noise`; it is added before any
+    normalisation.
 
     Args:
         vae: A trained `TwoStageVAE`.
         x: Images that the normalisations are fitted on, uint8 [M, D, D, C]: training images.
-            The original program takes the test images; but a covariance matrix that has
-            seen them would have an advantage that one factor has not.
-        real: Test images, uint8 [N, D, D, C], that the distances are to.
-        network: Gives the features.
+            The original program uses the test images; but a covariance matrix fitted on them
+            would have an advantage that one factor does not have.
+        real: Real test images of the distances, uint8 [N, D, D, C].
+        network: The feature network.
         protocol: Name of the FID protocol.
-        path: A `.json` file that keeps each finished distance; one file a run.
-        samples: Numbers of generated images; a normalisation sees no more than these.
+        path: A `.json` file that keeps each finished distance; use one file per run.
+        samples: Numbers of generated images. A normalisation is computed from these only.
         seeds: Sampling seeds.
 
     Returns:
-        A row a distance: normalization, noise, samples, seed, features, protocol, real_count,
-        the hashes of features, real images, images fitted on and weights, batch_size; distance
+        One row for each distance: normalization, noise, samples, seed, features, protocol,
+        real_count, the hashes of features, real images, images fitted on and weights, batch_size; distance
         (its name) and value.
 
     Example:
@@ -125,7 +126,7 @@ def measure_normalizations(
     ]
 
     def measure_case(case: dict) -> dict:
-        # Stage 2 decodes whole batches of noise; every way starts from the same draws.
+        # Stage 2 decodes whole batches of noise. All normalisations start from the same draws.
         rng = np.random.default_rng(case["seed"])
         whole = -(-case["samples"] // size) * size
         u, noise = rng.standard_normal((2, whole, vae.config.latent_dim), np.float32)
@@ -141,7 +142,7 @@ def measure_normalizations(
 
 
 def compare_normalizations(rows: list[dict]) -> list[dict]:
-    """Return one line a normalisation, the mean and deviation over seeds at each sample size.
+    """Return one line for each normalisation: mean and deviation over seeds by sample size.
 
     Args:
         rows: What `measure_normalizations` returned.
@@ -164,7 +165,7 @@ def compare_normalizations(rows: list[dict]) -> list[dict]:
 
 
 def draw_normalization(rows: list[dict]) -> Figure:
-    """Draw the distance over the number of samples, a line a normalisation.
+    """Draw the distance over the number of samples, with a line for each normalisation.
 
     Args:
         rows: What `measure_normalizations` returned.

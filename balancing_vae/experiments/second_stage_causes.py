@@ -1,4 +1,4 @@
-"""Why second-stage samples fall short of posterior draws: one change at a time."""
+"""Why second-stage samples are worse than draws from the posterior: one change at a time."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -47,12 +47,12 @@ from balancing_vae.training.loop import fit_stage
 from balancing_vae.training.optimizer import build_optimizer
 from balancing_vae.training.posterior import encode
 
-# The second stage that the run has, measured without a training.
+# The run's own second stage, measured without training.
 OWN = "the run's own"
-# The run's recipe, for as many epochs as the causes have, and for all of its own.
+# The run's recipe, with as many epochs as the other causes, and with all of its own.
 RECIPE = "recipe"
 WHOLE = "whole recipe"
-# Second latents that the mixture is fitted to, and as many that it is judged by.
+# Number of second latents that the mixture is fitted to, and that it is evaluated on.
 SECOND_LATENTS = 20_000
 DISTANCES = ("plain", "normalised", "mixture of u", "reconstructed")
 
@@ -80,7 +80,7 @@ class FlooredGamma(ComputedGamma):
 
 
 class GammaPerLatent(OptimalGamma):
-    """Optimal gamma, one for each element of the data: the root of its mean squared error.
+    """Optimal gamma for each element of the data: the root of its mean squared error.
 
     Example:
         ```python
@@ -96,14 +96,14 @@ class GammaPerLatent(OptimalGamma):
 
 @dataclass(frozen=True)
 class Cause:
-    """What a second stage has other than the recipe of the run.
+    """The changes of a second stage compared with the run's recipe.
 
     Attributes:
         rate: Factor of the learning rate.
-        falls: Whether the learning rate falls.
+        falls: Whether the learning rate decreases.
         kl_weight: Weight of KL in the loss.
-        balancing: Makes the balancing strategy.
-        width: Factor of the units of each layer.
+        balancing: Returns the balancing strategy.
+        width: Factor of the number of units of each layer.
     """
 
     rate: float = 1.0
@@ -147,43 +147,44 @@ def measure_second_stages(
 ) -> list[dict]:
     """Train second stages on the latents of one first stage, and measure what they generate.
 
-    Each differs from the run's recipe in one way, see `CAUSES`, and is trained for so many
-    `epochs`; the recipe itself is trained for all of the run's, too. The first stage decodes, and
-    stays as it is. Distances are those of images to `real`, a list over
-    sampling seeds:
+    Each second stage has one change compared with the run's recipe (see `CAUSES`) and is trained
+    for `epochs`. The recipe itself is also trained for all of the run's epochs. The first stage
+    decodes and is not changed. The distances are lists over sampling seeds. They compare `real`
+    with images that are decoded from:
 
-    - `plain`: decoded from second-stage samples as they are;
-    - `normalised`: after one factor, `z * sqrt(mean variance law) / mean(std(z))`;
-    - `mixture of u`: the second stage's decoder over draws from ten Gaussians fitted to its
-      own second latents `u`, in place of its prior;
+    - `plain`: second-stage samples, unchanged;
+    - `normalised`: these after one factor, `z * sqrt(mean variance law) / mean(std(z))`;
+    - `mixture of u`: samples for which the second stage's prior is replaced by a mixture of ten
+      Gaussians, fitted to its second latents `u`;
     - `reconstructed`: the second stage's reconstructions of draws from the posterior;
-    - `bound`: those draws themselves.
+    - `bound`: these draws themselves.
 
     Args:
         vae: A trained `TwoStageVAE` with a second stage.
         x: Its training images, uint8 [N, D, D, C].
         real: Test images of the same kind, uint8.
-        network: Gives the features.
+        network: The feature network.
         protocol: Name of the FID protocol.
-        path: A `.json` file that keeps each finished training; one file a run.
-        epochs: Epochs of each training in `CAUSES`; a quarter of the run's by default. The
-            learning rate falls at the same parts of the training.
+        path: A `.json` file that keeps each finished training; use one file per run.
+        epochs: Epochs of each training in `CAUSES`; None uses a quarter of the run's. The
+            learning rate decreases at the same fractions of the training.
         causes: Names in `CAUSES`; `OWN` for the run's second stage, `WHOLE` for its recipe
-            with all its epochs. All by default.
+            with all its epochs. None uses all.
         seed: Seed of the second stages' weights, order and noise.
         samples: Number of generated images of each distance.
         draws: Sampling seeds.
 
     Returns:
-        A row a second stage: cause, epochs, seed, samples, features, protocol; the distances;
-        `distance` (their name); gamma; mse of its reconstructions; law (mean of
-        Var(mu) + E[sigma^2] over u); active (second latents); kurtosis (mean excess kurtosis
-        of u); mismatch (nats by which the mixture of u is likelier than the prior, for other
-        draws of u: how far the aggregate posterior is from the prior, at least); `curve`, for the
-        recipe: rows of epoch, gamma, plain and normalised, after 1, 2, 4, ... epochs.
+        One row for each second stage: cause, epochs, seed, samples, features, protocol; the
+        distances; `distance` (their name); gamma; mse of its reconstructions; law (mean of
+        Var(mu) + E[sigma^2] over u); active (number of active second latents); kurtosis (mean
+        excess kurtosis of u); mismatch (mean difference in nats between the log densities of
+        the mixture of u and of the prior, on other draws of u; a lower bound of the KL
+        divergence of the aggregate posterior from the prior); `curve`, for the recipe: rows of
+        epoch, gamma, plain and normalised, after 1, 2, 4, ... epochs.
 
     Raises:
-        ValueError: The run has no second stage, or there is no such cause.
+        ValueError: The run has no second stage, or a cause is unknown.
 
     Example:
         ```python
@@ -221,7 +222,7 @@ def measure_second_stages(
 
 
 def compare_second_stages(rows: list[dict]) -> list[dict]:
-    """Return one line a second stage: what was changed, the distances, and the diagnosis.
+    """Return one line for each second stage: the change, the distances and the diagnosis.
 
     Args:
         rows: What `measure_second_stages` returned.
@@ -244,14 +245,13 @@ def compare_second_stages(rows: list[dict]) -> list[dict]:
 
 
 def draw_second_stages(rows: list[dict]) -> Figure:
-    """Draw the distance over training, and for each cause, plain and normalised.
+    """Draw the plain and normalised distances over training, and for each cause.
 
     Args:
         rows: What `measure_second_stages` returned.
 
     Returns:
-        The figure: the recipe's curve on the left, the longest there is; all causes on the
-        right.
+        The figure: the longest curve of the recipe on the left, all causes on the right.
     """
     bound = np.mean(rows[0]["bound"])
     names = DISTANCES[:3]
@@ -280,13 +280,13 @@ def draw_second_stages(rows: list[dict]) -> Figure:
 
 
 def _over_draws(values: list[list[float]]) -> tuple[list[float], list[float]]:
-    """Return the means, and the deviations, 0 where there is one value only."""
+    """Return the means and the deviations; the deviation of a single value is 0."""
     pairs = [mean_and_deviation(each) for each in values]
     return [mean for mean, _ in pairs], [deviation or 0.0 for _, deviation in pairs]
 
 
 def _followed(epochs: int) -> list[int]:
-    """Return the epochs that the curve is measured after: 1, 2, 4, ... and the last."""
+    """Return the epochs after which the curve is measured: 1, 2, 4, ... and the last."""
     return [*(2**i for i in range(epochs.bit_length()) if 2**i < epochs), epochs]
 
 
@@ -342,7 +342,7 @@ class _Curve(keras.callbacks.Callback):
 
 @dataclass
 class _Judge:
-    """Measures second stages of one first stage, whose latents it keeps."""
+    """Measures second stages of the same first stage, whose latents it keeps."""
 
     vae: TwoStageVAE
     mu: np.ndarray
@@ -397,7 +397,7 @@ class _Judge:
         }
 
     def describe(self, stage: LatentVAE) -> dict:
-        """Return all that is measured of a second stage."""
+        """Return all measurements of a second stage."""
         z = draw(self.mu, self.sigma, 0)[: 2 * SECOND_LATENTS]
         u_mu, u_sigma = encode(stage, z, self.size)
         u = draw(u_mu, u_sigma, 1)

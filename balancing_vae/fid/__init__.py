@@ -1,7 +1,7 @@
 """FID in separate steps: images, features, statistics, distance.
 
-Apart from the rest of the package. The names below are imported when they are first used,
-and TensorFlow only where a TensorFlow graph is run.
+It is independent of the rest of the package. Its names are imported when they are first used,
+and TensorFlow is imported only to run a TensorFlow graph.
 
 Example:
     ```python

@@ -1,4 +1,4 @@
-"""A cache of statistics, keyed by the content they were computed from."""
+"""A cache of statistics, keyed by the content of their images."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from balancing_vae.fid.statistics import Statistics
 
 
 def cache_folder() -> Path:
-    """Return the user's cache for this package; what is in it may be deleted at any time."""
+    """Return the user's cache for this package; its contents may be deleted at any time."""
     import pooch
 
     return Path(pooch.os_cache("balancing_vae"))
@@ -33,16 +33,16 @@ def cached_statistics(
     generated: bool = False,
     progress: bool = False,
 ) -> Statistics:
-    """Return the statistics of a set of images, computed only where they are not kept yet.
+    """Return the statistics of a set of images, from the cache if they are there.
 
     The key is a sha256 over the images' content, the protocol's fields, the side, and the
-    features' name and hash: neither a file's name nor its date matters. One file in the
-    cache holds `mu` and `sigma`, 32 MiB at 2,048 features, or less of fewer images. A cache
-    that cannot be read or written costs time, never the statistics: a warning says so.
+    features' name and hash. A file's name and date do not matter. One file in the cache has
+    `mu` and `sigma`: 32 MiB at 2,048 features, less for fewer images. If the cache cannot be
+    read or written, there is a warning, and the statistics are computed again.
 
     Args:
         images: As in `extract`.
-        network: Gives the features.
+        network: The feature network.
         protocol: Name or `Protocol`.
         generated: Whether these images are the generated side.
         progress: Whether to show a bar on stderr.
@@ -51,7 +51,7 @@ def cached_statistics(
         The statistics, with protocol and features.
 
     Raises:
-        ValueError: The images are not what they should be.
+        ValueError: The images are invalid.
 
     Example:
         ```python
@@ -71,7 +71,7 @@ def cached_statistics(
         ).encode()
     )
     path = cache_folder() / "statistics" / f"{key.hexdigest()}.npz"
-    # Not `path.is_file()`, which raises where the folder may not be looked into.
+    # `path.is_file()` would raise if the folder may not be read.
     if os.path.isfile(path):
         try:
             return _expected(path, Statistics.load(path), len(images), network, protocol)
@@ -85,10 +85,10 @@ def cached_statistics(
 
 @contextmanager
 def keeping(what: str) -> Iterator[None]:
-    """Warn, and no more, where something cannot be written into the cache.
+    """Only warn if something cannot be written into the cache.
 
     Args:
-        what: What was computed or downloaded.
+        what: The name of what was computed or downloaded.
 
     Example:
         ```python
@@ -109,7 +109,7 @@ def keeping(what: str) -> Iterator[None]:
 def _expected(
     path: Path, found: Statistics, images: int, network: FeatureNetwork, protocol: Protocol
 ) -> Statistics:
-    """Return statistics from the cache, if they are those that their name promises."""
+    """Return statistics from the cache after checking that they match their name."""
     said = (found.protocol, found.features, found.features_sha256, found.count, found.ddof)
     about = (protocol.name, network.name, network.sha256, protocol.used(images), protocol.ddof)
     if said != about:
@@ -121,8 +121,8 @@ def content_sha256(images: Images) -> str:
     """Return the hash of a set of images: their number, shape, dtype and values.
 
     Args:
-        images: Array, or anything with a length that gives arrays when sliced. Only a
-            part is in memory at a time.
+        images: Array, or an object with a length that returns arrays when sliced. Only a part
+            is in memory at a time.
 
     Returns:
         64 hexadecimal digits.

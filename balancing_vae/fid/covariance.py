@@ -7,14 +7,14 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.linalg import cholesky
 
-# Far above what rounding leaves, in float32 too, and far below what shows in a distance.
+# Far above rounding errors, also in float32, and far below what affects a distance.
 TOLERANCE = 1e-6
 _POWER_ITERATIONS = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """The covariance R'R by its factor R: megabytes, where the whole takes gigabytes.
+    """The covariance R'R, represented by its factor R, which needs much less memory.
 
     Attributes:
         rows: R, float64 [r, d].
@@ -44,14 +44,14 @@ def trace(covariance: Covariance) -> float:
 
 
 def weighted_sum(terms: Sequence[tuple[float, Covariance]]) -> Covariance:
-    """Return the sum of covariances, each times its weight.
+    """Return the weighted sum of covariances.
 
     Args:
         terms: Non-negative weights and covariances of the same d features.
 
     Returns:
-        A factor where all terms are factors and their rows together are fewer than d, else
-        the whole matrix.
+        A factor if all terms are factors with fewer than d rows in total; otherwise the whole
+        matrix.
 
     Example:
         ```python
@@ -72,14 +72,14 @@ def weighted_sum(terms: Sequence[tuple[float, Covariance]]) -> Covariance:
 
 
 def fault(matrix: np.ndarray) -> str | None:
-    """Say what keeps a matrix from being a covariance.
+    """Say why a matrix is not a covariance.
 
     Args:
         matrix: Finite float64 [d, d].
 
     Returns:
-        A few words; None where it is symmetric and positive semi-definite, to 1e-6 of its
-        largest entry and its largest eigenvalue.
+        The reason; None if it is symmetric (to 1e-6 of its largest entry) and positive
+        semi-definite (to 1e-6 of its largest eigenvalue).
 
     Example:
         ```python
@@ -106,7 +106,7 @@ def fault(matrix: np.ndarray) -> str | None:
 
 
 def _largest_eigenvalue(matrix: np.ndarray) -> float:
-    """Return a lower bound of the largest eigenvalue, by the power iteration; near it."""
+    """Return a close lower bound of the largest eigenvalue, by power iteration."""
     vector = matrix[:, np.argmax(matrix.diagonal())]
     for _ in range(_POWER_ITERATIONS):
         length = np.linalg.norm(vector)

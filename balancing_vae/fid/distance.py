@@ -16,8 +16,8 @@ from balancing_vae.fid.covariance import trace
 from balancing_vae.fid.statistics import Statistics
 from balancing_vae.fid.statistics import refuse_mixture
 
-# Inception's pool_3 has 2,048 features: fewer images leave their covariance without
-# full rank, and the field reads any FID below that number with suspicion.
+# Inception's pool_3 has 2,048 features. With fewer images the covariance has not full rank, and
+# such FIDs are usually not trusted.
 FEW_SAMPLES = 2048
 
 
@@ -38,7 +38,7 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
 
     Raises:
         ValueError: One side has fewer than two images, the two cannot be compared, or the
-            distance is below zero by more than rounding: a covariance is wrong.
+            distance is negative beyond rounding, because a covariance is wrong.
 
     Example:
         ```python
@@ -55,7 +55,7 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
         + traces
         - 2.0 * trace_sqrt_product(first.covariance, second.covariance)
     )
-    # Rounding can leave a distance of zero slightly below it, nothing can leave it farther.
+    # Rounding can make a distance of zero slightly negative, but not more than slightly.
     if not -TOLERANCE * abs(traces) <= distance < np.inf:
         raise InputError(
             f"The squared distance of these statistics is {distance:.6g}; a squared distance is "
@@ -69,16 +69,16 @@ def trace_sqrt_product(first: Covariance, second: Covariance) -> float:
     """Return `Tr (S1 S2)^(1/2)` of two covariances.
 
     With `S1 = R1' R1` and `S2 = R2' R2` it is the nuclear norm of `R1 R2'`, the sum of its
-    singular values. Of fewer images than features the factors R are at hand, and `R1 R2'`
-    is the Gram matrix of one side's images against the other's. Where only R1 is, S2 counts
-    within the span of R1's rows alone.
+    singular values. For fewer images than features, the factors R are known, and `R1 R2'` is
+    the Gram matrix between the images of both sides. If only R1 is known, only the part of S2
+    within the span of R1's rows matters.
 
-    Of two whole covariances, the eigenvalues of `S1 S2` that are not zero are those of the
-    symmetric `R1 S2 R1'`, so the trace is the sum of their square roots. R1 comes from the
-    Cholesky decomposition with complete pivoting (LAPACK `dpstrf`), which stops at the
-    rank; of the two covariances the one of lower rank is taken for S1, so that rounding
-    errors of zero eigenvalues do not add up. No square root of a matrix is taken, nothing
-    turns complex, and no constant is added to a diagonal.
+    For two whole covariances, the nonzero eigenvalues of `S1 S2` are those of the symmetric
+    matrix `R1 S2 R1'`, and the trace is the sum of their square roots. R1 comes from the
+    Cholesky decomposition with complete pivoting (LAPACK `dpstrf`), which stops at the rank.
+    The covariance of lower rank is used as S1, so that rounding errors of zero eigenvalues do
+    not add up. No matrix square root is computed, no value becomes complex, and no constant is
+    added to a diagonal.
 
     Args:
         first: Symmetric positive semi-definite matrix, float64 [d, d], or its factor.
@@ -128,7 +128,7 @@ def check_count(count: int | None, features: int) -> None:
     """Refuse fewer than two images, warn below 2,048.
 
     Args:
-        count: Number of images behind the statistics; None, where unknown, passes.
+        count: Number of images of the statistics; None (unknown) is accepted.
         features: Number of features.
 
     Raises:
@@ -154,6 +154,6 @@ def check_count(count: int | None, features: int) -> None:
         )
         warnings.warn(
             f"Only {count:,} images: below {FEW_SAMPLES:,} the Fréchet distance is biased "
-            f"upwards{rank}. Compare it only with distances of as many images.",
+            f"upwards{rank}. Compare it only with distances of equally many images.",
             stacklevel=3,
         )

@@ -18,23 +18,23 @@ from balancing_vae.progress import progress_bar
 
 
 class Images(typing.Protocol):
-    """A set of images: an array, or what gives arrays when it is sliced."""
+    """A set of images: an array, or an object that returns arrays when sliced."""
 
     def __len__(self) -> int:
-        """Return how many images there are."""
+        """Return the number of images."""
 
     def __getitem__(self, images: slice, /) -> np.ndarray:
         """Return some of them."""
 
 
 class FeatureNetwork(ABC):
-    """Something that turns images into feature vectors.
+    """A network that turns images into feature vectors.
 
     Attributes:
-        name: `inception`, or what a distance in these features is called after.
-        sha256: Hash of the weights; None where there are none.
-        batch_size: Images that are given at once.
-        workers: Batches that are worth having under way at the same time.
+        name: `inception`, or the name of these features in that of a distance.
+        sha256: Hash of the weights; None if there are none.
+        batch_size: Number of images per call.
+        workers: Number of batches to process at the same time.
     """
 
     name: str
@@ -47,21 +47,20 @@ class FeatureNetwork(ABC):
         """Return the features of a batch; called from several threads.
 
         Args:
-            images: float32 array [n, h, w, 3] in 0..255, as `preprocess` gives.
-            protocol: Says how images are resized and scaled, where the network leaves
-                that open.
+            images: float32 array [n, h, w, 3] in 0..255, from `preprocess`.
+            protocol: Defines how images are resized and scaled, unless the network does.
 
         Returns:
             Real array [n, d].
         """
 
     def running(self) -> AbstractContextManager:
-        """Return a context to hold while batches are under way; by default it does nothing."""
+        """Return a context to hold while batches are processed; by default it does nothing."""
         return nullcontext()
 
     @property
     def distance_name(self) -> str:
-        """What a Fréchet distance in these features is called: FID only for Inception."""
+        """The name of a Fréchet distance in these features: FID only for Inception."""
         return distance_name(self.name)
 
 
@@ -69,12 +68,12 @@ def distance_name(features: str | None, inception: str = "FID", others: str = "F
     """Return `FID` for Inception's features, `FD(<name>)` for any other.
 
     Args:
-        features: The features' name; None where a file does not tell it.
-        inception: What the number is called with Inception's features.
-        others: What stands before the name of others.
+        features: The features' name; None if unknown.
+        inception: The number's name for Inception's features.
+        others: The text before the name of other features.
 
     Returns:
-        The name to print and store beside the number.
+        The name to print and store with the number.
 
     Example:
         ```python
@@ -97,9 +96,9 @@ def extract(
     from files slice by slice.
 
     Args:
-        images: Array, or anything with a length that gives arrays when sliced: uint8 in
+        images: Array, or an object with a length that returns arrays when sliced: uint8 in
             0..255 or floats in [0, 1], [n, h, w], [n, h, w, 1] or [n, h, w, 3].
-        network: Gives the features.
+        network: The feature network.
         protocol: Name or `Protocol`.
         generated: Whether these images are the generated side.
         progress: Whether to show a bar on stderr.
@@ -108,7 +107,7 @@ def extract(
         Arrays [at most network.batch_size, d].
 
     Raises:
-        ValueError: The images are not what they should be; the message names the first.
+        ValueError: An image is invalid; the message names the first one.
 
     Example:
         ```python

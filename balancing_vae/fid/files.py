@@ -22,15 +22,15 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
     """Open a set of images without reading it into memory.
 
     Args:
-        path: A `.npy` array (memory-mapped); a prepared dataset, whose `test.npy` is
-            taken (for another split give its file); or a folder of image files.
+        path: A `.npy` array (memory-mapped); a prepared dataset, whose `test.npy` is used (for
+            another split, give its file); or a folder of image files.
 
     Returns:
-        Something with a length that gives arrays [n, h, w, c] when sliced.
+        An object with a length that returns arrays [n, h, w, c] when sliced.
 
     Raises:
-        FileNotFoundError: There is nothing there, or no image in the folder.
-        ValueError: It does not hold images.
+        FileNotFoundError: `path` does not exist, or the folder has no image.
+        ValueError: It does not contain images.
 
     Example:
         ```python
@@ -63,21 +63,20 @@ def open_images(path: str | os.PathLike) -> "np.ndarray | ImageFolder":
 class ImageFolder:
     """The image files in a folder and its subfolders, sorted by path, decoded when sliced.
 
-    Which files count and which are refused is the same as for `datasets.prepare("folder",
-    ...)`: see `datasets.files.find_images` and `datasets.images.read_picture`. Grey, palette
-    and transparent images become RGB, as in pytorch-fid; unlike there, a photo is turned as
-    its EXIF tag says. What was passed over, and the first image with transparency, is said
-    in a warning.
+    It accepts and refuses the same files as `datasets.prepare("folder", ...)`; see
+    `datasets.files.find_images` and `datasets.images.read_picture`. Grey, palette and
+    transparent images become RGB, as in pytorch-fid. Unlike there, a photo is rotated according
+    to its EXIF tag. Warnings name the ignored files and the first image with transparency.
 
     Args:
         folder: The folder.
 
     Attributes:
         names: The images' names in the folder, sorted.
-        passed_over: How many other files there are, by their ending or kind.
+        passed_over: Number of other files, by their ending or kind.
 
     Raises:
-        FileNotFoundError: It holds no image file.
+        FileNotFoundError: It has no image file.
         ValueError: The first image cannot be read.
 
     Example:

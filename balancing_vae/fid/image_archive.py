@@ -9,7 +9,7 @@ import numpy as np
 from balancing_vae.errors import InputError
 from balancing_vae.files.arrays import load_arrays
 
-# Our own name, and NumPy's for an array that was given none.
+# Our own name, and NumPy's name for an unnamed array.
 _NAMES = ("images", "arr_0")
 
 
@@ -20,8 +20,8 @@ def read_image_archive(path: str | os.PathLike) -> np.ndarray | None:
         path: The file. Nothing in it is unpickled.
 
     Returns:
-        Its array `images`, or else `arr_0`, [n, h, w] or [n, h, w, c]; None where it has
-        neither, or has statistics (`mu` and `sigma`), or is not a `.npz`.
+        Its array `images` or, if there is none, `arr_0`, [n, h, w] or [n, h, w, c]. None if it
+        has neither, if it has statistics (`mu` and `sigma`), or if it is not a `.npz`.
 
     Raises:
         ValueError: The file is damaged or claims more than it can hold, or the array is not

@@ -24,9 +24,9 @@ def measure(
     """Return the statistics of a set of images, with the names of protocol and features.
 
     Args:
-        images: Array, or anything with a length that gives arrays when sliced: uint8 in
+        images: Array, or an object with a length that returns arrays when sliced: uint8 in
             0..255 or floats in [0, 1], [n, h, w], [n, h, w, 1] or [n, h, w, 3].
-        network: Gives the features.
+        network: The feature network.
         protocol: Name or `Protocol`.
         generated: Whether these images are the generated side.
         progress: Whether to show a bar on stderr.
@@ -35,7 +35,7 @@ def measure(
         Statistics of the images that the protocol uses.
 
     Raises:
-        ValueError: The images are not what they should be; the message names the first.
+        ValueError: An image is invalid; the message names the first one.
 
     Example:
         ```python
@@ -53,12 +53,12 @@ def measure(
 def statistics_of(
     batches: Iterable[np.ndarray], network: FeatureNetwork, protocol: Protocol
 ) -> Statistics:
-    """Return the statistics of features, with the names of what they come from.
+    """Return the statistics of features, with the names of the network and protocol.
 
     Args:
-        batches: As `extract` yields.
-        network: Gave the features.
-        protocol: Under which they were extracted.
+        batches: Features from `extract`.
+        network: The network that computed the features.
+        protocol: The protocol that was used.
 
     Returns:
         Their statistics.
@@ -88,18 +88,18 @@ def measure_part(
     generated: bool = False,
     progress: bool = False,
 ) -> Statistics:
-    """Return the statistics of one of several parts of a set, for a process of its own.
+    """Return the statistics of one of several parts of a set, for use in several processes.
 
-    Merged in any order, the parts' statistics are those that `measure` gives of the whole:
-    what the protocol drops at the end is dropped once. Within a part the network runs on
-    all devices of its process.
+    The merged statistics of all parts, in any order, are those of `measure` on the whole set:
+    images that the protocol drops at the end are dropped only once. For each part, the network
+    runs on all devices of its process.
 
     Args:
-        images: The whole set, as `measure` takes it; only the part is read.
-        network: Gives the features.
+        images: The whole set, as in `measure`; only the part is read.
+        network: The feature network.
         protocol: Name or `Protocol`.
-        part: Which part, from 0.
-        parts: How many parts there are, at most the number of images.
+        part: Index of the part, from 0.
+        parts: Number of parts, at most the number of images.
         generated: Whether these images are the generated side.
         progress: Whether to show a bar on stderr.
 
@@ -107,7 +107,7 @@ def measure_part(
         Statistics of the part's images.
 
     Raises:
-        ValueError: There is no such part, or the images are not what they should be.
+        ValueError: The part does not exist, or the images are invalid.
 
     Example:
         ```python

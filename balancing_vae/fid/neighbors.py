@@ -1,4 +1,4 @@
-"""Nearest-neighbour radii of one side's features and membership of another's, in blocks."""
+"""Nearest-neighbour balls of one side's features, and which of the other side lie in them."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ BLOCK = 1024
 
 
 class Neighborhoods(NamedTuple):
-    """How two sides lie among each other's nearest neighbours.
+    """Four metrics from nearest-neighbour balls. A ball reaches to the k-th neighbour.
 
     Attributes:
-        precision: Share of generated images within the ball of a real one, k = 3.
-        recall: Share of real images within the ball of a generated one, k = 3.
-        density: In how many of the real images' balls a generated one lies, over k = 5.
-        coverage: Share of the real images whose ball holds a generated one, k = 5.
+        precision: Fraction of generated images inside the ball of a real one, k = 3.
+        recall: Fraction of real images inside the ball of a generated one, k = 3.
+        density: Mean number of real images' balls around a generated one, divided by k = 5.
+        coverage: Fraction of real images whose ball contains a generated one, k = 5.
     """
 
     precision: float
@@ -36,10 +36,10 @@ class Neighborhoods(NamedTuple):
 
 
 class Features:
-    """The features of one side, and what several metrics take from them, computed once.
+    """The features of one side, with values that several metrics share and are computed once.
 
     Args:
-        rows: Real array [n, d], kept in the dtype that it has.
+        rows: Real array [n, d]; its dtype is kept.
 
     Raises:
         ValueError: `rows` is not a matrix, or holds NaN or infinity.
@@ -59,7 +59,7 @@ class Features:
 
     @classmethod
     def from_batches(cls, batches: Iterable[np.ndarray]) -> "Features":
-        """Return the features that come in batches, as `extract` yields them.
+        """Return the features of batches from `extract`.
 
         Args:
             batches: Real arrays [n_i, d].
@@ -79,11 +79,11 @@ class Features:
     def squared_radii(self) -> np.ndarray:
         """Squared distances to the nearest others of this side, float64 [n, 5], ascending.
 
-        Infinity where there are not as many others.
+        Infinity if there are fewer others.
         """
         radii = np.full((len(self), _NEIGHBORS), np.inf)
         for here, x in _blocks(self.rows):
-            # Distances are symmetric: those to former blocks are known from there.
+            # Distances are symmetric, so those to earlier blocks are already known.
             for there, y in _blocks(self.rows, first=here.start):
                 distances = squared_distances(x, y)
                 if here == there:
@@ -94,17 +94,17 @@ class Features:
         return np.sort(radii, axis=1)
 
     def neighborhoods(self, generated: "Features") -> Neighborhoods:
-        """Return how generated features lie among these, the real ones.
+        """Compare generated features with these, the real ones.
 
         Args:
             generated: The generated side's features.
 
         Returns:
-            All four shares; where a side has not more images than k, those of that k mean
-            nothing.
+            All four metrics. If a side has at most k images, the metrics with that k are
+            meaningless.
 
         Raises:
-            ValueError: The two have another number of features.
+            ValueError: The two sides have different numbers of features.
         """
         if generated not in self._neighborhoods:
             self._neighborhoods[generated] = _neighborhoods(self, generated)
@@ -138,13 +138,13 @@ def check_neighbors(features: Features, k: int, metric: str, side: str) -> None:
     """Refuse a side whose images do not have k neighbours.
 
     Args:
-        features: The side whose nearest neighbours are looked for.
-        k: How many.
+        features: The side whose nearest neighbours are needed.
+        k: Number of neighbours.
         metric: The metric's name, for the message.
-        side: The side's name, likewise.
+        side: The side's name, for the message.
 
     Raises:
-        ValueError: There are not more than k images.
+        ValueError: There are at most k images.
     """
     if len(features) <= k:
         raise InputError(
@@ -179,14 +179,14 @@ def _neighborhoods(real: Features, generated: Features) -> Neighborhoods:
 
 
 def _blocks(rows: np.ndarray, first: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield blocks of rows from the first on, in float64, each with its place."""
+    """Yield blocks of rows, starting at row `first`, in float64, each with its place."""
     for start in range(first, len(rows), BLOCK):
         place = slice(start, min(start + BLOCK, len(rows)))
         yield place, rows[place].astype(np.float64)
 
 
 def _smallest(known: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Return the smallest of each row's known and further distances, as many as were known."""
+    """Return the smallest of each row's known and new distances, as many as were known."""
     count = known.shape[1]
     both = np.concatenate([known, distances], axis=1)
     return np.partition(both, count - 1, axis=1)[:, :count]
@@ -195,8 +195,8 @@ def _smallest(known: np.ndarray, distances: np.ndarray) -> np.ndarray:
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the squared distances between the rows of two blocks.
 
-    |x|^2 + |y|^2 - 2 x'y loses the digits of very small distances: what is below rounding
-    is zero, so that a copy lies within a ball of radius zero around its original.
+    |x|^2 + |y|^2 - 2 x'y is imprecise for very small distances. A result below the rounding
+    error is set to zero, so that a copy lies within a ball of radius zero around its original.
 
     Args:
         x: Float64 [N, F].

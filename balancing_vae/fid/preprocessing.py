@@ -20,7 +20,7 @@ def preprocess(
     Args:
         images: uint8 array in 0..255, or floating-point array in [0, 1], of shape
             [n, h, w], [n, h, w, 1] or [n, h, w, 3].
-        protocol: Says how floats are quantised and whether generated images are stretched.
+        protocol: Defines how floats are quantised and whether generated images are stretched.
         generated: Whether these images are the generated side.
         first: Index of the first image in the whole set, for the error messages.
 
@@ -28,8 +28,8 @@ def preprocess(
         float32 array [n, h, w, 3] in 0..255.
 
     Raises:
-        ValueError: A shape, dtype or value is not what it should be (the message names
-            the image), or an image is flat where the protocol stretches.
+        ValueError: A shape, dtype or value is invalid (the message names the image), or the
+            protocol stretches images and one has the same value everywhere.
 
     Example:
         ```python
@@ -64,8 +64,8 @@ def network_input(images: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Resize to 299 x 299 and scale to about [-1, 1], as Inception expects.
 
     Args:
-        images: Array [n, h, w, 3], values 0..255, as `preprocess` gives.
-        protocol: Says which resize and which scale: `(x - center) / scale`.
+        images: Array [n, h, w, 3], values 0..255, from `preprocess`.
+        protocol: Defines the resize and the scale: `(x - center) / scale`.
 
     Returns:
         float32 array [n, 299, 299, 3].
@@ -80,7 +80,7 @@ def network_input(images: np.ndarray, protocol: Protocol) -> np.ndarray:
     if protocol.resize == "pil_bicubic":
         images = resize_bicubic_pil(images, INCEPTION_SIDE, INCEPTION_SIDE)
         return (images - center) / scale
-    # Interpolation is linear: scaling the small images first gives the same and costs less.
+    # Interpolation is linear, so scaling the small images first is cheaper and gives the same.
     scaled = (images.astype(np.float32, copy=False) - center) / scale
     return resize_bilinear_tf1(scaled, INCEPTION_SIDE, INCEPTION_SIDE)
 
@@ -124,7 +124,7 @@ def _quantize(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
 
 
 def _stretch(images: np.ndarray, protocol: Protocol, first: int) -> np.ndarray:
-    """Return `255 (x - min) / max(x - min)`, one minimum and maximum an image."""
+    """Return `255 (x - min) / max(x - min)`, with the minimum and maximum of each image."""
     axes = (1, 2, 3)
     images = images - images.min(axis=axes, keepdims=True)
     maximum = images.max(axis=axes, keepdims=True)

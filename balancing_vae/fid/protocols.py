@@ -1,7 +1,6 @@
 """The evaluation protocols behind published FIDs, as data.
 
-Two FIDs can be compared only where both were measured in the same way. What "the
-same way" means is written down here, once a protocol.
+FIDs are comparable only if they were computed the same way. Each protocol defines one such way.
 """
 
 from dataclasses import dataclass
@@ -12,28 +11,27 @@ from balancing_vae.errors import InputError
 
 @dataclass(frozen=True)
 class Protocol:
-    """How images become what the feature network sees, and which of them count.
+    """How images are converted to the feature network's input, and which images are used.
 
     All four protocols below use the Inception network of 2015-12-05 and its layer
-    `pool_3`. A protocol of one's own is another instance, under another name:
+    `pool_3`. To define your own protocol, make another instance with another name:
     `dataclasses.replace(PROTOCOLS["ttur"], name="mine", quantization="none")`.
 
     Attributes:
-        name: What is printed and stored beside every number.
+        name: The name that is printed and stored with every number.
         resize: `tf1_bilinear` (no half-pixel centres, no antialiasing) or `pil_bicubic`
             (Pillow's, antialiased, in floating point, clipped to 0..255), to 299 x 299.
         center: Subtracted from pixel values in 0..255.
-        scale: What the result is then divided by.
-        quantization: What happens to floating-point images: `none`, `truncate` to
-            8 bits (`uint8(255 x)`), or `round` to the nearest of the 256 levels.
-            Images that are uint8 already pass through unchanged.
-        batch_size: The program behind the protocol works in batches of this many images
-            and drops the last incomplete one (unless it is the only one); None: it
-            keeps every image. How many images the network here is given at once is
-            another matter and changes nothing.
+        scale: Divisor of the result.
+        quantization: Treatment of floating-point images: `none`, `truncate` to 8 bits
+            (`uint8(255 x)`), or `round` to the nearest of the 256 levels. Images that are
+            already uint8 are not changed.
+        batch_size: The protocol's original program uses batches of this many images and drops
+            an incomplete last batch (unless it is the only one). None: it keeps every image.
+            The batch size of the network here is independent of it and has no effect.
         stretch: Whether each generated image is stretched to its own minimum..maximum.
         ddof: The covariance divides by n - `ddof`.
-        source: The program and the paper that it stands for.
+        source: The program and the paper of the protocol.
     """
 
     name: str
@@ -47,13 +45,13 @@ class Protocol:
     source: str
 
     def used(self, count: int) -> int:
-        """Return how many of `count` images enter the statistics, counted from the first.
+        """Return how many of `count` images, from the first, are used for the statistics.
 
         Args:
-            count: Number of images at hand.
+            count: Number of images.
 
         Returns:
-            `count`, less the incomplete last batch where the protocol drops it.
+            `count`, without the incomplete last batch if the protocol drops it.
 
         Example:
             ```python
@@ -90,8 +88,8 @@ PROTOCOLS: dict[str, Protocol] = {
             ddof=1,
             source="Dai & Wipf 2019, arXiv:1903.05789; fid_score.py of daib13/TwoStageVAE",
         ),
-        # The original program is handed image files, so 8 bits. Ghosh et al. 2020, whose
-        # numbers are the ones to compare with, write theirs by truncation.
+        # The original program reads image files, which have 8 bits. Ghosh et al. 2020, whose
+        # numbers use this protocol, write theirs by truncation.
         Protocol(
             name="ttur",
             resize="tf1_bilinear",
@@ -122,14 +120,14 @@ def get_protocol(protocol: str | Protocol) -> Protocol:
     """Return the protocol of that name.
 
     Args:
-        protocol: One of `asperti2020`, `dai2019`, `ttur`, `clean`, or a `Protocol`,
-            which is returned as it is.
+        protocol: One of `asperti2020`, `dai2019`, `ttur`, `clean`, or a `Protocol`, which is
+            returned unchanged.
 
     Returns:
         The protocol.
 
     Raises:
-        ValueError: There is no such protocol; the message lists those there are.
+        ValueError: The protocol is unknown; the message lists all.
 
     Example:
         ```python

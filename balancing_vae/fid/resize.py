@@ -8,7 +8,7 @@ def resize_bilinear_tf1(images: np.ndarray, height: int, width: int) -> np.ndarr
     """Resize as `tf.compat.v1.image.resize_bilinear` does by default.
 
     Output row i lies at the input position `i * input height / output height`, without
-    half-pixel centres and without antialiasing; columns likewise:
+    half-pixel centres and without antialiasing. The same holds for columns:
 
         y = top + (bottom - top) * (position - floor(position))
 
@@ -36,7 +36,7 @@ def resize_bilinear_tf1(images: np.ndarray, height: int, width: int) -> np.ndarr
 
 
 def _neighbors(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for each output position, the input before it, the one after it, the weight."""
+    """Return, for each output position, the inputs before and after it, and the weight."""
     # The scale is rounded to float32 before it is used, as in the kernel.
     scale = np.float32(size) / np.float32(new_size)
     position = np.arange(new_size, dtype=np.float32) * scale
@@ -56,8 +56,8 @@ def _mix(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarra
 def resize_bicubic_pil(images: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize as clean-fid's default mode does: Pillow, bicubic, antialiased, in float32.
 
-    Each channel is resized by itself in Pillow's mode `F`, which does not round, and is
-    then clipped, for bicubic interpolation overshoots.
+    Each channel is resized separately in Pillow's mode `F`, which does not round. The result is
+    clipped, because bicubic interpolation overshoots.
 
     Args:
         images: Array [n, h, w, channels], values 0..255.

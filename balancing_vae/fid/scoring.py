@@ -1,4 +1,4 @@
-"""Score two sets of images; each number carries what is needed to compare it."""
+"""Score two sets of images; each number records what is needed to compare it."""
 
 import os
 import warnings
@@ -38,17 +38,16 @@ class Score:
 
     Attributes:
         metric: The metric's name, `fid` for a Fréchet distance.
-        distance: Its name in tables: `FID`, or `FD(<features>)` where the features are not
+        distance: Its name in tables: `FID`, or `FD(<features>)` if the features are not
             Inception's; `KID`, `precision(<features>)`, `mse`.
-        protocol: Name of the protocol; None for a metric of images alone.
-        features: Name of the features; None likewise.
-        features_sha256: Hash of their network; None where there is none.
-        engine: What computed a Fréchet distance; None for other metrics.
-        real_count: Images of the real side that entered; None where unknown.
-        generated_count: Images of the generated side that entered.
-        deviation: Standard deviation over random subsets (`kid`); None where nothing is
-            drawn.
-        value: The number, of a Fréchet distance squared.
+        protocol: Name of the protocol; None for a metric that needs no features.
+        features: Name of the features; None for a metric that needs none.
+        features_sha256: Hash of the feature network; None if it has no weights.
+        engine: The method of a Fréchet distance; None for other metrics.
+        real_count: Number of real images that were used; None if unknown.
+        generated_count: Number of generated images that were used.
+        deviation: Standard deviation over random subsets (`kid`); None for other metrics.
+        value: The number; for a Fréchet distance, the squared distance.
     """
 
     metric: str
@@ -73,7 +72,7 @@ def _tfgan(real: Features, generated: Features) -> float:
     return frechet_distance_tfgan(real.rows, generated.rows)
 
 
-# What computes the metric `fid`.
+# Methods for the metric `fid`.
 ENGINES = {"eigenvalues": FID, "tfgan": replace(FID, needs="features", compute=_tfgan)}
 
 
@@ -113,28 +112,27 @@ def score(
 ) -> Score | list[Score]:
     """Return the Fréchet distance between two sets of images, or several metrics of them.
 
-    Statistics of images are kept in the cache and found there again, unless a metric needs
-    the features themselves. A side's features are extracted once for all metrics.
+    Statistics of images are kept in the cache and used again, unless a metric needs the features
+    themselves. The features of each side are extracted once for all metrics.
 
     Args:
         real: Images, or their statistics.
         generated: Images, or their statistics.
-        network: Gives the features; None where both sides are statistics, or no metric
-            needs features.
-        protocol: Name or `Protocol`; must be that of any statistics given. Metrics of images
-            alone, such as `mse`, take all images as they are.
-        engine: Computes the Fréchet distance: `eigenvalues`, or `tfgan`, which needs images
+        network: The feature network; None if both sides are statistics, or if no metric needs
+            features.
+        protocol: Name or `Protocol`; given statistics must have the same one. Metrics that need
+            no features, such as `mse`, use all images unchanged.
+        engine: Method for the Fréchet distance: `eigenvalues`, or `tfgan`, which needs images
             on both sides.
         progress: Whether to show bars on stderr.
-        metrics: Names in `METRICS`; None: the Fréchet distance alone.
+        metrics: Names in `METRICS`; None computes only the Fréchet distance.
 
     Returns:
-        The distance with its circumstances; where `metrics` are named, a list with one such
-        score for each.
+        The score of the Fréchet distance; if `metrics` is given, a list with one score for each.
 
     Raises:
-        ValueError: The two sides cannot be compared, something is wrong with them, a metric
-            is unknown or needs images where statistics are given, or there are too few.
+        ValueError: The two sides are invalid or cannot be compared, a metric is unknown, a
+            metric needs images but statistics were given, or there are too few images.
         ImportError: The engine `tfgan` is not installed.
 
     Example:
@@ -176,19 +174,19 @@ def score(
 def choose_metrics(
     names: Sequence[str], sides: Sequence[Images | Statistics], engine: str = "eigenvalues"
 ) -> list[Metric]:
-    """Return metrics by their names, after a look at whether two sides have what they need.
+    """Return metrics by their names, after checking that both sides have what they need.
 
     Args:
         names: Names in `METRICS`.
         sides: Images or statistics.
-        engine: Computes the Fréchet distance.
+        engine: Method for the Fréchet distance.
 
     Returns:
-        The metrics, a Fréchet distance by its engine.
+        The metrics; the Fréchet distance uses the engine.
 
     Raises:
-        ValueError: There is no such metric or engine, or it needs more than statistics where
-            a side has no more.
+        ValueError: A metric or the engine is unknown, or needs images but a side has only
+            statistics.
 
     Example:
         ```python
@@ -212,10 +210,10 @@ def choose_metrics(
 
 
 def needs_network(metrics: Sequence[Metric], sides: Sequence[Images | Statistics]) -> bool:
-    """Tell whether features have to be extracted.
+    """Return whether features have to be extracted.
 
     Args:
-        metrics: What will be computed.
+        metrics: The metrics that will be computed.
         sides: Images or statistics.
 
     Returns:
@@ -241,8 +239,8 @@ def open_side(path: str | os.PathLike) -> Images | Statistics:
         Images or statistics.
 
     Raises:
-        FileNotFoundError: There is nothing at `path`.
-        ValueError: It is neither.
+        FileNotFoundError: `path` does not exist.
+        ValueError: It is neither of these.
 
     Example:
         ```python
@@ -263,18 +261,18 @@ def load_network(
     """Return a feature network by name.
 
     Args:
-        features: `inception`, `pixels`, or `classifier:PATH` with a Keras model file, or
-            with a labelled prepared dataset that a small classifier is trained on.
-        inception: Where the Inception graph lies; see `load_inception`.
-        trusted_saved_model: The folder of a SavedModel to run in place of the Inception
-            graph; see `TrustedSavedModel`. Without it no SavedModel is loaded.
+        features: `inception`, `pixels`, or `classifier:PATH`, where PATH is a Keras model file or
+            a labelled prepared dataset that a small classifier is trained on.
+        inception: Path of the Inception graph; see `load_inception`.
+        trusted_saved_model: The folder of a SavedModel to use instead of the Inception graph;
+            see `TrustedSavedModel`. Without it, no SavedModel is loaded.
 
     Returns:
         The network.
 
     Raises:
-        ValueError: There are no such features, or two networks are named.
-        OSError: The network's file is not to be had.
+        ValueError: The features are unknown, or two networks are given.
+        OSError: The network's file cannot be read or downloaded.
 
     Example:
         ```python
@@ -301,12 +299,12 @@ def load_network(
 
 
 def _checked(statistics: Statistics, protocol: Protocol, generated: bool) -> Side:
-    """Return the side that statistics are, after a look at their protocol."""
+    """Return the side of given statistics, after checking their protocol."""
     which = "generated" if generated else "real"
     if statistics.protocol is None:
         warnings.warn(
-            f"The statistics of the {which} side do not say how they were made; that it was "
-            f"the protocol {protocol.name}, and with which features, is taken on trust.",
+            f"The statistics of the {which} side do not name their protocol and features, so it "
+            f"cannot be checked that the protocol is {protocol.name}.",
             stacklevel=4,
         )
     elif statistics.protocol != protocol.name:
@@ -321,7 +319,7 @@ def _checked(statistics: Statistics, protocol: Protocol, generated: bool) -> Sid
 def _features(
     real: Side, generated: Side, network: FeatureNetwork | None
 ) -> tuple[str, str | None]:
-    """Return name and hash of the features: those of statistics, else the network's."""
+    """Return name and hash of the features, from statistics or else from the network."""
     known = [side["statistics"] for side in (real, generated) if "statistics" in side]
     name = next((s.features for s in known if s.features), None)
     sha256 = next((s.features_sha256 for s in known if s.features_sha256), None)

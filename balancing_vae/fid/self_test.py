@@ -30,8 +30,8 @@ def cifar10(source: str | os.PathLike | None = None) -> tuple[np.ndarray, np.nda
         uint8 arrays [50000, 32, 32, 3] and [10000, 32, 32, 3].
 
     Raises:
-        ValueError: It is not CIFAR-10, or was prepared with the JPEG round trip.
-        OSError: It is not there, or cannot be downloaded.
+        ValueError: It is not CIFAR-10, or it was prepared with the JPEG round trip.
+        OSError: It does not exist, or cannot be downloaded.
 
     Example:
         ```python
@@ -54,9 +54,9 @@ def cifar10(source: str | os.PathLike | None = None) -> tuple[np.ndarray, np.nda
 def self_test(
     train: np.ndarray, test: np.ndarray, network: FeatureNetwork, progress: bool = False
 ) -> float:
-    """Measure CIFAR-10 against itself, where the outcome is known to seven digits.
+    """Measure the FID of CIFAR-10's training and test images, which is known to seven digits.
 
-    5,000 training images against 5,000 test images, each set drawn by a fresh
+    It compares 5,000 training images with 5,000 test images, each set drawn by a new
     `numpy.random.RandomState(2020).choice(n, 5000, replace=False)`, through the 2015-12-05
     graph's own resize (protocol `ttur`): FID 10.3233274. Source: the tests of
     torch-fidelity, which assert it against the original graph.
@@ -72,7 +72,7 @@ def self_test(
         The FID measured, within 1e-4 of 10.3233274.
 
     Raises:
-        ValueError: The images are not CIFAR-10's, or the FID is another one.
+        ValueError: The images are not CIFAR-10's, or the FID differs.
 
     Example:
         ```python

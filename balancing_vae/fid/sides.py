@@ -1,4 +1,4 @@
-"""One side of a comparison: what metrics need of it, with features extracted once."""
+"""One side of a comparison: the data that metrics need, with features extracted once."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ from balancing_vae.fid.neighbors import Features
 from balancing_vae.fid.protocols import Protocol
 from balancing_vae.fid.protocols import get_protocol
 
-# What each need of a metric is answered with: `metric(real[metric.needs], ...)`.
+# The data for each need of a metric, as in `metric(real[metric.needs], ...)`.
 Side = dict[Need, Any]
 
 
@@ -29,25 +29,25 @@ def gather(
     cached: bool = True,
     progress: bool = False,
 ) -> Side:
-    """Return all that metrics need of a set of images.
+    """Return all data that metrics need of a set of images.
 
-    Its features go through the network at most once. They are kept, float32 [n, d] of
-    Inception, only where a metric needs them; statistics alone are streamed.
+    The images go through the network at most once. Features (for Inception float32 [n, d]) are
+    kept only if a metric needs them; otherwise their statistics are computed batch by batch.
 
     Args:
         images: As in `extract`.
         metrics: The metrics that will be computed.
-        network: Gives the features; None where no metric needs them.
-        protocol: Name or `Protocol`; None likewise.
+        network: The feature network; None if no metric needs features.
+        protocol: Name or `Protocol`; None if no metric needs features.
         generated: Whether these images are the generated side.
-        cached: Whether statistics are looked for, and kept, in the cache.
+        cached: Whether statistics are read from, and kept in, the cache.
         progress: Whether to show a bar on stderr.
 
     Returns:
-        For each need its answer.
+        The data for each need.
 
     Raises:
-        ValueError: The images are not what they should be, or a network is missing.
+        ValueError: The images are invalid, or a network is missing.
 
     Example:
         ```python
@@ -71,7 +71,7 @@ def gather(
         batches = extract(images, network, protocol, generated, progress)
         features = side["features"] = Features.from_batches(batches)
         if "statistics" in needs:
-            # In the batches of `measure`, so that the two agree to the last digit.
+            # Use the batches of `measure`, so that both give exactly the same.
             size = network.batch_size
             parts = (features.rows[i : i + size] for i in range(0, len(features), size))
             side["statistics"] = statistics_of(parts, network, protocol)

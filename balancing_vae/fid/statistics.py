@@ -14,24 +14,24 @@ from balancing_vae.fid.covariance import weighted_sum
 from balancing_vae.fid.statistics_file import read_fields
 from balancing_vae.fid.statistics_file import write_fields
 
-# Rows gathered before they are merged: a few megabytes, and large enough that the
-# matrix product, not the merging, takes the time.
+# Rows per block that is merged: a few megabytes, and large enough that the matrix product takes
+# more time than the merging.
 _BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Mean and covariance of a set of features, and where they come from.
+    """Mean and covariance of a set of features, and their origin.
 
     Attributes:
         mu: Mean, float64 [d].
-        covariance: The sum of squares divided by `count - ddof`: float64 [d, d], or of fewer
-            images than features a `Factor`, which takes n d numbers in place of d d.
-        count: Number of images; None where a file of another tool does not tell.
+        covariance: The sum of squares divided by `count - ddof`: float64 [d, d], or, for fewer
+            images than features, a `Factor` of n d numbers.
+        count: Number of images; None if a file of another tool does not have it.
         ddof: See `covariance`.
-        protocol: Name of the protocol that the images went through; None where unknown.
-        features: Name of the features, `inception` or another; None where unknown.
-        features_sha256: Content hash of the network; None where it has none.
+        protocol: Name of the images' protocol; None if unknown.
+        features: Name of the features, `inception` or another; None if unknown.
+        features_sha256: Hash of the network's content; None if it has no weights.
 
     Example:
         ```python
@@ -59,8 +59,8 @@ class Statistics:
         """Return the statistics of features that are all in memory.
 
         Args:
-            features: Real array [n, d]. A single row gives a covariance of zeros, which
-                is only good for merging.
+            features: Real array [n, d]. A single row has a covariance of zeros, which is only
+                useful for merging.
             ddof: The covariance divides by n - `ddof`.
 
         Returns:
@@ -78,7 +78,7 @@ class Statistics:
 
     @classmethod
     def from_batches(cls, batches: Iterable[np.ndarray], ddof: int = 1) -> "Statistics":
-        """Return the statistics of features that come in batches, in memory that stays flat.
+        """Return the statistics of batches of features; memory does not grow with their number.
 
         Blocks of rows are merged with the pairwise formula of Chan, Golub and LeVeque
         (1979), equations 2.1; see `merge`.
@@ -91,8 +91,8 @@ class Statistics:
             Statistics without a protocol's name.
 
         Raises:
-            ValueError: There is no row at all, or one holds NaN or infinity (the message
-                says which image, counted from 0 over all batches).
+            ValueError: There is no row, or a row has NaN or infinity (the message names the
+                image, counted from 0 over all batches).
 
         Example:
             ```python
@@ -117,13 +117,13 @@ class Statistics:
 
             mu = mu_1 + d n_2 / n,  S = S_1 + S_2 + d d' n_1 n_2 / n
 
-        (Chan, Golub, LeVeque 1979, eq. 2.1): exact whatever the split.
+        (Chan, Golub, LeVeque 1979, eq. 2.1). This is exact for any split.
 
         Args:
             other: Statistics of other images in the same features.
 
         Returns:
-            Statistics that carry this object's protocol and features.
+            Statistics with this object's protocol and features.
 
         Raises:
             ValueError: The two differ in protocol, features or size, or lack a count.
@@ -161,16 +161,16 @@ class Statistics:
     def save(self, path: str | os.PathLike, factored: bool = False) -> None:
         """Write a `.npz` that other FID tools read too (`mu`, `sigma`).
 
-        With them go `count`, `ddof`, `protocol`, `features` and `features_sha256`, where
-        they are known. The file is written whole or not at all.
+        The file also has `count`, `ddof`, `protocol`, `features` and `features_sha256`, if they
+        are known. It is written completely or not at all.
 
         Args:
-            path: Where to; the name should end in `.npz`.
-            factored: Whether a covariance of fewer images than features is written as
-                `factor`, small, which only this package reads, in place of `sigma`.
+            path: The file to write; its name should end in `.npz`.
+            factored: Whether to write a small `factor` instead of `sigma` if there are fewer
+                images than features. Only this package reads such a file.
 
         Raises:
-            OSError: The place cannot be written to.
+            OSError: The file cannot be written.
 
         Example:
             ```python
@@ -192,12 +192,13 @@ class Statistics:
             path: The file. Nothing in it is unpickled.
 
         Returns:
-            The statistics; what the file does not tell is None.
+            The statistics; fields that the file does not have are None.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is broken, or holds no statistics: `sigma` must be symmetric and
-                positive semi-definite to 1e-6, all numbers real, counts whole.
+            ValueError: It is damaged, or does not have valid statistics: `sigma` must be
+                symmetric and positive semi-definite (to 1e-6), all numbers must be real, and
+                counts must be whole.
 
         Example:
             ```python
@@ -208,9 +209,9 @@ class Statistics:
 
 
 def refuse_mixture(first: Statistics, second: Statistics) -> None:
-    """Raise if two statistics cannot be set against each other.
+    """Raise if two statistics cannot be compared.
 
-    What one of them does not tell is taken on trust.
+    A field that one of them does not have is not checked.
 
     Args:
         first: Statistics.
@@ -244,14 +245,14 @@ def refuse_mixture(first: Statistics, second: Statistics) -> None:
 
 
 def check_rows(rows: np.ndarray, first: int = 0) -> None:
-    """Raise if an array does not hold the features of images.
+    """Raise if an array is not a matrix of finite features.
 
     Args:
         rows: Real array [n, d].
         first: Number of the first image, for the message.
 
     Raises:
-        ValueError: It is not a matrix, or holds NaN or infinity; the message says which image.
+        ValueError: It is not a matrix, or has NaN or infinity; the message names the image.
 
     Example:
         ```python
@@ -269,12 +270,12 @@ def check_rows(rows: np.ndarray, first: int = 0) -> None:
 
 
 def _degrees(count: int, ddof: int) -> int:
-    """Return what a sum of squares is divided by; that of a single image is zero anyway."""
+    """Return the divisor of a sum of squares; for a single image, the sum is 0 anyway."""
     return max(count - ddof, 1)
 
 
 def _blocks(batches: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-    """Yield the rows of all batches as float64 blocks of at least `_BLOCK` rows but the last."""
+    """Yield all rows as float64 blocks; all but the last have at least `_BLOCK` rows."""
     waiting: list[np.ndarray] = []
     rows = seen = 0
     for batch in batches:

@@ -17,21 +17,21 @@ from balancing_vae.files.arrays import save_arrays
 
 
 def write_fields(path: str | os.PathLike, **fields) -> None:
-    """Write arrays, numbers and words into a `.npz`, whole or not at all.
+    """Write arrays, numbers and words into a `.npz`, completely or not at all.
 
     Args:
-        path: Where to.
-        **fields: Those of `read_fields`; None is left out.
+        path: The file to write.
+        **fields: The fields of `read_fields`; a field that is None is left out.
 
     Raises:
-        OSError: The place cannot be written to.
+        OSError: The file cannot be written.
     """
     known = {name: value for name, value in fields.items() if value is not None}
     save_arrays(Path(path), **known)
 
 
 def read_fields(path: str | os.PathLike) -> dict:
-    """Read what a `.npz` says of statistics, checked.
+    """Read and check the fields of statistics in a `.npz`.
 
     Args:
         path: A file with `mu` [d], and `sigma` [d, d] or `factor` [r, d]. Nothing in it is
@@ -43,7 +43,7 @@ def read_fields(path: str | os.PathLike) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or does not hold statistics.
+        ValueError: It is damaged, or does not have statistics.
 
     Example:
         ```python
@@ -72,7 +72,7 @@ def read_fields(path: str | os.PathLike) -> dict:
 
 
 def _together(path: Path, stored: dict[str, np.ndarray]) -> dict:
-    """Return the fields, after a look at what only several of them show."""
+    """Return the fields after checking that they are consistent."""
     mu = stored["mu"].astype(np.float64)
     d = len(mu)
     covariance: Covariance

@@ -1,18 +1,18 @@
 """TF-GAN as a second engine for the distance: the code behind the published numbers.
 
 The last release of `tensorflow-gan`, 2.1.0, does not import on TensorFlow 2.16 and later
-(tensorflow/gan issue 55). What is in the way is touched only while it is imported:
+(tensorflow/gan issue 55). The following causes are replaced only during its import:
 
-- `tf.estimator`: TF-GAN derives one class from its `SessionRunHook`. Stand-in: `object`.
-- Its own subpackage `estimator`, which nothing else in it uses: an empty module.
-- `tensorflow_hub`, which wants `pkg_resources`: an empty module, for TF-GAN only keeps
+- `tf.estimator`: TF-GAN derives one class from its `SessionRunHook`. Replacement: `object`.
+- TF-GAN's subpackage `estimator`, which its other parts do not use: an empty module.
+- `tensorflow_hub`, which needs `pkg_resources`: an empty module, because TF-GAN only imports
   the name.
-- `distutils`, gone in Python 3.12: TF-GAN and TF-Probability compare version numbers with
-  it. Stand-in: `packaging`.
+- `distutils`, which Python 3.12 removed: TF-GAN and TF-Probability compare version numbers with
+  it. Replacement: `packaging`.
 
-They stand in `sys.modules` during the import and are taken away again. Nothing that
-computes a distance is touched. TF-GAN's own Hub wrapper and estimators do not work
-then; this package uses neither.
+The replacements are in `sys.modules` only during the import. Code that computes a distance is
+not changed. TF-GAN's Hub wrapper and estimators do not work after this import; this package does
+not use them.
 """
 
 import sys
@@ -52,13 +52,13 @@ def frechet_distance_tfgan(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def import_tensorflow_gan() -> ModuleType:
-    """Return the module `tensorflow_gan`, imported on today's TensorFlow.
+    """Return the module `tensorflow_gan`, imported with the installed TensorFlow.
 
     Returns:
         The module; its `eval` works.
 
     Raises:
-        ImportError: `tensorflow-gan` or what it needs is not installed.
+        ImportError: `tensorflow-gan` or one of its dependencies is not installed.
 
     Example:
         ```python
@@ -85,7 +85,7 @@ def import_tensorflow_gan() -> ModuleType:
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Put the stand-ins in place, and leave everything as it was."""
+    """Install the replacements, and restore everything afterwards."""
     import tensorflow
     from packaging.version import Version
 

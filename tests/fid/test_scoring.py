@@ -85,7 +85,7 @@ def test_statistics_of_other_features_are_refused():
 def test_foreign_statistics_are_taken_on_trust():
     real = measure(REAL, Pixels(), "clean")
     foreign = Statistics(real.mu, real.sigma, count=None)
-    with pytest.warns(UserWarning, match="real side do not say how they were made"):
+    with pytest.warns(UserWarning, match="real side do not name their protocol"):
         assert score(foreign, FAKE, Pixels(), "clean").value == pytest.approx(by_hand(), rel=1e-6)
 
 

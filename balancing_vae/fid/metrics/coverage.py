@@ -7,7 +7,7 @@ from balancing_vae.fid.neighbors import check_neighbors
 
 
 def coverage(real: Features, generated: Features) -> float:
-    """Return the share of real images whose ball holds a generated one.
+    """Return the fraction of real images whose ball contains a generated one.
 
     A ball reaches to its image's fifth nearest neighbour (k = 5, as in the paper).
 
@@ -16,10 +16,12 @@ def coverage(real: Features, generated: Features) -> float:
         generated: Features of the generated ones.
 
     Returns:
-        A share in [0, 1]; of as many images of one distribution about 1 - 2^-k, 0.97.
+        A fraction in [0, 1]. For equally many images of the same distribution it is about
+        1 - 2^-k = 0.97.
 
     Raises:
-        ValueError: There are fewer than six real images, no generated one, or other features.
+        ValueError: There are fewer than six real images or no generated one, or the features
+            differ in number.
 
     Example:
         ```python

@@ -7,7 +7,7 @@ from balancing_vae.fid.neighbors import check_neighbors
 
 
 def density(real: Features, generated: Features) -> float:
-    """Return in how many balls of real images a generated one lies, divided by k.
+    """Return the mean number of real images' balls around a generated image, divided by k.
 
     A ball reaches to its image's fifth nearest neighbour (k = 5, as in the paper).
 
@@ -16,11 +16,12 @@ def density(real: Features, generated: Features) -> float:
         generated: Features of the generated ones.
 
     Returns:
-        At least 0, about 1 where both follow one distribution, and above it where images
-        are generated in the densest places alone.
+        A number of at least 0. It is about 1 if both sides follow the same distribution, and
+        larger if images are generated only in the densest regions.
 
     Raises:
-        ValueError: There are fewer than six real images, no generated one, or other features.
+        ValueError: There are fewer than six real images or no generated one, or the features
+            differ in number.
 
     Example:
         ```python

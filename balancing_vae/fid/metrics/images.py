@@ -9,7 +9,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.fid.features import Images
 from balancing_vae.fid.preprocessing import check_range
 
-# Small, so that a few float64 arrays of 128 x 128 x 3 take megabytes.
+# Small, so that a few float64 arrays of 128 x 128 x 3 need only megabytes.
 _BLOCK = 32
 
 
@@ -17,15 +17,15 @@ def floats(images: Images, first: int = 0) -> np.ndarray:
     """Return images as float32 in [0, 1], checked.
 
     Args:
-        images: uint8 array in 0..255, or floats in [0, 1], [n, h, w] or [n, h, w, c]; or
-            anything that gives such an array when sliced.
+        images: uint8 array in 0..255, or floats in [0, 1], [n, h, w] or [n, h, w, c]; or an
+            object that returns such arrays when sliced.
         first: Index of the first image in the whole set, for the error messages.
 
     Returns:
         float32 array [n, h, w, c].
 
     Raises:
-        ValueError: There is no image, or a shape, dtype or value is not what it should be.
+        ValueError: There is no image, or a shape, dtype or value is invalid.
 
     Example:
         ```python
@@ -53,12 +53,13 @@ def floats(images: Images, first: int = 0) -> np.ndarray:
 def mean_over_pairs(
     measure: Callable[[np.ndarray, np.ndarray], float], real: Images, other: Images
 ) -> float:
-    """Return the mean of a number that is itself a mean over pairs.
+    """Return the mean over all pairs, computed from means over blocks of pairs.
 
     Args:
-        measure: From float32 images and their reconstructions, [b, h, w, c], to their mean.
-        real: Images as `floats` takes them.
-        other: Their reconstructions likewise, each in its image's place.
+        measure: Takes float32 images and their reconstructions, [b, h, w, c], and returns the
+            mean over these pairs.
+        real: Images in a form that `floats` accepts.
+        other: Their reconstructions in the same order, in such a form.
 
     Returns:
         The mean over all pairs.
@@ -75,7 +76,7 @@ def mean_over_pairs(
     if len(real) != len(other) or not len(real):
         raise InputError(
             f"There are {len(real):,} images and {len(other):,} reconstructions; a metric of "
-            "pairs needs as many of both, at least one, each reconstruction in its image's place."
+            "pairs needs equally many of both, at least one, in the same order."
         )
     total = 0.0
     for start in range(0, len(real), _BLOCK):

@@ -20,26 +20,26 @@ def kernel_distance(
     subset_size: int = SUBSET_SIZE,
     seed: int = SEED,
 ) -> Estimate:
-    """Return the squared maximum mean discrepancy, a mean over random subsets.
+    """Return the squared maximum mean discrepancy, averaged over random subsets.
 
-    The kernel is (x'y / d + 1)^3 of d features, the estimate of each pair of subsets the
-    unbiased one (Gretton et al. 2012, lemma 6). So the mean does not depend on the number of
-    images, and of two equal distributions it lies about zero, on either side.
+    The kernel is (x'y / d + 1)^3 for d features. The estimate for each pair of subsets is
+    unbiased (Gretton et al. 2012, lemma 6). Therefore the expected value does not depend on the
+    number of images; for two equal distributions the result is close to zero, and may be
+    negative.
 
     Args:
         real: Features of the real images.
         generated: Features of the generated ones.
-        subsets: How many subsets are drawn of each side, without replacement.
-        subset_size: How many images are in one; of fewer images, as many as the smaller
-            side has.
-        seed: Decides which.
+        subsets: Number of subsets of each side, drawn without replacement.
+        subset_size: Images per subset, at most as many as the smaller side has.
+        seed: Seed of the subsets.
 
     Returns:
-        Mean and standard deviation over the subsets (n - 1). Where the only subset is the
-        whole of both sides, its value without a deviation.
+        Mean and standard deviation over the subsets (n - 1). If a subset is the whole of both
+        sides, its value, without a deviation.
 
     Raises:
-        ValueError: A side has fewer than two images, or other features.
+        ValueError: A side has fewer than two images, or the features differ in number.
 
     Example:
         ```python
@@ -66,7 +66,7 @@ def kernel_distance(
 
 
 def _squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the unbiased estimate from as many rows of both sides."""
+    """Return the unbiased estimate from equally many rows of both sides."""
     n = len(x)
     x, y = x.astype(np.float64), y.astype(np.float64)
     within = sum(_kernel_sum(side, side) - _diagonal_sum(side) for side in (x, y))

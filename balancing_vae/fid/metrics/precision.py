@@ -7,20 +7,20 @@ from balancing_vae.fid.neighbors import check_neighbors
 
 
 def precision(real: Features, generated: Features) -> float:
-    """Return the share of generated images that lie among the real ones.
+    """Return the fraction of generated images that lie inside the ball of a real image.
 
-    That is within the ball around one of them that reaches to its third nearest neighbour
-    (k = 3, as in the paper).
+    A ball reaches to its image's third nearest neighbour (k = 3, as in the paper).
 
     Args:
         real: Features of the real images.
         generated: Features of the generated ones.
 
     Returns:
-        A share in [0, 1].
+        A fraction in [0, 1].
 
     Raises:
-        ValueError: There are fewer than four real images, no generated one, or other features.
+        ValueError: There are fewer than four real images or no generated one, or the features
+            differ in number.
 
     Example:
         ```python

@@ -12,10 +12,10 @@ def psnr(real: Images, reconstructions: Images) -> float:
 
     Args:
         real: Images, uint8 in 0..255 or floats in [0, 1], [n, h, w] or [n, h, w, c].
-        reconstructions: Likewise, each in its image's place.
+        reconstructions: Their reconstructions, in the same form and order.
 
     Returns:
-        Decibels; infinity where an image is reproduced exactly.
+        Decibels; infinity if an image is reproduced exactly.
 
     Raises:
         ValueError: The sides differ in number or shape, or are not such images.

@@ -7,20 +7,20 @@ from balancing_vae.fid.neighbors import check_neighbors
 
 
 def recall(real: Features, generated: Features) -> float:
-    """Return the share of real images that lie among the generated ones.
+    """Return the fraction of real images that lie inside the ball of a generated image.
 
-    That is within the ball around one of them that reaches to its third nearest neighbour
-    (k = 3, as in the paper).
+    A ball reaches to its image's third nearest neighbour (k = 3, as in the paper).
 
     Args:
         real: Features of the real images.
         generated: Features of the generated ones.
 
     Returns:
-        A share in [0, 1].
+        A fraction in [0, 1].
 
     Raises:
-        ValueError: There are fewer than four generated images, no real one, or other features.
+        ValueError: There are fewer than four generated images or no real one, or the features
+            differ in number.
 
     Example:
         ```python

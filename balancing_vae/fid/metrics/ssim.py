@@ -17,18 +17,18 @@ _C1, _C2 = 0.01**2, 0.03**2
 def ssim(real: Images, reconstructions: Images) -> float:
     """Return the mean structural similarity of images and their reconstructions.
 
-    Means, variances and covariance are those under a Gaussian window of 11 x 11 pixels and
-    sigma 1.5, at each place where it fits into the image. The result is the mean over
-    places, channels and images. Where a side is below 11 pixels, the window has the largest
-    odd number of pixels that fits: such numbers compare only with those of images of that
-    size.
+    Means, variances and covariance are computed under a Gaussian window of 11 x 11 pixels with
+    sigma 1.5, at each position where it lies inside the image. The result is the mean over
+    positions, channels and images. If a side has fewer than 11 pixels, the window has the
+    largest odd number of pixels that fits. Such results are comparable only with those of
+    images of the same size.
 
     Args:
         real: Images, uint8 in 0..255 or floats in [0, 1], [n, h, w] or [n, h, w, c].
-        reconstructions: Likewise, each in its image's place.
+        reconstructions: Their reconstructions, in the same form and order.
 
     Returns:
-        At most 1, which only equal images reach.
+        A number of at most 1, which only equal images reach.
 
     Raises:
         ValueError: The sides differ in number or shape, are not such images, or a side is

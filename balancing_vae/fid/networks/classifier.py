@@ -1,4 +1,4 @@
-"""Features of a classifier: any Keras model file, or a small one trained here."""
+"""Features of a classifier: any Keras model file, or a small classifier trained here."""
 
 import hashlib
 import os
@@ -21,10 +21,11 @@ from balancing_vae.files.hdf5 import check_model_archive
 
 
 class Classifier(FeatureNetwork):
-    """What the last layer with weights of a Keras model is given: its penultimate features.
+    """Penultimate features of a Keras model: the input of its last layer with weights.
 
-    A distance in them is `FD(classifier:<file name>)`. The model gets images in [0, 1] at
-    their own size. Of the protocol, quantisation, stretch and batch remainder apply.
+    A distance in them is called `FD(classifier:<file name>)`. The model gets images in [0, 1] at
+    their own size. The protocol's quantisation, stretch and batch remainder apply; its resize
+    and scale do not.
 
     Args:
         path: A `.keras` file of a functional or sequential model. It is loaded in Keras's
@@ -32,7 +33,7 @@ class Classifier(FeatureNetwork):
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no Keras model, or one without layers to look into.
+        ValueError: It is not a Keras model, or its layers are not accessible.
 
     Example:
         ```python
@@ -92,9 +93,10 @@ class Classifier(FeatureNetwork):
 
 
 def dataset_classifier(folder: str | os.PathLike) -> Classifier:
-    """Return the classifier of a labelled dataset, trained once and then kept in the cache.
+    """Return the classifier of a labelled dataset; it is trained once and kept in the cache.
 
-    Where the cache cannot be written to, a warning says so, and it is trained each time.
+    If the cache cannot be written to, there is a warning, and the classifier is trained each
+    time.
 
     Args:
         folder: A prepared dataset whose training images have labels.
@@ -140,21 +142,21 @@ def train_classifier(
 ) -> float:
     """Train a small convolutional classifier and write it as a Keras model file.
 
-    Three convolutions at stride 2 (32, 64, 128 channels), a dense layer of 64 units, whose
-    output are the features, and a softmax. Adam at 1e-3, batches of 100.
+    It has three convolutions with stride 2 (32, 64, 128 channels), a dense layer of 64 units,
+    whose outputs are the features, and a softmax. Adam trains it at 1e-3 in batches of 100.
 
     Args:
         images: uint8 array [n, h, w, c], c 1 or 3.
         labels: Integer array [n], 0..classes - 1.
-        path: Where to write the `.keras` file.
+        path: The `.keras` file to write.
         epochs: Passes over the data.
-        seed: Of the weights and of the images' order.
+        seed: Seed of the weights and of the images' order.
 
     Returns:
         The accuracy on the training images in the last epoch, 0..1.
 
     Raises:
-        ValueError: Images and labels do not fit.
+        ValueError: Images and labels do not match.
         OSError: The file cannot be written.
 
     Example:
@@ -191,7 +193,7 @@ def train_classifier(
     x = keras.layers.Dense(64, activation="relu", kernel_initializer=initializer())(x)
     outputs = keras.layers.Dense(classes, activation="softmax", kernel_initializer=initializer())(x)
     model = keras.Model(inputs, outputs)
-    # The model itself takes [0, 1]; in training the bytes are scaled on their way in.
+    # The model takes images in [0, 1]. In training, the bytes are scaled first.
     trainer = keras.Sequential(
         [keras.Input(images.shape[1:], dtype="uint8"), keras.layers.Rescaling(1 / 255), model]
     )

@@ -1,7 +1,7 @@
 """The frozen Inception graph of 2015-12-05, as published FIDs use it.
 
-Only this very graph gives FIDs. `keras.applications.InceptionV3` has other weights,
-another scale, and another last pooling branch.
+Only this graph gives FIDs. `keras.applications.InceptionV3` has other weights, another scale and
+another last pooling branch.
 """
 
 import hashlib
@@ -16,16 +16,16 @@ from balancing_vae.fid.protocols import Protocol
 
 
 class FrozenInception(ReplicatedNetwork):
-    """The frozen graph, run by TensorFlow on every GPU there is, else on the CPU.
+    """The frozen graph, run by TensorFlow on all GPUs or, if there are none, on the CPU.
 
-    `dai2019` and `ttur` use the graph's own resize and scale (0..255 into
-    `ExpandDims:0`); the other protocols' input is computed here and enters at `Mul:0`.
-    The features are `pool_3:0`, 2,048 of them.
+    `dai2019` and `ttur` use the graph's own resize and scale (the input `ExpandDims:0` takes
+    0..255). For the other protocols, the input is resized and scaled here and given to `Mul:0`.
+    The features are the 2,048 values of `pool_3:0`.
 
     Args:
-        graph: A serialised GraphDef, as `read_graph` gives.
-        devices: TensorFlow device names; a copy of the network runs on each. By default
-            all GPUs, or the CPU where there is none.
+        graph: A serialised GraphDef from `read_graph`.
+        devices: TensorFlow device names; a copy of the network runs on each. None uses all
+            GPUs or, if there are none, the CPU.
 
     Raises:
         ValueError: The graph lacks one of these tensors.
@@ -46,8 +46,8 @@ class FrozenInception(ReplicatedNetwork):
         definition = tf.compat.v1.GraphDef.FromString(graph)
         with tf.Graph().as_default() as tensorflow_graph:
             copies = [self._import(definition, device) for device in self.devices]
-        # The graph holds operations that only graphs of its age may hold. A session runs
-        # them; a tf.function, which is always of today's version, refuses.
+        # The graph has operations that only graphs of its version may have. A session runs
+        # them, but a tf.function, which always has the present version, does not.
         cpus = sum("cpu" in device.lower() for device in self.devices)
         options = tf.compat.v1.ConfigProto(
             allow_soft_placement=True, device_count={"CPU": max(cpus, 1)}
@@ -58,7 +58,7 @@ class FrozenInception(ReplicatedNetwork):
             self._free.put(self._replica(entries, features))
 
     def input_of(self, images: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, bool]:
-        """Return the images as they are where the graph's own resize and scale are meant."""
+        """Return the images unchanged if the protocol uses the graph's own resize and scale."""
         if (protocol.resize, protocol.center, protocol.scale) == ("tf1_bilinear", 128.0, 128.0):
             return images, True
         return network_input(images, protocol), False

@@ -22,29 +22,29 @@ GRAPH_NAME = "classify_image_graph_def.pb"
 GRAPH_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
 GRAPH_SIZE = 95_673_916
 ARCHIVE_SIZE = 88_931_400
-UNPACKED_SIZE = GRAPH_SIZE + 2_000_000  # beside the graph are label maps, a picture, a licence
+UNPACKED_SIZE = GRAPH_SIZE + 2_000_000  # the archive also has label maps, a picture and a licence
 ARCHIVE_URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 OFFLINE_RECIPE = (
-    f"On a machine with a network, download {ARCHIVE_URL} and bring the file here; then pass "
+    f"On a machine with internet access, download {ARCHIVE_URL} and copy it here; then pass "
     f"`--inception inception-2015-12-05.tgz`, or unpack it and put {GRAPH_NAME} into "
     "{folder}."
 )
 
 
 def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
-    """Return the Inception network from a file, from where it is kept, or by download.
+    """Return the Inception network from a file, from the cache, or by download.
 
     Args:
-        path: `classify_image_graph_def.pb`, or the `.tgz` that holds it. None: the cache, else
-            a download into the cache.
+        path: `classify_image_graph_def.pb`, or the `.tgz` that contains it. None uses the file
+            in the cache, which is downloaded if it is missing.
 
     Returns:
         A network called `inception`.
 
     Raises:
-        FileNotFoundError: There is nothing at `path`.
-        ValueError: The graph's sha256 is not the one of 2015-12-05.
-        OSError: It cannot be downloaded; the message says how to bring it offline.
+        FileNotFoundError: `path` does not exist.
+        ValueError: The graph's sha256 is not that of 2015-12-05.
+        OSError: It cannot be downloaded; the message says how to get it offline.
 
     Example:
         ```python
@@ -58,7 +58,7 @@ def load_inception(path: str | os.PathLike | None = None) -> FeatureNetwork:
 
 
 def read_graph(path: str | os.PathLike) -> bytes:
-    """Return the graph in a file, its sha256 verified.
+    """Return the graph in a file after verifying its sha256.
 
     Args:
         path: `classify_image_graph_def.pb`, or `inception-2015-12-05.tgz`.
@@ -68,7 +68,7 @@ def read_graph(path: str | os.PathLike) -> bytes:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is a folder, or holds no graph, or one of another sha256.
+        ValueError: It is a folder, has no graph, or the graph has another sha256.
 
     Example:
         ```python
@@ -79,7 +79,7 @@ def read_graph(path: str | os.PathLike) -> bytes:
     if path.is_dir():
         raise InputError(
             f"{path} is a folder; expected {GRAPH_NAME} or inception-2015-12-05.tgz. A SavedModel "
-            "is a program, and no FID can be measured with it: one that you trust is run by "
+            "is a program, and a distance with it is not a FID. To run one that you trust, use "
             "`--trusted-saved-model FOLDER`."
         )
     if not path.is_file():
@@ -99,24 +99,24 @@ def read_graph(path: str | os.PathLike) -> bytes:
     if found != GRAPH_SHA256:
         raise InputError(
             f"{path} is not the Inception graph of 2015-12-05: its sha256 is {found}, expected "
-            f"{GRAPH_SHA256}. A FID with it would be comparable with nothing. "
+            f"{GRAPH_SHA256}. A FID with it would not be comparable with any other. "
             + OFFLINE_RECIPE.format(folder=graph_folder())
         )
     return graph
 
 
 def download_graph() -> bytes:
-    """Download the graph and keep it in the cache, its sha256 verified.
+    """Download the graph, verify its sha256 and keep it in the cache.
 
-    A cache that cannot be written to costs a warning, and the download again next time.
+    If the cache cannot be written to, there is a warning, and the next call downloads again.
 
     Returns:
         The serialised GraphDef.
 
     Raises:
-        OSError: There is no network, it is too slow, or there is no such file any more; the
-            message says how to bring it offline.
-        ValueError: What came is not the graph, or larger than its archive.
+        OSError: There is no internet access, it is too slow, or the file is not there any more;
+            the message says how to get it offline.
+        ValueError: The downloaded file is not the graph's archive, or is larger than it.
 
     Example:
         ```python
@@ -144,7 +144,7 @@ def download_graph() -> bytes:
 
 
 def graph_folder() -> Path:
-    """Return the folder in the cache that holds the graph."""
+    """Return the graph's folder in the cache."""
     return cache_folder() / "inception-2015-12-05"
 
 

@@ -9,8 +9,9 @@ from balancing_vae.fid.protocols import Protocol
 class Pixels(FeatureNetwork):
     """Pixel values in [0, 1] as features, at the images' own size: d = 3 height width.
 
-    A distance in them is `FD(pixels)`. It needs no network; it sees colours and layout,
-    no content. Of the protocol, quantisation, stretch and batch remainder apply.
+    A distance in them is called `FD(pixels)`. It needs no network. It depends on colours and
+    layout, but not on content. The protocol's quantisation, stretch and batch remainder apply;
+    its resize and scale do not.
 
     Example:
         ```python

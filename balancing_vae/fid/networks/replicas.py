@@ -12,19 +12,18 @@ import numpy as np
 from balancing_vae.fid.features import FeatureNetwork
 from balancing_vae.fid.protocols import Protocol
 
-# What a copy of the network does: features from images that are either as `preprocess`
-# gives them (raw) or resized and scaled already.
+# A copy of the network: it returns features of images that are either raw, as `preprocess`
+# returns them, or already resized and scaled.
 Replica = Callable[[np.ndarray, bool], np.ndarray]
 
 
 class ReplicatedNetwork(FeatureNetwork):
-    """A network with a copy on each device; a batch goes to whichever copy is free.
+    """A network with a copy on each device; a batch goes to any free copy.
 
     Batches that do not fit into a device's memory are halved until they do.
 
     Args:
-        devices: TensorFlow device names. By default all GPUs, or the CPU where there is
-            none.
+        devices: TensorFlow device names. None uses all GPUs or, if there are none, the CPU.
     """
 
     def __init__(self, devices: Sequence[str] | None = None):
@@ -40,11 +39,11 @@ class ReplicatedNetwork(FeatureNetwork):
 
     @abstractmethod
     def input_of(self, images: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, bool]:
-        """Return what a replica is given, and whether that is raw.
+        """Return the input of a replica, and whether it is raw.
 
         Args:
             images: float32 array [n, h, w, 3] in 0..255.
-            protocol: Says how images are resized and scaled.
+            protocol: Defines how images are resized and scaled.
         """
 
     def __call__(self, images: np.ndarray, protocol: Protocol) -> np.ndarray:
@@ -57,7 +56,7 @@ class ReplicatedNetwork(FeatureNetwork):
             self._free.put(replica)
 
     def _run(self, replica: Replica, images: np.ndarray, raw: bool) -> np.ndarray:
-        """Run one batch, in halves where the device lacks the memory for all of it."""
+        """Run one batch, or its halves if the device has too little memory for all of it."""
         half = (len(images) + 1) // 2
         try:
             if len(images) <= self.batch_size:
@@ -71,7 +70,7 @@ class ReplicatedNetwork(FeatureNetwork):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Switch TensorFloat-32 off: its 10-bit products would show in the features."""
+        """Switch TensorFloat-32 off, because its 10-bit products would affect the features."""
         experimental = self._tf.config.experimental
         before = experimental.tensor_float_32_execution_enabled()
         experimental.enable_tensor_float_32_execution(False)

@@ -14,26 +14,26 @@ from balancing_vae.fid.networks.replicas import ReplicatedNetwork
 from balancing_vae.fid.preprocessing import network_input
 from balancing_vae.fid.protocols import Protocol
 
-# Of Inception's `pool_3`.
+# The number of features in Inception's `pool_3`.
 FEATURES = 2048
 
 
 class TrustedSavedModel(ReplicatedNetwork):
-    """A SavedModel that answers like `tensorflow/tfgan/eval/inception/1`.
+    """A SavedModel with the interface of `tensorflow/tfgan/eval/inception/1`.
 
-    A SavedModel is a program: it may read and write files of this machine. Run only what
-    you trust. It takes images of 299 x 299 in [-1, 1] and gives `pool_3`, 2,048 features.
-    Nothing tells which network is in it, so a distance in its features is
-    `FD(saved_model:<folder's name>)`, not FID, and `sha256` is that of the folder's contents.
+    A SavedModel is a program that can read and write files of this machine. Run only what you
+    trust. It must take images of 299 x 299 in [-1, 1] and return `pool_3`, 2,048 features.
+    Since its network cannot be verified, a distance in its features is called
+    `FD(saved_model:<folder's name>)`, not FID. `sha256` is the hash of the folder's contents.
 
     Args:
         folder: The folder with `saved_model.pb` and `variables`.
-        devices: TensorFlow device names; a copy of the network runs on each. By default
-            all GPUs, or the CPU where there is none.
+        devices: TensorFlow device names; a copy of the network runs on each. None uses all
+            GPUs or, if there are none, the CPU.
 
     Raises:
-        FileNotFoundError: The folder holds no SavedModel.
-        ValueError: The model cannot be loaded, or does not give `pool_3` of 2,048 features.
+        FileNotFoundError: The folder has no SavedModel.
+        ValueError: The model cannot be loaded, or does not return `pool_3` of 2,048 features.
 
     Example:
         ```python
@@ -55,7 +55,7 @@ class TrustedSavedModel(ReplicatedNetwork):
             self._free.put(self._replica(device))
 
     def input_of(self, images: np.ndarray, protocol: Protocol) -> tuple[np.ndarray, bool]:
-        """Return the images resized and scaled: this network does neither."""
+        """Return the images resized and scaled, because this network does neither."""
         return network_input(images, protocol), False
 
     def _replica(self, device: str) -> Replica:
