@@ -99,8 +99,8 @@ def measure_normalizations(
 
     Returns:
         One row for each distance: normalization, noise, samples, seed, features, protocol,
-        real_count, the hashes of features, real images, images fitted on and weights, batch_size; distance
-        (its name) and value.
+        real_count, the hashes of features, real images, fitted images and weights, batch_size;
+        distance (its name) and value.
 
     Example:
         ```python
