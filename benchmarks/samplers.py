@@ -69,17 +69,17 @@ def main():
         print(f"{name}: 10,000 latents drawn in {time.perf_counter() - start:.1f} s")
     # Its target is 1: nothing is measured on these images.
     vae.fit_normalization(x_test[:2], mode="latents")
-    latents = ways_to_latents(vae, x_train, len(x_test), options.samplers)
+    posteriors = vae.encode(x_train)
+    latents = ways_to_latents(vae, *posteriors, len(x_test), options.samplers)
     if options.picture:
         rows = {name: vae.decode(of(0)[:16]) for name, of in latents.items()}
         save_figure(options.picture, draw_images(rows))
     network = Classifier(options.classifier) if options.classifier else None
-    report(vae, latents, x_train, x_test, network or dataset_classifier(options.data))
+    report(vae, latents, *posteriors, x_test, network or dataset_classifier(options.data))
 
 
-def ways_to_latents(vae, x_train, count, samplers):
+def ways_to_latents(vae, mu, sigma, count, samplers):
     """Return functions from a seed to latents, by name; all but the first use the same noise."""
-    mu, sigma = vae.encode(x_train)
 
     def posterior(seed):
         rows = np.random.default_rng(seed).permutation(len(mu))[:count]
@@ -96,9 +96,8 @@ def ways_to_latents(vae, x_train, count, samplers):
     } | {name: drawn_by(name) for name in samplers}
 
 
-def report(vae, latents, x_train, x_test, network):
+def report(vae, latents, mu, sigma, x_test, network):
     """Print a table, a row for each way to latents."""
-    mu, sigma = vae.encode(x_train)
     held_out = draw(*vae.encode(x_test), 0)
     deviation = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
     tree = cKDTree(mu[:20_000] / deviation)

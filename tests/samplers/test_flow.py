@@ -10,6 +10,7 @@ from balancing_vae.samplers import Flow
 from balancing_vae.samplers import Mixture
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import fit_sampler
+from balancing_vae.samplers.flow_matching import on_paths
 from balancing_vae.samplers.velocity import Velocity
 from balancing_vae.samplers.velocity import VelocityAndDivergence
 from balancing_vae.storage.samplers import load_samplers
@@ -101,6 +102,27 @@ def test_more_steps_come_nearer_to_the_flow():
 
 
 # Its training.
+
+
+@pytest.mark.parametrize("t", [0.0, 0.1, 0.6, 0.95, 1.0])
+def test_it_learns_from_the_mean_velocity_of_the_paths_through_a_point(t):
+    """For one posterior, point and velocity are normal together: the mean is a regression."""
+    rng = np.random.default_rng(0)
+    noise, latent = rng.standard_normal(200_000), 1.5 + 0.6 * rng.standard_normal(200_000)
+    points, velocities = (1 - t) * noise + t * latent, latent - noise
+    slope, intercept = np.polyfit(points, velocities, 1)
+    mu, sigma, times = np.full((1000, 1), 1.5), np.full((1000, 1), 0.6), np.full((1000, 1), t)
+    z, mean_velocities = on_paths(mu, sigma, times, rng.standard_normal((1000, 1)))
+    np.testing.assert_allclose(mean_velocities, intercept + slope * z, atol=0.05)
+    assert z.mean() == pytest.approx(points.mean(), abs=0.1)
+    assert z.std() == pytest.approx(points.std(), rel=0.1)
+
+
+def test_paths_without_noise_end_with_a_finite_velocity():
+    """Times just below 1 are rounded to 1."""
+    z, velocities = on_paths(np.full((1, 2), 2.0), np.zeros((1, 2)), np.ones((1, 1)), np.ones(2))
+    np.testing.assert_array_equal(z, [[2, 2]])
+    np.testing.assert_array_equal(velocities, [[2, 2]])
 
 
 def learned(latents, points, **options) -> float:
