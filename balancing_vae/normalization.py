@@ -173,16 +173,17 @@ class LatentNormalization:
             f'fit_normalization(x, mode="{other}") rescales them.'
         )
 
-    def apply(self, z: np.ndarray, sampler: str, batch_size: int) -> np.ndarray:
+    def apply(self, z, sampler: str, batch_size: int):
         """Return rescaled latents.
 
         Args:
-            z: Latents, float [N, L].
+            z: Latents, an array or a tensor, float [N, L].
             sampler: Where they come from: "prior", "second_stage" or another.
             batch_size: Latents per batch, for modes that rescale by batches.
 
         Returns:
-            Float [N, L]; `z` itself if nothing is rescaled.
+            Float [N, L], where `z` is: in main memory or on the device; `z` itself if nothing is
+            rescaled.
 
         Raises:
             ValueError: The latents of a batch do not vary, so they cannot be rescaled.
@@ -196,19 +197,28 @@ class LatentNormalization:
             return z
         if sampler == PRIOR:
             return z * self.target
-        if not MODES[self.mode].by_batch:
-            return self._rescale(z)
-        batches = [z[i : i + batch_size] for i in range(0, len(z), batch_size)]
-        return np.concatenate([self._rescale(batch) for batch in batches])
+        rows = batch_size if MODES[self.mode].by_batch else len(z)
+        if isinstance(z, np.ndarray):
+            return z * self._factors(z, rows)
+        # Imported here, because commands that compute nothing also import this module.
+        from keras import ops
 
-    def _rescale(self, z: np.ndarray) -> np.ndarray:
+        return ops.multiply(z, self._factors(ops.convert_to_numpy(z), rows))
+
+    def _factors(self, z: np.ndarray, rows: int) -> np.ndarray:
+        """Return the factor of each latent, [N, 1], the same for each batch of `rows`."""
+        batches = [z[i : i + rows] for i in range(0, len(z), rows)]
+        factors = np.repeat([self._factor(batch) for batch in batches], [len(b) for b in batches])
+        return factors.astype(z.dtype)[:, None]
+
+    def _factor(self, z: np.ndarray) -> float:
         spread = mean_std(z)
         if spread == 0:
             raise InputError(
                 f"The sampler's latents do not vary within a batch of {len(z)}; use a larger "
                 "batch_size, train or fit the sampler, or generate without normalisation."
             )
-        return z * (self.target / spread)
+        return self.target / spread
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,23 @@
-"""Run compiled functions over arrays of any length in batches of one fixed shape."""
+"""Run compiled functions over arrays of any length in batches of one or two shapes."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
 
 
-def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):
+def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray, large: int | None = None):
     """Apply a function to full batches of arrays and put the results together.
 
     The last batch is filled up with the first rows and the surplus dropped, as in the
-    original program; so a compiled function sees one shape only.
+    original program; so a compiled function sees one shape only, or two with `large`.
 
     Args:
         function: From one batch of each array to an array, or to several.
         batch_size: Rows per batch.
         *arrays: Arrays of one length N, at least 1.
+        large: Rows per batch while at least as many are left; None for `batch_size`.
 
     Returns:
         What `function` returns, N rows of it.
@@ -26,15 +28,34 @@ def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray):
         ```
     """
     count = len(arrays[0])
-    results = []
-    for start in range(0, count, batch_size):
-        rows = np.arange(start, start + batch_size) % count
-        results.append(function(*(array[rows] for array in arrays)))
-    if isinstance(results[0], (list, tuple)):
-        return tuple(_join(parts, batch_size, count) for parts in zip(*results, strict=True))
-    return _join(results, batch_size, count)
+    results = [
+        first_rows(function(*(array[rows] for array in arrays)), len(rows))
+        for rows in batches_of_rows(count, batch_size, large)
+    ]
+    return first_rows(joined(results, np.concatenate), count)
 
 
-def _join(parts: Sequence[np.ndarray], batch_size: int, count: int) -> np.ndarray:
-    # Each of TensorFlow's replicas predicts the whole batch: the first one's rows are enough.
-    return np.concatenate([part[:batch_size] for part in parts])[:count]
+def batches_of_rows(count: int, batch_size: int, large: int | None = None) -> Iterator[np.ndarray]:
+    """Yield the row numbers of each batch, as `map_batches` divides `count` rows."""
+    start = 0
+    while start < count:
+        size = large if large is not None and count - start >= large else batch_size
+        yield np.arange(start, start + size) % count
+        start += size
+
+
+def first_rows(result, count: int):
+    """Return the first rows of an array or tensor, or of several.
+
+    Each of TensorFlow's replicas predicts the whole batch: the first one's rows are enough.
+    """
+    if isinstance(result, (list, tuple)):
+        return tuple(part[:count] for part in result)
+    return result[:count]
+
+
+def joined(results: Sequence, concatenate: Callable):
+    """Return the results of all batches as one, or as several."""
+    if isinstance(results[0], tuple):
+        return tuple(concatenate(parts) for parts in zip(*results, strict=True))
+    return concatenate(results)

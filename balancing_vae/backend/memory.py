@@ -73,13 +73,7 @@ def largest_batch(model: keras.Model, too_large: int) -> int:
     room = device_memory()
     if room is None:
         return too_large // 2
-    outputs = [
-        size
-        for network in (model.encoder, model.decoder)
-        for layer in network.layers
-        for size in _sizes(layer)
-    ]
-    row = 2 * 4 * sum(outputs)
+    row = 2 * 4 * sum(map(numbers_in_a_row, (model.encoder, model.decoder)))
     fixed = 4 * 4 * model.count_params()
     return min(too_large // 2, int((room - fixed) // max(1, row)))
 
@@ -96,6 +90,20 @@ def device_memory() -> int | None:
 
         return torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else None
     return None
+
+
+def numbers_in_a_row(network: keras.Model) -> int:
+    """Return how many numbers the outputs of all layers have for one row of a batch.
+
+    Args:
+        network: An encoder or a decoder.
+
+    Example:
+        ```python
+        numbers_in_a_row(vae.stage1.decoder)
+        ```
+    """
+    return sum(size for layer in network.layers for size in _sizes(layer))
 
 
 def _sizes(layer: keras.layers.Layer) -> list[int]:

@@ -14,10 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from balancing_vae.backend.batches import map_batches
 from balancing_vae.backend.compilation import check_compile_arguments
 from balancing_vae.backend.compilation import silence_false_retracing_alarm
 from balancing_vae.backend.distribution import is_first_process
+from balancing_vae.backend.inference import predict
+from balancing_vae.backend.inference import to_numpy
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.checks import as_float
 from balancing_vae.checks import check_finite
@@ -495,10 +496,13 @@ class TwoStageVAE(Plots):
             images = vae.decode(np.zeros((1, vae.config.latent_dim)))
             ```
         """
-        check_finite(z, "The latents")
-        images = map_batches(
-            self.stage1.decoder.predict_on_batch, self.config.batch_size, z.astype(np.float32)
-        )
+        return self._decode(z.astype(np.float32), keep_padding)
+
+    def _decode(self, z, keep_padding: bool) -> np.ndarray:
+        """Decode latents, an array or a tensor, that are float32."""
+        images = predict(self.stage1.decoder, self.config.batch_size, z)
+        # After the decoder, so that it does not wait until the latents are copied.
+        check_finite(to_numpy(z), "The latents")
         check_finite(images, "The decoder's images")
         return images if keep_padding else self.without_padding(images)
 
@@ -543,9 +547,9 @@ class TwoStageVAE(Plots):
             raise InputError(_no_second_stage(self.config))
         check_fresh(self, SECOND_STAGE)
         size = self.config.batch_size
-        mu_u, log_sigma_u = map_batches(self.stage2.encoder.predict_on_batch, size, mu)
+        mu_u, log_sigma_u = predict(self.stage2.encoder, size, mu)
         u = draw(mu_u, np.exp(log_sigma_u), seed, noise)
-        return map_batches(self.stage2.decoder.predict_on_batch, size, u)
+        return predict(self.stage2.decoder, size, u)
 
     def sample_latents(
         self,
@@ -597,6 +601,10 @@ class TwoStageVAE(Plots):
             z = vae.sample_latents(100, sampler="mixture", normalize=False)
             ```
         """
+        return to_numpy(self._latents(n, stage, normalize, seed, noise, latent_noise, sampler))
+
+    def _latents(self, n, stage, normalize, seed, noise, latent_noise, sampler):
+        """Draw latents as `sample_latents` does, and leave them where they were computed."""
         if n < 1:
             raise InputError(f"n must be at least 1, got {n}.")
         if stage not in (1, 2):
@@ -618,7 +626,8 @@ class TwoStageVAE(Plots):
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
         count = -(-n // size) * size if noise is None else len(noise)
-        z = density.sample(count, seed, noise, **draws)
+        on_device = density.sample_on_device if isinstance(density, SecondStage) else None
+        z = (on_device or density.sample)(count, seed, noise, **draws)
         if of_latents is not None:
             z = of_latents.apply(z, name, size)
         return z[:n]
@@ -664,8 +673,8 @@ class TwoStageVAE(Plots):
             samples = vae.generate(100, sampler="mixture", seed=0)
             ```
         """
-        z = self.sample_latents(n, stage, normalize, seed, noise, latent_noise, sampler)
-        images = self.decode(z, keep_padding=True)
+        z = self._latents(n, stage, normalize, seed, noise, latent_noise, sampler)
+        images = self._decode(z, keep_padding=True)
         if normalize:
             images = self.fitted_normalizations()[1].apply(images, generated=True)
         return images if keep_padding else self.without_padding(images)

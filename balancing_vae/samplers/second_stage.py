@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from balancing_vae.backend.batches import map_batches
 from balancing_vae.errors import InputError
 from balancing_vae.samplers.prior import Prior
 from balancing_vae.samplers.sampler import Sampler
@@ -22,7 +21,8 @@ class SecondStage(Sampler):
 
     Attributes:
         stage: The second VAE.
-        batch_size: Number of latents that are decoded together.
+        batch_size: Number of latents that are decoded together, where the device has no better
+            number.
         adds_noise: Whether the decoder's noise, with standard deviation gamma, is added, as in
             the program of Dai and Wipf. The original program does not add it.
 
@@ -71,19 +71,42 @@ class SecondStage(Sampler):
         Raises:
             ValueError: A noise does not have the shape [n, L], or would not be added.
         """
+        from balancing_vae.backend.inference import to_numpy
+
+        return to_numpy(self.sample_on_device(n, seed, noise, latent_noise))
+
+    def sample_on_device(
+        self,
+        n: int,
+        seed: int = 0,
+        noise: np.ndarray | None = None,
+        latent_noise: np.ndarray | None = None,
+    ):
+        """Draw latents as `sample` does, and leave them where a decoder computes.
+
+        Args:
+            n: Number of latents.
+            seed: As in `sample`.
+            noise: As in `sample`.
+            latent_noise: As in `sample`.
+
+        Returns:
+            Float32 tensor [n, L].
+        """
+        # Imported here, because commands that compute nothing also import the samplers.
+        from keras import ops
+
+        from balancing_vae.backend.inference import predict_on_device
+
         if latent_noise is not None:
             check_adds_noise(self)
         prior = Prior(self.latent_dim)
-        decode = self.stage.decoder.predict_on_batch
-        z = map_batches(decode, self.batch_size, prior.sample(n, seed, noise))
+        z = predict_on_device(self.stage.decoder, self.batch_size, prior.sample(n, seed, noise))
         if self.adds_noise:
-            # Imported here, because commands that compute nothing also import the samplers.
-            from keras import ops
-
             # A separate stream, so that the other draws equal those of every other sampler.
             stream = np.random.SeedSequence(seed).spawn(1)[0]
             gamma = ops.convert_to_numpy(self.stage.balancing.gamma)
-            z = z + gamma * prior.sample(n, stream, latent_noise)
+            z = ops.add(z, gamma * prior.sample(n, stream, latent_noise))
         return z
 
     def log_density(self, z: np.ndarray) -> np.ndarray:

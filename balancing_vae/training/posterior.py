@@ -3,6 +3,8 @@
 import numpy as np
 
 from balancing_vae.backend.batches import map_batches
+from balancing_vae.backend.inference import large_batch
+from balancing_vae.backend.inference import predict
 from balancing_vae.balancing import ComputedGamma
 from balancing_vae.checks import as_float
 from balancing_vae.models.autoencoder import Autoencoder
@@ -18,15 +20,18 @@ def encode(stage: Autoencoder, source: Source, batch_size: int) -> tuple[np.ndar
     Args:
         stage: A stage.
         source: Images, or latents for stage 2, [N, ...]; or a dataset's images.
-        batch_size: Rows per batch.
+        batch_size: Rows per batch, where the device has no better number.
 
     Returns:
         `mu` and `sigma`, float32 [N, L] each.
     """
-    batches = source.of_size(batch_size) if isinstance(source, ImageBatches) else [source]
-    parts = [
-        map_batches(lambda batch: stage.posterior(as_float(batch)), batch_size, x) for x in batches
-    ]
+    large = large_batch(stage.encoder, batch_size)
+
+    def posterior(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return stage.posterior(as_float(batch))
+
+    batches = source.of_size(large) if isinstance(source, ImageBatches) else [source]
+    parts = [map_batches(posterior, batch_size, x, large=large) for x in batches]
     mu, sigma = (np.concatenate(part) for part in zip(*parts, strict=True))
     return mu, sigma
 
@@ -43,13 +48,13 @@ def measure_gamma(stage: Autoencoder, x: np.ndarray, batch_size: int, seed: int)
     Args:
         stage: A stage whose gamma is computed.
         x: Images, integers in 0..255 or floats in [0, 1], or latents for stage 2, [N, ...].
-        batch_size: Rows per batch.
+        batch_size: As in `encode`.
         seed: Seed of the posterior's noise.
 
     Returns:
         The gamma, the root of the mean squared error.
     """
     z = draw(*encode(stage, x, batch_size), seed)
-    error = mse(as_float(x), map_batches(stage.decoder.predict_on_batch, batch_size, z))
+    error = mse(as_float(x), predict(stage.decoder, batch_size, z))
     stage.balancing.running_mse.assign(error)
     return error**0.5
