@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from balancing_vae.cli import main
+from balancing_vae.cli import reproduce
 from balancing_vae.experiments import balancing_strategies as balancing_module
 from balancing_vae.experiments import figure4 as fig4_module
 from balancing_vae.experiments import overfitting
@@ -138,6 +140,31 @@ def test_other_images_are_measured_again(
     name = ("mean", "test mean")[changed]
     for new, old in zip(after, before, strict=True):
         assert new[name] == pytest.approx(255 - old[name])
+
+
+def test_experiments_that_take_a_part_of_ordered_images_take_all_classes(tmp_path, monkeypatch):
+    classes = []
+
+    def recorded(case, x_train, x_test):
+        classes.append([len(np.unique(x)) for x in (x_train, x_test)])
+        return of_a_mean(case, x_train, x_test)
+
+    ordered = np.repeat(np.arange(10, dtype=np.uint8), 64)[:, None, None, None]
+    np.save(tmp_path / "x.npy", np.broadcast_to(ordered, (640, 8, 8, 1)))
+    for module in (fig4_module, balancing_module):
+        monkeypatch.setattr(module, "train_and_measure", recorded)
+    for name in ("TRAINING_IMAGES", "TEST_IMAGES"):
+        monkeypatch.setattr(fig4_module, name, 200)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    fig4({"ordered": (x, x)}, tmp_path / "rows.json", smoke=True)
+    words = ["reproduce", "balancing", "--data", tmp_path / "x.npy", "--trainings", 1]
+    words += ["--train-images", 200, "--test-images", 200, "--out", tmp_path / "out"]
+    monkeypatch.setattr(reproduce, "save_picture", lambda *arguments: None)
+    for name in ("compare_balancings", "draw_balancing"):
+        monkeypatch.setattr(balancing_module, name, lambda rows: [{}])
+    assert main([str(word) for word in words]) == 0
+    assert len(classes) > 8
+    assert set(map(tuple, classes)) == {(10, 10)}
 
 
 def test_slope_and_correlation_of_a_line():
