@@ -177,7 +177,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
         }
     )
     pairs = "; ".join(f"{real:,} real against {generated:,}" for real, generated in counts)
-    seeds = max((len(effect.plain) for effect in found), default=0)
+    seeds = " or ".join(map(str, sorted({len(effect.plain) for effect in found})))
     measured = {row.normalization for row in rows}
     negative = any(row.metric == "kid" and row.value < 0 for row in rows)
     said = [_GATE] if "gated" in measured and not gate_open else []
