@@ -161,7 +161,7 @@ def test_what_cannot_be_compared(run_folder, tmp_path):
     with pytest.raises(ValueError, match="Nothing is published here on 'lsun'; choose one of"):
         compare([run_folder], "lsun")
     write_metrics(tmp_path / "faces", measurements(dataset="celeba"))
-    with pytest.raises(ValueError, match="of 2 datasets .celeba, cifar10.: choose one"):
+    with pytest.raises(ValueError, match="use 2 datasets .celeba, cifar10.; choose one"):
         compare([run_folder, tmp_path / "faces"])
 
 
