@@ -40,6 +40,7 @@ MUST_HAVE = (
     "balancing_vae/weights/digits/stage1.weights.h5",
     "balancing_vae/weights/mnist/stage1.weights.h5",
     "balancing_vae/weights/cifar10-small/stage1.weights.h5",
+    "balancing_vae/weights/cifar10/stage1.weights.h5",
 )
 PACKAGES = {"balancing_vae"}
 TOOLS = ("pytest>=8", "hypothesis>=6.100")

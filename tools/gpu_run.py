@@ -189,6 +189,7 @@ def train(options: argparse.Namespace, parts: Sequence) -> bool:
     for name in ("epochs", "epochs2"):
         if getattr(options, name) is not None:
             words += [f"--{name}", getattr(options, name)]
+    words += options.training
     # Each call has a log of its own.
     parts.run(f"train-{len([*options.out.glob('train-*')]) + 1}", *COMMAND, *words)
     if not weights.is_file():
@@ -236,6 +237,9 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", help="of the training (float32)")
     parser.add_argument("--epochs", type=int, help="of stage 1, fewer than published")
     parser.add_argument("--epochs2", type=int, help="of stage 2, fewer than published")
+    parser.add_argument(
+        "--training", type=str.split, default=[], help="more words for `train`, as one"
+    )
     parser.add_argument(
         "--features", action="append", default=[], help="pixels, classifier:DATA, ...; repeatable"
     )

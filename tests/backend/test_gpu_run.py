@@ -10,6 +10,7 @@ from tests.helpers.processes import run_python
 
 SCRIPT = ROOT / "tools" / "gpu_run.py"
 TINY = ("--preset", "digits-small", "--epochs", "1", "--epochs2", "1", "--features", "pixels")
+TINY += ("--training", "--set lr_epochs2=7")
 SMALL = ("--evaluation", "--seeds 1 --images 32")
 SMALL += ("--benchmark", "--stages 2 --steps 1 10 --seconds 1")
 MEASURED = ("device", "parity-float32", "benchmark-float32")
@@ -53,6 +54,8 @@ def test_all_is_measured_trained_packed_and_taken_home_once(parity, tmp_path):
     assert set(said) == {*MEASURED, "train-1", *FINISHED}
     assert all(line.startswith("exit code 0,") for line in said.values())
     assert "the recipe's stages 2 on" in (out / "benchmark-float32.log").read_text("utf-8")
+
+    assert TwoStageVAE.load(out / "run").config.lr_epochs2 == 7
 
     with tarfile.open(home / "logs.tar.gz") as archive:
         names = set(archive.getnames())
