@@ -79,7 +79,7 @@ if __name__ == "__main__":
             {
                 "digits, 8x8": rows_of("digits", None),
                 "MNIST, 28x28": rows_of("mnist", options.mnist),
-                "CIFAR-10, 32x32": rows_of("cifar10-small", options.cifar10),
+                "CIFAR-10, 32x32": rows_of("cifar10", options.cifar10),
             }
         ),
     )
