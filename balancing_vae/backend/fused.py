@@ -1,4 +1,4 @@
-"""Several training steps in one compiled call, on JAX, and data that stay on its device.
+"""Several steps of training or validation in one compiled call, on JAX, and data that stay on its device.
 
 Keras on JAX makes `steps_per_execution` calls of one compiled step each. Here they are one
 call: a loop in the compiled program, over the same step. TensorFlow has such a loop itself.
@@ -69,6 +69,8 @@ class FusedModel(keras.Model):
     # Keras's own.
     steps_per_execution: int
     train_function: Any
+    test_function: Any
+    predict_function: Any
 
     def compile(self, *args, steps_per_execution: int | str = 1, **kwargs):
         """Configure training; takes what `keras.Model.compile` takes.
@@ -89,16 +91,24 @@ class FusedModel(keras.Model):
         self.chooses_steps = False
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
-            # `fit` makes another.
-            self.train_function = None
+            # Each runs the former number; Keras makes others.
+            self.train_function = self.test_function = self.predict_function = None
 
     def make_train_function(self, force: bool = False):
         """Make what `fit` calls once an execution."""
         if not fuses(self):
             return super().make_train_function(force)
         if force or getattr(self, "train_function", None) is None:
-            self.train_function = _fused_function(self)
+            self.train_function = _fused_function(self, self.train_step)
         return self.train_function
+
+    def make_test_function(self, force: bool = False):
+        """Make what `evaluate` and `fit`'s validation call once an execution."""
+        if not fuses(self):
+            return super().make_test_function(force)
+        if force or getattr(self, "test_function", None) is None:
+            self.test_function = _fused_function(self, self.test_step)
+        return self.test_function
 
     def fit(self, x=None, *args, **kwargs):
         """Train; takes and returns what `keras.Model.fit` does."""
@@ -136,16 +146,18 @@ def fuses(model: keras.Model) -> bool:
     )
 
 
-def _fused_function(model: FusedModel) -> Callable:
+def _fused_function(model: FusedModel, single_step: Callable) -> Callable:
     """Return a function of Keras's state and of the epoch's iterator, as Keras calls it."""
     import jax
+
+    trains = single_step == model.train_step
 
     def steps(state, batches, resident):
         def step(state, batch):
             if resident is not None:
                 (rows,) = batch
                 batch = (jax.tree.map(lambda array: array[rows], resident),)
-            logs, state = model.train_step(state, batch)
+            logs, state = single_step(state, batch)
             return _lists(state), logs
 
         state, logs = jax.lax.scan(step, state, _stacked(batches, jax.numpy.stack))
@@ -174,7 +186,7 @@ def _fused_function(model: FusedModel) -> Callable:
             on_host = all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(alike))
             # NumPy's arrays travel as one.
             given = _stacked(alike, np.stack) if on_host else alike
-            logs, state = compiled[0](state, given, model.resident)
+            logs, state = compiled[0](state, given, model.resident if trains else None)
         return logs, state
 
     return execute

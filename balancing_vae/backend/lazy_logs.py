@@ -75,9 +75,20 @@ class UnhurriedCallbacks(keras.callbacks.CallbackList):
 
     def on_train_batch_end(self, batch, logs=None):
         """Call the callbacks; wait for the execution before the last."""
+        lazy = self._lazy(logs)
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs=lazy)
+
+    def on_test_batch_end(self, batch, logs=None):
+        """As `on_train_batch_end`, for the validation."""
+        lazy = self._lazy(logs)
+        for callback in self.callbacks:
+            callback.on_test_batch_end(batch, logs=lazy)
+
+    def _lazy(self, logs: Mapping | None) -> LazyLogs:
+        """Return logs that are read when they are asked for; wait where Python is far ahead."""
         lazy = LazyLogs(logs)
         self.under_way = [*self.under_way, lazy][-3:]
         if len(self.under_way) == 3:
             next(iter(self.under_way[0].values()), None)
-        for callback in self.callbacks:
-            callback.on_train_batch_end(batch, logs=lazy)
+        return lazy

@@ -11,8 +11,10 @@ from balancing_vae.backend import fused
 from balancing_vae.backend import step_choice
 from balancing_vae.balancing import STRATEGIES
 from balancing_vae.training.batches import EpochBatches
+from balancing_vae.training.batches import FileOrderBatches
 from tests.helpers.backends import numbers
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import python_prints
 from tests.helpers.processes import run_python
 from tests.helpers.stage_cases import data_for
 from tests.helpers.stage_cases import registered_models
@@ -162,6 +164,36 @@ def test_a_resumed_training_ends_with_the_very_weights(model):
     whole, resumed = runs(common, common | {"resume": True})
     assert whole["weights"] == resumed["weights"]
     assert whole["history"] == resumed["history"]
+
+
+def test_validation_is_fused_too():
+    common = {"count": 26, "validation": True}
+    single, found = runs(common, common | {"steps": 3})
+    assert found["fuses_validation"] and not single["fuses_validation"]
+    # Of seven batches the last has two rows; Keras counts as if the last execution were whole.
+    assert [batch for batch, _ in found["validated"]] == [2, 5, 8] * 2
+    so_far = dict(single["validated"][:7])
+    for batch, loss in found["validated"][:3]:
+        assert loss == pytest.approx(so_far[min(batch, 6)], rel=1e-5)
+    assert_same_epochs(found, single)
+
+
+EVALUATED_TWICE = """
+from balancing_vae.training.batches import FileOrderBatches
+from tests.helpers.stage_cases import compiled, data_for, registered_models, stage_of
+
+stage = compiled(stage_of(registered_models()["autoencoder"]))
+batches = FileOrderBatches(data_for(stage, count=28), 4)
+before = stage.evaluate(batches, verbose=0)
+stage.settle_steps(3)
+print([before, stage.evaluate(batches, verbose=0)])
+"""
+
+
+def test_other_steps_an_execution_measure_all_batches():
+    """What was made for the former number would measure every third batch only."""
+    before, after = python_prints(EVALUATED_TWICE, KERAS_BACKEND="jax")
+    assert after == pytest.approx(before, rel=1e-6)
 
 
 def test_plain_arrays_with_a_smaller_last_batch_are_fused():

@@ -5,6 +5,7 @@ import pytest
 
 from balancing_vae.backend import lazy_logs
 from balancing_vae.training.batches import EpochBatches
+from balancing_vae.training.batches import FileOrderBatches
 from balancing_vae.training.callbacks import TrainingProgress
 from tests.helpers.stage_cases import compiled
 from tests.helpers.stage_cases import data_for
@@ -54,3 +55,16 @@ def test_what_is_asked_for_is_a_number():
     for (loss, whole, copied), expected in zip(seen, history["loss"], strict=True):
         assert type(loss) is float and loss == pytest.approx(expected, rel=1e-6)
         assert whole == copied and {"loss", "mse"} <= set(whole)
+
+
+def test_nothing_is_read_within_a_validation(reads):
+    stage = compiled(stage_of(registered_models()["autoencoder"]))
+    x = data_for(stage, count=8)
+    stage.fit(
+        EpochBatches(x, 4, seed=0),
+        validation_data=FileOrderBatches(x, 4),
+        shuffle=False,
+        verbose=0,
+    )
+    # Of four steps in all, two of them of the validation, the first two are waited for.
+    assert len(reads) == 2

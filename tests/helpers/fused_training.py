@@ -76,12 +76,15 @@ def run(
     for weight in stage.trainable_weights:
         weight.assign(weight + moved)
     x = data_for(stage, count=count)
-    losses, kinds = [], []
+    losses, kinds, validated = [], [], []
 
     class Watch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             losses.append((batch, float(logs["loss"])))
             kinds.append("rows" if stage.resident is not None else "batches")
+
+        def on_test_batch_end(self, batch, logs=None):
+            validated.append((batch, float(logs["loss"])))
 
     def train(stage, first, last):
         batches = x if plain else EpochBatches(x, 4, seed=0)
@@ -114,6 +117,8 @@ def run(
         "history": history,
         "weights": weights.tolist(),
         "fuses": fused.fuses(stage),
+        "validated": validated,
+        "fuses_validation": getattr(stage.test_function, "__module__", None) == fused.__name__,
         "kinds": sorted(set(kinds)),
         "measured": tried,
         "warnings": [str(w.message) for w in caught if w.category is UserWarning],
