@@ -1,4 +1,4 @@
-"""Several steps of training or validation in one compiled call, on JAX, and data that stay on its device.
+"""Several steps of training or validation in one compiled call, on JAX, with data on its device.
 
 Keras on JAX makes `steps_per_execution` calls of one compiled step each. Here they are one
 call: a loop in the compiled program, over the same step. TensorFlow has such a loop itself.

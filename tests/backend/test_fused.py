@@ -11,7 +11,6 @@ from balancing_vae.backend import fused
 from balancing_vae.backend import step_choice
 from balancing_vae.balancing import STRATEGIES
 from balancing_vae.training.batches import EpochBatches
-from balancing_vae.training.batches import FileOrderBatches
 from tests.helpers.backends import numbers
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import python_prints
@@ -179,7 +178,6 @@ def test_validation_is_fused_too():
 
 
 EVALUATED_TWICE = """
-from balancing_vae.training.batches import FileOrderBatches
 from tests.helpers.stage_cases import compiled, data_for, registered_models, stage_of
 
 stage = compiled(stage_of(registered_models()["autoencoder"]))
