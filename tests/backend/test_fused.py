@@ -208,7 +208,7 @@ def test_plain_arrays_with_a_smaller_last_batch_are_fused():
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_two_devices_fuse_their_steps(optimizer):
-    common = {"optimizer": optimizer}
+    common = {"optimizer": optimizer, "validation": True}
     (single,) = runs(common)
     two, found = runs(common, common | {"steps": 3}, devices=2)
     assert_same(found, single, 3)
