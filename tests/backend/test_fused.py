@@ -178,6 +178,7 @@ def test_validation_is_fused_too():
 
 
 EVALUATED_TWICE = """
+from balancing_vae.training.batches import FileOrderBatches
 from tests.helpers.stage_cases import compiled, data_for, registered_models, stage_of
 
 stage = compiled(stage_of(registered_models()["autoencoder"]))
