@@ -8,19 +8,20 @@ import numpy as np
 
 
 def map_batches(function: Callable, batch_size: int, *arrays: np.ndarray, large: int | None = None):
-    """Apply a function to full batches of arrays and put the results together.
+    """Apply a function to full batches of arrays and concatenate the results.
 
-    The last batch is filled up with the first rows and the surplus dropped, as in the
-    original program; so a compiled function sees one shape only, or two with `large`.
+    As in the original program, the last batch is filled up with the first rows, and the surplus
+    results are dropped. A compiled function therefore gets batches of one shape, or of two shapes
+    with `large`.
 
     Args:
-        function: From one batch of each array to an array, or to several.
+        function: Takes one batch of each array, and returns an array or a tuple of arrays.
         batch_size: Rows per batch.
-        *arrays: Arrays of one length N, at least 1.
-        large: Rows per batch while at least as many are left; None for `batch_size`.
+        *arrays: Arrays of the same length N, at least 1.
+        large: Rows per batch as long as at least this many are left; None for `batch_size`.
 
     Returns:
-        What `function` returns, N rows of it.
+        The results of `function` for all rows: an array with N rows, or a tuple of them.
 
     Example:
         ```python
@@ -45,9 +46,9 @@ def batches_of_rows(count: int, batch_size: int, large: int | None = None) -> It
 
 
 def first_rows(result, count: int):
-    """Return the first rows of an array or tensor, or of several.
+    """Return the first rows of an array or tensor, or of each in a tuple.
 
-    Each of TensorFlow's replicas predicts the whole batch: the first one's rows are enough.
+    Each TensorFlow replica predicts the whole batch, and the rows of the first replica are enough.
     """
     if isinstance(result, (list, tuple)):
         return tuple(part[:count] for part in result)
@@ -55,7 +56,7 @@ def first_rows(result, count: int):
 
 
 def joined(results: Sequence, concatenate: Callable):
-    """Return the results of all batches as one, or as several."""
+    """Concatenate the results of all batches: arrays, or tuples of arrays."""
     if isinstance(results[0], tuple):
         return tuple(concatenate(parts) for parts in zip(*results, strict=True))
     return concatenate(results)

@@ -1,7 +1,8 @@
-"""Several steps of training or validation in one compiled call, on JAX, with data on its device.
+"""Run several steps of training or validation in one compiled call on JAX.
 
-Keras on JAX makes `steps_per_execution` calls of one compiled step each. Here they are one
-call: a loop in the compiled program, over the same step. TensorFlow has such a loop itself.
+On JAX, Keras calls one compiled step `steps_per_execution` times. Here, one compiled call loops
+over the same step. On TensorFlow, Keras has such a loop itself. The training data stay on the
+device if there is room.
 """
 
 import itertools
@@ -20,18 +21,20 @@ from balancing_vae.backend.memory import out_of_memory_explained
 from balancing_vae.backend.step_choice import choose_steps
 from balancing_vae.errors import find_stack_level
 
-# Data up to this part of an accelerator's memory stay there; networks and slots need the rest.
+# Training data may use this fraction of an accelerator's memory. The networks and the optimizer's
+# slots need the rest.
 RESIDENT_SHARE = 0.25
-# On a CPU the device's memory is the main memory: more would be held there a second time.
+# On a CPU, the device's memory is the main memory, so the data are held there twice. Larger data
+# are not put on the device.
 RESIDENT_BYTES_ON_CPU = 2**26
 
 
 class RowNumbers(keras.utils.PyDataset):
-    """Batches as row numbers, for arrays that are where the steps are computed.
+    """Batches as row numbers, for arrays that are on the device.
 
     Args:
-        batches: Batches of one array or of a tuple of them, `arrays`; `rows(index)` gives the
-            row numbers of a batch.
+        batches: Batches of `arrays`, which is one array or a tuple of arrays; `rows(index)`
+            returns the row numbers of a batch.
 
     Example:
         ```python
@@ -55,47 +58,47 @@ class RowNumbers(keras.utils.PyDataset):
 class FusedModel(keras.Model):
     """A model whose `steps_per_execution` steps are one compiled call on every backend.
 
-    What `fit` does is the same: callbacks, logs, epochs and an incomplete last execution.
-    Without just-in-time compilation, and where there is one step an execution, it is Keras's
-    own way in every respect.
+    `fit` behaves as in Keras: callbacks, logs, epochs and an incomplete last execution are the
+    same. Without just-in-time compilation, or with one step per execution, Keras's own code runs.
 
     Attributes:
-        resident: The arrays that are on the device during a `fit`, None otherwise.
-        chooses_steps: Whether the next long `fit` measures how many steps an execution pay.
+        resident: The arrays that are on the device during a `fit`; None otherwise.
+        chooses_steps: Whether the next long `fit` chooses the number of steps per execution by
+            measurement.
     """
 
     resident = None
     chooses_steps = False
-    # Keras's own.
+    # Set by Keras.
     steps_per_execution: int
     train_function: Any
     test_function: Any
     predict_function: Any
 
     def compile(self, *args, steps_per_execution: int | str = 1, **kwargs):
-        """Configure training; takes what `keras.Model.compile` takes.
+        """Configure training; takes the arguments of `keras.Model.compile`.
 
-        `steps_per_execution="auto"` is one, until a `fit` is long enough for a measurement of
-        what more bring (see `choose_steps`).
+        `steps_per_execution="auto"` means one step, until a `fit` is long enough to measure
+        whether more steps are faster (see `choose_steps`).
         """
         self.chooses_steps = steps_per_execution == "auto"
         steps = 1 if self.chooses_steps else steps_per_execution
         return super().compile(*args, steps_per_execution=steps, **kwargs)
 
     def settle_steps(self, steps: int) -> None:
-        """Run so many steps an execution from now on, without a measurement.
+        """Set the number of steps per execution, without a measurement.
 
         Args:
-            steps: What `steps_per_execution` would be in `compile`.
+            steps: Number of steps, as `steps_per_execution` in `compile`.
         """
         self.chooses_steps = False
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
-            # Each runs the former number; Keras makes others.
+            # These run the former number of steps. Keras makes new ones when it needs them.
             self.train_function = self.test_function = self.predict_function = None
 
     def make_train_function(self, force: bool = False):
-        """Make what `fit` calls once an execution."""
+        """Return the function that `fit` calls once per execution."""
         if not fuses(self):
             return super().make_train_function(force)
         if force or getattr(self, "train_function", None) is None:
@@ -103,7 +106,7 @@ class FusedModel(keras.Model):
         return self.train_function
 
     def make_test_function(self, force: bool = False):
-        """Make what `evaluate` and `fit`'s validation call once an execution."""
+        """Return the function that `evaluate` and `fit`'s validation call once per execution."""
         if not fuses(self):
             return super().make_test_function(force)
         if force or getattr(self, "test_function", None) is None:
@@ -111,7 +114,7 @@ class FusedModel(keras.Model):
         return self.test_function
 
     def fit(self, x=None, *args, **kwargs):
-        """Train; takes and returns what `keras.Model.fit` does."""
+        """Train; arguments and result are those of `keras.Model.fit`."""
         if self.chooses_steps and isinstance(x, keras.utils.PyDataset):
             epochs = kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0)
             choose_steps(self, x, epochs, partial(FusedModel.fit, self))
@@ -122,7 +125,7 @@ class FusedModel(keras.Model):
 
 
 def _tell_of_short_epochs(model: FusedModel, x, given: dict) -> None:
-    """Warn that an execution has fewer steps than were asked for, where that can be known."""
+    """Warn if an epoch is known to have fewer steps than `steps_per_execution`."""
     steps = given.get("steps_per_epoch")
     if steps is None and isinstance(x, keras.utils.PyDataset):
         steps = x.num_batches
@@ -137,7 +140,7 @@ def _tell_of_short_epochs(model: FusedModel, x, given: dict) -> None:
 
 
 def fuses(model: keras.Model) -> bool:
-    """Tell whether several steps of a compiled model become one call by this module."""
+    """Return whether this module runs several steps of a compiled model as one call."""
     return (
         keras.backend.backend() == "jax"
         and model.steps_per_execution > 1
@@ -147,7 +150,7 @@ def fuses(model: keras.Model) -> bool:
 
 
 def _fused_function(model: FusedModel, single_step: Callable) -> Callable:
-    """Return a function of Keras's state and of the epoch's iterator, as Keras calls it."""
+    """Return a function that takes Keras's state and the epoch's iterator, as Keras calls it."""
     import jax
 
     trains = single_step == model.train_step
@@ -168,8 +171,9 @@ def _fused_function(model: FusedModel, single_step: Callable) -> Callable:
     def execute(state, iterator):
         state = _lists(state)
         if not compiled:
-            # On several devices each weight stays laid out as it is. Without the layout of the
-            # inputs, JAX would compile again when the first outputs and reset metrics come in.
+            # On several devices, each weight keeps its layout. If the layout of the inputs were
+            # not given, JAX would compile again in two cases: for the first outputs, and for reset
+            # metrics.
             layout = jax.tree.map(lambda value: value.sharding, state)
             compiled.append(
                 jax.jit(
@@ -184,7 +188,7 @@ def _fused_function(model: FusedModel, single_step: Callable) -> Callable:
             raise StopIteration  # as `next(iterator)` does
         for alike in _runs_of_one_shape(batches):
             on_host = all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(alike))
-            # NumPy's arrays travel as one.
+            # NumPy arrays are stacked first, so that they are sent to the device as one array.
             given = _stacked(alike, np.stack) if on_host else alike
             logs, state = compiled[0](state, given, model.resident if trains else None)
         return logs, state
@@ -193,12 +197,12 @@ def _fused_function(model: FusedModel, single_step: Callable) -> Callable:
 
 
 def _lists(state) -> tuple:
-    """Return the state in one structure: a step may give lists or tuples."""
+    """Return the state in one structure, because a step may return lists or tuples."""
     return tuple(list(part) for part in state)
 
 
 def _runs_of_one_shape(batches: list) -> Iterator[list]:
-    """Yield the batches that can be stacked together: an array's last may be smaller."""
+    """Yield groups of batches that can be stacked; an array's last batch may be smaller."""
     import jax
 
     def shapes(batch) -> list:
@@ -209,7 +213,7 @@ def _runs_of_one_shape(batches: list) -> Iterator[list]:
 
 
 def _stacked(batches, stack: Callable):
-    """Return a list of batches as one, [S, B, ...]; what is stacked already as it is."""
+    """Stack a list of batches, [S, B, ...]; batches that are already stacked do not change."""
     import jax
 
     if not isinstance(batches, list):
@@ -219,7 +223,7 @@ def _stacked(batches, stack: Callable):
 
 @contextmanager
 def _kept_on_device(model: FusedModel, batches) -> Iterator:
-    """Put the arrays of batches on the device where there is room, and give row numbers."""
+    """If the device has room, put the batches' arrays there and yield batches of row numbers."""
     if not _can_be_resident(model, batches):
         yield batches
         return
@@ -237,7 +241,7 @@ def _can_be_resident(model: FusedModel, batches) -> bool:
         return False
     settings = keras.Model.get_compile_config(model) or {}
     if settings.get("metrics") or settings.get("weighted_metrics"):
-        return False  # Keras builds them from a batch of data
+        return False  # Keras builds these metrics from a batch of data
     size, room = sum(array.nbytes for array in keras.tree.flatten(batches.arrays)), _room()
     if size > room and uses_accelerator():
         warnings.warn(
@@ -249,7 +253,7 @@ def _can_be_resident(model: FusedModel, batches) -> bool:
 
 
 def _room() -> int:
-    """Return how many bytes of data may stay on the device."""
+    """Return the number of bytes of data that may stay on the device."""
     import jax
 
     memory = jax.local_devices()[0].memory_stats()

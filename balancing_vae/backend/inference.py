@@ -1,7 +1,6 @@
-"""Networks applied to arrays of any length, in batches chosen for the device.
+"""Apply networks to arrays of any length, in batches that suit the device.
 
-What a network returns stays on the device until something else needs it, so that the next
-network starts from there.
+The output of a network can stay on the device, so that the next network reads it there.
 """
 
 from collections.abc import Callable
@@ -16,18 +15,19 @@ from balancing_vae.backend.batches import joined
 from balancing_vae.backend.memory import device_memory
 from balancing_vae.backend.memory import numbers_in_a_row
 
-# More rows make an accelerator hardly faster.
+# With more rows, an accelerator is hardly faster.
 MOST_ROWS = 1024
-# The rest is for weights, for the images before and after, and for the allocator's waste.
+# The rest of the memory is for weights, for input and output images, and for the allocator's
+# waste.
 MEMORY_SHARE = 0.25
 
 
 def large_batch(network: keras.Model, batch_size: int) -> int:
-    """Return how many rows a network computes together on this device.
+    """Return the number of rows that a network computes together on this device.
 
-    An accelerator would be idle for most of the time with the batches of a training: there it is
-    up to 1,024 rows, if the outputs of all layers fit into a quarter of its memory. On a CPU, or
-    where the size of the memory is not known, it is `batch_size`.
+    With training batches, an accelerator would be idle most of the time. It gets up to 1,024 rows,
+    if the outputs of all layers fit into a quarter of its memory. On a CPU, or if the size of the
+    memory is unknown, the result is `batch_size`.
 
     Args:
         network: An encoder or a decoder.
@@ -49,17 +49,17 @@ def large_batch(network: keras.Model, batch_size: int) -> int:
 
 
 def predict(network: keras.Model, batch_size: int, x):
-    """Return what a network gives for all rows, as NumPy arrays.
+    """Return a network's outputs for all rows, as NumPy arrays.
 
     Each batch is copied to the host while the device computes the next.
 
     Args:
-        network: A network of one input, without noise of its own.
-        batch_size: Rows of a batch, where the device has no better number.
+        network: A network with one input that draws no noise.
+        batch_size: Rows of a training batch; see `large_batch`.
         x: Array or tensor [N, ...], N at least 1.
 
     Returns:
-        An array with N rows, or a tuple of several.
+        An array with N rows, or a tuple of such arrays.
 
     Example:
         ```python
@@ -76,7 +76,7 @@ def predict(network: keras.Model, batch_size: int, x):
 
 
 def predict_on_device(network: keras.Model, batch_size: int, x):
-    """Return what a network gives for all rows, as tensors on the device.
+    """Return a network's outputs for all rows, as tensors on the device.
 
     Args:
         network: As for `predict`.
@@ -84,7 +84,7 @@ def predict_on_device(network: keras.Model, batch_size: int, x):
         x: As for `predict`.
 
     Returns:
-        A tensor with N rows, or a tuple of several.
+        A tensor with N rows, or a tuple of such tensors.
 
     Example:
         ```python
@@ -97,7 +97,7 @@ def predict_on_device(network: keras.Model, batch_size: int, x):
 
 
 def to_numpy(x) -> np.ndarray:
-    """Return an array, or a tensor of any device, as an array that can be changed."""
+    """Return an array, or a tensor on any device, as a writable NumPy array."""
     return np.require(keras.ops.convert_to_numpy(x), requirements="W")
 
 
@@ -113,7 +113,7 @@ def _results(network: keras.Model, batch_size: int, x) -> Iterator:
 
 
 def _compiled(network: keras.Model) -> Callable:
-    """Return Keras's own compiled function of `predict_on_batch`, without its copy to the host."""
+    """Return the compiled function of `predict_on_batch`, without its copy to the host."""
     network.make_predict_function()
     if keras.backend.backend() != "jax":
         return lambda batch: network.predict_function([(batch,)])
@@ -122,7 +122,7 @@ def _compiled(network: keras.Model) -> Callable:
         variables = network.trainable_variables, network.non_trainable_variables
         state = tuple([variable.value for variable in part] for part in variables)
         outputs, state = network.predict_function(state, iter([(batch,)]))
-        # The call uses up the memory of the state that it is given.
+        # The call donates the memory of the given state, so the variables need the new values.
         for part, values in zip(variables, state, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)

@@ -74,19 +74,19 @@ class UnhurriedCallbacks(keras.callbacks.CallbackList):
         self.under_way: list[Mapping] = []
 
     def on_train_batch_end(self, batch, logs=None):
-        """Call the callbacks; wait for the execution before the last."""
+        """Call the callbacks; wait if Python is too far ahead of the device."""
         lazy = self._lazy(logs)
         for callback in self.callbacks:
             callback.on_train_batch_end(batch, logs=lazy)
 
     def on_test_batch_end(self, batch, logs=None):
-        """As `on_train_batch_end`, for the validation."""
+        """Do the same as `on_train_batch_end`, in validation."""
         lazy = self._lazy(logs)
         for callback in self.callbacks:
             callback.on_test_batch_end(batch, logs=lazy)
 
     def _lazy(self, logs: Mapping | None) -> LazyLogs:
-        """Return logs that are read when they are asked for; wait where Python is far ahead."""
+        """Return lazy logs; wait until at most two executions are pending."""
         lazy = LazyLogs(logs)
         self.under_way = [*self.under_way, lazy][-3:]
         if len(self.under_way) == 3:

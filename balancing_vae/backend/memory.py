@@ -1,4 +1,4 @@
-"""Out-of-memory errors: report the batch size and one that would fit."""
+"""Out-of-memory errors: report the batch size, and a batch size that would fit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +8,18 @@ import numpy as np
 
 from balancing_vae.errors import ResourceError
 
-# TensorFlow's, PyTorch's and XLA's errors have no class in common.
+# The errors of TensorFlow, PyTorch and XLA have no common class.
 _NAMES = ("ResourceExhaustedError", "OutOfMemoryError")
 _WORDS = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
 
 
 @contextmanager
 def out_of_memory_explained(model: keras.Model, batch_size: int | None) -> Iterator[None]:
-    """Name the batch size, and one that would fit, where the device's memory does not do.
+    """Turn an out-of-memory error into one that names a batch size that would fit.
 
     Args:
         model: The model in training, with `encoder` and `decoder`.
-        batch_size: Rows of its batches, None where that is not known.
+        batch_size: Rows per batch; None if unknown.
 
     Raises:
         OSError: The device ran out of memory.
@@ -55,15 +55,15 @@ def _advice(model: keras.Model, batch_size: int | None, option: str) -> str:
 
 
 def largest_batch(model: keras.Model, too_large: int) -> int:
-    """Return about how many rows of a batch fit the device, fewer than did not.
+    """Estimate the largest batch that fits on the device, at most half of one that did not fit.
 
-    A step holds weights, gradients and the optimizer's slots, and for each row the outputs of
-    all layers with their gradients. Where the memory's size is not known, it is half of what
-    did not fit.
+    A step holds the weights, their gradients and the optimizer's slots, and for each row the
+    outputs of all layers with their gradients. If the size of the memory is unknown, the estimate
+    is half of the batch that did not fit.
 
     Args:
         model: The model, with `encoder` and `decoder`.
-        too_large: The batch that did not fit.
+        too_large: Rows of the batch that did not fit.
 
     Example:
         ```python
@@ -79,7 +79,7 @@ def largest_batch(model: keras.Model, too_large: int) -> int:
 
 
 def device_memory() -> int | None:
-    """Return how many bytes the device has for computations, None where that is not known."""
+    """Return how many bytes of device memory the backend may use; None if unknown."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -93,7 +93,7 @@ def device_memory() -> int | None:
 
 
 def numbers_in_a_row(network: keras.Model) -> int:
-    """Return how many numbers the outputs of all layers have for one row of a batch.
+    """Return the total size of all layers' outputs for one row of a batch, in numbers.
 
     Args:
         network: An encoder or a decoder.
@@ -107,9 +107,9 @@ def numbers_in_a_row(network: keras.Model) -> int:
 
 
 def _sizes(layer: keras.layers.Layer) -> list[int]:
-    """Return the numbers in each output of a layer for one row."""
+    """Return the size of each output of a layer for one row, in numbers."""
     try:
         outputs = keras.tree.flatten(layer.output)
-    except (AttributeError, ValueError):  # it is used several times, or not in a graph
+    except (AttributeError, ValueError):  # the layer is used several times, or is not in a graph
         return []
     return [int(np.prod([size or 1 for size in output.shape[1:]])) for output in outputs]

@@ -7,8 +7,9 @@ import keras
 from balancing_vae.backend.compilation import several_steps_may_pay
 from balancing_vae.backend.epoch_timer import EpochTimer
 
-# Numbers of steps per execution that are tried besides 1. A measurement takes some seconds, so
-# it is only made for trainings of so many short steps.
+# Numbers of steps per execution that are tried besides 1. A measurement takes a few seconds, so
+# nothing is measured in trainings of fewer than `WORTH_MEASURING` steps. More than 1 step is tried
+# only if a step takes at most `LONG_STEP` seconds and the training at least `SHORT_TRAINING`.
 CHOICES = (10, 100)
 WORTH_MEASURING = 2_000
 LONG_STEP = 0.02
@@ -21,9 +22,9 @@ def choose_steps(
     """Choose the number of steps per execution for a model by measurement.
 
     Some training steps are timed with 1, 10 and 100 steps per execution. Then weights, optimizer
-    and noise are restored. A larger number is chosen only if it is at least 10% faster. Nothing
-    is measured if one step takes long, if the whole training is short, or under TensorFlow on a
-    CPU, where several steps are not faster. The number then stays 1.
+    and noise are restored. A larger number is chosen only if it is at least 10% faster. The number
+    stays 1 if one step takes long, if the whole training is short, or under TensorFlow on a CPU,
+    where several steps are not faster.
 
     Args:
         model: A compiled model.

@@ -51,7 +51,7 @@ def fit_sampler(
     Raises:
         ValueError: The name is not registered, the sampler does not take an option, or it
             cannot be fitted to the latents: some are NaN, there are not more points than
-            dimensions, or fewer than components.
+            dimensions, or there are fewer points than components.
 
     Example:
         ```python

@@ -20,11 +20,12 @@ from balancing_vae.samplers.sampler import check_shapes
 from balancing_vae.schema import one_of
 from balancing_vae.schema import whole
 
-# Commands that compute nothing import the samplers, too: Keras is imported where it is needed.
+# Keras is imported where it is needed, because commands that compute nothing also import the
+# samplers.
 if TYPE_CHECKING:
     from balancing_vae.samplers.velocity import Velocity
 
-# Few, so that a handful of samples does not take the time of many.
+# A small number, because the last batch is filled up, so a few samples take as long as a batch.
 SOLVED_TOGETHER = 256
 
 Size = Annotated[int, whole(above=0)]
@@ -35,14 +36,14 @@ Solver = Annotated[str, one_of(*SOLVERS)]
 class Flow(Sampler):
     """z = mean + scale y(1), where dy/dt = velocity(y, t) and y(0) = noise.
 
-    The network is trained on straight paths, `y(t) = (1 - t) noise + t latent`, to give the
-    mean of their velocities, `latent - noise`. Sources: Lipman et al. 2023, "Flow Matching
-    for Generative Modeling"; Liu et al. 2023, "Flow Straight and Fast".
+    The network is trained on straight paths, `y(t) = (1 - t) noise + t latent`, to predict the
+    mean of their velocities, `latent - noise`. Sources: Lipman et al. 2023, "Flow Matching for
+    Generative Modeling"; Liu et al. 2023, "Flow Straight and Fast".
 
     Attributes:
         mean: Mean of the latents, float32 [L].
         scale: Standard deviations of the latents, float32 [L].
-        velocity: The network.
+        velocity: The network that predicts the velocity.
         solver: "euler", "midpoint" or "rk4".
         solver_steps: Steps of the solver between noise and latents.
 
@@ -70,17 +71,17 @@ class Flow(Sampler):
         solver: Solver = "midpoint",
         solver_steps: Size = 10,
     ) -> "Flow":
-        """Train the network, each step on new draws from the posteriors.
+        """Train the network on new draws from the posteriors in each step.
 
-        By Adam, whose learning rate falls by a cosine; the fitted weights are an average over
-        the last steps.
+        The optimizer is Adam, with a learning rate that decreases along a cosine. The fitted
+        weights are an average over the last steps.
 
         Args:
             z: Latents, or the posteriors' means, float [N, L], N > L.
             seed: Seed of the network's initial weights and of all draws.
             sigma: The posteriors' standard deviations, float [N, L].
             width: Units of each hidden layer.
-            training_steps: Steps of 1,024 draws.
+            training_steps: Number of training steps, with 1,024 draws each.
             solver: "euler", "midpoint" or "rk4", of order 1, 2 and 4.
             solver_steps: Steps of the solver between noise and latents.
 
@@ -88,7 +89,7 @@ class Flow(Sampler):
             The fitted flow.
 
         Raises:
-            ValueError: NaN among the latents, or not more points than dimensions.
+            ValueError: Some latents are NaN, or there are not more points than dimensions.
 
         Example:
             ```python
@@ -103,7 +104,8 @@ class Flow(Sampler):
         scale = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
         varies = scale > np.finfo(np.float32).eps * np.maximum(1, np.abs(mean))
         scale = np.where(varies, scale, 0.0)
-        # What does not vary is noise to the network, and multiplied by 0 afterwards.
+        # A latent that does not vary is replaced by noise in training, and is multiplied by 0
+        # when the flow is sampled.
         divisor = np.where(varies, scale, 1.0)
         sigma = np.where(varies, sigma, 1.0) / divisor
         velocity = train_velocity((mu - mean) / divisor, sigma, seed, width, training_steps)
@@ -129,9 +131,9 @@ class Flow(Sampler):
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Return the logarithm of the density; see `Sampler.log_density`.
 
-        By the change of variables along the path from a latent back to its noise,
-        `d log p / dt = -div velocity`, with the exact divergence: a point takes as long as L
-        samples. Source: Chen et al. 2018, "Neural Ordinary Differential Equations".
+        It uses the change of variables along the path from a latent back to its noise,
+        `d log p / dt = -div velocity`, with the exact divergence. One point therefore takes as
+        long as L samples. Source: Chen et al. 2018, "Neural Ordinary Differential Equations".
         """
         from balancing_vae.samplers.velocity import VelocityAndDivergence
 
@@ -146,7 +148,7 @@ class Flow(Sampler):
 
         start = np.hstack([y, np.zeros((len(y), 1), np.float32)])
         end = map_batches(lambda y: self._solve(derivative, y, 1.0, 0.0), SOLVED_TOGETHER, start)
-        # Back in time, the integral of the divergence is negative already.
+        # The divergence is integrated back in time, so its integral already has a minus sign.
         volume = end[:, -1] - np.log(self.scale.astype(np.float64)).sum()
         return Prior(self.latent_dim).log_density(end[:, :-1]) + volume
 
@@ -157,7 +159,7 @@ class Flow(Sampler):
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Flow":
-        """Make the flow of what `to_arrays` returned; see `Sampler.from_arrays`."""
+        """Make the flow from the arrays that `to_arrays` returned; see `Sampler.from_arrays`."""
         from balancing_vae.samplers.velocity import Velocity
         from balancing_vae.samplers.velocity import weight_shapes
 
@@ -168,7 +170,8 @@ class Flow(Sampler):
         names = {*shapes, "solver", "solver_steps"}
         if set(arrays) != names:
             raise InputError(f"Expected the arrays {sorted(names)}, got {sorted(arrays)}.")
-        # Before the network is built: a damaged file cannot ask for more than it holds.
+        # Checked before the network is built, so that a damaged file cannot demand a network that
+        # is larger than its arrays.
         check_shapes(**{name: (arrays[name], shape) for name, shape in shapes.items()})
         if (arrays["scale"] < 0).any():
             raise InputError("scale must not be negative.")

@@ -1,4 +1,4 @@
-"""The training of a flow's network: conditional flow matching on straight paths."""
+"""Train a flow's network by conditional flow matching on straight paths."""
 
 import keras
 import numpy as np
@@ -11,8 +11,8 @@ from balancing_vae.samplers.velocity import Velocity
 
 BATCH_SIZE = 1024
 LEARNING_RATE = 2e-3
-# Parts of the training: the rise of the learning rate, and the steps, the last, whose weights
-# are averaged.
+# Fractions of the training: the first steps, in which the learning rate rises, and the last steps,
+# over which the weights are averaged.
 WARM_UP = 0.05
 AVERAGED = 0.05
 
@@ -20,17 +20,17 @@ AVERAGED = 0.05
 def train_velocity(
     mu: np.ndarray, sigma: np.ndarray, seed: int, width: int, steps: int
 ) -> Velocity:
-    """Train a network to give the mean velocity of straight paths from noise to latents.
+    """Train a network to predict the mean velocity of straight paths from noise to latents.
 
-    Adam with a learning rate that rises linearly and falls by a cosine; the weights are an
-    exponential average over the last steps.
+    The optimizer is Adam. Its learning rate rises linearly and then decreases along a cosine. The
+    weights are an exponential average over the last steps.
 
     Args:
-        mu: Means of posteriors, standardised, float [N, L].
+        mu: Means of the posteriors of standardised latents, float [N, L].
         sigma: Their standard deviations, float [N, L].
         seed: Seed of the initial weights and of all draws.
         width: Units of each hidden layer.
-        steps: Steps of 1,024 draws.
+        steps: Number of training steps, with 1,024 draws each.
 
     Returns:
         The trained network.
@@ -57,17 +57,17 @@ def train_velocity(
             on_train_batch_end=lambda batch, logs: bar.update(batch + 1 - bar.n)
         )
         velocity.fit(Paths(mu, sigma, seed, steps), shuffle=False, verbose=0, callbacks=[follow])
-    # Without an optimizer, and compiled as one from a file is.
+    # A new model without an optimizer, like a model that is loaded from a file.
     trained = Velocity(mu.shape[1], width)
     trained.assign(velocity.to_arrays())
     return trained
 
 
 class Paths(keras.utils.PyDataset):
-    """Batches of points on straight paths, with what `on_paths` says of them.
+    """Batches of points on straight paths, with the mean velocities that `on_paths` returns.
 
-    A batch depends on the seed and its number alone. Its times lie evenly, which makes the loss
-    less noisy.
+    A batch depends only on the seed and on its number. Its times are evenly spaced, which makes
+    the loss less noisy.
 
     Args:
         mu: Means of posteriors, float [N, L].
@@ -104,11 +104,11 @@ class Paths(keras.utils.PyDataset):
 def on_paths(
     mu: np.ndarray, sigma: np.ndarray, t: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return points on straight paths, and the mean velocity of all paths through each.
+    """Return points on straight paths, and the mean velocity of all paths through each point.
 
     A point `(1 - t) noise + t latent` is on many paths, because the latent is a draw from a
-    posterior. The mean of their velocities, `latent - noise`, has a closed form. A network
-    that learns from it learns the same as from single paths, with less noise:
+    posterior. The mean of their velocities, `latent - noise`, has a closed form. A network that is
+    trained on this mean learns the same function as from single paths, but with less noise:
 
         z = mean + s noise,  mean = t mu,  s^2 = (1 - t)^2 + (t sigma)^2
         velocity = d mean / dt + ds / dt noise
@@ -130,6 +130,6 @@ def on_paths(
         ```
     """
     s = np.sqrt((1 - t) ** 2 + (t * sigma) ** 2)
-    # At the end of paths to a latent without noise, s is 0: they all arrive with velocity mu.
+    # At t = 1 and sigma = 0, s is 0. All paths arrive at this latent with velocity mu.
     ds = (t * sigma**2 - (1 - t)) / np.where(s > 0, s, 1)
     return t * mu + s * noise, mu + ds * noise

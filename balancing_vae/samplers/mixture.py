@@ -75,8 +75,8 @@ class Mixture(Sampler):
             The fitted mixture.
 
         Raises:
-            ValueError: Some latents are NaN, or there are not more points than dimensions, or
-                fewer than components.
+            ValueError: Some latents are NaN, there are not more points than dimensions, or there
+                are fewer points than components.
 
         Example:
             ```python

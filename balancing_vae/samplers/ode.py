@@ -10,13 +10,13 @@ Derivative = Callable[[np.ndarray, float], np.ndarray]
 def integrate(
     derivative: Derivative, y: np.ndarray, start: float, end: float, solver: str, steps: int
 ) -> np.ndarray:
-    """Follow `dy/dt = derivative(y, t)` from one time to another.
+    """Integrate `dy/dt = derivative(y, t)` from one time to another.
 
     Args:
-        derivative: Of a state and a time, of the state's shape.
+        derivative: Function of a state and a time; its result has the shape of the state.
         y: The state at the start.
-        start: Where from.
-        end: Where to; may lie before the start.
+        start: The time at the start.
+        end: The time at the end; it may be before `start`.
         solver: One of `SOLVERS`.
         steps: Number of steps, at least 1.
 

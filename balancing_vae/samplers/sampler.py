@@ -18,7 +18,7 @@ LARGEST = 1e30
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """A density of latents. A fitted sampler is a frozen dataclass whose fields are arrays.
+    """A density of latents; a fitted sampler is a frozen dataclass whose fields are arrays.
 
     A new sampler defines `fit`, `latent_dim`, `sample` and `log_density`. It checks its fields in
     `__post_init__`, because they may come from a damaged file, and is registered in `SAMPLERS`.
@@ -76,7 +76,7 @@ class Sampler(ABC):
 
         Raises:
             ValueError: The latents do not have the shape [N, L] or are not finite; or the
-                density has fewer than L dimensions, so that it has no logarithm.
+                latents of the fit do not vary in all L dimensions, so there is no density.
         """
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -109,11 +109,11 @@ def check_latents(z: np.ndarray) -> np.ndarray:
         z: Latents.
 
     Returns:
-        The same as float64 [N, L].
+        The latents as float64 [N, L].
 
     Raises:
-        ValueError: They have another rank, or NaN or infinite values, or there are not more
-            points than dimensions, so that their covariance is singular.
+        ValueError: They have another rank, or NaN or infinite values; or there are not more
+            points than dimensions, so their covariance is singular.
     """
     z = np.asarray(z, np.float64)
     if z.ndim != 2 or z.shape[1] == 0:
@@ -131,7 +131,7 @@ def check_points(z: np.ndarray, latent_dim: int) -> np.ndarray:
         latent_dim: Number of latents, L.
 
     Returns:
-        The same as float64 [N, L].
+        The latents as float64 [N, L].
 
     Raises:
         ValueError: They have another shape, or values that are not finite.

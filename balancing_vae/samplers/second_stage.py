@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 class SecondStage(Sampler):
     """The second stage as a sampler: z = decoder(noise), or decoder(noise) + gamma noise'.
 
-    It is a stage of `TwoStageVAE`, which trains and saves it. Source: Dai and Wipf 2019.
+    `TwoStageVAE` trains and saves the second stage. Source: Dai and Wipf 2019.
 
     Attributes:
         stage: The second VAE.
-        batch_size: Number of latents that are decoded together, where the device has no better
-            number.
+        batch_size: Number of latents that are decoded together; an accelerator may decode more
+            (see `large_batch`).
         adds_noise: Whether the decoder's noise, with standard deviation gamma, is added, as in
             the program of Dai and Wipf. The original program does not add it.
 
@@ -69,7 +69,8 @@ class SecondStage(Sampler):
             Float32 [n, L].
 
         Raises:
-            ValueError: A noise does not have the shape [n, L], or would not be added.
+            ValueError: Noise does not have the shape [n, L], or `latent_noise` would not be
+                added.
         """
         from balancing_vae.backend.inference import to_numpy
 
@@ -82,7 +83,7 @@ class SecondStage(Sampler):
         noise: np.ndarray | None = None,
         latent_noise: np.ndarray | None = None,
     ):
-        """Draw latents as `sample` does, and leave them where a decoder computes.
+        """Draw latents as `sample` does, and leave them on the device.
 
         Args:
             n: Number of latents.
@@ -110,7 +111,7 @@ class SecondStage(Sampler):
         return z
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
-        """Raise, because the density is an integral over the second latents, not computable."""
+        """Raise, because the density is an integral over the second latents without a formula."""
         raise InputError(
             "The density of a second stage cannot be computed; use the prior or a fitted sampler."
         )

@@ -8,23 +8,24 @@ import numpy as np
 from keras import ops
 
 BLOCKS = 4
-# The network sees the time as cosines and sines of 1 to 8 half turns.
+# The network gets the time t as the cosines and sines of pi t, 2 pi t, ..., 8 pi t.
 FREQUENCIES = 8
-# Layers that start at 0, so that the whole starts as the flow of a Gaussian.
+# Layers that start at 0, so that the network starts as the flow of a Gaussian.
 ZERO = ("stretch", "second", "leave")
 
 
 class Velocity(keras.Model):
-    """A residual network that learns what a flow has beside that of a standard normal.
+    """A residual network that learns how a flow differs from that of a standard normal.
 
-    Straight paths from standard normal noise to standard normal data have the velocity
-    `(2 t - 1) z / s^2` with `s^2 = t^2 + (1 - t)^2`, and what a single path has besides is
-    `1 / s` times a standard normal. The network, `f`, gives the mean of the latter:
+    Straight paths from standard normal noise to standard normal data have the mean velocity
+    `(2 t - 1) z / s^2` at the point z, with `s^2 = t^2 + (1 - t)^2`. The velocity of a single path
+    differs from this mean by `1 / s` times a standard normal. The network `f` predicts the mean of
+    this difference, multiplied by s:
 
         v(z, t) = ((2 t - 1) a + f(a, t)) / s,  a = z / s
 
-    So its input and target have variance 1 at any time. It starts at 0: latents that are
-    normal already need no training. Such a scaling: Karras et al. 2022, section 5.
+    Its input and its target therefore have variance 1 at any time. It starts at 0, so latents that
+    are already normal need no training. Source of such a scaling: Karras et al. 2022, section 5.
 
     Args:
         latent_dim: Number of latents, L.
@@ -57,7 +58,7 @@ class Velocity(keras.Model):
         return self._velocity(*inputs)[0]
 
     def with_divergence(self, inputs):
-        """Return the velocity and its divergence, by one tangent for each latent.
+        """Return the velocity and its divergence, computed with one tangent for each latent.
 
         Args:
             inputs: As for `call`.
@@ -78,13 +79,13 @@ class Velocity(keras.Model):
         }
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set the weights to what `to_arrays` returned."""
+        """Set the weights to the arrays that `to_arrays` returned."""
         for name, layer in self.dense.items():
             for weight in layer.weights:
                 weight.assign(arrays[f"{name}_{weight.name}"])
 
     def _velocity(self, z, t, dz=None):
-        """Return the velocity and its derivatives in the directions `dz`, None without."""
+        """Return the velocity and its derivatives in the directions `dz` (None if not given)."""
         s = ops.sqrt(t**2 + (1 - t) ** 2)
         a, da = _scale(z, dz, 1 / s)
         angles = math.pi * t * ops.arange(1, FREQUENCIES + 1, dtype="float32")
@@ -146,7 +147,7 @@ def weight_shapes(latent_dim: int, width: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-# Values [B, n] go through the layers with their tangents [B, L, n], or with None.
+# Values [B, n] pass through the layers together with their tangents [B, L, n], or with None.
 
 
 def _silu(h, dh):

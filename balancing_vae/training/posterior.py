@@ -20,7 +20,7 @@ def encode(stage: Autoencoder, source: Source, batch_size: int) -> tuple[np.ndar
     Args:
         stage: A stage.
         source: Images, or latents for stage 2, [N, ...]; or a dataset's images.
-        batch_size: Rows per batch, where the device has no better number.
+        batch_size: Rows of a training batch; see `large_batch`.
 
     Returns:
         `mu` and `sigma`, float32 [N, L] each.
@@ -37,7 +37,7 @@ def encode(stage: Autoencoder, source: Source, batch_size: int) -> tuple[np.ndar
 
 
 def computes_gamma(stage: Autoencoder) -> bool:
-    """Tell whether a stage's gamma is computed, and has a part in its loss."""
+    """Return whether a stage's gamma is computed and used in its loss."""
     balancing = getattr(stage, "balancing", None)
     return isinstance(balancing, ComputedGamma) and balancing.trainable
 
