@@ -12,7 +12,7 @@ from balancing_vae.errors import InputError
 
 @keras.saving.register_keras_serializable("balancing_vae")
 class GECO(BalancingStrategy):
-    """A weight of the error that rises above a tolerance and falls below it.
+    """A weight of the error that rises while the error is above a tolerance, and falls below it.
 
         minimise k KL + lambda sum( (x - x_hat)^2 - kappa^2 ) / 2,    after each step
         c <- momentum c + (1 - momentum) (mse - kappa^2) / kappa^2

@@ -26,7 +26,7 @@ class WarnOfLowGamma(keras.callbacks.Callback):
     async_safe = True
 
     def on_train_begin(self, logs=None):
-        """Start to wait for the first batch of this training."""
+        """Mark the first batch of this training as not checked yet."""
         self.looked = False
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -47,7 +47,7 @@ class WarnOfLowGamma(keras.callbacks.Callback):
             return
         self.looked = True
         mse, gamma = float(logs["mse"]), float(logs["gamma"])
-        # Computed gamma starts at 1. An error above that is no sign of other data.
+        # Computed gamma starts at 1, so a larger error does not indicate other data.
         if min(mse, 1.0) > FAR * gamma**2:
             warnings.warn(
                 f"The first error, {mse**0.5:.3g}, is far above gamma, {gamma:.3g}, which never "

@@ -15,7 +15,7 @@ class OptimalGamma(BalancingStrategy):
     """A gamma that is optimal for each batch: the root of the batch's mean squared error.
 
         gamma^2 = mean( (x - x_hat)^2 ),
-        loss = k KL + D (1/2 + log gamma + 0.91893),    D elements an image
+        loss = k KL + D (1/2 + log gamma + 0.91893),    D elements per image
 
     This gamma minimises the loss, so the derivative with respect to gamma is 0, and the networks
     get the same gradient as with a constant gamma of this value. Computed gamma uses a running

@@ -40,8 +40,8 @@ class BalancingStrategy(keras.layers.Layer):
         """Return the gamma that the loss of a batch uses; `gamma` by default.
 
         Args:
-            mse: Mean squared error of the batch, float32 scalar tensor with gradient, over
-                every element on all devices, weighted as the images are.
+            mse: Mean squared error of the batch over every element on all devices, weighted by
+                the images' sample weights; float32 scalar tensor with gradient.
             x: Targets, float [B, ...].
             x_hat: Reconstructions, float of the same shape.
 
@@ -72,4 +72,4 @@ class BalancingStrategy(keras.layers.Layer):
         """
 
     def restore_rate(self) -> None:
-        """Undo what `GammaBalancing` changed for one `fit`, if anything."""
+        """Undo the changes of `GammaBalancing` for one `fit`, if there are any."""

@@ -7,13 +7,13 @@ from balancing_vae.layers.singular_vector import StoresSingularVector
 
 
 def unit(a):
-    """Divide by the length, plus the 1e-12 of that program.
+    """Divide a tensor by its Euclidean length plus 1e-12, as in that program.
 
     Args:
         a: Float tensor.
 
     Returns:
-        Tensor of that shape and dtype.
+        A tensor with the same shape and dtype.
 
     Example:
         ```python
@@ -30,8 +30,8 @@ def right_spectrally_normalize(kernel, u):
 
         v = n(u W');  u <- n(v W);  norm = v W u'
 
-    The result is kernel / norm. Unlike `spectrally_normalize`, this stores the right vector, adds
-    the constant outside the root, and passes gradients through u and v too.
+    The result is kernel / norm. Unlike `spectrally_normalize`, this function stores the right
+    vector, adds the constant outside the root, and passes gradients through u and v, too.
     Source: the program of Ghosh et al. 2020 (arXiv 1903.12436), RAE-SN.
 
     Args:

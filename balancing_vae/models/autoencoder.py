@@ -48,10 +48,10 @@ class Autoencoder(GuardedModel, SaveableModel):
         monitor: The entry of the logs, in training and validation, that measures how good the
             weights are; lower is better.
         heads: Names of the encoder's outputs.
-        has_prior: Whether training pulls the latents towards N(0, I), so that they can be
-            sampled from it.
+        has_prior: Whether training pulls the latents towards N(0, I), so that new latents can be
+            sampled from N(0, I).
         has_images: Whether inputs and reconstructions are images.
-        trained_epochs: Number of epochs that it was trained for.
+        trained_epochs: Number of epochs that the model was trained for.
         last_trained: Time of its last training in this process, by `time.monotonic_ns`.
 
     Raises:
@@ -109,7 +109,7 @@ class Autoencoder(GuardedModel, SaveableModel):
 
     @property
     def is_trained(self) -> bool:
-        """Whether it was trained or loaded: biases are 0 at the start and change in training."""
+        """Whether the model was trained or loaded: all biases are 0 before the first training."""
         biases = [w for w in self.trainable_weights if w.path.endswith("bias")]
         as_built = bool(biases) and not any(ops.convert_to_numpy(w).any() for w in biases)
         return self.trained_epochs > 0 or not as_built
@@ -170,7 +170,8 @@ class Autoencoder(GuardedModel, SaveableModel):
                 "be weighted; add that argument (see `Autoencoder`), or omit the weights."
             )
         self.track(terms.items(), y_pred["target"])
-        # Keras sums the gradients of all replicas. In the logs it multiplies the loss back.
+        # Keras sums the gradients over all replicas, and multiplies the logged loss by their
+        # number again.
         return sum(terms.values()) / replica_count()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

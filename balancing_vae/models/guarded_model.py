@@ -25,7 +25,7 @@ class GuardedModel(FusedModel):
     (`check_ready`), and which callbacks it adds to each training (`own_callbacks`).
 
     Attributes:
-        trained_epochs: Number of epochs that it was trained for.
+        trained_epochs: Number of epochs that the model was trained for.
         last_trained: Time of its last training in this process, by `time.monotonic_ns`.
     """
 
@@ -64,8 +64,8 @@ class GuardedModel(FusedModel):
     def __call__(self, inputs, *args, **kwargs):
         """Apply the model to one batch; arguments and result are those of a Keras model's call.
 
-        NumPy arrays are checked first. Tensors are not, because they may be those of a compiled
-        step, whose values are not known.
+        NumPy arrays are checked first. Tensors are not checked, because they may belong to a
+        compiled step, in which their values are not known.
 
         Raises:
             ValueError: The model does not take these arrays.
@@ -100,8 +100,8 @@ class GuardedModel(FusedModel):
     def fit(self, *args, **kwargs):
         """Train the model; arguments and result are those of `keras.Model.fit`.
 
-        The data are checked first: arrays completely, batches only up to the first. An epoch
-        whose loss is NaN or infinite ends the training (see `StopOnNonFiniteLoss`).
+        The data are checked first: all values of an array, but only the first of several batches.
+        An epoch whose loss is NaN or infinite ends the training (see `StopOnNonFiniteLoss`).
 
         Raises:
             ValueError: The model does not take these inputs, or they have labels; the decoder
@@ -226,7 +226,7 @@ class GuardedModel(FusedModel):
         return tuple(checked[name] for name in names) if is_tuple else checked["x"]
 
     def _with_own(self, callbacks):
-        """Return a training's callbacks: the guard, the epoch count, the model's, the given."""
+        """Return the callbacks of a training: guard, epoch count, the model's own, the given."""
         count = keras.callbacks.LambdaCallback(on_epoch_end=self._count_epoch)
         own = [count, *self.own_callbacks()]
         if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -288,7 +288,7 @@ class GuardedModel(FusedModel):
 
 
 def _check_epochs(given: dict) -> None:
-    """Raise if `fit` is asked for no epoch, or for more than one of a generator."""
+    """Raise if the last epoch precedes the first, or if a generator is given for several epochs."""
     epochs, first = given.get("epochs", 1), given.get("initial_epoch", 0)
     if epochs < first:
         raise InputError(

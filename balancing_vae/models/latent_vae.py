@@ -41,7 +41,7 @@ class LatentVAE(VAE):
             raise InputError(f"sigma of {name} has values below 0; give standard deviations.")
 
     def labels_refusal(self, name: str) -> str:
-        """Return the message that refuses labels: mu and sigma belong into one tuple."""
+        """Return the message that refuses labels: mu and sigma belong in one tuple."""
         return (
             f"{name} consists of inputs and labels, but a {type(self).__name__} takes no labels; "
             "put mu and sigma into one tuple of inputs, ((mu, sigma),)."

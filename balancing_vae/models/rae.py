@@ -12,7 +12,7 @@ from balancing_vae.models.objectives import mean_squared_error
 class RegularizedAutoencoder(Autoencoder):
     """A deterministic autoencoder with small latents and a smooth decoder.
 
-        loss = mean((x - x_hat)^2) + latent_weight mean(z^2) + decoder_weight sum(kernel^2),
+        loss = mean((x - x_hat)^2) + latent_weight mean(z^2) + decoder_weight sum(kernel^2)
 
     The means run over the batch and over pixels and channels, or latents; the sum runs over the
     kernels of all transposed convolutions of the decoder. The logs hold `loss` and its weighted
@@ -74,7 +74,7 @@ class RegularizedAutoencoder(Autoencoder):
     def loss_terms(self, outputs: dict, sample_weight=None) -> dict:
         """Return squared error, latent term and decoder term."""
         squares = [ops.sum(ops.square(kernel)) for kernel in self.regularized_kernels()]
-        latent = mean_squared_error(outputs["z"], 0.0, sample_weight)  # their mean square
+        latent = mean_squared_error(outputs["z"], 0.0, sample_weight)  # the mean of z^2
         return super().loss_terms(outputs, sample_weight) | {
             "latent": self.latent_weight * latent,
             "decoder": self.decoder_weight * sum(squares, ops.zeros(())),

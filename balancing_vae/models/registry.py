@@ -1,4 +1,4 @@
-"""First-stage models by name; a new model is one file and one line here."""
+"""First-stage models by name; a new model needs one file and one line here."""
 
 import keras
 

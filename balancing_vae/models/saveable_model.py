@@ -19,8 +19,8 @@ class SaveableModel(keras.Model):
 
     A subclass stores each argument as an attribute of the same name, because a saved model is
     rebuilt from these attributes. They include `encoder` and `decoder`, which are functional
-    models. It has a `seed_generator` and counts its `trained_epochs`; both are saved with the
-    optimizer.
+    models. A subclass also has a `seed_generator` and a count of `trained_epochs`, which are saved
+    with the optimizer.
     """
 
     def save(self, filepath, overwrite: bool = True, zipped: bool | None = None, **kwargs):
@@ -41,7 +41,7 @@ class SaveableModel(keras.Model):
         """
         local = isinstance(filepath, (str, os.PathLike)) and "://" not in os.fspath(filepath)
         if local and os.fspath(filepath).endswith((".h5", ".hdf5")):
-            # Keras would write it, but could not load it, and would drop the model's optimizer.
+            # Keras would write this file without the model's optimizer, and could not load it.
             raise InputError(
                 f"{os.fspath(filepath)!r} would be in Keras's older format HDF5, which cannot hold "
                 f"a {type(self).__name__}; save to a file such as x.keras, or save_weights to "

@@ -11,9 +11,9 @@ from balancing_vae.errors import NonFiniteLossError
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Raises after an epoch with a non-finite loss, and restores the last good weights.
 
-    The optimizer's state is restored, too, because its averages would stay NaN. If the loss of
-    one batch is not finite, the epoch's mean is not finite either. So no step has to wait for
-    its own value.
+    The optimizer's state is restored, too, because its averages would stay NaN. Only the mean
+    loss of each epoch is read, so that no step has to wait for its own loss: if the loss of one
+    batch is not finite, the mean is not finite either.
 
     Args:
         stage: 1 or 2, for the message; None names the model instead.
@@ -50,12 +50,12 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         )
 
     def _keep(self):
-        # Copies stay on the device: on a GPU, an epoch of a dense network takes hardly longer
-        # than moving its weights and slots to the host.
+        # Copies stay on the device. Moving the weights and slots of a dense network from a GPU to
+        # the host would take almost as long as an epoch.
         variables = [*self.model.weights, *self.model.optimizer.variables]
         self.good = [(variable, ops.copy(variable.value)) for variable in variables]
 
     def _put_back(self):
-        # An optimizer variable that was created since then has no stored value.
+        # An optimizer variable that was created later has no stored value.
         for variable, value in self.good:
             variable.assign(value)

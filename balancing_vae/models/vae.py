@@ -32,7 +32,7 @@ from balancing_vae.networks.inputs import check_vectors
 class VAE(Autoencoder):
     """A variational autoencoder that balances reconstruction error and KL automatically.
 
-        loss = k KL + sum( ((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893 ),
+        loss = k KL + sum( ((x - x_hat) / gamma)^2 / 2 + log gamma + 0.91893 )
 
     Both terms are summed over an image and averaged over the batch. The balancing strategy
     computes `gamma` inside the compiled step, so `fit` works with any `steps_per_execution` and
@@ -49,12 +49,12 @@ class VAE(Autoencoder):
 
     Args:
         encoder: A network from images, float [B, D, D, C] in [0, 1], to `mu` and `log_sigma`,
-            float [B, L] each. If it has a second input, that is the noise, float [B, L]: in an
-            iterative encoder the sample of a step changes the posterior of later steps.
+            float [B, L] each. A second input, if there is one, is the noise, float [B, L]: in an
+            iterative encoder, the sample of a step changes the posterior of later steps.
         decoder: A network from latents, float [B, L], to images, float [B, D, D, C] in [0, 1].
         balancing: The strategy that sets gamma; computed gamma by default.
-        kl_weight: `k`, positive. By default it is the strategy's, or else 1. The original
-            program uses (2 D / L)^2.
+        kl_weight: `k`, positive. By default it is the strategy's weight of KL if there is one,
+            and otherwise 1. The original program uses (2 D / L)^2.
         seed: Seed of the sampling noise, if the noise is not given.
         likelihood: "gaussian" or "bernoulli", the distribution whose mean the decoder returns.
         **kwargs: Arguments of every Keras model.
@@ -213,7 +213,8 @@ class VAE(Autoencoder):
         _, kl_slope = self.balancing.weigh_kl(ops.stop_gradient(kl))
         beta = self.kl_weight * kl_slope
         self.beta_tracker.update_state(beta * ops.square(gamma) if gaussian else beta)
-        # Keras sums the gradients of all replicas. In the logs it multiplies the loss back.
+        # Keras sums the gradients over all replicas, and multiplies the logged loss by their
+        # number again.
         return (self.kl_weight * kl_part + reconstruction) / replica_count()
 
     def _mse_of_all(self, mse, sample_weight):
@@ -246,5 +247,5 @@ class VAE(Autoencoder):
 
 
 def _in_one(gamma):
-    """Return one gamma for all images, whose square is the mean of their squared gammas."""
+    """Return one gamma for all images: the root of the mean of their squared gammas."""
     return ops.sqrt(ops.mean(ops.square(gamma))) if ops.ndim(gamma) else gamma

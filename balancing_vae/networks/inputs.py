@@ -1,4 +1,4 @@
-"""Model inputs: scaled in the compiled step, checked before it."""
+"""Model inputs: they are checked before the compiled step and scaled in it."""
 
 import copy
 import functools
@@ -65,7 +65,7 @@ def is_arrays(data) -> bool:
 
 
 def is_numpy(inputs) -> bool:
-    """Return whether inputs are NumPy arrays, as a user gives them, and never a compiled step."""
+    """Return whether inputs are NumPy arrays, which a user gives, but never a compiled step."""
     return all(isinstance(leaf, np.ndarray) for leaf in tree.flatten(inputs))
 
 
@@ -94,7 +94,8 @@ def look_at(data):
             )
     if isinstance(data, types.GeneratorType):
         batch = next(data, None)
-        # From a generator, Keras expects tuples; every other kind but one may yield arrays.
+        # Keras expects a generator to yield tuples. All other sources may yield arrays, except a
+        # `DataLoader` (see below).
         data = (_as_tuple(each) for each in itertools.chain([batch], data))
     elif isinstance(data, keras.utils.PyDataset):
         batch = None if data.num_batches == 0 else data[0]
@@ -125,7 +126,7 @@ def check_intensities(x, image_shape: tuple[int, ...], name: str = "x") -> None:
         check_intensities(np.zeros((10, 8, 8, 1), "int64"), (8, 8, 1))
         ```
     """
-    if len(image_shape) != 3:  # a user's own network for other data than images
+    if len(image_shape) != 3:  # a user's own network for data other than images
         return
     if isinstance(x, np.ndarray) and x.ndim == 4:
         image_shape = tuple(
@@ -184,10 +185,10 @@ def _is_data_loader(data) -> bool:
 
 
 def _with_tuples(loader):
-    """Return a copy of a `DataLoader` whose batches are tuples: Keras would unpack a tensor."""
+    """Return a copy of a `DataLoader` that yields tuples, because Keras would unpack a tensor."""
     loader = copy.copy(loader)
     loader.collate_fn = functools.partial(_collate_to_tuple, loader.collate_fn)
-    # Workers that persist belong to the original and know only its own `collate_fn`.
+    # Persistent workers belong to the original loader and use its `collate_fn`.
     loader._iterator = None
     return loader
 

@@ -44,7 +44,7 @@ def rae_networks(
 
     Returns:
         The encoder from images, float [B, D, D, C] in [0, 1], to latents, float
-        [B, latent_dim]; and the decoder from those to images.
+        [B, latent_dim]; and the decoder from latents to images.
 
     Raises:
         ValueError: The images are not square, their side is not 8, 16, 32, 64, ..., or the

@@ -39,7 +39,8 @@ def pack(
             whose normalisation is fitted.
         out: The folder to write. Its name becomes the name of the set.
         x: Test images, integers in 0..255 or floats in [0, 1], [N, D, D, C]. The first ones
-            are on the sheet of samples. Of all, 1,000 are drawn to measure the differences.
+            are on the sheet of samples. The differences are measured on 1,000 images drawn from
+            all.
         float16: Whether the kernels are stored in float16, at half the size.
         overwrite: Whether an existing weights folder is replaced.
         command: The command line of this call, for the card.
@@ -59,7 +60,7 @@ def pack(
         pack("runs/mnist", "weights/mnist", datasets.load("mnist", "test", "data"))
         ```
     """
-    # Imported here: reading a card needs neither Keras nor Matplotlib.
+    # Imported here, because reading a card needs neither Keras nor Matplotlib.
     from balancing_vae.figures.contact_sheet import contact_sheet
     from balancing_vae.figures.images import draw_images
     from balancing_vae.figures.style import save_figure

@@ -1,4 +1,4 @@
-"""The sections of a model card: each turns data into Markdown paragraphs."""
+"""The sections of a model card: each function returns a list of Markdown paragraphs."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ _MODES = {
 
 
 def use(name: str, config: Config) -> list[str]:
-    """How to load the set, and the decoder alone."""
+    """Describe how to load the set, and how to load only its decoder."""
     return [
         "## Use",
         f"""```python
@@ -73,7 +73,7 @@ images = decoder(keras.random.normal((16, {config.latent_dim})))
 
 
 def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
-    """What was trained, for how long, and the commands."""
+    """Describe the training: networks, epochs, changes to the preset, and commands."""
     stages = {
         "stage1": (config.network["name"], config.epochs, config.lr),
         "stage2": (
@@ -101,7 +101,7 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
         "Gamma, the decoder's standard deviation, and mse are training values of the last epoch. "
         f"All epochs are in `history.csv`. Made with {versions}."
     )
-    # The padding comes from the data, and has its place there.
+    # The padding comes from the data, so the section on the data reports it.
     changed = differences(preset_config(preset_of(config), padding=config.padding), trained)
     if changed:
         text += f" Changes to the preset: {'; '.join(changed)}."
@@ -114,7 +114,7 @@ def recipe(facts: dict, config: Config, folder: Path) -> list[str]:
 
 
 def _commands(facts: dict, config: Config, folder: Path) -> list[str]:
-    """Return what was given; of an older folder, which does not say it, what its config tells."""
+    """Return the recorded commands; an older folder has none, so they come from its config."""
     description = read_description(folder)
     recorded, run = description["commands"], f"runs/{facts['name']}"
     commands = [
@@ -124,7 +124,7 @@ def _commands(facts: dict, config: Config, folder: Path) -> list[str]:
     for sampler in description["samplers"]:
         if sampler in recorded:
             commands += recorded[sampler]
-        elif sampler not in config.samplers:  # those the training fits
+        elif sampler not in config.samplers:  # the training fits those in the config
             words = ["balancing-vae fit-sampler", run, sampler, *data_words(preset_of(config))]
             commands.append(" ".join(words))
     return [*commands, facts["command"]] if facts["command"] else commands
@@ -135,7 +135,7 @@ def _console(commands: list[str]) -> str:
 
 
 def data(config: Config, rows: list[Measurement]) -> list[str]:
-    """The images, their source, their licence."""
+    """Describe the images, their source and their licence."""
     asked = load_preset(preset_of(config))["dataset"]
     entry = dataset(asked["name"])
     published = sources().get(entry.name, {})
@@ -157,7 +157,7 @@ def data(config: Config, rows: list[Measurement]) -> list[str]:
 
 
 def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
-    """What normalisation changes, for each metric; a note before the first evaluation."""
+    """Report the effect of normalisation on each metric, or that nothing is measured yet."""
     if not rows:
         return ["## Numbers", "None yet. `balancing-vae evaluate` with this folder adds them here."]
     found = normalization_effects(rows)
@@ -201,7 +201,7 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
 
 
 def precision(facts: dict) -> list[str]:
-    """What precision and rounding changed compared with the run."""
+    """Report how much lower precision and rounding changed compared with the run."""
     lines = []
     for row in facts["deviations"]:
         pairs = [
@@ -222,7 +222,7 @@ def precision(facts: dict) -> list[str]:
 
 
 def limits(config: Config, rows: list[Measurement]) -> list[str]:
-    """What the set cannot show."""
+    """List the limits of the set."""
     limits = [
         "This is one training with one seed: the standard deviations above do not cover the "
         "variation between trainings.",

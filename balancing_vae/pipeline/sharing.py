@@ -18,7 +18,7 @@ from balancing_vae.pretrained import push
 def push_pipeline(
     vae, name: str, measurements: Sequence[Measurement], license: str | None, private: bool
 ) -> str:
-    """Push a pipeline by way of a temporary folder.
+    """Write a pipeline to a temporary folder, and upload the folder to the Hub.
 
     Args:
         vae: A `TwoStageVAE`.

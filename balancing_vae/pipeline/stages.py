@@ -25,7 +25,8 @@ from balancing_vae.samplers import SAMPLERS
 from balancing_vae.training.optimizer import build_optimizer
 from balancing_vae.training.optimizer import check_optimizer
 
-# The largest published network here has 88 million. This many take 4 GB, and 12 GB in training.
+# The largest published network here has 88 million parameters. A billion parameters take 4 GB, and
+# 12 GB in training.
 MOST_PARAMETERS = 10**9
 
 

@@ -34,9 +34,9 @@ def training_images(
         The training images, and an array of validation images or None.
 
     Raises:
-        ValueError: The images do not match the model, are fewer than a batch or than a sampler
-            needs, or the batch size is not divisible by the number of devices; or the config
-            needs validation images and there are none.
+        ValueError: The images do not match the model, or are fewer than a batch or than a
+            sampler needs; the batch size is not divisible by the number of devices; or the
+            config needs validation images and there are none.
     """
     check_divisible(config.batch_size, stage1)
     source = as_source(x, config.image_shape)

@@ -315,13 +315,14 @@ class TwoStageVAE(Plots):
             epochs2: Epochs of stage 2, in place of the config's.
             validation_split: Fraction of `x`, an array, to hold out at its end, in place of
                 the config's `held_out`; in [0, 1).
-            optimizer: A Keras optimizer or its name, of which each stage gets a copy. It
-                replaces the config's `optimizer`, and its learning rate replaces `lr` and `lr2`.
+            optimizer: A Keras optimizer or its name; each stage gets a copy. It replaces the
+                config's `optimizer`, and its learning rate replaces `lr` and `lr2`.
             time_limit: Seconds after which the training of the stages ends, positive. It ends
                 after the last execution that fits, and its state is written to `run_dir`. The
                 same call resumes there. `finished` says whether training was completed.
             steps_per_execution: Number of steps to run without returning to Python, as in
-                `keras.Model.compile`. By default a long training measures the fastest.
+                `keras.Model.compile`. By default a long training measures which number is the
+                fastest.
 
         Returns:
             The history, with a row for each epoch. Its `history` has the columns,
@@ -499,9 +500,9 @@ class TwoStageVAE(Plots):
         return self._decode(z.astype(np.float32), keep_padding)
 
     def _decode(self, z, keep_padding: bool) -> np.ndarray:
-        """Decode latents, an array or a tensor, that are float32."""
+        """Decode float32 latents, an array or a tensor."""
         images = predict(self.stage1.decoder, self.config.batch_size, z)
-        # After the decoder, so that it does not wait until the latents are copied.
+        # Checked after decoding, so that the decoder does not wait until the latents are copied.
         check_finite(to_numpy(z), "The latents")
         check_finite(images, "The decoder's images")
         return images if keep_padding else self.without_padding(images)
@@ -570,8 +571,8 @@ class TwoStageVAE(Plots):
 
         Args:
             n: Number of latents, at least 1.
-            stage: 1 samples the prior, and 2 decodes the second stage's prior to latents,
-                unless the config's `samplers` are others.
+            stage: 1 or 2, for the first or the second of the config's `samplers`: by default the
+                prior, and the second stage, which decodes draws from its own prior to latents.
             normalize: Whether the fitted normalisation is applied, according to its mode.
             seed: Seed of the noise. The same seed gives the same draws on any backend, with and
                 without normalisation. None draws a new seed, as Keras does (so
@@ -604,7 +605,7 @@ class TwoStageVAE(Plots):
         return to_numpy(self._latents(n, stage, normalize, seed, noise, latent_noise, sampler))
 
     def _latents(self, n, stage, normalize, seed, noise, latent_noise, sampler):
-        """Draw latents as `sample_latents` does, and leave them where they were computed."""
+        """Draw latents as `sample_latents` does, but leave them on the device."""
         if n < 1:
             raise InputError(f"n must be at least 1, got {n}.")
         if stage not in (1, 2):
@@ -668,7 +669,7 @@ class TwoStageVAE(Plots):
 
         Example:
             ```python
-            samples = vae.generate(100)  # others each time
+            samples = vae.generate(100)  # new images at each call
             samples = vae.generate(100, stage=2, seed=0)
             samples = vae.generate(100, sampler="mixture", seed=0)
             ```
@@ -826,8 +827,8 @@ class TwoStageVAE(Plots):
             ValueError: The images do not match the model, or the normalisation is not fitted.
 
         Warns:
-            NothingRescaledWarning: The original's gate is closed, so the rows "normalised" of
-                generated images equal the plain ones.
+            NothingRescaledWarning: The original program's gate is closed, so the rows
+                "normalised" of generated images equal the plain ones.
 
         Example:
             ```python
@@ -844,8 +845,9 @@ class TwoStageVAE(Plots):
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
 
-        Gamma is set from the mean squared error of the reconstructions of the first 10,000
-        images, and of their latents. Source: the original program, which does not store gamma.
+        Gamma of stage 1 is set from the mean squared error of the reconstructions of the first
+        10,000 images, and gamma of stage 2 from that of their latents. Source: the original
+        program, which does not store gamma.
 
         Args:
             x: Training images as in `encode`.
@@ -855,7 +857,7 @@ class TwoStageVAE(Plots):
             The gammas of stage 1 and of stage 2, if there is one.
 
         Raises:
-            ValueError: The balancing is not computed gamma, or the images do not match.
+            ValueError: The balancing is not computed gamma, or the images do not match the model.
 
         Example:
             ```python

@@ -18,7 +18,7 @@ LARGEST = 1e30
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """A density of latents; a fitted sampler is a frozen dataclass whose fields are arrays.
+    """A density of latents. A fitted sampler is a frozen dataclass whose fields are arrays.
 
     A new sampler defines `fit`, `latent_dim`, `sample` and `log_density`. It checks its fields in
     `__post_init__`, because they may come from a damaged file, and is registered in `SAMPLERS`.

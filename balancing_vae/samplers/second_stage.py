@@ -111,7 +111,7 @@ class SecondStage(Sampler):
         return z
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
-        """Raise, because the density is an integral over the second latents without a formula."""
+        """Raise, because the density is an integral that has no closed form."""
         raise InputError(
             "The density of a second stage cannot be computed; use the prior or a fitted sampler."
         )
