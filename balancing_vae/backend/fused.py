@@ -24,8 +24,8 @@ from balancing_vae.errors import find_stack_level
 # Training data may use this fraction of an accelerator's memory. The networks and the optimizer's
 # slots need the rest.
 RESIDENT_SHARE = 0.25
-# On a CPU, the device's memory is the main memory, so the data are held there twice. Larger data
-# are not put on the device.
+# Larger data are not put on a CPU device: its memory is the main memory, which would hold them
+# twice.
 RESIDENT_BYTES_ON_CPU = 2**26
 
 
@@ -171,9 +171,8 @@ def _fused_function(model: FusedModel, single_step: Callable) -> Callable:
     def execute(state, iterator):
         state = _lists(state)
         if not compiled:
-            # On several devices, each weight keeps its layout. If the layout of the inputs were
-            # not given, JAX would compile again in two cases: for the first outputs, and for reset
-            # metrics.
+            # On several devices, each weight keeps its layout. Without the layout of the inputs,
+            # JAX would compile again when it first gets its own outputs or reset metrics as inputs.
             layout = jax.tree.map(lambda value: value.sharding, state)
             compiled.append(
                 jax.jit(

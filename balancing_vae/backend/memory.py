@@ -93,7 +93,7 @@ def device_memory() -> int | None:
 
 
 def numbers_in_a_row(network: keras.Model) -> int:
-    """Return the total size of all layers' outputs for one row of a batch, in numbers.
+    """Return the number of values in the outputs of all layers for one row of a batch.
 
     Args:
         network: An encoder or a decoder.
@@ -107,7 +107,7 @@ def numbers_in_a_row(network: keras.Model) -> int:
 
 
 def _sizes(layer: keras.layers.Layer) -> list[int]:
-    """Return the size of each output of a layer for one row, in numbers."""
+    """Return the number of values in each output of a layer for one row."""
     try:
         outputs = keras.tree.flatten(layer.output)
     except (AttributeError, ValueError):  # the layer is used several times, or is not in a graph

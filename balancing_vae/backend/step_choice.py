@@ -9,7 +9,8 @@ from balancing_vae.backend.epoch_timer import EpochTimer
 
 # Numbers of steps per execution that are tried besides 1. A measurement takes a few seconds, so
 # nothing is measured in trainings of fewer than `WORTH_MEASURING` steps. More than 1 step is tried
-# only if a step takes at most `LONG_STEP` seconds and the training at least `SHORT_TRAINING`.
+# only if a step takes at most `LONG_STEP` seconds, and the training at least `SHORT_TRAINING`
+# seconds.
 CHOICES = (10, 100)
 WORTH_MEASURING = 2_000
 LONG_STEP = 0.02
