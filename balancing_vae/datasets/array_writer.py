@@ -98,6 +98,6 @@ class ArrayWriter:
 
 
 def _channel_sums(images: np.ndarray) -> np.ndarray:
-    """Return sums, uint64 [C], over the images first, because contiguous rows are fast."""
+    """Return the sums, uint64 [C]; images are summed first, because contiguous rows are fast."""
     pixels = images.sum(axis=0, dtype=np.uint32)
     return pixels.reshape(-1, images.shape[-1]).sum(axis=0, dtype=np.uint64)

@@ -195,7 +195,7 @@ def read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: floa
         raise InputError("it is not compressed with deflate; unpack the archive, give the folder")
     try:
         with archive.open(entry) as file:
-            # With a length, because without one zipfile unpacks up to two gigabytes at once.
+            # Without a length, zipfile unpacks up to two gigabytes at once.
             data = file.read(entry.file_size)
             file.read(1)  # checks the checksum, also of an empty entry
     except DAMAGE as error:

@@ -32,8 +32,8 @@ NO_ENDING = "without an ending"
 class Folder:
     """The files under a folder.
 
-    Links are followed. A folder counts only once, however many links lead to it, so circular
-    links end.
+    Links are followed. Each folder is visited only once, even if several links lead to it, so
+    circular links do no harm.
 
     Args:
         path: The folder.
@@ -153,7 +153,7 @@ class Zip:
         elif stat.S_ISLNK(entry.external_attr >> 16):
             self._passed_over[ZIPPED_LINK] += 1
         else:
-            # Of two entries with the same name the later counts, as it does when unpacking.
+            # Of two entries with the same name the later one is used, as in unpacking.
             self._passed_over[REPLACED] += str(path) in self._entries
             self._entries[str(path)] = entry
 

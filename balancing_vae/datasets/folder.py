@@ -49,15 +49,15 @@ def read(
 
     A folder that contains all others is ignored. If there are folders named after splits (see
     SPLIT_NAMES), they determine the splits. Otherwise, of every ten images in the order of their
-    names, the ninth goes to `val` and the tenth to `test`. If the images lie in more than one
-    folder below that, the folders' names are the classes.
+    names, the ninth goes to `val` and the tenth to `test`. If the images of the splits lie in
+    more than one folder, the folders' names are the classes.
 
     Args:
         source: The folder, or a zip of it.
         side: Side of the result in pixels.
         crop: Side of a centred square, or (left, top, right, bottom) in pixels with the last
             two exclusive; the largest centred square by default.
-        grayscale: Whether the result has one channel, grey.
+        grayscale: Whether the result has a single, grey channel.
         skip_broken: Whether unreadable images are skipped.
         workers: Number of processes; all cores by default.
 

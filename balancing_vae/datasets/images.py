@@ -1,4 +1,4 @@
-"""One image file to one uint8 array: decode, crop, resize, and the JPEG round trip."""
+"""Convert an image file to a uint8 array: decode, crop, resize, and the JPEG round trip."""
 
 import functools
 import io
@@ -19,8 +19,8 @@ JPEG_QUALITY = 75
 JPEG_SUBSAMPLING = "4:2:0"
 
 # The image formats that Pillow itself decodes. Its vector formats start other programs, and its
-# stubs (HDF5, MPEG) read nothing. A file's content must be in one of these formats, whatever its
-# name says.
+# stubs (HDF5, MPEG) read nothing. A file's content must be in one of these formats, regardless of
+# its name.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "QOI", "TGA", "TIFF", "WEBP")
 
 # Eight-bit modes with a well-defined conversion to RGB. Others are refused: CMYK needs its colour
@@ -168,7 +168,7 @@ class Cut:
         size: The (width, height) that every image must have, or None for any.
         upright: Whether images are first turned according to their EXIF tags. If false, the box
             refers to the stored pixels.
-        grayscale: Whether the result has one channel, grey.
+        grayscale: Whether the result has a single, grey channel.
 
     Example:
         ```python

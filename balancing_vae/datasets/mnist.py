@@ -39,7 +39,7 @@ _SIDE = 28
 _IDX_NAMES = {"train": "train", "test": "t10k"}
 _UINT8 = 8  # idx's code of the type
 _LARGEST = COUNTS["train"] * _SIDE**2  # bytes of the largest array
-_IDX_HEADER = 16  # bytes, of three axes
+_IDX_HEADER = 16  # bytes, for three axes
 
 
 def read(name: str, source: Path, pad: bool = False, allow_partial: bool = False) -> Contents:

@@ -1,4 +1,4 @@
-"""Arrays from `.npy` files: nothing is unpickled, and damage is reported."""
+"""Open `.npy` files without unpickling anything, and report damage."""
 
 import os
 import tokenize
@@ -10,8 +10,8 @@ from balancing_vae.datasets.bounded import refuse_special_file
 from balancing_vae.errors import InputError
 from balancing_vae.errors import MissingFileError
 
-# The exceptions that NumPy raises for a damaged header, which it parses as Python and whose shape
-# it uses before it reads the data.
+# The exceptions that NumPy raises for a damaged header. It parses the header as Python, and uses
+# the header's shape before it reads the data.
 _BAD_HEADER = (
     ValueError,
     EOFError,

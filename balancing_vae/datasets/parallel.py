@@ -32,8 +32,9 @@ def _start_worker(initializer: Callable | None, arguments: tuple) -> None:
 def _ctrl_c_waits() -> Iterator[None]:
     """Delay Ctrl-C while workers are started, so that none of them receives it.
 
-    A worker inherits the mask, which protects it until it ignores the signal. In this process
-    the mask is not enough, because another thread may receive the signal for the main thread.
+    A worker inherits the signal mask, which protects it until it ignores the signal itself. In
+    this process a mask is not enough, because another thread may receive the signal for the main
+    thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -72,7 +73,7 @@ def map_ordered(
     Args:
         function: A function at a module's top level.
         items: Its arguments, which must be picklable.
-        workers: Number of processes; all cores by default; 1 works in this process.
+        workers: Number of processes; all cores by default; 1 uses only this process.
         initializer: A function at a module's top level that each worker calls first, once.
         arguments: Arguments of the initializer.
 

@@ -34,7 +34,7 @@ _NAMED_AT_MOST = 20
 
 @dataclass
 class Chunk:
-    """A few images of one split that are to be written.
+    """A few images of one split, to be written.
 
     Args:
         split: `train`, `val` or `test`.

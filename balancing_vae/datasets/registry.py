@@ -162,7 +162,7 @@ def prepare(
 
     Args:
         name: `cifar10`, `celeba`, `celeba140`, `mnist`, `fashion_mnist`, `digits` or `folder`.
-        source: The downloaded files; None downloads them, if that is allowed.
+        source: The downloaded files; None downloads them, if this program can.
         out: The folder to write: `train.npy`, `val.npy`, `test.npy`, labels, `dataset.json`.
         overwrite: Whether an existing prepared dataset is replaced.
         **options: Options of the dataset: `jpeg` (cifar10), `pad` (mnist, fashion_mnist),

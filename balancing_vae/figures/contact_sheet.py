@@ -15,7 +15,7 @@ def contact_sheet(
     Args:
         vae: A `TwoStageVAE` whose normalisation is fitted.
         x: Real images, integers in 0..255 or floats in [0, 1], at least `columns` of them.
-        columns: Images in a row.
+        columns: Number of images in a row.
         seed: Seed of the noise; plain and normalised samples come from the same draws.
 
     Returns:

@@ -20,10 +20,10 @@ LARGEST_RATIO = 20
 
 
 class _ToPython:
-    """A file to which NumPy writes in Python, not in C.
+    """A file object that makes NumPy write with Python's `write`, not with its own C code.
 
-    NumPy writes to a real file in C, which does not report that the disk is full when the end
-    of an array could not be written.
+    NumPy writes to a real file in C. That code does not report a full disk if only the end of
+    an array could not be written.
     """
 
     def __init__(self, file: io.BufferedWriter):
@@ -81,7 +81,7 @@ def load_arrays(path: Path, most: int | None = None) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}; copy it again.") from error
-    except Exception as error:  # zipfile and NumPy raise many kinds on a damaged file
+    except Exception as error:  # zipfile and NumPy raise many exceptions for a damaged file
         raise InputError(f"{path} is not a complete .npz file; copy it again.") from error
 
 

@@ -1,8 +1,8 @@
 """Write files and folders under a temporary name, then rename them into place.
 
-A write works in a hidden folder next to its target, `.1234abcd.name`, which is locked while its
-process lives. So the next write to the same name can recognise and remove what a killed process
-left, and does not touch the folder of a living process.
+A write works in a hidden folder next to its target, such as `.1234abcd.name`. Its process holds a
+lock on that folder. The lock of a killed process is released, so the next write to the same name
+recognises the leftover folder and removes it. The folder of a running process is not touched.
 """
 
 import errno
@@ -25,7 +25,7 @@ from balancing_vae.files.lock import try_lock
 from balancing_vae.files.targets import output_file
 from balancing_vae.files.targets import output_folder
 
-# In a workspace: the replaced folder, if it could not be exchanged in one step.
+# The name of the replaced folder in a workspace, if it could not be exchanged in one step.
 _FORMER = ".former"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -197,7 +197,7 @@ def _keep_mode(new: Path, old: Path) -> None:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Flush what was written to `path` to the disk, so that it is there before the rename."""
+    """Flush the content of `path` to the disk, so that it is there before the rename."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

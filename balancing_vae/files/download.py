@@ -19,7 +19,7 @@ _PIECE = 2**16
 
 
 class WrongContentError(InputError):
-    """The downloaded content is not the published file; the message is a clause without a stop."""
+    """The downloaded content is not the published file; the message has no full stop."""
 
 
 def download_file(address: str, path: Path, size: int, sha256: str | None = None) -> None:
@@ -28,7 +28,7 @@ def download_file(address: str, path: Path, size: int, sha256: str | None = None
     Args:
         address: Its URL, http or https.
         path: The file to write. Parent folders are created, and an old file is replaced.
-        size: Its size in bytes, or the maximum. The download stops when it exceeds this size,
+        size: Its exact or maximum size in bytes. The download stops when it exceeds this size
             or takes longer than a minute plus the time for these bytes at 50 kB a second.
         sha256: The expected sha256; None if the caller checks the content itself.
 
@@ -93,7 +93,7 @@ def _receive(
     too_large = WrongContentError(f"{address} has more than the published {size:,} bytes")
     received = 0
     try:
-        # Without unpacking: a server may declare an archive to be a compressed page.
+        # Nothing is unpacked, because a server may declare an archive to be a compressed page.
         headers = {"Accept-Encoding": "identity"}
         with requests.get(address, headers=headers, stream=True, timeout=PATIENCE) as response:
             response.raise_for_status()

@@ -20,7 +20,8 @@ CARD = "README.md"
 SOFTWARE = "balancing_vae"
 # The name of the hidden folder next to a target that is being written.
 WORKSPACE = re.compile(r"\.[0-9a-f]{8}\.(.+)")
-# Where `train --overwrite` keeps the old run until the new one is complete, and while moving it.
+# `train --overwrite` keeps the old run in the first folder until the new run is complete. The
+# second folder holds the old run while it is being moved.
 REPLACED, REPLACING = ".replaced", ".replacing"
 
 
@@ -68,7 +69,7 @@ class FolderFormat:
 
     def has(self, name: str) -> bool:
         """Return whether a name, relative to the folder, is one of this kind's files."""
-        # Leftovers of killed work in such a folder belong to it, too.
+        # Leftovers of killed writes in such a folder belong to it, too.
         parts = [
             part
             for part in name.split("/")

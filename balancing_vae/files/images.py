@@ -29,8 +29,8 @@ def check_images_path(
         sources: Files and folders that are read and must not be replaced.
 
     Raises:
-        FileExistsError: `path` exists, and `overwrite` is false or it is not of this package.
-        ValueError: `path` cannot be written, or its name ends like another kind of file.
+        FileExistsError: `path` exists, and `overwrite` is false or this package did not write it.
+        ValueError: `path` cannot be written, or its name has the ending of another kind of file.
         OSError: The folder is not writable.
     """
     if path.suffix in ARRAY_ENDINGS:
@@ -51,8 +51,8 @@ def write_images(path: Path, images: np.ndarray, overwrite: bool = False) -> Non
             nothing but such pictures.
 
     Raises:
-        FileExistsError: `path` exists, and `overwrite` is false or it is not of this package.
-        ValueError: `path` cannot be written, or its name ends like another kind of file.
+        FileExistsError: `path` exists, and `overwrite` is false or this package did not write it.
+        ValueError: `path` cannot be written, or its name has the ending of another kind of file.
         OSError: The disk is full; nothing is left partly written.
 
     Example:

@@ -14,7 +14,7 @@ except ImportError:  # Windows lacks these locks, so two trainings in one folder
     fcntl = None  # type: ignore[assignment]  # marks it as missing
 
 LOCK = ".lock"
-# The locks of this process: a second lock on the same file would fail even for it.
+# The locks that this process holds. Even this process could not lock the same file twice.
 _HELD: set[Path] = set()
 
 
@@ -23,7 +23,7 @@ def locked_run(folder: str | os.PathLike) -> Iterator[None]:
     """Hold the lock of a run's folder, so that only one process at a time writes there.
 
     The lock is on the file `.lock` in the folder, which holds the process's id and is
-    removed at the end. A process may take it several times.
+    removed at the end. A process that holds the lock may take it again.
 
     Args:
         folder: The run's folder; created if it is missing.

@@ -35,7 +35,7 @@ def output_file(
     endings: Iterable[str] = (),
     sources: Iterable[str | os.PathLike] = (),
 ) -> Path:
-    """Return the path, links followed, to which a file will be written, or refuse it.
+    """Check an output path for a file, and return it with all links followed.
 
     Args:
         path: Where to write. A link is followed, even if its target does not exist.
@@ -80,7 +80,7 @@ def output_folder(
     overwrite: bool = False,
     sources: Iterable[str | os.PathLike | None] = (),
 ) -> Path:
-    """Return the path, links followed, to which a folder will be written, or refuse it.
+    """Check an output path for a folder, and return it with all links followed.
 
     Args:
         path: Where to write. A link is followed, even if its target does not exist.

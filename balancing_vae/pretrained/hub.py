@@ -167,7 +167,7 @@ def push(folder: Path, name: str, private: bool = False) -> str:
 
 
 class _Bar(tqdm):
-    """A progress bar that is hidden like this package's others, without a terminal."""
+    """A progress bar that is shown only where this package shows its own bars."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options | {"disable": not shows_bars()})
@@ -254,7 +254,7 @@ def _explained(repository: str, revision: str | None) -> Iterator[None]:
         ) from error
     except errors.HFValidationError as error:
         raise InputError(f"{name} is not a valid name on the Hub: {_reason(error)}.") from error
-    except Exception as error:  # the Hub's library raises many exceptions, also of others
+    except Exception as error:  # the library also raises exceptions of other packages
         status = getattr(getattr(error, "response", None), "status_code", None)
         what, fix = ("refused", _LOG_IN) if status in (401, 403) else ("failed with", "try again")
         raise ResourceError(f"The Hub {what} {name} ({_reason(error)}); {fix}.") from error

@@ -124,7 +124,8 @@ def untrained_stages(variables: dict[str, np.ndarray]) -> list[int]:
         variables: The result of `read_variables`.
 
     Returns:
-        1, 2, both or none; none if the optimizer's variables are missing.
+        A list with 1, 2 or both; empty if there are none or the optimizer's variables are
+        missing.
 
     Example:
         ```python

@@ -7,8 +7,8 @@ import keras
 
 from balancing_vae.errors import InputError
 
-# By network, the layers that have another scope in the original: the layer's name as a pattern,
-# and the scope. `#0` stands for the first automatic number within its scope.
+# For each network, the layers whose scope in the original differs from their name: a pattern for
+# the layer's name, and the scope. `#0` stands for the first automatic number within its scope.
 SCOPES = {
     "resnet": {
         r"mu": "dense#0",
@@ -57,10 +57,10 @@ def original_names(number: int, stage: keras.Model) -> Iterator[tuple[str, keras
 
     Args:
         number: 1 or 2.
-        stage: A `VAE` whose encoder and decoder are among `balancing_vae.networks`.
+        stage: A `VAE` whose encoder and decoder are networks of `balancing_vae.networks`.
 
     Yields:
-        The name, automatic numbers counted from 0 within their scope (`dense#0`); our
+        The name, with automatic numbers counted from 0 within their scope (`dense#0`); our
         variable; and whether a checkpoint may lack it.
 
     Raises:

@@ -29,9 +29,9 @@ def open_run(
 ) -> Iterator[dict[str, list[str]]]:
     """Start a run in a folder, or resume it, and hold its lock during the training.
 
-    A replaced run is kept in `.replaced`, in the folder, until the new run is complete, which it
-    is when the block ends without an exception. If a new run ends before its first state is
-    saved, the folder is restored.
+    A replaced run is kept in the folder's `.replaced` until the new run is complete. The new run
+    is complete when the block ends without an exception. If it ends before its first state is
+    saved, the folder's former content is restored.
 
     Args:
         folder: The run's folder.
@@ -45,7 +45,7 @@ def open_run(
 
     Raises:
         FileExistsError: The folder is not empty, and neither `resume` nor `overwrite` is true;
-            or it holds other files than a run's.
+            or it holds files that do not belong to a run.
         FileNotFoundError: `resume` is true, but the folder has no run.
         ValueError: `resume` is true, but the config differs in more than its epochs; the
             message lists the differences.
@@ -94,7 +94,7 @@ def _begun(config: Config, commands: dict[str, list[str]]) -> dict:
 
 
 def _recorded(before: list[str], command: str | None) -> dict[str, list[str]]:
-    """Return the command lines of a training, or nothing if the first ones are unknown."""
+    """Return the command lines of a training; an empty dict if the new one is unknown."""
     return {} if command is None else {TRAINING: list(dict.fromkeys([*before, command]))}
 
 

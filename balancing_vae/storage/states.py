@@ -148,7 +148,7 @@ class TrainingStates:
     def saving(
         self, model: keras.Model, epoch: int, history: list[dict], step: int = 0
     ) -> Callable[[], None]:
-        """Copy the state after an epoch; return a function that does what `save` does with it.
+        """Copy the state after an epoch, and return a function that writes it as `save` does.
 
         The function may run in another thread while the model trains.
 
@@ -240,7 +240,7 @@ class TrainingStates:
     def saving_best(
         self, model: keras.Model, epoch: int, monitor: str, value: float
     ) -> Callable[[], None]:
-        """Copy the weights of an epoch; return a function that does what `save_best` does.
+        """Copy the weights of an epoch, and return a function that writes them as `save_best` does.
 
         Args:
             model: As in `save_best`.
@@ -300,7 +300,7 @@ class TrainingStates:
         for variable, slot in zip(model.optimizer.variables, slots, strict=True):
             variable.assign(slot)
         model.seed_generator.state.assign(np.array(state["noise"], dtype="uint32"))
-        # Older versions of states always come from trainings with new weights.
+        # States without this entry come from trainings that started with new weights.
         model.trained_epochs = state.get("trained_epochs", epoch)
         if getattr(model, "chooses_steps", False) and "steps_per_execution" in state:
             model.settle_steps(state["steps_per_execution"])

@@ -1,8 +1,8 @@
 """TensorFlow 1's checkpoint files, read without TensorFlow.
 
-TensorFlow's own reader trusts a file: a forged one of 200 bytes ends the process or takes all
-memory. This reader compares every size with the file's size before it allocates anything, and
-it checks every checksum.
+TensorFlow's own reader trusts its input: a forged file of 200 bytes can crash the process or
+exhaust its memory. This reader compares every size with the file's size before it allocates
+anything, and it checks every checksum.
 
 Both versions are LevelDB tables. Version 2 has a table of names, shapes and offsets (`.index`)
 and files of plain bytes (`.data-00000-of-00001`). Version 1 is one table of messages that
@@ -37,9 +37,9 @@ DTYPES = {
     BOOL: "?",
     HALF: "<f2",
 }
-# Fields of a TensorProto that hold the numbers of a type as they are in memory ...
+# Field of a TensorProto with the numbers of a type, if it stores their bytes as in memory.
 PLAIN = {FLOAT: 5, DOUBLE: 6}
-# ... or as whole numbers of variable length.
+# The same, if it stores them as whole numbers of variable length.
 VARYING = {INT32: 7, INT16: 7, INT8: 7, UINT8: 7, INT64: 10, BOOL: 11}
 
 
@@ -177,7 +177,7 @@ def _handle(data: bytes, place: int) -> tuple[int, int, int]:
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of one block, in which each key omits its common prefix with the last."""
+    """Yield the entries of one block; a key is stored without its common prefix with the last."""
     # The block is followed by one byte for the compression and by the checksum.
     data = content[offset : offset + size + 1]
     stored = content[offset + size + 1 : offset + size + 5]

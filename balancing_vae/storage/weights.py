@@ -34,14 +34,14 @@ def save_weights(path: Path, model: keras.Model) -> None:
 
 
 def write_weights(path: Path, content: memoryview) -> None:
-    """Write what `weights_content` returned.
+    """Write the bytes that `weights_content` returned.
 
     Args:
         path: As in `save_weights`.
         content: The file's bytes.
 
     Raises:
-        OSError: As `save_weights`.
+        OSError: As in `save_weights`.
 
     Example:
         ```python
