@@ -1,1 +1,1 @@
-"""What tests share: tiny pipelines, images in real layouts, damage, other processes."""
+"""Code that tests share: tiny pipelines, images in real layouts, damaged files, processes."""

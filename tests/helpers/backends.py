@@ -1,4 +1,4 @@
-"""What differs between the backends."""
+"""Helpers for code that differs between the backends."""
 
 import keras
 import numpy as np
@@ -10,5 +10,5 @@ needs_tensorflow = pytest.mark.skipif(
 
 
 def numbers(tensor) -> np.ndarray:
-    """Return a tensor or variable of any backend as NumPy."""
+    """Return the values of a tensor or variable of any backend as a NumPy array."""
     return np.asarray(keras.ops.convert_to_numpy(getattr(tensor, "value", tensor)))

@@ -1,4 +1,4 @@
-"""Command lines, one after the other, in a fresh process that works in a folder of its own."""
+"""Run command lines, one after the other, in a fresh process with its own working folder."""
 
 import json
 import os
@@ -30,7 +30,7 @@ print(json.dumps({"results": results, "heavy": heavy}))
 
 @dataclass
 class Result:
-    """What a command line left: exit code and what it printed."""
+    """The exit code and the output of a command line."""
 
     code: int
     out: str
@@ -40,7 +40,7 @@ class Result:
 def run_all(folder: Path, *commands: list) -> tuple[list[Result], list[str]]:
     """Run command lines with `folder` as the working folder; a hang fails the test.
 
-    Returns their results, and which of the heavy packages were imported for them.
+    Returns their results, and the names of the heavy packages that they imported.
     """
     done = subprocess.run(
         [sys.executable, "-c", _RUN_ALL, json.dumps([list(map(str, words)) for words in commands])],
@@ -56,7 +56,7 @@ def run_all(folder: Path, *commands: list) -> tuple[list[Result], list[str]]:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Return all that is below a folder: of files their bytes, of links their target."""
+    """Return the entries below a folder by name: the bytes of files and the targets of links."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -1,9 +1,10 @@
-"""Train a tiny pipeline on some devices; print each step's loss, by SGD and by Adam.
+"""Train a tiny pipeline on some devices, and print each step's loss with SGD and with Adam.
 
     python tests/helpers/distributed_training.py DEVICES [PROCESS ADDRESSES]
 
-One or two virtual CPU devices of this process; or, on JAX, one device in each of as many
-processes as there are addresses. The last line of output is JSON.
+DEVICES is the number of virtual CPU devices of this process, 1 or 2. On JAX, several processes
+can train together: each gets its number, PROCESS, and the ADDRESSES of all, and has one device.
+The last line of output is JSON.
 """
 
 import json
@@ -44,7 +45,7 @@ def join_processes(index, addresses):
 
 
 class StepLosses(keras.callbacks.Callback):
-    """Undoes Keras's mean over the steps of the epoch so far."""
+    """Recover each step's loss from Keras's mean over the steps of the epoch so far."""
 
     def __init__(self):
         super().__init__()
@@ -55,7 +56,7 @@ class StepLosses(keras.callbacks.Callback):
 
 
 def train_stage(vae, optimizer):
-    """Return each step's loss and the last gamma, with seeded noise."""
+    """Train stage 1 with seeded noise, and return each step's loss and the last gamma."""
     # The stage's own optimizer is Adam.
     made = keras.optimizers.SGD(1e-3) if optimizer == "sgd" else vae.stage1.optimizer
     vae.stage1.compile(made, jit_compile=False)
@@ -67,7 +68,7 @@ def train_stage(vae, optimizer):
 
 
 def train_pipeline(vae):
-    """Return the history of both stages with validation, and samples."""
+    """Train with validation, and return the history of both stages, samples and latents."""
     x = tiny_images()
     history = vae.fit(x, validation_data=tiny_images(11, seed=1), verbose=False)
     return {
@@ -82,7 +83,7 @@ def main(devices, index="0", addresses=""):
     if addresses:
         join_processes(int(index), addresses)
     changes = {"synchronized_statistics": True}
-    # XLA draws other noise, and several of TensorFlow's replicas run without it.
+    # XLA draws different noise, and several replicas in TensorFlow run without XLA.
     with without_xla(), data_parallel(int(devices)):
         found = {name: train_stage(tiny_pipeline(**changes), name) for name in ("sgd", "adam")}
         found |= train_pipeline(tiny_pipeline(**changes))

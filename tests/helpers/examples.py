@@ -1,4 +1,4 @@
-"""The examples of the documentation: the python blocks of docstrings and pages."""
+"""The examples of the documentation: the Python blocks of docstrings and pages."""
 
 import ast
 import builtins
@@ -23,27 +23,27 @@ BLOCK = re.compile(r"^ *```python\n(.*?)^ *```", re.S | re.M)
 
 @dataclass(frozen=True)
 class Example:
-    """The python blocks of a docstring or a page, which are run one after the other."""
+    """The Python blocks of a docstring or a page, which run one after the other."""
 
     name: str
     code: str
     module: str | None = None
 
     def names(self) -> dict[str, object]:
-        """Return the names that the example may use without an import: those of its module."""
+        """Return the names of its module, which the example may use without an import."""
         return dict(vars(importlib.import_module(self.module))) if self.module else {}
 
     def lacks(self) -> set[str]:
-        """Return the names that the example uses and neither it nor its module defines."""
+        """Return the names that the example uses, but that neither it nor its module defines."""
         return _free_names(self.code) - set(self.names()) - set(vars(builtins))
 
     def texts(self) -> set[str]:
-        """Return the strings in the example, among them the paths that it reads."""
+        """Return the strings in the example, including the paths that it reads."""
         nodes = ast.walk(ast.parse(self.code))
         return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
     def results(self) -> Iterator[tuple[str, object]]:
-        """Yield expressions on a line of their own, with the value in the comment behind them."""
+        """Yield each expression that has its value in a comment after it, and that value."""
         lines = self.code.splitlines()
         for node in ast.parse(self.code).body:
             _, _, comment = lines[node.end_lineno - 1][node.end_col_offset :].partition("#")
@@ -67,7 +67,7 @@ def docstring_examples() -> list[Example]:
 
 
 def page_examples() -> list[Example]:
-    """Return the examples of README, of the pages of docs and of the model cards."""
+    """Return the examples of README, of the pages in docs/ and of the model cards."""
     codes = {page: _code((ROOT / page).read_text("utf-8")) for page in PAGES}
     return [Example(page, code) for page, code in codes.items() if code]
 
@@ -91,7 +91,7 @@ def _free_names(code: str) -> set[str]:
         table = symtable.symtable(ast.unparse(statement), "example", "exec")
         symbols = table.get_symbols()
         made = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
-        # `z = scale(z)` uses an older z, `for z in ...: scale(z)` its own.
+        # `z = scale(z)` uses an older z, but `for z in ...: scale(z)` uses the loop's own z.
         own = set() if isinstance(statement, ast.Assign) else made
         free |= _used_names(table) - known - own
         known |= made
@@ -105,7 +105,7 @@ def _used_names(table: symtable.SymbolTable) -> set[str]:
 
 
 def defined_names() -> dict[str, list[str]]:
-    """Return the modules of the package that define a function, class or constant, by its name."""
+    """Return, for each function, class or constant, the modules of the package that define it."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "balancing_vae").rglob("*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:

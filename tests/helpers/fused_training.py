@@ -1,4 +1,4 @@
-"""Train tiny stages on JAX, by single steps and by fused executions; print what came out.
+"""Train tiny stages on JAX by single steps and by fused executions, and print the results.
 
     python tests/helpers/fused_training.py RUNS [DEVICES]
 
@@ -49,11 +49,11 @@ def run(
     measured=False,
     accelerator=False,
 ):
-    """Train one stage on batches of 4; `moved` shifts its first weights."""
+    """Train one stage on batches of 4; `moved` is added to its initial weights."""
     fused.uses_accelerator = lambda: accelerator
     tried = []
     if measured:
-        # However short the training and its steps are.
+        # Measure even if the training and its steps are short.
         steps, step_choice.WORTH_MEASURING, step_choice.SHORT_TRAINING = "auto", 1, 0.0
         measure = step_choice.seconds_a_step
 

@@ -1,4 +1,4 @@
-"""What the examples of the documentation take as given: names, and files in a folder."""
+"""The names and files that the examples of the documentation assume."""
 
 import gzip
 import io
@@ -57,14 +57,14 @@ MU, SIGMA = RANDOM.normal(size=(256, 2)).astype("f4"), np.full((256, 2), 0.5, "f
 
 
 class Given:
-    """What takes long to make, made once."""
+    """Objects that take long to make; each is made once."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     @cached_property
     def run(self) -> Path:
-        """A finished run on digits with its numbers, plain and normalised in both modes."""
+        """A finished run on digits, measured without normalisation and in two of its modes."""
         run, images = self.folder / "run", self.folder / "images.npy"
         save_run(run)
         np.save(images, DIGITS[:64])
@@ -76,7 +76,7 @@ class Given:
 
     @cached_property
     def cache(self) -> Path:
-        """A cache with the stand-in for the Inception graph."""
+        """A cache that holds the stand-in for the Inception graph."""
         graph = self.folder / "cache" / "balancing_vae" / "inception-2015-12-05" / GRAPH_NAME
         graph.parent.mkdir(parents=True)
         graph.write_bytes(stand_ins.graph())
@@ -84,7 +84,7 @@ class Given:
 
     @cached_property
     def classifier(self) -> Path:
-        """A classifier of digits, saved."""
+        """The file of a trained classifier of digits."""
         path = self.folder / "classifier.keras"
         train_classifier(DIGITS, LABELS, path, epochs=1)
         return path
@@ -100,13 +100,13 @@ class Given:
         return vae
 
     def rows(self) -> list:
-        """Return measured rows."""
+        """Return the measurements of the run."""
         return read_metrics(self.run)
 
 
 Make = Callable[[Given], object]
 
-# Names by the beginning of the example's own name; a longer one wins.
+# Names by a prefix of the example's own name. Names of a longer prefix take precedence.
 NAMES: dict[str, dict[str, Make]] = {
     "": {
         **dict.fromkeys(("x_train", "x", "images"), lambda given: DIGITS[:64]),
@@ -232,19 +232,19 @@ def _archive() -> zipfile.ZipFile:
 
 
 def needs_nothing(example: Example) -> bool:
-    """Tell whether an example takes nothing as given but names that can be imported."""
+    """Return whether an example of a docstring runs without any of these names and files."""
     given = set().union(*NAMES.values())
     return example.module is not None and not (example.lacks() & given or files_in(example.texts()))
 
 
 def files_in(texts: set[str]) -> list[str]:
-    """Return those files and folders here that texts name, or paths below them."""
+    """Return the entries of FILES that a text names, directly or by a path below them."""
     paths = [text.removeprefix("classifier:") for text in texts]
     return [name for name in FILES if any(f"{path}/".startswith(f"{name}/") for path in paths)]
 
 
 def write_files(given: Given, names: list[str]) -> None:
-    """Write files and folders below the working folder."""
+    """Write these entries of FILES below the working folder."""
     for name in names:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         if not Path(name).exists():

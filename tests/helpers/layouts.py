@@ -1,4 +1,4 @@
-"""Tiny files in the layouts in which the datasets are really handed out."""
+"""Tiny files in the layouts in which the real datasets are distributed."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ def random_images(count, side, channels, seed=0):
 
 
 class _Python2Pickler(pickle._Pickler):
-    """Writes bytes as Python 2 wrote its strings, and NumPy 1's module names."""
+    """A pickler that writes bytes as Python 2 wrote its strings, and NumPy 1's module names."""
 
     dispatch = dict(pickle._Pickler.dispatch)
 
@@ -50,7 +50,7 @@ def python2_pickle(value):
 
 
 def cifar_arrays(batch_size=3):
-    """The images and labels of six batches."""
+    """Return the images and labels of six batches by name."""
     return {
         name: (
             random_images(batch_size, 32, 3, seed),
@@ -130,7 +130,7 @@ def jpeg(image, **options):
 
 
 def face(number, width=178, height=218):
-    """A smooth picture of CelebA's size, as array."""
+    """Return a smooth picture of CelebA's size as an array."""
     coarse = random_images(1, 8, 3, number)[0]
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -154,6 +154,6 @@ def zip_of(folder, prefix="img_align_celeba/"):
 
 
 def partition_lines(splits, csv=False):
-    """`splits`: the 0, 1 or 2 of 000001.jpg, 000002.jpg, ..."""
+    """Return a partition file; `splits` has the 0, 1 or 2 of 000001.jpg, 000002.jpg, ..."""
     lines = [f"{n:06}.jpg{',' if csv else ' '}{s}" for n, s in enumerate(splits, start=1)]
     return "\n".join(["image_id,partition", *lines] if csv else lines) + "\n"

@@ -1,4 +1,4 @@
-"""Measurements that were never measured."""
+"""Made-up measurements."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from balancing_vae.evaluation.measurement import Measurement
 def measurements(
     protocol="asperti2020", value=50.0, dataset="cifar10", features="inception", mode="gated"
 ) -> list[Measurement]:
-    """Return an evaluation with the seeds 0 and 2: the value, and 2 more; and a floor of 5."""
+    """Return an evaluation with seed 0 (`value`), seed 2 (`value` + 2) and a noise floor of 5."""
     about = {"protocol": protocol, "features": features, "dataset": dataset}
     return [
         Measurement(column, "fid", value + seed, 9984, 9984, normalization, seed, **about)
@@ -20,5 +20,5 @@ def measurements(
 
 
 def changed(rows: list[Measurement], **fields) -> list[Measurement]:
-    """Return measurements with other fields."""
+    """Return copies of measurements with some fields changed."""
     return [replace(row, **fields) for row in rows]

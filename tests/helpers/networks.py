@@ -1,11 +1,11 @@
-"""Networks of one's own, as small as can be."""
+"""The smallest networks that a user could write."""
 
 import keras
 import numpy as np
 
 
 def dense_networks(image_shape=(4, 4, 1), latent_dim=3) -> tuple[keras.Model, keras.Model]:
-    """Return an encoder and a decoder."""
+    """Return an encoder and a decoder of dense layers."""
     images = keras.Input(image_shape)
     y = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(images))
     heads = [keras.layers.Dense(latent_dim, name=name)(y) for name in ("mu", "log_sigma")]

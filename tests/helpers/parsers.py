@@ -1,4 +1,4 @@
-"""The parsers of the command line and what they take; argparse has no public way to ask."""
+"""The command line's parsers and their arguments; argparse has no public access to them."""
 
 import argparse
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from balancing_vae.cli import build_parser
 def all_parsers(
     parser: argparse.ArgumentParser | None = None, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield the words of each parser and itself: that of the program, then its subcommands'."""
+    """Yield each parser after its words: the program's first, then those of its subcommands."""
     parser = parser or build_parser()
     yield " ".join(words), parser
     for name, inner in _subparsers(parser).items():
@@ -22,7 +22,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def arguments_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return what a parser takes, `--help` included."""
+    """Return the arguments of a parser, including `--help`."""
     return parser._actions
 
 

@@ -1,4 +1,4 @@
-"""Where things are."""
+"""Paths of the project and of the test data."""
 
 from pathlib import Path
 

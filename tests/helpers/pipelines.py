@@ -1,4 +1,4 @@
-"""Pipelines so small that a test can train them: tiny ones, and ones that learn digits."""
+"""Pipelines small enough to train in a test: tiny ones, and ones that learn digits."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def tiny_config(**changes) -> Config:
 
 
 def tiny_pipeline(**changes) -> TwoStageVAE:
-    """Return an untrained pipeline for 4x4 grey images: it runs, and learns nothing."""
+    """Return an untrained pipeline for 4x4 grey images, which runs but learns nothing useful."""
     return TwoStageVAE(tiny_config(**changes))
 
 
@@ -46,26 +46,26 @@ def tiny_images(count: int = 24, seed: int = 0, side: int = 4) -> np.ndarray:
 
 
 def digits_config(**changes) -> Config:
-    """Return hyperparameters for digits of 8x8, large enough to learn something."""
+    """Return hyperparameters for 8x8 digits of a pipeline large enough to learn something."""
     fields = {"epochs": 2, "epochs2": 3, "lr": 1e-3, "lr2": 1e-3, "batch_size": 8}
     fields |= {"second_dim": 16, "second_depth": 2, "network": DIGITS_NETWORK, "kl_weight": 16}
     return Config((8, 8, 1), 4, **fields).replace(**changes)
 
 
 def digits_pipeline(encoder=None, decoder=None, **changes) -> TwoStageVAE:
-    """Return an untrained pipeline for digits, perhaps with networks of one's own."""
+    """Return an untrained pipeline for digits, with the given networks if there are any."""
     return TwoStageVAE(digits_config(**changes), encoder, decoder)
 
 
 def as_if_trained(vae: TwoStageVAE) -> TwoStageVAE:
-    """Let a test sample from a pipeline that it need not train."""
+    """Mark a pipeline as trained, so that a test can sample from it without training."""
     for stage in vae.stages.values():
         stage.trained_epochs = 1
     return vae
 
 
 def save_run(folder: Path, **changes) -> TwoStageVAE:
-    """Save a tiny pipeline of the preset digits-small as if it had been trained on 8x8 images."""
+    """Save a tiny pipeline of the preset digits-small as if it were trained on 8x8 images."""
     network = {"name": "resnet", "base_dim": 2, "num_scale": 1, "fc_dim": 4, "depth_per_block": 1}
     sizes = {"latent_dim": 2, "second_dim": 4, "second_depth": 1, "batch_size": 16}
     vae = TwoStageVAE.untrained("digits-small", network=network, **sizes, **changes)
@@ -80,7 +80,7 @@ def save_run(folder: Path, **changes) -> TwoStageVAE:
 
 
 def _unsettle(vae: TwoStageVAE) -> None:
-    """Give every weight a value that float16 does not have."""
+    """Give every weight a value that float16 cannot represent."""
     random = np.random.default_rng(0)
     for stage in vae.stages.values():
         for variable in stage.weights:

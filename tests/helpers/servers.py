@@ -19,7 +19,7 @@ import yaml
 
 @contextlib.contextmanager
 def serving(handler) -> Iterator[str]:
-    """Serve at a free port of this machine; yield the address."""
+    """Serve on a free port of this machine, and yield the address."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
@@ -30,7 +30,7 @@ def serving(handler) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving_folder(folder: Path) -> Iterator[tuple[str, list]]:
-    """Serve a folder; yield the address and the requests so far."""
+    """Serve a folder; yield the address and a list that grows with each request."""
     requests: list = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -43,7 +43,7 @@ def serving_folder(folder: Path) -> Iterator[tuple[str, list]]:
 
 @dataclass
 class Repository:
-    """A repository of the Hub: its commits, and where its branches and tags point."""
+    """A repository of the Hub: its commits, and the commits of its branches and tags."""
 
     private: bool = False
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -57,19 +57,19 @@ class Repository:
         return sha
 
     def resolve(self, revision: str) -> str | None:
-        """Return the hash that a branch, a tag or a hash means."""
+        """Return the hash of the commit that a branch, a tag or a hash names; None if unknown."""
         return self.refs.get(revision, revision if revision in self.commits else None)
 
 
 class Hub:
-    """The endpoints of the Hub that an upload and a download of small files need.
+    """The endpoints of the Hub that uploads and downloads of small files need.
 
     Attributes:
-        repositories: By their names, `owner/name`.
-        token: The one token that may see private repositories, and write.
-        requests: The requests so far: method and path.
-        dropped: How many more answers with a file break off in the middle.
-        before_file: Called before a file is looked up and sent, with its name.
+        repositories: The repositories by name, `owner/name`.
+        token: The only token with access to private repositories and with write access.
+        requests: Method and path of each request so far.
+        dropped: Number of further downloads of a file to cut off in the middle.
+        before_file: A function of a file's name that is called before the file is sent.
     """
 
     def __init__(self, token: str = "hf_secret"):
@@ -81,13 +81,13 @@ class Hub:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[str]:
-        """Serve; yield the address, for `HF_ENDPOINT`."""
+        """Serve, and yield the address for `HF_ENDPOINT`."""
         with serving(partial(_HubHandler, self)) as address:
             yield address
 
 
 def _is_private(asked: dict) -> bool:
-    # As versions 2 and 1 of huggingface_hub ask for it.
+    # Version 2 of huggingface_hub sends the first key, version 1 the second.
     return asked.get("visibility") == "private" or asked.get("private", False)
 
 
@@ -189,7 +189,7 @@ class _HubHandler(http.server.BaseHTTPRequestHandler):
         if repository is None and self._knows_us():
             self._refuse(404, "RepoNotFound", "Repository not found")
         elif repository is None or (repository.private and not self._knows_us()):
-            # The Hub does not tell a stranger whether there is such a repository.
+            # The Hub does not tell strangers whether a repository exists.
             self._refuse(401, "RepoNotFound", "Repository not found")
         elif repository.resolve(revision) is None:
             self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")

@@ -1,4 +1,4 @@
-"""Every kind of stage, as small as can be, for the checks that all of them must pass."""
+"""The smallest stage of every kind, for the checks that all stages must pass."""
 
 import inspect
 import itertools
@@ -19,7 +19,7 @@ from balancing_vae.networks import latent_networks
 from tests.helpers.networks import dense_networks
 
 LATENTS = 3
-# Where a network's smallest is not the default: the images and what makes it small.
+# Networks whose default is not their smallest: the image shape and the sizes to use instead.
 SMALL = {
     "conv": ((8, 8, 1), {"base_dim": 2, "num_scale": 1}),
     "dense": ((4, 4, 1), {"width": 4, "depth": 1}),
@@ -33,7 +33,7 @@ SMALL = {
 
 
 def one_headed_networks() -> tuple[keras.Model, keras.Model]:
-    """Return networks of a deterministic autoencoder."""
+    """Return the networks of a deterministic autoencoder."""
     encoder, _ = dense_networks()
     latents = keras.Input((LATENTS,))
     y = keras.layers.Dense(16, activation="sigmoid")(latents)
@@ -43,7 +43,7 @@ def one_headed_networks() -> tuple[keras.Model, keras.Model]:
 
 
 def stage_of(model: type[Autoencoder], **arguments) -> Autoencoder:
-    """Return a stage of a model's class around networks that it takes."""
+    """Return a stage of a model's class with suitable networks."""
     if issubclass(model, LatentVAE):
         networks = latent_networks(LATENTS, 4, 1)
     else:
@@ -52,7 +52,7 @@ def stage_of(model: type[Autoencoder], **arguments) -> Autoencoder:
 
 
 def stage_around(network: str) -> Autoencoder:
-    """Return a stage around a registered network."""
+    """Return a stage with a registered network."""
     image_shape, sizes = SMALL.get(network, ((8, 8, 1), {}))
     encoder, decoder = NETWORKS[network](image_shape, LATENTS, **sizes)
     model = VAE if len(encoder.outputs) == 2 else Autoencoder
@@ -60,12 +60,12 @@ def stage_around(network: str) -> Autoencoder:
 
 
 def registered_models() -> dict[str, type[Autoencoder]]:
-    """Return all models of a stage by name, a contributor's as well."""
+    """Return all models of a stage by name, including a contributor's."""
     return {**MODELS, "autoencoder": Autoencoder, "latent": LatentVAE}
 
 
 def arguments_of(model: type[Autoencoder]) -> dict:
-    """Return other values than the defaults, for arguments that are numbers or truths."""
+    """Return values that differ from the defaults, for each float or boolean argument."""
     found = inspect.signature(model.__init__).parameters.items()
     others = {bool: lambda value: not value, float: lambda value: value + 0.25}
     return {
@@ -76,7 +76,7 @@ def arguments_of(model: type[Autoencoder]) -> dict:
 
 
 def cases() -> dict:
-    """Return a way to make each stage, by name: all models, strategies and networks."""
+    """Return a function that makes each stage, by name: all models, strategies and networks."""
     found = {
         f"model {name}": lambda model=model: stage_of(model, **arguments_of(model))
         for name, model in registered_models().items()
@@ -98,13 +98,13 @@ def fast_cases() -> set[str]:
     """Return the cases that the fast run trains: each model, strategy and likelihood once."""
     models = {f"model {name}" for name in registered_models()}
     likelihoods = itertools.cycle(LIKELIHOODS)
-    # The models' gamma is computed.
+    # The cases of the models already use the strategy "computed".
     others = [name for name in STRATEGIES if name != "computed"]
     return models | {f"{name} {next(likelihoods)}" for name in others}
 
 
 def data_for(stage: Autoencoder, count: int = 8, noisy: bool = False):
-    """Return inputs of a stage; with all noise, they decide its outputs on any backend."""
+    """Return inputs of a stage; if `noisy`, with all its noise, so that backends must agree."""
     random = np.random.default_rng(3)
 
     def normal():
@@ -118,7 +118,7 @@ def data_for(stage: Autoencoder, count: int = 8, noisy: bool = False):
 
 
 def compiled(stage: Autoencoder, **arguments) -> Autoencoder:
-    """Compile a stage to run step by step: compiling takes longest here."""
+    """Compile a stage to run eagerly, because a real compilation would take longest here."""
     stage.compile(
         keras.optimizers.Adam(0.01), **{"run_eagerly": True, "jit_compile": False} | arguments
     )

@@ -1,4 +1,4 @@
-"""Stand-ins for the two forms of the Inception network, made on the spot."""
+"""Stand-ins for the two forms of the Inception network, built when a test needs them."""
 
 import functools
 
@@ -13,12 +13,12 @@ FEATURES = 2048 // WIDTH
 
 @functools.cache
 def graph():
-    """A frozen graph with the real layers, tensor names and old operations."""
+    """Return a frozen graph with the real layers, tensor names and old operations."""
     return frozen_graph(width=WIDTH)
 
 
 def save_tfgan_model(folder, outputs=("pool_3", "logits"), width=2048):
-    """Write a SavedModel that is called and answers like tensorflow/tfgan/eval/inception/1."""
+    """Write a SavedModel with the interface of tensorflow/tfgan/eval/inception/1."""
     import tensorflow as tf
 
     rng = np.random.default_rng(0)

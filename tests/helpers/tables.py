@@ -1,4 +1,4 @@
-"""TF1 checkpoints of version 2, written byte by byte, sound or forged."""
+"""Write TF1 checkpoints of version 2 byte by byte, either valid or forged."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from balancing_vae.storage.tensorflow_files import MAGIC
 
 
 def table(entries: dict[bytes, bytes]) -> bytes:
-    """Write a LevelDB table of one block, with sound checksums."""
+    """Return the bytes of a LevelDB table of one block, with valid checksums."""
 
     def block(pairs):
         data = b""
@@ -50,7 +50,7 @@ HEADER = field(1, 1) + field(3, field(1, 1))
 
 
 def forge(folder: Path, entries: dict[bytes, bytes], header: bytes = HEADER) -> Path:
-    """Write a checkpoint of four floats, all 1, which any entries may describe."""
+    """Write a checkpoint of four floats, all 1, with any entries as their description."""
     (folder / "forged.index").write_bytes(table({b"": header, **entries}))
     (folder / "forged.data-00000-of-00001").write_bytes(np.ones(4, "f4").tobytes())
     return folder / "forged"

@@ -1,4 +1,4 @@
-"""XLA is off in the tests but where it is the point: compiling takes longest on models so small."""
+"""Switch XLA off, except in tests of XLA: for models this small, compiling takes longest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from balancing_vae.samplers import flow_matching
 
 @contextmanager
 def without_xla() -> Iterator[None]:
-    """Let pipelines be made that XLA does not compile."""
+    """Build pipelines without XLA in this context."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (stages, flow_matching):
             patch.setattr(module, "jit_compile_pays", lambda *_, **__: False)
@@ -21,7 +21,7 @@ def without_xla() -> Iterator[None]:
 
 @contextmanager
 def with_xla() -> Iterator[None]:
-    """Let pipelines be made that XLA compiles where users' are compiled."""
+    """Build pipelines in this context with XLA wherever users' pipelines have it."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (stages, flow_matching):
             patch.setattr(module, "jit_compile_pays", jit_compile_pays)
