@@ -1,4 +1,4 @@
-"""What the tests share: real images, recorded numbers, a trained pipeline."""
+"""Fixtures that tests share: real images, recorded numbers, a trained pipeline."""
 
 import hashlib
 import os

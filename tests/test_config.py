@@ -1,4 +1,4 @@
-"""The hyperparameters: what belongs to the model is kept with it, however it is spelled."""
+"""The hyperparameters: those of the model are stored with it, in whichever spelling they come."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What a config for your own images starts from."""
+"""The default config for your own images."""
 
 import numpy as np
 import pytest

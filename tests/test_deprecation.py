@@ -1,4 +1,4 @@
-"""Former names keep working, and the warning names the user's line and the version that ends it."""
+"""Old names still work; the warning gives the user's line and the version that removes the name."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""The examples of the documentation run as they stand: those of docstrings, README, docs, cards.
+"""The examples in docstrings, README, docs and model cards run as they are written.
 
 `tests.helpers.given` has what they take as given, tiny.
 """

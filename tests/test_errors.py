@@ -1,4 +1,4 @@
-"""What the package raises on purpose can be told from its faults."""
+"""Errors that the package raises on purpose can be distinguished from its bugs."""
 
 import ast
 import builtins

@@ -1,4 +1,4 @@
-"""The examples run as they stand, and their gamma falls with the error."""
+"""The example scripts run as they are, and their gamma decreases together with the error."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""What the paper measures besides FID, in closed form."""
+"""The measurements of the paper other than FID, in closed form."""
 
 import numpy as np
 import pytest

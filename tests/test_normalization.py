@@ -1,4 +1,4 @@
-"""Normalisation of latents and images, by each mode."""
+"""Normalisation of latents and images in each mode."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every notebook runs from a clean kernel, and the outputs it keeps are clean."""
+"""Every notebook runs from a fresh kernel, and its stored outputs are clean."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""Faithful by measurement: the original program's numbers, and proof that they can fail."""
+"""Parity with the original program's recorded numbers, and proof that the comparison can fail."""
 
 import shutil
 import sys

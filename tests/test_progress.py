@@ -1,4 +1,4 @@
-"""Bars are for those who can watch them; the others get lines, or nothing."""
+"""Progress bars appear only where somebody can watch them; elsewhere there are lines or nothing."""
 
 import io
 import sys

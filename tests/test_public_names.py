@@ -1,4 +1,4 @@
-"""What is public: the lists, their page in docs, and that docs and notebooks use nothing else."""
+"""Public names: the lists, their page in docs/, and that docs and notebooks use no others."""
 
 import ast
 import importlib

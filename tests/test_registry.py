@@ -1,4 +1,4 @@
-"""What is chosen by name: refused before the call, and what fails within it is not the user's."""
+"""Choices by name: bad arguments are refused before the call; errors within it are kept apart."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The commands in docs/reliability.md name tests that are there."""
+"""The commands in docs/reliability.md name existing tests."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The shape of what comes in: one sentence names the value, what it must be and the file."""
+"""The rules for input: one sentence names the value, the requirement and the file."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The tests' own settings: a warning that this package causes is an error."""
+"""The settings of these tests: a warning that this package causes is an error."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The three backends: the core tests on each, parity on each, and life without TensorFlow."""
+"""The three backends: the core tests and parity on each, and the package without TensorFlow."""
 
 import importlib.util
 import json

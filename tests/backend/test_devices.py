@@ -1,4 +1,4 @@
-"""What is said of the device: which one computes, and that its memory does not do."""
+"""Messages about the device: which one computes, and that its memory is too small."""
 
 import keras
 import numpy as np

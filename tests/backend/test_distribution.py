@@ -1,4 +1,4 @@
-"""Several devices train as one: the same losses, one gamma, the same samples."""
+"""Training on several devices gives the losses, the gamma and the samples of one device."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""How long the epochs of a training take."""
+"""The durations of a training's epochs."""
 
 from balancing_vae.backend import epoch_timer
 from balancing_vae.backend.epoch_timer import EpochTimer

@@ -1,4 +1,4 @@
-"""Fused executions on JAX: another way to the same weights, and only where it is one."""
+"""Fused executions on JAX give the same weights, and are used only where they are possible."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The sequence for a machine with a GPU, rehearsed as a whole at its tiniest on a CPU."""
+"""The run for a machine with a GPU, rehearsed as a whole on a CPU at the smallest sizes."""
 
 import tarfile
 

@@ -1,4 +1,4 @@
-"""Networks over many rows: batches that suit the device, and latents that stay there."""
+"""Inference on many rows: batches that suit the device, and latents that stay on it."""
 
 import numpy as np
 import pytest

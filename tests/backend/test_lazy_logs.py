@@ -1,4 +1,4 @@
-"""Callbacks of a training read a value when they ask for it, and not before."""
+"""A callback's values are read from the device only when the callback asks for them."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays of any length through functions that see batches of one shape."""
+"""Arrays of any length, mapped by functions that always get batches of one shape."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Mixed precision: layers compute in half the width, the balance stays in float32."""
+"""Mixed precision: layers compute in 16 bits, and the balance is kept in float32."""
 
 import keras
 import numpy as np

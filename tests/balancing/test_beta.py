@@ -1,4 +1,4 @@
-"""Fixed beta and its warm-up: what they make of the loss, and that a resumed run goes on."""
+"""Fixed beta and its warm-up: their effect on the loss, and resumed runs."""
 
 import keras
 import numpy as np

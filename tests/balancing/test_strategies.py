@@ -1,4 +1,4 @@
-"""The strategies beside computed gamma: each by its formula, inside the training step."""
+"""The strategies other than computed gamma: each one's formula, inside the training step."""
 
 import keras
 import numpy as np

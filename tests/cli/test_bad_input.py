@@ -1,4 +1,4 @@
-"""Every bad input gets one sentence: what was wrong, what was expected, how to mend it."""
+"""Each bad input gets one sentence: what was wrong, what was expected, how to fix it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The command line says one sentence and exits with a code, whatever goes wrong."""
+"""Every failure of the command line prints one sentence and sets an exit code."""
 
 import errno
 import gc

@@ -1,4 +1,4 @@
-"""What a command imports, and what of it reaches the user."""
+"""The packages that a command imports, and which of their output reaches the user."""
 
 import json
 import resource

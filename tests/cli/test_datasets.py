@@ -1,4 +1,4 @@
-"""`balancing-vae datasets`: every layout by command, and errors in one sentence."""
+"""`balancing-vae datasets`: every layout on the command line, and errors in one sentence."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The demo says what its words mean, measures each step, and says whether it helped."""
+"""The demo explains its terms, measures each step, and reports whether it helped."""
 
 from functools import partial
 

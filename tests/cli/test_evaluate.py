@@ -1,4 +1,4 @@
-"""The command `evaluate`, on a tiny pipeline that knows nothing: from its folder to the table."""
+"""The command `evaluate` on a tiny untrained pipeline, from its folder to the table."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""The command recorded with a number or printed on a card is the one that was given."""
+"""The command recorded with a number or printed on a card is the one the user gave."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Every argument of every subcommand, with values that nobody should give."""
+"""Every argument of every subcommand, with invalid values."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Archives and arrays that claim, or unpack to, more than they can hold: refused, not read."""
+"""Archives and arrays that declare or unpack to too much are refused without being read."""
 
 import bz2
 import contextlib

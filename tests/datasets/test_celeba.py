@@ -1,4 +1,4 @@
-"""CelebA: the cut, the splits, the layouts, and every way in which a copy is damaged."""
+"""CelebA: the crop, the splits, the layouts, and every kind of damaged copy."""
 
 import io
 import re

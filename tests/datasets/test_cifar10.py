@@ -1,4 +1,4 @@
-"""CIFAR-10 in all its layouts, and the pickles that are not opened."""
+"""CIFAR-10 in all its layouts, and pickles that are refused unopened."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The tool for compact archives, on tiny ones and on the real ones where they are."""
+"""The tool for compact archives, on tiny archives and, if present, on the real ones."""
 
 import hashlib
 import os

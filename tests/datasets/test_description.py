@@ -1,4 +1,4 @@
-"""A damaged dataset.json is refused by name; what is accepted is sound."""
+"""A damaged field of dataset.json is refused by name; accepted descriptions are valid."""
 
 import copy
 import json

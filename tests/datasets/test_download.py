@@ -1,4 +1,4 @@
-"""Downloads: checked before they stand, and CelebA never downloaded."""
+"""Downloads are checked before they are kept, and CelebA is never downloaded."""
 
 import hashlib
 

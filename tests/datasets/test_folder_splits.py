@@ -1,4 +1,4 @@
-"""`prepare folder`: folders named after splits decide, or a mixture is refused."""
+"""`prepare folder` uses folders named after splits, and refuses a mixture."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST as idx and npz, padding, and headers that lie."""
+"""MNIST and Fashion-MNIST as idx and npz, padding, and wrong headers."""
 
 import os
 import struct

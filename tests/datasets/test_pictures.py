@@ -1,4 +1,4 @@
-"""One picture to pixels: what is refused, what is changed, the same for every command."""
+"""From an image file to pixels: what is refused or changed, in the same way for all commands."""
 
 import io
 import struct

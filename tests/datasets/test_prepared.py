@@ -1,4 +1,4 @@
-"""The prepared form: whole or not there, memory-mapped, and true to its dataset.json."""
+"""A prepared dataset is complete or absent, memory-mapped, and matches its dataset.json."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The classes of a sheet's images take turns."""
+"""The images of a sheet alternate between the classes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The same files count as images for `prepare folder` and for `fid`; the others are counted."""
+"""`prepare folder` and `fid` accept the same files as images, and count the others."""
 
 import os
 import threading

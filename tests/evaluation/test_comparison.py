@@ -1,4 +1,4 @@
-"""Numbers measured here beside the published ones."""
+"""Numbers measured here, compared with published ones."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What normalisation changes, paired by seed."""
+"""The effect of normalisation, paired by seed."""
 
 from dataclasses import replace
 

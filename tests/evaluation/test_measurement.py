@@ -1,4 +1,4 @@
-"""A number with what it takes to read it, and means of several."""
+"""A number with all the fields needed to interpret it, and means of several numbers."""
 
 from dataclasses import replace
 

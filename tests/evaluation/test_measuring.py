@@ -1,4 +1,4 @@
-"""Every metric of every column, each image made once."""
+"""Every metric of every column; each image is made only once."""
 
 import io
 import sys

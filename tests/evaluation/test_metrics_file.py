@@ -1,4 +1,4 @@
-"""The file of a run's numbers: what is kept, what is replaced, what is refused."""
+"""The file of a run's numbers: which are kept, replaced or refused."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Averages over permutations: for two mse is the variance loss, for more it depends."""
+"""Averages over permutations: mse against variance loss, for two permutations and for more."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Systems trained alike and put into one table."""
+"""Systems trained under the same conditions and compared in one table."""
 
 import shutil
 from functools import partial

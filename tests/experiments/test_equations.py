@@ -1,4 +1,4 @@
-"""KL and the variance law, in closed form and by other ways of computing them."""
+"""KL and the variance law: closed forms against other ways to compute them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What each addition to the method changes, and that a table says where one does not help."""
+"""The effect of each addition to the method, and a table that says where one does not help."""
 
 import pytest
 

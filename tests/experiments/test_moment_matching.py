@@ -1,4 +1,4 @@
-"""Rescaled latents have the moments that were asked for."""
+"""Rescaled latents have the requested moments."""
 
 import numpy as np
 import pytest

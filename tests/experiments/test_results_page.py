@@ -1,4 +1,4 @@
-"""docs/results.md has a row for all that the paper shows, with commands and pictures that exist."""
+"""docs/results.md has a row for each result of the paper, with existing commands and pictures."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Measured cases survive a kill."""
+"""Measured cases survive when the process is killed."""
 
 import json
 

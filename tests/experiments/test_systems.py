@@ -1,4 +1,4 @@
-"""Systems beside the VAE, through the whole pipeline; and how little a new one takes."""
+"""Systems other than the VAE through the whole pipeline, and how little code a new one needs."""
 
 import dataclasses
 from types import SimpleNamespace

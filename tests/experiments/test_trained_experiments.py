@@ -1,4 +1,4 @@
-"""The experiments that train, at the smallest size that still does what they do."""
+"""The experiments that train, at the smallest size at which they still work."""
 
 import json
 

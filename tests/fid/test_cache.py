@@ -1,4 +1,4 @@
-"""Statistics are found again by content, protocol and features, and by nothing else."""
+"""Cached statistics are found by content, protocol and features, and by nothing else."""
 
 import hashlib
 import shutil

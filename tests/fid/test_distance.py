@@ -1,4 +1,4 @@
-"""The Fréchet distance: closed forms, and the formulas of the other tools recomputed."""
+"""The Fréchet distance: closed forms, and the formulas of other tools."""
 
 import numpy as np
 import pytest

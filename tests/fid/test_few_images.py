@@ -1,4 +1,4 @@
-"""Fewer images than features: factors in place of covariances, and the same distance."""
+"""With fewer images than features, factors replace covariances, and the distance is the same."""
 
 import tracemalloc
 import warnings

@@ -1,4 +1,4 @@
-"""Damaged statistics and metrics.json: a clear error, or what was there before the damage."""
+"""Damaged statistics and metrics.json give a clear error, or the content before the damage."""
 
 import json
 import math

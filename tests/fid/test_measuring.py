@@ -1,4 +1,4 @@
-"""A set measured in parts, each in a process of its own, is the set."""
+"""A set measured in parts, as by several processes, gives the statistics of the whole set."""
 
 from functools import reduce
 

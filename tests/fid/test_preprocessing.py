@@ -1,4 +1,4 @@
-"""What each protocol does to images before the network, recomputed here in full."""
+"""The changes that each protocol makes to images before the network, recomputed here."""
 
 from dataclasses import replace
 

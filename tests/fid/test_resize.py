@@ -1,4 +1,4 @@
-"""TensorFlow 1's bilinear resize, to rounding, and Pillow's bicubic as clean-fid uses it."""
+"""TensorFlow 1's bilinear resize up to rounding errors, and Pillow's bicubic as in clean-fid."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The self-test's logic, on stand-ins: it needs a network for the real thing."""
+"""The logic of the self-test, on stand-ins, because the real test needs the Inception network."""
 
 import numpy as np
 import pytest

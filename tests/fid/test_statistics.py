@@ -1,4 +1,4 @@
-"""Streaming and merged statistics equal those of all features at once."""
+"""Streamed and merged statistics equal those of all features at once."""
 
 import numpy as np
 import pytest

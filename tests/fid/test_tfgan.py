@@ -1,4 +1,4 @@
-"""TF-GAN, made importable, as an oracle for our distance."""
+"""TF-GAN, made importable, as a reference for our distance."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""One table in every form."""
+"""One table in every output format."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Atomic files and folders: all or nothing, and never over what was there."""
+"""Atomic files and folders: all or nothing, and nothing is overwritten unless allowed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""SHA256SUMS: what it lists, what it refuses."""
+"""SHA256SUMS: the files that it lists, and the ones that it refuses."""
 
 import shutil
 import subprocess

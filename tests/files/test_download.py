@@ -1,4 +1,4 @@
-"""A download ends: at the known size, at a total time, and with nothing left where it failed."""
+"""A download ends at the known size or at a time limit, and leaves nothing behind if it fails."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What a killed write leaves: the old folder or the new one, and nothing for ever."""
+"""A killed write leaves the old folder or the new one; later writes remove its leftovers."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What an output path may be: devices, pipes, links, and folders that are not ours."""
+"""Output paths: devices and pipes are refused, links followed, other programs' folders kept."""
 
 import ast
 import json

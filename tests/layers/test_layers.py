@@ -1,4 +1,4 @@
-"""Batch normalisation of either original, residual blocks, sampling."""
+"""Batch normalisation of both originals, residual blocks, sampling."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Spectral norm as Ghosh et al. have it: the formula, the state, what it must reach."""
+"""Spectral norm of Ghosh et al.: the formula, the state, and the gradient."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Spectral norm as Dai and Wipf have it: the formula, the state, what it must reach."""
+"""Spectral norm of Dai and Wipf: the formula, the state, and the gradient."""
 
 import keras
 import numpy as np

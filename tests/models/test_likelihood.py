@@ -1,4 +1,4 @@
-"""Cross-entropy in stage 1, learned gamma, and the noise of stage 2's samples."""
+"""Cross-entropy in stage 1, learned gamma, and the noise of the second stage's samples."""
 
 import numpy as np
 import pytest

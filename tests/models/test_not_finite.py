@@ -1,4 +1,4 @@
-"""What holds no numbers is refused before it becomes black pictures; black pictures are named."""
+"""Values that are not finite are refused, and nearly black images cause a warning."""
 
 import json
 

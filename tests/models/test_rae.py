@@ -1,4 +1,4 @@
-"""The regularised autoencoder: its loss by hand, and what it refuses."""
+"""The regularised autoencoder: its loss recomputed by hand, and the inputs that it refuses."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What goes into a stage is scaled, honoured or refused in one sentence; nothing is dropped."""
+"""Inputs of a stage are scaled, used as they are, or refused in one sentence; none is ignored."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A stage is a Keras model: what every one must do, whoever registered it."""
+"""Each stage is a Keras model and must pass the same tests, including contributors' models."""
 
 import copy
 import functools

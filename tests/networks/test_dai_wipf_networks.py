@@ -1,4 +1,4 @@
-"""The networks of Dai and Wipf: shapes, starting weights, what they refuse."""
+"""The networks of Dai and Wipf: shapes, initial weights, and sizes that they refuse."""
 
 import keras
 import numpy as np

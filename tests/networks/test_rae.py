@@ -1,4 +1,4 @@
-"""The network of Ghosh et al.: sizes, what is normalised how, what it refuses."""
+"""The network of Ghosh et al.: sizes, normalisation, and sizes that it refuses."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a model card says about the modes of normalisation that its numbers were taken in."""
+"""The statements of a model card about the modes of normalisation of its numbers."""
 
 import shutil
 from dataclasses import replace

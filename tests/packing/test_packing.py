@@ -1,4 +1,4 @@
-"""From a run to a weights folder: what is stored, what it costs, what the card says."""
+"""From a run to a weights folder: its files, the loss of precision, and the card."""
 
 import json
 import shutil

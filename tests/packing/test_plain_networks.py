@@ -1,4 +1,4 @@
-"""Networks copied into Keras's own layers: the same images, without this package."""
+"""Networks copied into Keras's own layers give the same images without this package."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""More epochs for a run, a look at one that is not finished, and what is stale afterwards."""
+"""More epochs for a finished run, an unfinished run opened, and stale parts afterwards."""
 
 import keras
 import numpy as np

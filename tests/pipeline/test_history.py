@@ -1,4 +1,4 @@
-"""What `fit` returns: rows, columns, a table, curves."""
+"""The history that `fit` returns: rows, columns, a table, curves."""
 
 import importlib.util
 import json

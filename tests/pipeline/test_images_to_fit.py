@@ -1,4 +1,4 @@
-"""Which images normalisation is fitted on: one rule, by every way to fit it."""
+"""The images on which normalisation is fitted: one rule for every way to fit it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a notebook shows of a pipeline: tables, pictures, and no deep imports."""
+"""The display of a pipeline in a notebook: tables, pictures, and no deep imports."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The presets: the published hyperparameters, and the pipelines that they make."""
+"""The presets: the published hyperparameters, and the pipelines built from them."""
 
 import keras
 import pytest

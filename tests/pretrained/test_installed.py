@@ -1,4 +1,4 @@
-"""A fresh virtual environment that has the wheel, and nothing else of the checkout."""
+"""A fresh virtual environment with the wheel and nothing else from the checkout."""
 
 import json
 import os

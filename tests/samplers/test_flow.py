@@ -1,4 +1,4 @@
-"""The flow: what it learns, its density, what it is saved as, what it refuses."""
+"""The flow: what it learns, its density, saving it, and requests that it refuses."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The logarithm of each sampler's density, against closed forms and other programs."""
+"""The log density of each sampler, against closed forms and other programs."""
 
 import numpy as np
 import pytest

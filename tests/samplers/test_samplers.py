@@ -1,4 +1,4 @@
-"""Samplers: fitted afterwards to latents, drawn from, saved, normalised, refused."""
+"""Samplers are fitted to latents, drawn from, saved and normalised; bad requests are refused."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The second stage as a sampler like the others: the same draws as ever, nothing fitted."""
+"""The second stage as a sampler: the same draws as in former versions, and nothing to fit."""
 
 import keras
 import numpy as np

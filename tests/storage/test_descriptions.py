@@ -1,4 +1,4 @@
-"""`config.json` and the files next to it: a damaged value is refused by file and name."""
+"""Damaged values in `config.json` and the files next to it are refused by file and name."""
 
 import json
 import shutil

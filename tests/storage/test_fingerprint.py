@@ -1,4 +1,4 @@
-"""What a saved folder holds at a moment."""
+"""The hashes of a saved folder's content at one moment."""
 
 import hashlib
 import json

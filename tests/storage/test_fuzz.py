@@ -1,4 +1,4 @@
-"""Damaged files and odd arrays: a clear error or a sound result, nothing else."""
+"""Damaged files and unusual arrays give a clear error or a valid result, and nothing else."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Weights files that point out of themselves, claim what is not there, or hold no numbers."""
+"""Weights files that refer to other files, declare more than they hold, or hold no numbers."""
 
 import io
 import shutil

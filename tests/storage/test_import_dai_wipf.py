@@ -1,4 +1,4 @@
-"""Checkpoints of TwoStageVAE: read from real TF1 files, fitted by name and shape."""
+"""Checkpoints of TwoStageVAE: read from real TF1 files, assigned by name and shape."""
 
 import json
 import re

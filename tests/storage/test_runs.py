@@ -1,4 +1,4 @@
-"""A run's folder: one training at a time, and the old run kept until the new one is whole."""
+"""A run's folder: one training at a time, and the old run kept until the new one is complete."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What commands change in a folder that is there: no more than they must."""
+"""Commands change no more of an existing folder than they must."""
 
 import json
 import shutil

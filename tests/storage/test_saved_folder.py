@@ -1,4 +1,4 @@
-"""Saved folders: whole, and readable by later versions, other processes, other backends."""
+"""Saved folders: complete, and readable by later versions, other processes, other backends."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Training states that are damaged: the newest whole one counts, and what is wrong is named."""
+"""Damaged training states: the newest complete one is used, and messages name the damage."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""States are written while the training goes on; it neither outruns nor loses a write."""
+"""States are written in the background; training never overtakes or loses a write."""
 
 import shutil
 import threading

@@ -1,4 +1,4 @@
-"""The order of the images: what a model really sees in a `fit`."""
+"""The order of the images that a model really gets in `fit`."""
 
 import tracemalloc
 

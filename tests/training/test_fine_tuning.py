@@ -1,4 +1,4 @@
-"""Further training of trained weights: gamma is measured first, for it never rises."""
+"""Further training of trained weights: gamma is measured first, because it never rises."""
 
 import warnings
 

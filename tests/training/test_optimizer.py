@@ -1,4 +1,4 @@
-"""The stages' Adam: Keras's formula and slots, whatever operation runs it."""
+"""The stages' Adam has Keras's formula and slots, whichever operation computes it."""
 
 import keras
 import numpy as np

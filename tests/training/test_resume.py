@@ -1,4 +1,4 @@
-"""A training that was stopped ends with the very weights of one that was not."""
+"""A training that was interrupted and resumed ends with exactly the same weights."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Training on datasets: batches that somebody else reads, shuffles and augments."""
+"""Training on datasets: another library reads, shuffles and augments the batches."""
 
 import keras
 import numpy as np

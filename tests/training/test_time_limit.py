@@ -1,4 +1,4 @@
-"""A training that ends with its time, and one that resumes it, are one training."""
+"""A training that stops at its time limit and is resumed equals one without a limit."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: TensorBoard, CSV; and that it keeps nothing back."""
+"""Output of a running training, as TensorBoard and CSV; memory and open files do not grow."""
 
 import csv
 import sys

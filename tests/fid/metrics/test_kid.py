@@ -1,4 +1,4 @@
-"""The kernel distance: its formula, its deviation, its subsets."""
+"""The kernel distance: its formula, its deviation and its subsets."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""PSNR and SSIM of reconstructions: closed forms, TensorFlow's, small images."""
+"""PSNR and SSIM of reconstructions: closed forms, TensorFlow's values, small images."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The registry of metrics: what each needs, how its numbers are read, a new one."""
+"""The registry of metrics: the needs of each, how to read its numbers, and a new metric."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Features of a Keras model file, and the small classifier trained here."""
+"""Features of a Keras model file, and the small classifier that this package trains."""
 
 import shutil
 
