@@ -2,7 +2,8 @@
 
     python tools/api_page.py
 
-What is public is what the rooms below export: the stub or the `__all__` of each is the list.
+The public names are those that the packages below export. The stub or the `__all__` of each
+package lists them.
 """
 
 import importlib
@@ -56,7 +57,7 @@ def _section(name: str) -> str:
 
 
 def one_line(value: object) -> str:
-    """Return one line about a name: of its docstring, or what a constant holds."""
+    """Return one line about a name: from its docstring, or a constant's value."""
     if isinstance(value, type | ModuleType) or inspect.isroutine(value):
         return _first(value)
     if isinstance(value, Mapping):

@@ -3,9 +3,11 @@
     python tools/check_parity.py FOLDER
 
 FOLDER is laid out like `tests/golden/balancing` (BalancingVAE), `tests/golden/dai_wipf`
-(TwoStageVAE of Dai and Wipf) or `tests/golden/rae` (RAE of Ghosh et al.). Each quantity gets
-a line with the difference found and the one allowed; the exit code is 1 if any exceeds it. The
-backend is Keras's: KERAS_BACKEND=jax python tools/check_parity.py FOLDER.
+(TwoStageVAE of Dai and Wipf) or `tests/golden/rae` (RAE of Ghosh et al.). There is one line per
+quantity, with the measured difference and the largest allowed one. The exit code is 1 if any
+difference is larger than allowed. The backend is that of Keras:
+
+    KERAS_BACKEND=jax python tools/check_parity.py FOLDER
 """
 
 import argparse
@@ -24,18 +26,18 @@ def check(folder: str | Path) -> list[Row]:
         folder: A folder laid out like one of `tests/golden`.
 
     Returns:
-        One row a quantity.
+        One row per quantity.
 
     Raises:
         FileNotFoundError: A file of the folder is missing.
     """
-    # The numbers were recorded on TensorFlow's own kernels, without oneDNN's.
+    # The numbers were recorded with TensorFlow's own kernels, not with those of oneDNN.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     folder = Path(folder)
     if (folder / "golden.npz").is_file():
         from parity import balancing as program
     elif described := [p for p in folder.glob("*.json") if p.with_suffix(".npz").is_file()]:
-        # The program of Ghosh et al. has a builder for each network.
+        # Only recordings of the program of Ghosh et al. have a builder for each network.
         if "builder" in json.loads(described[0].read_text("utf-8")):
             from parity import rae as program
         else:
@@ -49,7 +51,7 @@ def check(folder: str | Path) -> list[Row]:
 
 
 def main() -> int:
-    """Print the rows; return 1 if one exceeds what is allowed, 2 on bad input."""
+    """Print the rows; return 1 if a difference is larger than allowed, 2 on bad input."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

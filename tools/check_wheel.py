@@ -3,8 +3,9 @@
     python tools/check_wheel.py 3.11 3.12 3.13
     python tools/check_wheel.py 3.11 --lowest    # the oldest versions that pyproject.toml allows
 
-The environments and a copy of the tests lie in a temporary folder, so nothing of the checkout can
-be imported. What the wheel must contain, and must not, is checked first.
+The environments and a copy of the tests are in a temporary folder, so that nothing can be imported
+from the checkout. The content of the wheel is checked first: no file may be missing, and nothing
+but the package and its metadata may be in it.
 """
 
 import argparse
@@ -47,7 +48,7 @@ TOOLS = ("pytest>=8", "hypothesis>=6.100")
 
 
 def main() -> None:
-    """Check the wheel on the Pythons that the command line names."""
+    """Check the wheel with the Python versions that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("versions", nargs="+", help="Python versions, such as 3.12")
     parser.add_argument("--lowest", action="store_true", help="the oldest allowed dependencies")
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def build(folder: Path) -> Path:
-    """Build the wheel from a copy, so that the checkout stays as it is."""
+    """Build the wheel from a copy of the sources, so that the checkout does not change."""
     sources = folder / "sources"
     sources.mkdir()
     for name in SOURCES:
@@ -77,7 +78,7 @@ def build(folder: Path) -> Path:
 
 
 def check_contents(wheel: Path) -> None:
-    """Refuse a wheel that lacks a file or has one that is not the package's."""
+    """Exit if the wheel lacks a file or has one that does not belong to the package."""
     names = zipfile.ZipFile(wheel).namelist()
     missing = sorted(set(MUST_HAVE) - set(names))
     tops = {name.partition("/")[0] for name in names}
@@ -89,7 +90,7 @@ def check_contents(wheel: Path) -> None:
 
 
 def copy_tests(folder: Path) -> None:
-    """Copy the tests, what they import and their settings, but not the package."""
+    """Copy the tests, the benchmarks that they import and their settings, but not the package."""
     for name in ("tests", "benchmarks"):
         shutil.copytree(ROOT / name, folder / name)
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -102,12 +103,12 @@ def copy_tests(folder: Path) -> None:
 
 
 def install(folder: Path, version: str, wheel: Path, lowest: bool) -> Path:
-    """Make an environment of a Python with the wheel; return its interpreter."""
+    """Make an environment with the wheel for a Python version; return its interpreter."""
     environment = folder / f"python-{version}"
     uv("venv", "--quiet", "--no-python-downloads", "--python", version, environment)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     if lowest:
-        # Of a wheel, uv calls the dependencies indirect, and would take the newest.
+        # For uv, a wheel's dependencies are indirect: it would install their newest versions.
         words = ["--resolution", "lowest-direct", "-r", ROOT / "pyproject.toml", *TOOLS]
         uv("pip", "install", "--quiet", "--python", python, *words)
         uv("pip", "install", "--quiet", "--python", python, "--no-deps", wheel)
@@ -127,7 +128,7 @@ def test(folder: Path, python: Path) -> None:
 
 
 def uv(*words: str | Path) -> str:
-    """Run uv, which finds the interpreters and can take the oldest versions allowed."""
+    """Run uv, which finds the interpreters and can install the oldest allowed versions."""
     return run(sys.executable, "-m", "uv", *words)
 
 

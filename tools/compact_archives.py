@@ -3,16 +3,16 @@
     python tools/compact_archives.py cifar10 FOLDER --out data/cifar10
     python tools/compact_archives.py celeba FOLDER --out data/celeba
 
-A compact archive is an .npz that keeps many small JPEG files without what they share:
-`header` (uint8, the files' common beginning, up to and including the scan header), `data`
-(uint8, what follows it in each file, less the end mark, one after the other), `length` (the
-bytes of each in `data`), and for CIFAR-10 `labels` and `classes`.
+A compact archive is an .npz of many small JPEG files that stores their common parts only once:
+`header` (uint8) is the files' common beginning, up to and including the scan header; `data`
+(uint8) is the rest of each file without the end mark, one file after the other; `length` is the
+number of bytes of each file in `data`. CIFAR-10 also has `labels` and `classes`.
 
-`cifar10` wants `train.npz` and `test.npz`: CIFAR-10 after the JPEG round trip of the original
-program, sorted by class. `celeba` wants `images.npz`: CelebA's faces at half size, 89x109,
-from the beginning of its training part. Their usual crop, 128x128 of 178x218 shrunk to 64x64,
-is here 64x64 pixels half a pixel off the grid, which bicubic interpolation meets best. The
-splits are then cut by position, as for any part of CelebA.
+`cifar10` needs `train.npz` and `test.npz`: CIFAR-10 after the JPEG round trip of the original
+program, sorted by class. `celeba` needs `images.npz`: CelebA's faces at half size, 89x109,
+from the beginning of its training part. The usual crop of 128x128 pixels from 178x218, shrunk to
+64x64, is here a crop of 64x64 pixels that is half a pixel off the grid; bicubic interpolation
+approximates it best. The splits are then made by position, as for any part of CelebA.
 
 MNIST needs no tool: `balancing-vae datasets prepare mnist --source mnist.npz`.
 """
@@ -44,10 +44,10 @@ def read_images(path: Path) -> tuple[Iterator[Image.Image], np.ndarray | None]:
         path: The .npz.
 
     Returns:
-        The images, decoded as they are drawn, and their labels, int64 [N], or None.
+        The images, each decoded when it is requested, and their labels, int64 [N], or None.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         ValueError: It is not a compact archive.
     """
     if not path.is_file():

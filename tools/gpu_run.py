@@ -1,22 +1,28 @@
-"""Everything that is worth measuring on a GPU, in one run, each part kept if time ends.
+"""Measure everything that needs a GPU in one run; finished parts are kept if the time runs out.
 
     python tools/gpu_run.py OUT --data data/cifar10 --minutes 9
 
-In this order: the device; parity with the original program's recorded numbers, with full
-float32 products and then with TF32; steps a second of both stages; the preset trained by its
-published recipe as far as the time goes; if it came to its end, samplers, a set of weights with
-its card and its measurements; a few seconds of `celeba`'s step. Each part is a process with a
-log of its own in OUT, and `summary.txt` there has a line for each.
+The parts, in this order:
 
-The same command continues with the parts that are left: it skips parts that are done and resumes
-the training. `--results FOLDER` keeps what is to be taken home in few files there, renewed after
-each part: `logs.tar.gz`, and the set of weights as `set.tar.00`, `set.tar.01`, ... of at most
-15 MB (`cat set.tar.* | tar x`).
+- the device;
+- parity with the original program's recorded numbers, with full float32 products, then with TF32;
+- steps per second of both stages;
+- training of the preset by its published recipe, as far as the time allows;
+- if the training is finished: samplers, and a set of weights with its card and measurements;
+- a few seconds of `celeba`'s training step.
 
-The backend is JAX, or what KERAS_BACKEND names. Nothing is downloaded: the package's
-dependencies (pyproject.toml; not TensorFlow) must be there. `--preset digits-small --other
-digits-small --epochs 1 --epochs2 1 --features pixels --benchmark "--stages 2"` rehearses all of
-it on a CPU, where a compiled loop of convolutions takes long.
+Each part is a process with its own log in OUT, and `summary.txt` there has a line for each part.
+
+The same command, given again, continues with the remaining parts: it skips finished parts and
+resumes the training. `--results FOLDER` collects the results in a few files there: `logs.tar.gz`,
+which is updated after each part, and the set of weights as `set.tar.00`, `set.tar.01`, ... of at
+most 15 MB each (`cat set.tar.* | tar x` unpacks them).
+
+The backend is JAX, or the one that KERAS_BACKEND names. Nothing is downloaded: the package's
+dependencies (pyproject.toml; TensorFlow is not needed) must be installed. The options `--preset
+digits-small --other digits-small --epochs 1 --epochs2 1 --features pixels --benchmark "--stages 2"`
+rehearse all parts on a CPU. Only stage 2 is timed then, because a compiled loop of convolutions is
+slow on a CPU.
 """
 
 import argparse
@@ -31,22 +37,23 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "balancing_vae")
 DEVICE = "from balancing_vae.backend.devices import describe_device as d; print(d())"
-# At most this part of the whole time for each of what comes before the training.
+# Largest share of the whole time for each part before the training.
 BEFORE = 0.15
-# Left for what follows the training: samplers, measurement, card, `celeba`'s step.
+# Share of the whole time that is reserved for the parts after the training: samplers, measurement,
+# card, `celeba`'s step.
 AFTERWARDS = 0.2
-# Seconds that a benchmark goes on after all was compiled, and that a part has to end in order.
+# Seconds that a benchmark runs after compilation, and that a part may take to stop cleanly.
 BENCHMARK, ORDERLY_END = 20, 20
 PIECE = 15_000_000
 
 
 class Sequence:
-    """Parts that share a time, one after the other.
+    """Parts that run one after the other and share a time limit.
 
     Args:
         out: Folder of the logs.
-        minutes: Time of all.
-        results: Folder of what is to be taken home, None for none.
+        minutes: Time limit of all parts together.
+        results: Folder for the collected results, or None.
     """
 
     def __init__(self, out: Path, minutes: float, results: Path | None = None):
@@ -58,7 +65,7 @@ class Sequence:
             folder.mkdir(parents=True, exist_ok=True)
 
     def left(self) -> float:
-        """Return the seconds that are left."""
+        """Return the remaining seconds."""
         return self.deadline - time.monotonic()
 
     def run(
@@ -69,14 +76,14 @@ class Sequence:
         accepted: tuple[int, ...] = (0,),
         **environment: str,
     ) -> bool:
-        """Run a part that is not done yet; tell whether it is done.
+        """Run a part, unless it is done already; return whether it is done.
 
         Args:
-            name: Names the log, `NAME.log`; that of a part that is not done is `NAME.unfinished`.
+            name: Name of the log, `NAME.log`; until the part is done it is `NAME.unfinished`.
             *words: The command.
-            share: The part of the whole time that it may take.
-            accepted: Exit codes of a part that is done.
-            **environment: What is set besides.
+            share: Share of the whole time that the part may take.
+            accepted: Exit codes with which the part counts as done.
+            **environment: Further environment variables.
         """
         log, unfinished = (self.out / f"{name}.{ending}" for ending in ("log", "unfinished"))
         if log.exists():
@@ -103,21 +110,21 @@ class Sequence:
         return done
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of all parts."""
+        """Return the environment variables of all parts."""
         paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
-        # What one part compiled, another need not.
+        # One part can reuse what another compiled.
         compiled = {"JAX_COMPILATION_CACHE_DIR": str(self.out.resolve() / "compiled")}
         chosen = {"KERAS_BACKEND": "jax", "PYTHONUNBUFFERED": "1"}
         return chosen | compiled | os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
     def logs(self) -> list[Path]:
-        """Return the small files that say how all went."""
+        """Return the small files that record how the parts went."""
         run = self.out / "run"
         found = [*self.out.glob("*.*"), run / "config.json", run / "history.csv"]
         return sorted(path for path in found if path.is_file())
 
     def take_home(self, name: str, paths: list[Path]) -> None:
-        """Write an archive into the folder of results, in pieces if it is large."""
+        """Write an archive into the results folder; an uncompressed one is split into pieces."""
         if self.results is None:
             return
         archive = io.BytesIO()
@@ -132,19 +139,19 @@ class Sequence:
             (self.results / f"{name}.{number:02d}").write_bytes(data[start : start + PIECE])
 
     def note(self, name: str, line: str) -> None:
-        """Print a line and keep it."""
+        """Print a line, and append it to the summary."""
         print(f"{name}: {line}", flush=True)
         with open(self.out / "summary.txt", "a", encoding="utf-8") as file:
             file.write(f"{name}: {line}\n")
 
 
 def end(process: subprocess.Popen, seconds: float) -> bool:
-    """Wait for a process; tell whether it ended by itself."""
+    """Wait for a process, stop it when its time is over, and return whether it ended by itself."""
     try:
         process.wait(timeout=seconds)
         return True
     except subprocess.TimeoutExpired:
-        # It writes what it has, as at the end of a shift.
+        # SIGTERM lets the process write what it has so far.
         process.terminate()
     try:
         process.wait(timeout=ORDERLY_END)
@@ -155,13 +162,13 @@ def end(process: subprocess.Popen, seconds: float) -> bool:
 
 
 def run_all(options: argparse.Namespace) -> None:
-    """Run the parts in order; a part that fails does not stop those after it."""
+    """Run the parts in order; the next one runs even if one fails."""
     parts = Sequence(options.out, options.minutes, options.results)
     if parts.run("device", sys.executable, "-c", DEVICE):
         print((options.out / "device.log").read_text("utf-8").strip(), flush=True)
     parity = (sys.executable, ROOT / "tools" / "check_parity.py", options.parity)
     for name, precision in (("float32", "highest"), ("tf32", "tensorfloat32")):
-        # 1 says that a quantity exceeds its bound, which is what is to be known.
+        # Exit code 1 means that a quantity exceeds its bound, which is a result and not a failure.
         given = {"JAX_DEFAULT_MATMUL_PRECISION": precision}
         parts.run(f"parity-{name}", *parity, share=BEFORE, accepted=(0, 1), **given)
     benchmark = (sys.executable, ROOT / "benchmarks" / "training.py", "executions", "--preset")
@@ -175,7 +182,7 @@ def run_all(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace, parts: Sequence) -> bool:
-    """Train as far as the time goes; tell whether the run is finished."""
+    """Train as far as the time allows; return whether the run is finished."""
     run = options.out / "run"
     weights = run / "stage1.weights.h5"
     if weights.is_file():
@@ -190,7 +197,7 @@ def train(options: argparse.Namespace, parts: Sequence) -> bool:
         if getattr(options, name) is not None:
             words += [f"--{name}", getattr(options, name)]
     words += options.training
-    # Each call has a log of its own.
+    # Each call has its own log.
     parts.run(f"train-{len([*options.out.glob('train-*')]) + 1}", *COMMAND, *words)
     if not weights.is_file():
         parts.note("train", "unfinished: the same command resumes it")
@@ -198,7 +205,7 @@ def train(options: argparse.Namespace, parts: Sequence) -> bool:
 
 
 def data_of(options: argparse.Namespace) -> tuple:
-    """Return the words that name the data, none where the preset's come with the package."""
+    """Return the option for the data, or nothing if the preset's data come with the package."""
     return () if options.data is None else ("--data", options.data)
 
 
@@ -208,7 +215,7 @@ def training_seconds(parts: Sequence) -> int:
 
 
 def pack(options: argparse.Namespace, parts: Sequence) -> None:
-    """Fit samplers, and pack and measure the run as the sets that are there were."""
+    """Fit samplers, then pack and measure the run, as was done for the existing sets."""
     run, data = options.out / "run", data_of(options)
     packed = options.out / options.preset
     for sampler in ("gaussian", "mixture"):

@@ -1,9 +1,9 @@
-"""Write into the package what it must know to trust a set of weights from any server.
+"""Record a set of weights in the package, so that a download from any server can be verified.
 
     python tools/pin_weights.py mnist
 
-takes the sha256 of `weights/mnist/SHA256SUMS` and the set's size into
-`balancing_vae/pretrained/sets.json`. To be run when the set is final.
+writes the sha256 of `weights/mnist/SHA256SUMS` and the set's size into
+`balancing_vae/pretrained/sets.json`. Run it when the set is final.
 """
 
 import argparse
@@ -19,7 +19,7 @@ SETS = ROOT / "balancing_vae" / "pretrained" / "sets.json"
 
 
 def main() -> None:
-    """Check the folders named on the command line and pin them."""
+    """Check the folders that the command line names, and record their checksums and sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", metavar="NAME", nargs="+", help="folders in weights/")
     sets = json.loads(SETS.read_text("utf-8"))

@@ -2,8 +2,8 @@
 
     python tools/readme_picture.py --mnist data/mnist --cifar10 data/cifar10
 
-Data and reconstructions, then samples: of the first stage, and the same draws of the second
-without and with normalisation of the latents.
+The rows are data, reconstructions, samples of the first stage, and samples of the second stage
+without and with normalisation of the latents, from the same draws.
 """
 
 import argparse
@@ -19,18 +19,18 @@ from balancing_vae.figures.style import style
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "samples.png"
 COLUMNS = 8
-# The paper's text: the latents of each batch are divided by their mean standard deviation.
+# As in the paper's text, the latents of each batch are divided by their mean standard deviation.
 MODE = "latents"
-# A whole batch is generated and rescaled, then cut to a row.
+# A whole batch is generated and rescaled; a row shows the first images of it.
 SAMPLES = 100
 
 
 def rows_of(name: str, data: Path | None) -> dict[str, np.ndarray]:
-    """Return the rows of a set, float [COLUMNS, D, D, C], by their titles."""
+    """Return a set's rows of images, float [COLUMNS, D, D, C], by title."""
     vae = TwoStageVAE.from_pretrained(name)
     preset = vae.config.preset
     x = open_in_turns(data, preset, "test")[:COLUMNS]
-    # The mode's target is 1: nothing is measured on these images.
+    # The mode's target is always 1, so the choice of images does not matter.
     vae.fit_normalization(x, MODE)
     rows = {"data": vae.without_padding(x / np.float32(255)), "REC": vae.reconstruct(x, seed=0)}
     for title, stage, normalize in (
@@ -44,7 +44,7 @@ def rows_of(name: str, data: Path | None) -> dict[str, np.ndarray]:
 
 
 def draw(blocks: dict[str, dict[str, np.ndarray]]) -> Figure:
-    """Draw the sets side by side, row by row."""
+    """Draw the sets side by side, one kind of images per row."""
     titles = list(next(iter(blocks.values())))
     with style():
         figure = Figure(figsize=(12, 2.7))
@@ -61,7 +61,7 @@ def draw(blocks: dict[str, dict[str, np.ndarray]]) -> Figure:
 
 
 def strip(images: np.ndarray) -> np.ndarray:
-    """Put images side by side, with a gap of white between them."""
+    """Put images side by side, with a white gap between them."""
     gap = max(1, images.shape[1] // 16)
     framed = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=1.0)
     joined = np.concatenate(list(framed), axis=1)[:, :-gap]

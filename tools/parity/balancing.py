@@ -1,4 +1,4 @@
-"""BalancingVAE: both stages and the evaluation, start to finish.
+"""BalancingVAE: both stages and the evaluation, from start to finish.
 
 The folder has config.json, golden.npz and the checkpoints init, stage1 and stage2, as TF1
 files or as .npz.
@@ -26,11 +26,12 @@ from parity.rows import relative
 SINGLE_PASS = 1e-4
 FIRST_LOSSES = 1e-3
 MOVING_STATISTICS = 5e-1
-# Steps that no rounding error has grown in yet.
+# Steps in which rounding errors have not grown yet.
 FIRST_STEPS = 50
-# Later, training is chaotic: how far two runs of this port come apart that start from weights
-# a rounding error apart says how far apart a run and the recorded one may be. A deviation may
-# be this many times the median of as many such runs, and at least what a single pass may be.
+# Later, training is chaotic. MOVED_RUNS runs of this port start from weights that are moved by a
+# rounding error. The median of their differences from the run without it shows how far apart two
+# runs may be. The difference from the recorded run may be SPREAD times this median, and it may
+# always be as large as in a single pass.
 SPREAD = 6
 MOVED_RUNS = 3
 ROUNDING = 6e-8
@@ -38,7 +39,7 @@ WHOLE = slice(None)
 
 
 def make_pipeline(folder: Path, checkpoint: str, stages=(1, 2)):
-    """Return a pipeline of the folder's sizes with a checkpoint's weights."""
+    """Return a pipeline with the folder's sizes and a checkpoint's weights."""
     sizes = json.loads((folder / "config.json").read_text())
     network = (
         "base_dim",
@@ -67,7 +68,7 @@ def make_pipeline(folder: Path, checkpoint: str, stages=(1, 2)):
 
 
 def train(stage, inputs, rates) -> dict[str, np.ndarray]:
-    """Run one step on each of `inputs`; return loss, mse and the gamma each step used."""
+    """Run one step on each of `inputs`; return loss, mse and the gamma of each step."""
     rows = {"loss": [], "batch_mse": [], "gamma_used": []}
     for batch, rate in zip(inputs, rates, strict=True):
         rows["gamma_used"].append(float(stage.balancing.gamma))
@@ -81,16 +82,17 @@ def train(stage, inputs, rates) -> dict[str, np.ndarray]:
 
 
 def train_moved(stage, inputs: list, rates, seed: int | None = None) -> dict[str, np.ndarray]:
-    """Train a stage and put it back to where it was.
+    """Train a stage, then restore its state.
 
     Args:
-        stage: Of a pipeline that nothing was done with.
-        inputs: What each step is given.
+        stage: A stage of a new pipeline.
+        inputs: The input of each step.
         rates: The learning rate of each step.
-        seed: Seed of a rounding error that the starting weights are moved by; None: of none.
+        seed: Seed of a rounding error by which the starting weights are moved; None does not
+            move them.
 
     Returns:
-        What `train` returns, and the moving statistics after it.
+        What `train` returns, and the moving statistics after the training.
     """
     variables = [*stage.variables, *stage.optimizer.variables]
     start = [keras.ops.convert_to_numpy(variable.value) for variable in variables]
@@ -112,14 +114,14 @@ def compare_training(name: str, stage, inputs: list, golden: dict) -> list[Row]:
     Args:
         name: "stage1" or "stage2".
         stage: The stage, with the recorded starting weights.
-        inputs: What each step is given.
-        golden: What was recorded.
+        inputs: The input of each step.
+        golden: The recorded arrays.
     """
     rates = golden[f"{name}/lr"]
     ours, *moved = (train_moved(stage, inputs, rates, seed) for seed in (None, *range(MOVED_RUNS)))
 
     def row(what: str, far, part: slice = WHOLE, allowed: float | None = None) -> Row:
-        """Compare a quantity; where no bound is given, the spread of the moved runs decides."""
+        """Compare a quantity; without a bound, the spread of the moved runs gives one."""
         quantity = what.partition(" ")[0]
         theirs = np.ravel(golden[f"{name}/{quantity}"])[part]
         if allowed is None:
@@ -144,9 +146,9 @@ def compare_training(name: str, stage, inputs: list, golden: dict) -> list[Row]:
 def moving_statistics(stage) -> np.ndarray:
     """Return the moving means and variances of a stage, as one vector.
 
-    They wander with the weights, by 0.06 to 0.11 in tests/golden. But averages that are not
-    zero-debiased are off by 0.97, and no other quantity shows it: the rest starts from recorded
-    statistics.
+    They drift with the weights, by 0.06 to 0.11 in tests/golden. Averages that are not
+    zero-debiased are off by 0.97. Only this comparison shows such an error, because all others
+    start from recorded statistics.
     """
     weights = [w for w in stage.non_trainable_weights if "moving" in w.name]
     values = [np.ravel(keras.ops.convert_to_numpy(w.value)) for w in weights]
@@ -215,7 +217,7 @@ def check_evaluation(folder: Path, golden) -> list[Row]:
         "mse": moments.mse(as_float(x), x_hat),
         "mse_normalized": moments.mse(as_float(x), normalized),
     }
-    # The recorded samples are rescaled whatever the gate says.
+    # The recorded samples are rescaled even if the gate is shut.
     vae.latent_normalization = LatentNormalization("gated", vae.latent_normalization.target, True)
     for stage in (1, 2):
         for normalize in (False, True):

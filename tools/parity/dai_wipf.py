@@ -1,7 +1,7 @@
 """TwoStageVAE of Dai and Wipf: single passes and the first training steps of each network.
 
 The folder has NAME.json and NAME.npz for each network. Starting weights are not stored:
-each variable is drawn from a generator that its name seeds.
+each variable is drawn from a generator that is seeded with its name.
 """
 
 import zlib
@@ -19,9 +19,10 @@ from parity.rows import check_networks
 from parity.rows import difference
 
 SINGLE_PASS = 1e-5
-# Images after the training passes, on JAX and PyTorch. In float64 the recorded ones are
-# themselves 5e-6 to 8e-6 off (Infogan, Wae), by the rounding of convolutions and products
-# alone; another kernel rounds as much in another direction (docs/faithfulness.md).
+# Bounds for images after the training passes, on JAX and PyTorch. The recorded images themselves
+# differ from a computation in float64 by 5e-6 to 8e-6 (Infogan, Wae), because convolutions and
+# matrix products are rounded. Other kernels round as much, but in other directions
+# (docs/faithfulness.md).
 FROZEN_IMAGES = {"Infogan": 2e-5, "Resnet": 1e-5, "Wae": 2e-5}
 FIRST_LOSS = 1e-6
 SECOND_LOSS = 5e-5
@@ -32,12 +33,12 @@ LOG_GAMMA = 1e-3
 
 
 def starting_value(name: str, shape: tuple[int, ...], rule: str) -> np.ndarray:
-    """Return what a variable starts from.
+    """Return a variable's starting value.
 
     Args:
         name: The variable's name, which seeds its generator.
         shape: Its shape.
-        rule: "zeros", or "rule": by the last part of the name.
+        rule: "zeros" for zeros, "rule" for values that depend on the last part of the name.
 
     Returns:
         Float32 of that shape.
@@ -62,7 +63,7 @@ def starting_value(name: str, shape: tuple[int, ...], rule: str) -> np.ndarray:
 
 
 def make_pipeline(description: dict) -> TwoStageVAE:
-    """Return a pipeline with the starting weights, sizes read from their shapes."""
+    """Return a pipeline with the starting weights; its sizes follow from their shapes."""
     variables = {
         name: starting_value(name, tuple(shape), rule)
         for name, shape, rule in description["variables"]
@@ -94,7 +95,7 @@ def train(stage, inputs, rate: float) -> dict[str, np.ndarray]:
 def compare_pass(
     name: str, vae: TwoStageVAE, golden: dict, allowed_images: float = SINGLE_PASS
 ) -> list[Row]:
-    """Encode, sample and decode the first batch; spectral norm's `u` moves once."""
+    """Encode, sample and decode the first batch; this updates spectral norm's `u` once."""
     mu, sigma = vae.encode(golden["x"][0])
     x_hat = vae.decode(mu + sigma * golden[f"{name}/noise_z"])
     return [
@@ -124,7 +125,7 @@ def check_training(description: dict, golden: dict) -> list[Row]:
                 rows.append(Row(f"train/{quantity} {steps}", difference(ours, theirs, 0), limit))
     rows.append(compare_log_gamma("train", found, golden))
 
-    # Draws from a posterior of no width are the recorded latents themselves.
+    # With sigma 0, draws from the posterior are the recorded latents themselves.
     zeros = np.zeros_like(golden["stage2/z"])
     inputs = zip(golden["stage2/z"], zeros, zeros, golden["stage2/noise_u"], strict=True)
     found = train(vae.stage2, inputs, golden["train/lr"])
@@ -137,7 +138,7 @@ def check_training(description: dict, golden: dict) -> list[Row]:
 
 
 def check_frozen(description: dict, golden: dict) -> list[Row]:
-    """Infer once, train at a rate of 0, infer again: only statistics and `u` have moved."""
+    """Infer once, train at a rate of 0, infer again: only statistics and `u` have changed."""
     vae = make_pipeline(description)
     vae.encode(golden["x"][0])
     train(vae.stage1, zip(golden["x"], golden["train/noise_z"], strict=True), 0.0)
@@ -147,7 +148,11 @@ def check_frozen(description: dict, golden: dict) -> list[Row]:
 
 
 def compare_log_gamma(name: str, found: dict, golden: dict) -> Row:
-    """Return the difference of log gamma after each step; the first step has Adam's full rate."""
+    """Compare log gamma after each step.
+
+    The difference is relative to the largest recorded value, or to the learning rate if that is
+    larger: Adam's first step moves log gamma by the whole learning rate.
+    """
     theirs = golden[f"{name}/loggamma"]
     found = difference(found["loggamma"], theirs, float(golden["train/lr"]))
     return Row(f"{name}/loggamma", found, LOG_GAMMA)

@@ -22,20 +22,20 @@ GRADIENT = 2e-4
 FIRST_MEANS = 1e-6
 FIRST_VARIANCES = 1e-6
 KERNEL_UPDATE = 2e-3
-# Steps 2 to 4, and step 5.
+# Bounds for the losses of steps 2 to 4, and of step 5.
 LATER_LOSSES, LAST_LOSS = 2e-5, 1e-4
 LAST_MEANS = 4e-4
 LAST_VARIANCES = 5e-6
 LAST_VECTORS = 5e-3
 LAST_LATENTS = 3e-3
 LAST_IMAGES = 5e-4
-# Large, so that the weights' own rounding is small beside their gradients; a power of 2, so
-# that it rounds nothing.
+# Large, so that the rounding of the weights is small compared with their update. A power of 2, so
+# that multiplying by it does not round.
 GRADIENT_RATE = 1024.0
 
 
 def make_pipeline(description: dict, golden: dict) -> TwoStageVAE:
-    """Return a pipeline of a description's sizes, with the recorded starting weights."""
+    """Return a pipeline with a description's sizes and the recorded starting weights."""
     arguments, loss = description["arguments"], description["loss"]
     config = Config(
         image_shape=tuple(arguments["input_shape"]),
@@ -74,7 +74,7 @@ def variables(stage) -> dict:
 
 
 def layer_variables(layer) -> list[tuple]:
-    """Return a layer's variables in the order of Keras 2, with the recorded names' ends."""
+    """Return a layer's variables in the order of Keras 2, with the ends of their recorded names."""
     kinds = {
         keras.layers.Conv2DTranspose: ("conv2d_transpose", ("kernel", "bias", "u")),
         keras.layers.Conv2D: ("conv2d", ("kernel", "bias", "u")),
@@ -95,7 +95,7 @@ def values(stage) -> dict[str, np.ndarray]:
 
 
 def worst(found: dict, golden: dict, prefix: str, ending: str) -> float:
-    """Return the largest difference among recorded arrays of one kind, each by its own size."""
+    """Return the largest difference among arrays of one kind, relative to each array's maximum."""
     names = [
         name.removeprefix(prefix)
         for name in golden
@@ -105,7 +105,7 @@ def worst(found: dict, golden: dict, prefix: str, ending: str) -> float:
 
 
 def compare_pass(name: str, stage, golden: dict, recorded: str, bounds: tuple) -> list[Row]:
-    """Encode the last batch and decode; spectral norm's `u` moves once in each part."""
+    """Encode the last batch and decode recorded latents; both update spectral norm's `u` once."""
     z = keras.ops.convert_to_numpy(stage.encoder(golden["x"][-1], training=False))
     x_hat = keras.ops.convert_to_numpy(stage.decoder(golden[f"{name}/z"], training=False))[:2]
     latents, images, vectors = bounds
@@ -126,7 +126,7 @@ def check_inference(description: dict, golden: dict) -> list[Row]:
 
 
 def check_gradient(description: dict, golden: dict) -> list[Row]:
-    """Compare the first step's gradient: how far gradient descent moves the weights."""
+    """Compare the first step's gradient, measured by one step of gradient descent."""
     stage = make_pipeline(description, golden).stage1
     stage.compile(keras.optimizers.SGD(GRADIENT_RATE))
     before = values(stage)
@@ -135,7 +135,7 @@ def check_gradient(description: dict, golden: dict) -> list[Row]:
         name: (before[name].astype(np.float64) - value) / GRADIENT_RATE
         for name, value in values(stage).items()
     }
-    # Batch normalisation follows these biases: their gradient is rounding noise.
+    # Batch normalisation cancels these biases, so their gradient is rounding noise.
     judged = {
         name: value
         for name, value in golden.items()
@@ -145,9 +145,9 @@ def check_gradient(description: dict, golden: dict) -> list[Row]:
 
 
 def check_training(description: dict, golden: dict) -> list[Row]:
-    """Train on the recorded batches, Adam's counter one ahead, as the recorded runs had it."""
+    """Train on the recorded batches, with Adam's counter one ahead, as in the recorded runs."""
     stage = make_pipeline(description, golden).stage1
-    # Keras 2.3.1 reads the counter before or after it counts, by chance.
+    # By chance, Keras 2.3.1 reads the counter either before or after it is incremented.
     stage.optimizer.iterations.assign(1)
     logs, states = [], [values(stage)]
     for batch in golden["x"]:
@@ -186,7 +186,7 @@ def check_training(description: dict, golden: dict) -> list[Row]:
 
 
 def kernel_update(before: dict, after: dict, golden: dict) -> float:
-    """Return how far a kernel's first update is off, by its norm; the worst of all kernels."""
+    """Return the largest relative error, by norm, among the kernels' first updates."""
     found = []
     for name, start in before.items():
         if name.endswith("_kernel"):

@@ -1,4 +1,4 @@
-"""What a comparison consists of: named differences, and what is allowed."""
+"""Rows of a comparison: named differences and their bounds."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """One compared quantity: its largest difference and what is allowed, None if nothing is."""
+    """One compared quantity: its largest difference and its bound; None means it is not judged."""
 
     name: str
     difference: float
@@ -20,7 +20,7 @@ class Row:
 
     @property
     def exceeds(self) -> bool:
-        """Whether the difference is too large; one that is no number is."""
+        """Whether the difference is too large; NaN counts as too large."""
         return self.allowed is not None and not self.difference <= self.allowed
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Row:
 
 
 def difference(a, b, floor: float = 1.0) -> float:
-    """Return max|a - b| / max(floor, max|b|); NaN where the shapes differ."""
+    """Return max|a - b| / max(floor, max|b|); NaN if the shapes differ."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         return float("nan")
@@ -39,7 +39,7 @@ def difference(a, b, floor: float = 1.0) -> float:
 
 
 def relative(ours, theirs) -> float:
-    """Return the largest relative difference of a number."""
+    """Return the largest relative difference, element by element."""
     return float(np.max(np.abs(ours / theirs - 1)))
 
 
@@ -47,11 +47,11 @@ def check_networks(folder: Path, parts: Iterable[Callable[[dict, dict], list[Row
     """Compare every quantity of every network of a folder.
 
     Args:
-        folder: Has NAME.json, with NAME.npz beside it, for each network.
-        parts: Each compares some quantities, given the description and the recorded arrays.
+        folder: The folder; it has NAME.json and NAME.npz for each network.
+        parts: Functions that compare some quantities, given description and recorded arrays.
 
     Returns:
-        One row a quantity, its name after the network's.
+        One row per quantity, with the network's name before its own.
     """
     rows = []
     for path in sorted(folder.glob("*.json")):
