@@ -3,8 +3,8 @@
     python benchmarks/data.py             # everything, about four minutes on two idle cores
     python benchmarks/data.py prepare     # or one part: prepare, read, memory
 
-Images are drawn, not faces: JPEGs of CelebA's size (178x218) and about its bytes (7 kB).
-Each figure is the median of interleaved repetitions.
+The images are synthetic patterns, not faces: JPEGs with CelebA's dimensions (178x218) and about its
+file size (7 kB). Each rate is the median of interleaved repetitions.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def draw_jpegs(folder: Path, count: int) -> None:
 
 
 def plain_loop(source: Path) -> np.ndarray:
-    """The loop that everybody writes: open, crop, resize, one process."""
+    """Prepare the images in a simple loop: open, crop and resize, in one process."""
     images = []
     for path in sorted(source.iterdir()):
         with Image.open(path) as image:
@@ -70,7 +70,7 @@ def plain_loop(source: Path) -> np.ndarray:
 
 
 def measure_preparation(folder: Path) -> None:
-    """Print images a second: prepare with all cores, and the plain loop."""
+    """Print images per second of `datasets prepare` with all cores, and of the plain loop."""
     source = folder / "img_align_celeba"
     draw_jpegs(source, IMAGES)
     size = sum(path.stat().st_size for path in source.iterdir()) / IMAGES
@@ -95,7 +95,7 @@ def measure_preparation(folder: Path) -> None:
 
 
 def measure_reading(folder: Path) -> None:
-    """Print images a second of shuffled training batches, from the map and from memory."""
+    """Print images per second of shuffled training batches, from a memory map and from memory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from balancing_vae.training.batches import EpochBatches
 
@@ -118,14 +118,14 @@ def measure_reading(folder: Path) -> None:
 
 
 def measure_memory(folder: Path) -> None:
-    """Print the peak of RssAnon over both stages of a training, for three sizes of the set."""
+    """Print the peak of RssAnon while both stages are trained, for three sizes of the data."""
     print("\nanonymous memory (RssAnon) while training on 64x64x3, one epoch of each stage, tiny")
     print("networks, so that what grows is what the images and their latents take; MiB at the peak")
     print(f"{'':20} {'both stages':>20} {'and normalisation':>20}")
     smallest = None
     for count in TRAINING_SIZES:
         path = write_images(folder / "train.npy", count)
-        # A fresh process each: memory that was freed need not have gone back to the system.
+        # Each training has a new process, because freed memory may not go back to the system.
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             peaks = pool.submit(peak_memory_of_training, path).result()
         smallest = smallest or peaks
@@ -138,7 +138,7 @@ def measure_memory(folder: Path) -> None:
 
 
 def write_images(path: Path, count: int) -> Path:
-    """Write a .npy of random images, uint8 [count, 64, 64, 3], a piece at a time."""
+    """Write a .npy of random images, uint8 [count, 64, 64, 3], one piece at a time."""
     piece = np.random.default_rng(0).integers(0, 256, (1_000, 64, 64, 3), dtype=np.uint8)
     path.unlink(missing_ok=True)
     with ArrayWriter(path, (64, 64, 3)) as writer:
@@ -150,8 +150,8 @@ def write_images(path: Path, count: int) -> Path:
 def peak_memory_of_training(path: Path) -> tuple[float, float]:
     """Train both stages for an epoch on a memory map.
 
-    Returns the peak of RssAnon in MiB: up to the end of stage 2, and of the whole `fit`, which
-    ends with the normalisation on 10,000 images, whatever the size of the set.
+    Returns the peak of RssAnon in MiB, up to the end of stage 2 and over the whole `fit`. A `fit`
+    ends with the normalisation, which uses 10,000 images whatever the size of the training set.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras

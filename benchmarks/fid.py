@@ -1,11 +1,11 @@
-"""Time and memory of the FID steps, side by side with what others use.
+"""Time and memory of the steps of a FID, compared with the usual implementations.
 
     python benchmarks/fid.py             # everything, about four minutes on two idle cores
     python benchmarks/fid.py distance    # or one part: distance, metrics, features, memory
 
-Each figure is the median of three, the sides taken in turns, in this one process on this
-machine's CPU. Inception's weights are random on both sides; its size, layers and
-operations are the real ones.
+Each compared time is the median of three runs. The compared sides alternate in one process, on
+this machine's CPU. Inception's weights are random on both sides; its size, layers and operations
+are the real ones.
 """
 
 import argparse
@@ -33,12 +33,12 @@ from balancing_vae.fid.networks.inception import FrozenInception
 from balancing_vae.fid.networks.pixels import Pixels
 
 REPETITIONS = 3
-# One batch of pytorch-fid, so that all sides do the same.
+# One batch of pytorch-fid, so that all sides do the same work.
 IMAGES = 50
 
 
 def medians(**sides):
-    """Return each side's median time in seconds, the sides taken in turns."""
+    """Return each side's median time in seconds; the sides alternate."""
     times = {name: [] for name in sides}
     for _ in range(REPETITIONS):
         for name, side in sides.items():
@@ -121,7 +121,7 @@ def benchmark_features():
 
 
 class Synthetic:
-    """Images that are made when they are asked for, so that only what reads them counts."""
+    """Images that are generated when they are read, so that only the reader's memory counts."""
 
     def __init__(self, count, side):
         self.count = count
@@ -137,7 +137,7 @@ class Synthetic:
 
 
 def benchmark_memory():
-    # Channels by sixteen: what the statistics and batches hold is what matters here.
+    # A sixteenth of the channels: only the memory of statistics and batches matters here.
     network = FrozenInception(frozen_graph(width=16))
     for name, side, counts, features in (
         ("pixels", 16, (20_000, 80_000), Pixels()),

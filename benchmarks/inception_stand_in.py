@@ -1,8 +1,8 @@
-"""Networks of the shape of the 2015-12-05 Inception graph, with random weights.
+"""Networks with the layers of the 2015-12-05 Inception graph and random weights.
 
-The real graph cannot be shipped. This one has its layers, its tensor names, its old
-operations and its size, so that tests can run what reads it and benchmarks can time it:
-once as a frozen TensorFlow graph, once in PyTorch as pytorch-fid builds it.
+The real graph cannot be shipped. The frozen TensorFlow graph that is built here has its layers, its
+tensor names, its old operations and its size, so that tests can run the code that reads it and
+benchmarks can time it. The PyTorch network is built as in pytorch-fid.
 """
 
 import numpy as np
@@ -79,7 +79,7 @@ BLOCKS = [
         [MAX_2],
     ],
     block_8(AVG),
-    # The graph's last pooling branch takes the maximum, unlike every other Inception v3.
+    # Its pooling branch takes the maximum. In all other versions of Inception v3 it averages.
     block_8(MAX_1),
 ]
 
@@ -176,7 +176,7 @@ class GraphBuilder:
         )
 
     def sequence(self, name, source, channels, layers):
-        """Return the names and channels that a branch ends in, several after a split."""
+        """Return the name and channels of each node that ends a branch; a split has several."""
         for index, layer in enumerate(layers):
             here = f"{name}_{index}" if index else name
             if isinstance(layer, list):
@@ -234,12 +234,12 @@ class GraphBuilder:
 
 
 def frozen_graph(width=1, seed=0):
-    """Return the bytes of `classify_image_graph_def.pb`, channels divided by `width`."""
+    """Return the bytes of a `classify_image_graph_def.pb`, with channels divided by `width`."""
     return GraphBuilder(width, seed).build().SerializeToString()
 
 
 def torch_network():
-    """Return the network in PyTorch, taking [n, 3, h, w] in [0, 1], as pytorch-fid's does."""
+    """Return the PyTorch network; like pytorch-fid's it takes [n, 3, h, w] in [0, 1]."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -282,7 +282,7 @@ def torch_network():
                 if kind == "MaxPool":
                     modules.append(nn.MaxPool2d(3, stride=stride, padding=around))
                 else:
-                    # Like TensorFlow's, pytorch-fid's patched average leaves the border out.
+                    # Like TensorFlow, pytorch-fid's patched pooling excludes the border.
                     modules.append(
                         nn.AvgPool2d(3, stride=stride, padding=around, count_include_pad=False)
                     )

@@ -1,15 +1,19 @@
-"""How near the images of each sampler come to test images, and what the flow takes.
+"""Distances of each sampler's images from test images, and the samplers' times.
 
     python benchmarks/samplers.py weights/mnist data/mnist --picture samplers.png
 
-A sampler that the folder has not is fitted first, to the training images; the flow takes
-minutes, so fit it once and for all with `balancing-vae fit-sampler`. Distances are in the features
-of a classifier of the data, no FIDs: of as many generated as test images, over three sampling
-seeds. `posterior` decodes draws from the posteriors of training images, the bound of every
-sampler; `second stage, normalised` rescales by mode "latents". `nearest` is the mean distance, in
-standardised latents, from 1,000 draws to the nearest of 20,000 means of training images, over that
-of 1,000 draws from the posteriors of test images: well below 1, the sampler repeats what it was
-fitted to.
+A sampler that the folder lacks is first fitted to the training images. Fitting the flow takes
+minutes; `balancing-vae fit-sampler` fits it once and saves it.
+
+Distances are measured in the features of a classifier of the data, so they are not FIDs. They
+compare as many generated images as test images, over three sampling seeds. The row `posterior`
+decodes draws from the posteriors of training images, which is the bound for every sampler. The row
+`second stage, normalised` rescales latents by mode "latents".
+
+The column `nearest` is the mean distance, in standardised latents, from 1,000 draws to the nearest
+of 20,000 posterior means of training images. It is divided by the same distance for 1,000 draws
+from the posteriors of test images. If it is well below 1, the sampler repeats the latents that it
+was fitted to.
 """
 
 import argparse
@@ -67,7 +71,7 @@ def main():
         start = time.perf_counter()
         vae.samplers[name].sample(10_000)
         print(f"{name}: 10,000 latents drawn in {time.perf_counter() - start:.1f} s")
-    # Its target is 1: nothing is measured on these images.
+    # The mode's target is always 1, so the choice of images does not matter.
     vae.fit_normalization(x_test[:2], mode="latents")
     posteriors = vae.encode(x_train)
     latents = ways_to_latents(vae, *posteriors, len(x_test), options.samplers)
@@ -79,7 +83,7 @@ def main():
 
 
 def ways_to_latents(vae, mu, sigma, count, samplers):
-    """Return functions from a seed to latents, by name; all but the first use the same noise."""
+    """Return functions of a seed that return latents, by name; all but one use the same noise."""
 
     def posterior(seed):
         rows = np.random.default_rng(seed).permutation(len(mu))[:count]
@@ -97,7 +101,7 @@ def ways_to_latents(vae, mu, sigma, count, samplers):
 
 
 def report(vae, latents, mu, sigma, x_test, network):
-    """Print a table, a row for each way to latents."""
+    """Print a table with a row for test reconstructions and for each source of latents."""
     held_out = draw(*vae.encode(x_test), 0)
     deviation = np.sqrt(mu.var(axis=0) + np.mean(sigma**2, axis=0))
     tree = cKDTree(mu[:20_000] / deviation)

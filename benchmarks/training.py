@@ -1,16 +1,18 @@
-"""Training, encoding and generation of the preset `cifar10`, beside plain PyTorch.
+"""Speed of training, encoding and generation of the preset `cifar10`, against plain PyTorch.
 
     python benchmarks/training.py            # everything, about eight minutes on two idle cores
     python benchmarks/training.py float32    # or one part: float32, mixed_bfloat16, executions
     python benchmarks/training.py executions --preset celeba --precision mixed_bfloat16
     python benchmarks/training.py executions --steps 10 --seconds 20
 
-Each figure is a median, the sides taken in turns, in this one process on this machine.
-Images are random: what they show is no matter here. `executions` measures both stages of a
-preset (`digits` on a CPU, `cifar10` on an accelerator) with 1, 10 and 100 steps an execution:
-steps a second, their share of the matrix product's rate, and the time that the whole recipe
-would take; for `cifar10` on a GPU beside PyTorch with `torch.compile`. Each turn is printed as it
-comes, and a side that fails is left out. KERAS_BACKEND chooses the package's backend.
+Each figure is a median. The compared sides alternate in one process on this machine. The images
+are random, because their content does not matter here. KERAS_BACKEND chooses the package's backend.
+
+`executions` measures both stages of a preset (by default `digits` on a CPU, `cifar10` on an
+accelerator) with 1, 10 and 100 steps per execution. It prints the steps per second, their share of
+the matrix product's rate, and the time that the whole recipe would take. For `cifar10` on a GPU it
+also measures PyTorch with `torch.compile`. It prints each measurement at once, and it leaves out a
+side that fails.
 """
 
 import argparse
@@ -40,27 +42,27 @@ STEPS = {1: 3, 2: 10}
 IMAGES = 1_000
 TRAINING_IMAGES = 50_000
 IMAGES_OF = {"digits": 1_285, "celeba": 162_770}
-# Of the matrix product that the machine's rate is measured by: large enough to fill a GPU.
+# Side of the matrices whose product measures the machine's rate: large enough to fill a GPU.
 PEAK_SIDE = 8_192 if uses_accelerator() else 2_048
 PRODUCTS = 10
 EXECUTIONS = (1, 10, 100)
-# Steps that are timed, at the least an execution, and when they are enough.
+# Number of timed steps, and the time after which fewer are enough (at least one execution).
 TIMED_STEPS = 200
 TIMED_SECONDS = 3.0
 LATENTS = (np.zeros((10_000, 64), np.float32), np.ones((10_000, 64), np.float32))
 
 
 class StepTimer(keras.callbacks.Callback):
-    """Seconds a step, from the end of a `fit`'s first execution to the end of its last.
+    """Measures seconds per step, from the end of a `fit`'s first execution to the end of its last.
 
-    After `TIMED_SECONDS` it lets the `fit` end with the execution under way.
+    After `TIMED_SECONDS` it ends the `fit` with the current execution.
     """
 
     first = None
 
     def on_train_batch_end(self, batch, logs=None):
         if self.first is None:
-            # Reading a value waits for whatever is under way.
+            # Reading a value waits until the computation is finished.
             float(logs["loss"])
             self.first, self.start = batch, time.perf_counter()
         self.last = batch
@@ -73,13 +75,13 @@ class StepTimer(keras.callbacks.Callback):
 
 
 def fit_step(stage, data, steps, batch=BATCH):
-    """Return a function that trains for some steps by `fit` and returns seconds a step.
+    """Return a function that trains for `steps` steps by `fit` and returns the seconds per step.
 
-    They follow one execution that is not timed. Executions must be whole: Keras counts the
-    steps of a broken one as if it were.
+    One execution before them is not timed. Every execution must be complete, because Keras counts
+    an incomplete one as if it were complete.
     """
     batches = EpochBatches(data, batch, seed=0)
-    # An epoch of just these, so that nothing but `StepTimer` waits for a step.
+    # The epoch has only these steps, so that nothing but `StepTimer` waits for a step.
     batches.skipped = len(batches) - stage.steps_per_execution - steps
     assert steps % stage.steps_per_execution == 0 and batches.skipped >= 0
 
@@ -103,11 +105,11 @@ def seconds_of(function, per=1):
 
 
 def medians(sides):
-    """Return each side's median seconds, the sides taken in turns after a turn unmeasured."""
+    """Return each side's median seconds; the sides alternate, and the first turn does not count."""
     times = {name: [] for name in sides}
     for turn in range(TURNS + 1):
         for name, side in sides.items():
-            # Threads of the side before may still spin in wait for work.
+            # Threads of the previous side may still be spinning while they wait for work.
             time.sleep(0.25)
             seconds = side()
             if turn:
@@ -116,9 +118,10 @@ def medians(sides):
 
 
 def medians_as_they_come(sides, seconds):
-    """Return medians as `medians` does, of the turns that fit; print each, leave out what fails.
+    """Return medians as `medians` does, of as many turns as fit into the time.
 
-    The first turn, which compiles, is not timed; one after it is taken in any case.
+    Each measurement is printed, and a side that fails is left out. The first turn, which compiles,
+    does not count. The second turn is always measured.
     """
     times = {name: [] for name in sides}
     end = time.perf_counter() + seconds
@@ -148,7 +151,7 @@ def matrix_product(dtype):
 
     def run():
         start = time.perf_counter()
-        # The device computes them one after the other; reading the last waits for all.
+        # The device computes them one after the other; reading the last one waits for all.
         products = [ops.matmul(a, a) for _ in range(PRODUCTS)]
         ops.convert_to_numpy(products[-1][:1, :1])
         return (time.perf_counter() - start) / PRODUCTS
@@ -164,7 +167,7 @@ def pytorch_matrix_product(dtype):
 
 
 def training_flops(model, batch=BATCH):
-    """Return the operations of one training step: a forward pass and two like it."""
+    """Return the operations of one training step: three times those of a forward pass."""
     return 3 * sum(
         2 * batch * _size(layer.kernel) // layer.kernel.shape[-1] * _positions(layer)
         for network in (model.encoder, model.decoder)
@@ -178,13 +181,13 @@ def _size(weight):
 
 
 def _positions(layer):
-    """Return how often a layer's kernel is applied to an image, times its output channels."""
+    """Return how often a layer's kernel is applied to an image, times the kernel's last axis."""
     shape = layer.input.shape if isinstance(layer, layers.Conv2DTranspose) else layer.output.shape
     return int(np.prod(shape[1:-1], dtype=int)) * layer.kernel.shape[-1]
 
 
 def package_sides(precision, x):
-    """Return the sides of the package, and the pipeline."""
+    """Return the pipeline and the package's sides."""
     vae = TwoStageVAE.untrained("cifar10", precision=precision)
     return vae, {
         "stage-1 step": fit_step(vae.stage1, x, STEPS[1]),
@@ -234,7 +237,7 @@ def pytorch_sides(precision, x, vae):
 
 
 def measure(precision, x):
-    """Print a table of the package beside PyTorch in one precision; return the package's."""
+    """Print a table that compares the package with PyTorch in one precision; return all medians."""
     dtype = precision.removeprefix("mixed_")
     vae, ours = package_sides(precision, x)
     sides = {f"ours {name}": side for name, side in ours.items()}
@@ -285,7 +288,7 @@ def measure(precision, x):
 
 
 def random_data(config, number, rows):
-    """Return what a stage is trained on: images, or posteriors."""
+    """Return random training data of a stage: images, or posteriors."""
     random = np.random.default_rng(0)
     if number == 1:
         return random.integers(0, 256, (rows, *config.image_shape), dtype=np.uint8)
@@ -316,7 +319,7 @@ def torch_steps(number, batch, steps, precision):
 
 
 def measure_executions(preset, precision, executions, seconds, stages):
-    """Print steps a second of both stages, by the number of steps an execution."""
+    """Print the steps per second of the stages, by the number of steps per execution."""
     accelerator = uses_accelerator()
     preset = preset or ("cifar10" if accelerator else "digits")
     config = TwoStageVAE.untrained(preset, precision=precision).config
@@ -326,7 +329,7 @@ def measure_executions(preset, precision, executions, seconds, stages):
     sides = {"product": matrix_product(precision.removeprefix("mixed_"))}
     flops = {}
     for number in stages:
-        # As many rows as the data have, where those are not many: the training's own program.
+        # As many rows as the dataset has if it is not large: this compiles the training's program.
         rows = max(3 * max(EXECUTIONS) * config.batch_size, images * (images <= TRAINING_IMAGES))
         data = random_data(config, number, rows)
         for steps in executions:

@@ -3,8 +3,8 @@
     pip install equinox optax
     python examples/gamma_rule_equinox.py
 
-In JAX a step is a function without side effects: the running mse goes in and comes out, beside
-the networks and the optimizer's state. The same step serves Flax.
+In JAX a step is a function without side effects. It takes and returns the running mse, together
+with the networks and the optimizer's state. The same step works with Flax.
 """
 
 import equinox as eqx
@@ -21,7 +21,7 @@ OPTIMIZER = optax.adam(1e-3)
 
 
 def terms(networks, running_mse, x, noise):
-    """Return the loss of a batch, with the gamma of the steps before, and its error."""
+    """Return the loss of a batch, which uses the gamma of the previous steps, and its mse."""
     encoder, decoder = networks
     mu, log_sigma = jnp.split(jax.vmap(encoder)(x), 2, axis=-1)
     x_hat = jax.nn.sigmoid(jax.vmap(decoder)(mu + jnp.exp(log_sigma) * noise))
@@ -32,8 +32,8 @@ def terms(networks, running_mse, x, noise):
 
 @eqx.filter_jit
 def step(networks, state, running_mse, x, noise):
-    """Train on a batch; return all that it changes."""
-    # Gradients are taken by the networks alone, and mse comes out without one.
+    """Train on a batch; return everything that this changes."""
+    # The gradients are those of the networks only. `mse` is returned without a gradient.
     gradient = eqx.filter_value_and_grad(terms, has_aux=True)
     (_, mse), gradients = gradient(networks, running_mse, x, noise)
     updates, state = OPTIMIZER.update(gradients, state)

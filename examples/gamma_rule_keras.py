@@ -2,8 +2,8 @@
 
     python examples/gamma_rule_keras.py
 
-Nothing of this package but the rule itself is used: gamma's square is a weight, so that the
-compiled step can read it and move it.
+Only the rule itself is used from this package. The square of gamma is a non-trainable weight, so
+that the compiled step can read and update it.
 """
 
 import keras
@@ -39,7 +39,7 @@ class DigitsVAE(keras.Model):
         return mu, log_sigma, self.decoder(z)
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        """Weigh the error by the gamma of the steps before, then move gamma."""
+        """Weight the error by the gamma of the previous steps, then update gamma."""
         mu, log_sigma, x_hat = y_pred
         kl = ops.sum(mu**2 + ops.exp(2 * log_sigma) - 2 * log_sigma - 1, axis=-1) / 2
         mse = ops.mean((x - x_hat) ** 2)

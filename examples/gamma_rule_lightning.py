@@ -3,9 +3,9 @@
     pip install lightning
     python examples/gamma_rule_lightning.py
 
-The callback serves any module that has a buffer `running_mse`, weighs the error by it, and
-returns the `mse` of the batch beside the loss. The buffer is saved with a checkpoint, so that a
-resumed training continues from its gamma.
+The callback works with any module that has a buffer `running_mse`, divides the error by it, and
+returns the batch's `mse` along with the loss. Checkpoints contain the buffer, so a resumed training
+continues with its gamma.
 """
 
 import lightning
@@ -21,13 +21,13 @@ PIXELS, LATENTS, BATCH, EPOCHS = 64, 8, 50, 20
 
 
 class GammaRule(lightning.Callback):
-    """Moves a module's `running_mse` after each training step."""
+    """Updates a module's `running_mse` after each training step."""
 
     def __init__(self, rate: float = 0.01):
         self.rate = rate
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        """Take the error of the batch into the running estimate: the mean over all devices."""
+        """Update the running mse with the batch's error, averaged over all devices."""
         mse = trainer.strategy.reduce(outputs["mse"].detach(), reduce_op="mean")
         module.running_mse.copy_(update_running_mse(module.running_mse, mse, self.rate))
         module.log("gamma", module.running_mse.sqrt())
@@ -50,12 +50,12 @@ class DigitsVAE(lightning.LightningModule):
         self.register_buffer("running_mse", torch.tensor(1.0))
 
     def training_step(self, x, batch_idx):
-        """Return the loss, with the gamma of the steps before, and the error."""
+        """Return the loss, which uses the gamma of the previous steps, and the mse."""
         mu, log_sigma = self.encoder(x).chunk(2, dim=-1)
         x_hat = self.decoder(mu + log_sigma.exp() * torch.randn_like(mu))
         kl = (mu**2 + (2 * log_sigma).exp() - 2 * log_sigma - 1).sum(-1).mean() / 2
         mse = ((x - x_hat) ** 2).mean()
-        # A copy: the callback writes into the buffer.
+        # A copy, because the callback writes into the buffer.
         gamma_squared = self.running_mse.clone()
         loss = kl + PIXELS * (mse / gamma_squared + gamma_squared.log()) / 2
         return {"loss": loss, "mse": mse}
@@ -68,7 +68,7 @@ class DigitsVAE(lightning.LightningModule):
 def main() -> None:
     """Train."""
     lightning.seed_everything(0)
-    torch.set_num_threads(1)  # on so small a network threads only wait for each other
+    torch.set_num_threads(1)  # more threads would slow down this small network
     images = torch.from_numpy((load_digits().data / 16).astype(np.float32))
     trainer = lightning.Trainer(
         max_epochs=EPOCHS,

@@ -1,9 +1,9 @@
-"""What common mistakes in the gamma rule do, on a small VAE of scikit-learn's digits, in PyTorch.
+"""Effects of common mistakes in the gamma rule: a small VAE of scikit-learn's digits, in PyTorch.
 
     python examples/gamma_rule_mistakes.py
 
-One table: each row trains the same networks from the same weights on the same batches with the
-same noise. docs/gamma_rule.md explains the rows.
+This prints one table. Each row trains the same networks from the same weights, on the same batches
+and with the same noise. docs/gamma_rule.md explains the rows.
 """
 
 import argparse
@@ -53,13 +53,13 @@ def gradient_of_the_average(m, squares, kl):
 
 
 def no_detach(m, squares, kl):
-    """Keep the graph of the former step in the running mse."""
+    """Keep the graph of the previous step in the running mse."""
     mse = squares.mean()
     return kl + PIXELS * (mse / m + m.log()) / 2, update_running_mse(m, mse)
 
 
 def sum_as_mse(m, squares, kl):
-    """Feed the rule with the sum over the pixels."""
+    """Give the rule the sum over the pixels."""
     loss = kl + PIXELS * (squares.mean() / m + m.log()) / 2
     return loss, update_running_mse(m, squares.detach().sum(-1).mean())
 
@@ -91,7 +91,7 @@ VARIANTS = (
 
 
 def measure(variant, epochs: int, seed: int = 0) -> list[float]:
-    """Train; return gamma after five epochs and at the end, then rmse, KL, bound of test images."""
+    """Train; return gamma after five epochs and at the end, and test images' rmse, KL and bound."""
     torch.manual_seed(seed)
     images = torch.from_numpy((load_digits().data / 16).astype(np.float32))
     training, test = images[:TRAINING], images[TRAINING:]
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    torch.set_num_threads(1)  # on so small a network threads only wait for each other
+    torch.set_num_threads(1)  # more threads would slow down this small network
     print("| variant | gamma, 5 epochs | gamma, end | rmse | KL | bound |")
     print("|---|---|---|---|---|---|")
     for variant in VARIANTS:

@@ -2,8 +2,8 @@
 
     python examples/gamma_rule_pytorch.py
 
-Nothing of this package but the rule itself is used, and no Keras: the rule takes tensors of
-any framework.
+Only the rule itself is used from this package, and no Keras: the rule takes tensors of any
+framework.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ PIXELS, LATENTS, BATCH, EPOCHS = 64, 8, 50, 20
 
 
 def main() -> None:
-    """Train and print gamma beside the error that it follows."""
+    """Train; print gamma and the error that it follows."""
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # on so small a network threads only wait for each other
+    torch.set_num_threads(1)  # more threads would slow down this small network
     images = torch.from_numpy((load_digits().data / 16).astype(np.float32))
     encoder = nn.Sequential(nn.Linear(PIXELS, 256), nn.ReLU(), nn.Linear(256, 2 * LATENTS))
     decoder = nn.Sequential(
@@ -35,7 +35,7 @@ def main() -> None:
             x_hat = decoder(mu + log_sigma.exp() * torch.randn_like(mu))
             kl = (mu**2 + (2 * log_sigma).exp() - 2 * log_sigma - 1).sum(-1).mean() / 2
             mse = ((x - x_hat) ** 2).mean()
-            # The step uses the gamma of the steps before: gamma^2 is the running mse.
+            # The step uses the gamma of the previous steps: gamma^2 is their running mse.
             loss = kl + PIXELS * (mse / running_mse + running_mse.log()) / 2
             optimizer.zero_grad()
             loss.backward()
