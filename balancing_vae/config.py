@@ -130,7 +130,7 @@ class Config:
         seed: Seed of the weights, of the order of the images and of the noise.
         preset: Name of the preset that this config started from, or None.
         kl_weight: Short form of `model={"name": "vae", "kl_weight": ...}`: the weight of KL in
-            stage 1's loss. None is 1, unless the balancing strategy has a beta ("beta",
+            stage 1's loss. None means 1, unless the balancing strategy has a beta ("beta",
             "warm_up", "cyclical", "capacity"): then beta is the weight in both stages. The
             original program uses (2 D / L)^2, see `original_kl_weight`; its presets set this
             number.

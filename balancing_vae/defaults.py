@@ -15,7 +15,7 @@ STEPS2 = 12_000
 
 
 def default_network(image_shape: tuple[int, int, int]) -> dict:
-    """Return the network for your own images: `conv`, which halves the side down to 4 to 7.
+    """Return the network for your own images: `conv`, which halves the side until it is 4 to 7.
 
     Args:
         image_shape: Side, side, channels of the images; the side is even.

@@ -1,4 +1,4 @@
-"""Former names: each keeps working for one minor version, and says what to use instead."""
+"""Former names: each works for one more minor version, and warns with the name to use instead."""
 
 import functools
 import warnings
@@ -10,12 +10,12 @@ from balancing_vae.errors import find_stack_level
 
 
 def warn_deprecated(former: str, present: str, removed_in: str) -> None:
-    """Warn, at the user's line, of a name that will be removed.
+    """Warn that a name will be removed; the warning points to the user's line.
 
     Args:
-        former: What was used: "mode='paper'".
-        present: What to use instead.
-        removed_in: The version that will not have it any more: "0.3".
+        former: The former name that was used, such as "mode='paper'".
+        present: The name to use instead.
+        removed_in: The version that removes it, such as "0.3".
 
     Example:
         ```python
@@ -35,8 +35,8 @@ def renamed_argument(former: str, present: str, removed_in: str) -> Callable[[Ca
 
     Args:
         former: The former name; it works as a keyword only.
-        present: The name that the function has.
-        removed_in: The version that will not take it any more.
+        present: The current name.
+        removed_in: The version that no longer accepts the former name.
 
     Example:
         ```python

@@ -48,7 +48,7 @@ def variance_loss(x: np.ndarray, x_hat: np.ndarray, axis: int = 0) -> float:
     Args:
         x: Data, float [N, ...].
         x_hat: Reconstructions or generated samples, float [M, ...].
-        axis: Axis over which variances are taken: 0, the data's, or another one.
+        axis: Axis over which variances are taken: 0 for the data, or another one.
 
     Returns:
         The mean loss; negative if `x_hat` varies more than `x`.

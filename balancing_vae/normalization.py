@@ -1,7 +1,8 @@
 """Post-hoc normalisation: restore the variance that generated data have lost.
 
 Each class is fitted to real data and then applied. The mode decides what is rescaled, by how much
-and when; `MODES` lists all modes. docs/faithfulness.md says which program did what.
+and when; `MODES` lists all modes. docs/faithfulness.md says which version of the original program
+used which mode.
 """
 
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ class LatentNormalization:
             batch_size: Latents per batch, for modes that rescale by batches.
 
         Returns:
-            Float [N, L], where `z` is: in main memory or on the device; `z` itself if nothing is
+            Float [N, L], in main memory or on the device, as `z` is; `z` itself if nothing is
             rescaled.
 
         Raises:

@@ -16,11 +16,11 @@ MOST_SEEDS = 1_000
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes `--traceback` and raises errors, as do those of its subcommands."""
+    """A parser that takes `--traceback` and raises errors; its subcommands' parsers do the same."""
 
     def __init__(self, **options):
         super().__init__(**options)
-        # No default, because a subcommand's default would override an option before its name.
+        # No default: a subcommand's default would override an option given before its name.
         self.add_argument(
             "--traceback",
             action="store_true",

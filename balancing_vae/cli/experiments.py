@@ -46,7 +46,8 @@ def figures_folder(
 ) -> Path:
     """Return the output folder.
 
-    It must not be a run, and it must not have pictures of other origin that would be overwritten.
+    The folder must not be a run. If it has pictures of these names, this program must have written
+    them, because they are overwritten.
     """
     from balancing_vae.files.formats import SAVED
     from balancing_vae.files.formats import is_own_figure

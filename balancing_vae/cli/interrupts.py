@@ -34,9 +34,9 @@ def interrupts_again() -> Iterator[None]:
 
 @contextmanager
 def interrupts_raised() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` even where the code inside catches it or makes another error of it.
+    """Raise `KeyboardInterrupt` even if the code inside catches it or raises another error instead.
 
-    While Keras and TensorFlow are imported, both happen.
+    Both happen while Keras and TensorFlow are imported.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:

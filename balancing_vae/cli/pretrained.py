@@ -152,7 +152,7 @@ def _verify(options: argparse.Namespace) -> None:
     problems = []
     for what in options.what or entries:
         if what not in entries and not Path(what).is_dir():
-            pretrained.pretrained_set(what)  # which refuses it, and names those that there are
+            pretrained.pretrained_set(what)  # raises an error that names the known sets
         folders = _on_this_machine(what).values() if what in entries else [Path(what)]
         if options.what and not folders:
             problems.append(f"{what} is not on this machine.")
@@ -206,7 +206,7 @@ def _card(options: argparse.Namespace) -> None:
 
 
 def _on_this_machine(name: str) -> dict[str, Path]:
-    """Return the folders that have a set, by their place."""
+    """Return the folders on this machine that have a set, by place."""
     from balancing_vae.pretrained import places
     from balancing_vae.storage.folder import DESCRIPTION
 

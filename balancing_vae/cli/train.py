@@ -215,7 +215,7 @@ def train(
         print(describe_device())
         if deterministic:
             make_deterministic(config.seed)
-            # A measured value may differ between runs, and rounding with it.
+            # A measured value may differ between runs, and then the rounding differs, too.
             steps_per_execution = steps_per_execution or 1
         vae = TwoStageVAE(config)
         vae.check_training_data(x, x_val)
