@@ -431,7 +431,8 @@ class TwoStageVAE(Plots):
             0.
 
         Raises:
-            ValueError: The images do not fit the model.
+            ValueError: The images do not fit the model, or the encoder returns NaN or infinite
+                values.
 
         Example:
             ```python
@@ -439,7 +440,10 @@ class TwoStageVAE(Plots):
             ```
         """
         source = as_source(x, self.config.image_shape)
-        return encode(self.stage1, source, self.config.batch_size)
+        mu, sigma = encode(self.stage1, source, self.config.batch_size)
+        check_finite(mu, "The encoder's means")
+        check_finite(sigma, "The encoder's standard deviations")
+        return mu, sigma
 
     def reconstruct(
         self,

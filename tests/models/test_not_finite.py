@@ -75,6 +75,16 @@ def test_nan_latents_and_what_becomes_nan_are_refused(vae):
         as_uint8(np.array([[0.5], [NAN]]))
 
 
+def test_an_encoder_that_returns_nan_is_named_before_a_second_stage_gets_it():
+    broken = tiny_pipeline()
+    x = tiny_images()
+    for name, named in (("log_sigma", "standard deviations"), ("mu", "means")):
+        layer = broken.stage1.encoder.get_layer(name)
+        layer.bias.assign(layer.bias * 0 + NAN)
+        with pytest.raises(ValueError, match=f"The encoder's {named} have NaN .* first in row 0"):
+            broken.encode(x)
+
+
 def test_normalization_takes_no_nan():
     mu, sigma = np.zeros((4, 2)), np.ones((4, 2))
     for arguments in ((mu + NAN, sigma, None), (mu, sigma * NAN, None), (mu, sigma, mu + NAN)):
