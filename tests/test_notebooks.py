@@ -85,5 +85,5 @@ def test_the_first_cell_says_what_to_do_where_neither_is_there(install, tmp_path
     folder = tmp_path / "alone"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    with pytest.raises(ModuleNotFoundError, match="Put a wheel of balancing_vae beside"):
+    with pytest.raises(ModuleNotFoundError, match="Put a wheel of balancing_vae next to"):
         install()

@@ -87,7 +87,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=mode,
         metavar="MODE",
         help="modes to measure: gated, latents, latents_and_images (default: all). The saved mode "
-        "is used unchanged; the others are fitted on the training's images",
+        "is used unchanged; the others are fitted on validation images, or on training images if "
+        "there are none",
     )
     parser.add_argument(
         "--against",

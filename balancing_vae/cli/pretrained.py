@@ -78,7 +78,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Turn a finished run into a weights folder.",
         "balancing-vae pretrained pack runs/mnist --data data/mnist --out weights/mnist",
     )
-    pack.add_argument("run_folder", type=Path, metavar="RUN", help="a finished run")
+    pack.add_argument("run_folder", type=Path, metavar="RUN", help="a finished run of a preset")
     add_data_argument(pack)
     pack.add_argument("--out", type=Path, required=True, help="folder to write, named like the set")
     pack.add_argument("--float16", action="store_true", help="store kernels at half the size")

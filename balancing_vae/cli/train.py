@@ -98,7 +98,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--time-limit",
         type=duration,
         metavar="TIME",
-        help="save the state and stop before this time is over (90s, 9m, 1h30m); continue later "
+        help="stop in time to save the state within this limit (90s, 9m, 1h30m); continue later "
         "with --resume",
     )
     parser.add_argument(
@@ -123,7 +123,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         const=True,
         metavar="RUN",
-        help="resume RUN (default: the run in --out) after its last completed epoch, with the "
+        help="resume RUN (default: the run in --out) from its last saved state, with the "
         "options in its config.json; --epochs and --epochs2 may be larger than before",
     )
     parser.add_argument(
