@@ -189,9 +189,10 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
         normalization_effects_table(found).markdown(),
         f"Each number is the mean ± standard deviation over {seeds} sampling seeds of this one "
         "training. The parentheses tell for how many seeds the normalised number is better than "
-        f"the plain one. Distances compare {pairs} images. Mean std of the data: {', '.join(spreads)}. A distance "
-        "or an mse is better if it is smaller, a variance loss if it is closer to 0, and a mean "
-        "std if it is closer to that of the data." + (_NEGATIVE if negative else ""),
+        f"the plain one. Distances compare {pairs} images. "
+        f"Mean std of the data: {', '.join(spreads)}. A distance or an mse is better if it is "
+        "smaller, a variance loss if it is closer to 0, and a mean std if it is closer to that of "
+        "the data." + (_NEGATIVE if negative else ""),
         *([" ".join(said)] if said else []),
         "Noise floor, the distance between two disjoint sets of real images: "
         f"{'; '.join(floors) or _NO_FLOOR}.",

@@ -71,7 +71,8 @@ def test_a_resumed_training_ends_as_if_there_had_been_no_limit(
     limit, stage, epoch, step, clock, tmp_path
 ):
     whole = train(tmp_path / "whole")
-    with pytest.warns(UserWarning, match=f"unfinished.*{stage} has {epoch} complete.* {step} steps"):
+    said = f"unfinished.*{stage} has {epoch} complete.* {step} steps"
+    with pytest.warns(UserWarning, match=said):
         begun = train(tmp_path / "run", limit, clock)
     assert not begun.finished and whole.finished
     assert begun.latent_normalization is None
