@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import keras
 
+from balancing_vae.backend.compilation import uses_accelerator
+
 
 class LazyLogs(Mapping):
     """Logs whose values are read, as floats, only when a callback asks for them.
@@ -89,6 +91,10 @@ class UnhurriedCallbacks(keras.callbacks.CallbackList):
         """Return lazy logs; wait until at most two executions are pending."""
         lazy = LazyLogs(logs)
         self.under_way = [*self.under_way, lazy][-3:]
-        if len(self.under_way) == 3:
+        # Several devices of one CPU share its threads: an execution that waits for the others'
+        # parts of the one before could hold the last thread that these need.
+        if keras.distribution.distribution() and not uses_accelerator():
+            next(iter(lazy.values()), None)
+        elif len(self.under_way) == 3:
             next(iter(self.under_way[0].values()), None)
         return lazy
