@@ -631,8 +631,7 @@ class TwoStageVAE(Plots):
         self.last_seed = seed = random.randrange(LARGEST_SEED) if seed is None else seed
         size = self.config.batch_size
         count = -(-n // size) * size if noise is None else len(noise)
-        on_device = density.sample_on_device if isinstance(density, SecondStage) else None
-        z = (on_device or density.sample)(count, seed, noise, **draws)
+        z = density.sample_on_device(count, seed, noise, **draws)
         if of_latents is not None:
             z = of_latents.apply(z, name, size)
         return z[:n]

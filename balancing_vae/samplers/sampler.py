@@ -64,6 +64,19 @@ class Sampler(ABC):
             Float32 [n, L]; the first rows do not depend on `n`.
         """
 
+    def sample_on_device(self, n: int, seed: int = 0, noise: np.ndarray | None = None):
+        """Draw latents as `sample` does; a sampler that computes on the device leaves them there.
+
+        Args:
+            n: As in `sample`.
+            seed: As in `sample`.
+            noise: As in `sample`.
+
+        Returns:
+            An array or a tensor, float32 [n, L].
+        """
+        return self.sample(n, seed, noise)
+
     @abstractmethod
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Return the natural logarithm of the density at latents.
