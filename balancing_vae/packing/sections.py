@@ -26,28 +26,32 @@ from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_history
 
 _NEGATIVE = (
-    " A KD is an unbiased estimate. A negative one counts as 0: it does not tell that one set of "
-    "images is closer to the data than another."
+    " A KD is an unbiased estimate, so it can be negative. A negative one counts as 0, because it "
+    "does not show that one set of images is closer to the data than another."
 )
 _TERMS = (
     "REC are reconstructions of test images. GEN-1 are images decoded from samples of the prior, "
-    "GEN-2 from samples of the second stage, and GEN (NAME) from a sampler fitted after the "
-    "training. Normalisation rescales latents or images, because samples of a VAE vary less than "
-    "the data; its modes differ in what they rescale."
+    "GEN-2 from samples of the second stage, and GEN (NAME) from another sampler, which is fitted "
+    "after the training. FD is the Fréchet distance and KD the kernel distance to test images, in "
+    "the features that the parentheses name. The variance loss is the variance of the data minus "
+    "that of the images, and mean std is the standard deviation of a pixel; both are means over "
+    "the pixels. Samples of a VAE vary less than the data. Normalisation rescales latents or "
+    "images for this reason, and its modes differ in what they rescale."
 )
-_NO_FLOOR = "not measured, because it needs as many real images again"
-_GATE = (
-    "Mode gated is that of the last published program. Here it does not rescale the latents of "
-    "GEN-1 and GEN-2, because its gate is shut: the second stage has lost less variance than a "
-    "quarter of its mse."
+_GATED = (
+    "`gated` is the mode of the last published program. Reconstructed images are rescaled, and the "
+    "latents of GEN-1 and GEN-2 only if the gate is open: the second stage must have lost more "
+    "variance than a quarter of its mse."
 )
 _MODES = {
-    "latents": "In mode latents, which the paper's text describes, second-stage latents alone are "
+    "latents": "`latents` is what the paper's text describes: second-stage latents alone are "
     "rescaled, so REC and GEN-1 do not change.",
-    "latents_and_images": "In mode latents_and_images generated images are rescaled, too; for "
-    "GEN-1 this is the only change. No published number uses this mode. `balancing-vae reproduce "
-    "normalization` measures the effect of the latents' factor alone.",
+    "latents_and_images": "`latents_and_images` always rescales second-stage latents; "
+    "reconstructed and generated images are rescaled, too. No published number uses this mode. "
+    "`balancing-vae reproduce normalization` measures the effect of the latents' factor alone.",
 }
+_OTHER_SAMPLERS = "The latents of other samplers are rescaled in every mode, without the gate."
+_NO_FLOOR = "not measured, because it needs a second set of as many real images"
 
 
 def use(name: str, config: Config) -> list[str]:
@@ -180,20 +184,21 @@ def numbers(rows: list[Measurement], gate_open: bool) -> list[str]:
     seeds = " or ".join(map(str, sorted({len(effect.plain) for effect in found})))
     measured = {row.normalization for row in rows}
     negative = any(row.metric == "kid" and row.value < 0 for row in rows)
-    said = [_GATE] if "gated" in measured and not gate_open else []
-    said += [words for mode, words in _MODES.items() if mode in measured]
+    here = "Here its gate is open." if gate_open else "Here its gate is shut."
+    modes = {"gated": f"{_GATED} {here}"} | _MODES
+    said = "\n".join(f"- {words}" for mode, words in modes.items() if mode in measured)
     return [
         "## Numbers: does normalisation improve generated images?",
         _TERMS,
+        *([said, _OTHER_SAMPLERS] if said else []),
         "\n".join(f"- {answer(effect)}" for effect in generated),
         normalization_effects_table(found).markdown(),
         f"Each number is the mean ± standard deviation over {seeds} sampling seeds of this one "
-        "training. The parentheses tell for how many seeds the normalised number is better than "
+        "training. The parentheses show for how many seeds the normalised number is better than "
         f"the plain one. Distances compare {pairs} images. "
         f"Mean std of the data: {', '.join(spreads)}. A distance or an mse is better if it is "
         "smaller, a variance loss if it is closer to 0, and a mean std if it is closer to that of "
         "the data." + (_NEGATIVE if negative else ""),
-        *([" ".join(said)] if said else []),
         "Noise floor, the distance between two disjoint sets of real images: "
         f"{'; '.join(floors) or _NO_FLOOR}.",
         _console(list(dict.fromkeys(row.command for row in rows if row.command is not None))),
