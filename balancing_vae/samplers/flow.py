@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 
@@ -70,6 +71,7 @@ class Flow(Sampler):
         training_steps: Size = 8000,
         solver: Solver = "midpoint",
         solver_steps: Size = 10,
+        unfinished: str | Path | None = None,
     ) -> "Flow":
         """Train the network on new draws from the posteriors in each step.
 
@@ -84,12 +86,16 @@ class Flow(Sampler):
             training_steps: Number of training steps, with 1,024 draws each.
             solver: "euler", "midpoint" or "rk4", of order 1, 2 and 4.
             solver_steps: Steps of the solver between noise and latents.
+            unfinished: An `.npz` file that the state of the training is saved in, at most once a
+                minute. If the training is interrupted, a later call with the same arguments
+                resumes it. The file is removed at the end.
 
         Returns:
             The fitted flow.
 
         Raises:
-            ValueError: Some latents are NaN, or there are not more points than dimensions.
+            ValueError: Some latents are NaN, there are not more points than dimensions, or the
+                file of the unfinished training is damaged.
 
         Example:
             ```python
@@ -108,7 +114,9 @@ class Flow(Sampler):
         # when the flow is sampled.
         divisor = np.where(varies, scale, 1.0)
         sigma = np.where(varies, sigma, 1.0) / divisor
-        velocity = train_velocity((mu - mean) / divisor, sigma, seed, width, training_steps)
+        velocity = train_velocity(
+            (mu - mean) / divisor, sigma, seed, width, training_steps, unfinished
+        )
         return cls(
             mean.astype(np.float32), scale.astype(np.float32), velocity, solver, solver_steps
         )

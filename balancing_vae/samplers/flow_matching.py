@@ -1,5 +1,7 @@
 """Train a flow's network by conditional flow matching on straight paths."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 
@@ -7,6 +9,7 @@ from balancing_vae.backend.compilation import dense_steps_per_execution
 from balancing_vae.backend.compilation import jit_compile_pays
 from balancing_vae.backend.seeding import seeded_initializers
 from balancing_vae.progress import progress_bar
+from balancing_vae.samplers.unfinished import Unfinished
 from balancing_vae.samplers.velocity import Velocity
 
 BATCH_SIZE = 1024
@@ -18,7 +21,12 @@ AVERAGED = 0.05
 
 
 def train_velocity(
-    mu: np.ndarray, sigma: np.ndarray, seed: int, width: int, steps: int
+    mu: np.ndarray,
+    sigma: np.ndarray,
+    seed: int,
+    width: int,
+    steps: int,
+    unfinished: str | Path | None = None,
 ) -> Velocity:
     """Train a network to predict the mean velocity of straight paths from noise to latents.
 
@@ -31,6 +39,7 @@ def train_velocity(
         seed: Seed of the initial weights and of all draws.
         width: Units of each hidden layer.
         steps: Number of training steps, with 1,024 draws each.
+        unfinished: An `.npz` file for the state of the training; see `Flow.fit`.
 
     Returns:
         The trained network.
@@ -52,11 +61,20 @@ def train_velocity(
         jit_compile=jit_compile_pays(convolutional=False),
         steps_per_execution=dense_steps_per_execution(),
     )
-    with progress_bar(total=steps, desc="flow", unit="step") as bar:
+    kept = None if unfinished is None else Unfinished(unfinished, mu, sigma, seed, width, steps)
+    start = 0 if kept is None else kept.restore(velocity)
+    with progress_bar(total=steps, initial=start, desc="flow", unit="step") as bar:
         follow = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: bar.update(batch + 1 - bar.n)
+            on_train_batch_end=lambda batch, logs: bar.update(start + batch + 1 - bar.n)
         )
-        velocity.fit(Paths(mu, sigma, seed, steps), shuffle=False, verbose=0, callbacks=[follow])
+        velocity.fit(
+            Paths(mu, sigma, seed, steps, start),
+            shuffle=False,
+            verbose=0,
+            callbacks=[follow] if kept is None else [follow, kept],
+        )
+    if kept is not None:
+        kept.remove()
     # A new model without an optimizer, like a model that is loaded from a file.
     trained = Velocity(mu.shape[1], width)
     trained.assign(velocity.to_arrays())
@@ -74,6 +92,7 @@ class Paths(keras.utils.PyDataset):
         sigma: Their standard deviations, float [N, L].
         seed: Seed of all draws.
         steps: Number of batches.
+        start: Number of the first batch that is not skipped.
 
     Example:
         ```python
@@ -81,18 +100,19 @@ class Paths(keras.utils.PyDataset):
         ```
     """
 
-    def __init__(self, mu: np.ndarray, sigma: np.ndarray, seed: int, steps: int):
+    def __init__(self, mu: np.ndarray, sigma: np.ndarray, seed: int, steps: int, start: int = 0):
         super().__init__()
         self.mu = mu.astype(np.float32)
         self.sigma = sigma.astype(np.float32)
         self.seed = seed
         self.steps = steps
+        self.start = start
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps - self.start
 
     def __getitem__(self, index: int) -> tuple:
-        rng = np.random.default_rng([self.seed, index])
+        rng = np.random.default_rng([self.seed, self.start + index])
         rows = rng.integers(len(self.mu), size=BATCH_SIZE)
         mu, sigma = self.mu[rows], self.sigma[rows]
         noise = rng.standard_normal(mu.shape, np.float32)

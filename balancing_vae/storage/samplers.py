@@ -65,5 +65,15 @@ def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, 
     return samplers
 
 
+def unfinished_fit(folder: Path, name: str) -> Path:
+    """Return the file in a saved folder for the state of an unfinished fit.
+
+    Args:
+        folder: A saved folder.
+        name: The sampler's name.
+    """
+    return _path(folder, f"{name}_unfinished")
+
+
 def _path(folder: Path, name: str) -> Path:
     return folder / "samplers" / f"{name}.npz"

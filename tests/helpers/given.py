@@ -198,6 +198,7 @@ NAMES: dict[str, dict[str, Make]] = {
         "x_hat": lambda given: DIGITS / 255,
     },
     "pipeline": {"history": lambda given: given.trained().history},
+    "samplers.unfinished": {"velocity": lambda given: _compiled(Velocity(2, 8))},
     "samplers.velocity": {
         "z": lambda given: RANDOM.normal(size=(8, 16)).astype("f4"),
         "t": lambda given: np.full((8, 1), 0.5, "f4"),
@@ -208,6 +209,11 @@ NAMES: dict[str, dict[str, Make]] = {
     "training.optimizer.Adam": {"vae": lambda given: given.vae().stage1},
     "training.batches.EpochBatches": {"model": lambda given: given.vae().stage2},
 }
+
+
+def _compiled(model: keras.Model) -> keras.Model:
+    model.compile("adam", "mse")
+    return model
 
 
 def _built(layer: keras.Layer) -> keras.Layer:

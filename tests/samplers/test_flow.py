@@ -6,10 +6,14 @@ import pytest
 
 from balancing_vae import TwoStageVAE
 from balancing_vae.cli import main
+from balancing_vae.files.arrays import save_arrays
+from balancing_vae.files.formats import SAVED
 from balancing_vae.samplers import Flow
 from balancing_vae.samplers import Mixture
 from balancing_vae.samplers import Prior
 from balancing_vae.samplers import fit_sampler
+from balancing_vae.samplers import unfinished
+from balancing_vae.samplers.flow_matching import Paths
 from balancing_vae.samplers.flow_matching import on_paths
 from balancing_vae.samplers.velocity import Velocity
 from balancing_vae.samplers.velocity import VelocityAndDivergence
@@ -183,6 +187,81 @@ def test_the_seed_alone_decides_the_fit():
     one = Flow.fit(latents, seed=4, **SMALL).sample(30)
     keras.utils.set_random_seed(2)
     np.testing.assert_array_equal(one, Flow.fit(latents, seed=4, **SMALL).sample(30))
+
+
+# Its interruption.
+
+
+class Killed(BaseException):
+    """What a killed process raises here."""
+
+
+@pytest.fixture
+def killed_at_step_8(monkeypatch):
+    """Each step is saved; the eighth save does not happen."""
+
+    def save(path, **arrays):
+        saved.append(path)
+        if len(saved) == 8:
+            raise Killed
+        save_arrays(path, **arrays)
+
+    saved = []
+    monkeypatch.setattr(unfinished, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(unfinished, "save_arrays", save)
+
+
+def test_a_killed_fit_is_resumed_to_the_same_arrays(killed_at_step_8, tmp_path, monkeypatch):
+    latents, path = TRUE.sample(300, seed=1), tmp_path / "flow_unfinished.npz"
+    expected = Flow.fit(latents, seed=4, **SMALL).to_arrays()
+    with pytest.raises(Killed):
+        Flow.fit(latents, seed=4, unfinished=path, **SMALL)
+    steps = []
+    original = Paths.__getitem__
+    monkeypatch.setattr(Paths, "__getitem__", lambda s, i: steps.append(i) or original(s, i))
+    resumed = Flow.fit(latents, seed=4, unfinished=path, **SMALL).to_arrays()
+    assert sorted({*steps}) == list(range(20 - 7))
+    assert resumed.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(resumed[name], array)
+    assert not path.exists()
+
+
+def test_only_the_same_training_is_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "SECONDS_BETWEEN", 0)
+    x, path = np.ones((4, 2), np.float32), tmp_path / "flow_unfinished.npz"
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    model.fit(x, x, batch_size=1, verbose=0, callbacks=[unfinished.Unfinished(path, x, 1)])
+    trained = model.get_weights()
+    model.set_weights([0 * weight for weight in trained])
+    for others in ((x, 2), (x + 1, 1), (x, 1, 64)):
+        assert unfinished.Unfinished(path, *others).restore(model) == 0
+        assert not model.get_weights()[0].any()
+    assert unfinished.Unfinished(path, x, 1).restore(model) == 4
+    np.testing.assert_array_equal(model.get_weights()[0], trained[0])
+
+
+def test_the_command_line_resumes_a_killed_fit(killed_at_step_8, vae, tmp_path):
+    vae.save(tmp_path / "run")
+    np.save(tmp_path / "x.npy", tiny_images())
+    words = ["fit-sampler", tmp_path / "run", "flow", "--data", tmp_path / "x.npy"]
+    words = [str(word) for word in [*words, "--width", "8", "--training-steps", "12"]]
+    files = set((tmp_path / "run").rglob("*"))
+    with pytest.raises(Killed):
+        main(words)
+    (left,) = set((tmp_path / "run").rglob("*")) - files
+    assert left.name == "flow_unfinished.npz"
+    assert not list(SAVED.foreign_files(tmp_path / "run"))
+    assert main(words) == 0
+    assert set((tmp_path / "run").rglob("*")) == files
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    path = tmp_path / "flow_unfinished.npz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(ValueError, match="flow_unfinished.npz is damaged; remove it, and"):
+        Flow.fit(TRUE.sample(300), unfinished=path, **SMALL)
 
 
 # In the pipeline, saved, loaded.
