@@ -109,7 +109,8 @@ class Config:
             the lowest validation loss (for a VAE the lowest validation mse, which does not
             depend on gamma).
         held_out: Number of images at the end of the training set that are used for validation
-            if `fit` is given no validation set.
+            if `fit` is given no validation set. `fit` warns if they differ from the others,
+            as in data sorted by class.
         shuffle: Whether the images are shuffled in each epoch. If false, their order is kept.
         balancing: Name and arguments of the strategy, for example `{"name": "computed"}`,
             `{"name": "learned"}`, `{"name": "fixed", "gamma": 0.1}`,

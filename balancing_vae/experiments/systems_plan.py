@@ -18,6 +18,7 @@ from balancing_vae.schema import anything
 from balancing_vae.schema import mapping
 from balancing_vae.schema import read_json
 from balancing_vae.schema import record
+from balancing_vae.training.sources import hold_out
 
 PLAN = "plan.json"
 # The rest of the budget is for the evaluation.
@@ -137,7 +138,7 @@ def recipe_time(
         ```
     """
     if validation_data is None and config.held_out:
-        x, validation_data = x[: -config.held_out], x[-config.held_out :]
+        x, validation_data = hold_out(x, config.held_out)
     few = x[: TRIAL_STEPS * config.batch_size]
     trial = config.replace(
         epochs=min(config.epochs, TRIAL_EPOCHS), epochs2=min(config.epochs2, TRIAL_EPOCHS)

@@ -14,6 +14,7 @@ from balancing_vae.samplers.sampler import check_count
 from balancing_vae.training.sources import Source
 from balancing_vae.training.sources import as_source
 from balancing_vae.training.sources import first_images
+from balancing_vae.training.sources import hold_out
 
 
 def training_images(
@@ -37,6 +38,9 @@ def training_images(
         ValueError: The images do not match the model, or are fewer than a batch or than a
             sampler needs; the batch size is not divisible by the number of devices; or the
             config needs validation images and there are none.
+
+    Warns:
+        UserWarning: The images held out of `x` differ from the others.
     """
     check_divisible(config.batch_size, stage1)
     source = as_source(x, config.image_shape)
@@ -54,7 +58,7 @@ def training_images(
                 "give validation_data."
             )
         count, name = max(0, count - held_out), f"x without the last {held_out}"
-        source, validation_data = source[:-held_out], source[-held_out:]
+        source, validation_data = hold_out(source, held_out)
     elif config.lr_patience or config.keep_best:
         raise InputError(
             "The config's lr_patience and keep_best need validation images; give "

@@ -314,7 +314,8 @@ class TwoStageVAE(Plots):
             epochs: Epochs of stage 1, in place of the config's.
             epochs2: Epochs of stage 2, in place of the config's.
             validation_split: Fraction of `x`, an array, to hold out at its end, in place of
-                the config's `held_out`; in [0, 1).
+                the config's `held_out`; in [0, 1). As in Keras, `x` must not be
+                sorted by class.
             optimizer: A Keras optimizer or its name; each stage gets a copy. It replaces the
                 config's `optimizer`, and its learning rate replaces `lr` and `lr2`.
             time_limit: Seconds after which the training of the stages ends, positive. It ends
@@ -338,7 +339,8 @@ class TwoStageVAE(Plots):
             OSError: Another process is training in `run_dir`.
 
         Warns:
-            UserWarning: The time limit ended the training.
+            UserWarning: The time limit ended the training; or the images held out of `x`
+                differ from the others, as in data sorted by class.
 
         Example:
             ```python

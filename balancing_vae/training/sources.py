@@ -10,11 +10,14 @@ import numpy as np
 
 from balancing_vae.checks import check_images
 from balancing_vae.errors import InputError
+from balancing_vae.training.order import warn_if_last_differ
 
 # `tf.data.Dataset.cardinality` of a dataset that never ends.
 INFINITE = -1
 # The original program uses this many images.
 FITTED_IMAGES = 10_000
+# Enough to recognise sorted images.
+COMPARED_IMAGES = 2_000
 
 
 class ImageBatches:
@@ -284,8 +287,35 @@ def images_to_fit(
     if validation_data is not None:
         return validation_data
     if held_out and isinstance(source, np.ndarray):
-        return source[-held_out:]
+        return hold_out(source, held_out)[1]
     return drawn_images(source, FITTED_IMAGES)
+
+
+def hold_out(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split training images: the last ones are for validation, as in Keras.
+
+    They represent the others only if the images are in no order. The original programs of the
+    RAE presets hold out the last images, too.
+
+    Args:
+        x: Training images, [N, D, D, C], which may be memory-mapped.
+        count: How many to hold out, at least 1.
+
+    Returns:
+        Views of the images to train on, and of those held out.
+
+    Warns:
+        UserWarning: The last images differ from the others more than by chance.
+
+    Example:
+        ```python
+        x_train, x_val = hold_out(x_train, vae.config.held_out)
+        ```
+    """
+    others, last = x[:-count], x[-count:]
+    parts = (drawn_images(part, COMPARED_IMAGES) for part in (others, last))
+    warn_if_last_differ(*parts, min(count, len(x)))
+    return others, last
 
 
 def held_out_count(x, fraction: float, validation_data) -> int | None:
