@@ -313,8 +313,8 @@ def hold_out(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         ```
     """
     others, last = x[:-count], x[-count:]
-    parts = (drawn_images(part, COMPARED_IMAGES) for part in (others, last))
-    warn_if_last_differ(*parts, min(count, len(x)))
+    some_others, some_last = (drawn_images(part, COMPARED_IMAGES) for part in (others, last))
+    warn_if_last_differ(some_others, some_last, len(last))
     return others, last
 
 
