@@ -36,7 +36,7 @@ def main() -> None:
     """Run the parts that were asked for."""
     parts = {"prepare": measure_preparation, "read": measure_reading, "memory": measure_memory}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="?", choices=parts, help="all by default")
+    parser.add_argument("part", nargs="?", choices=parts, help="part to run (default: all)")
     part = parser.parse_args().part
     print(f"{os.cpu_count()} cores, NumPy {np.__version__}")
     with tempfile.TemporaryDirectory() as folder:
@@ -119,8 +119,10 @@ def measure_reading(folder: Path) -> None:
 
 def measure_memory(folder: Path) -> None:
     """Print the peak of RssAnon while both stages are trained, for three sizes of the data."""
-    print("\nanonymous memory (RssAnon) while training on 64x64x3, one epoch of each stage, tiny")
-    print("networks, so that what grows is what the images and their latents take; MiB at the peak")
+    print(
+        "\npeak anonymous memory (RssAnon, MiB) while training on 64x64x3, one epoch of each stage;"
+    )
+    print("the networks are tiny, so only the memory for the images and their latents grows")
     print(f"{'':20} {'both stages':>20} {'and normalisation':>20}")
     smallest = None
     for count in TRAINING_SIZES:
@@ -134,7 +136,7 @@ def measure_memory(folder: Path) -> None:
             for peak, least in zip(peaks, smallest, strict=True)
         ]
         print(f"{count:9,} images     {' '.join(columns)}", flush=True)
-    print("(more than for 10,000: at most +300)")
+    print("(required: at most 300 MiB more than for 10,000 images)")
 
 
 def write_images(path: Path, count: int) -> Path:

@@ -1,4 +1,4 @@
-"""Time and memory of the steps of a FID, compared with the usual implementations.
+"""Time and memory of the steps of an FID, compared with the usual implementations.
 
     python benchmarks/fid.py             # everything, about four minutes on two idle cores
     python benchmarks/fid.py distance    # or one part: distance, metrics, features, memory
@@ -90,7 +90,7 @@ def benchmark_metrics(images=10_000, features=2048):
         print(
             f"{', '.join(names)} of {images:,} and {images:,} images, {features:,} features: "
             f"{time.perf_counter() - start:.0f} s ({time.process_time() - processor:.0f} s of "
-            f"processors), {peak:,.0f} MiB beside the features, "
+            f"processors), {peak:,.0f} MiB in addition to the features, "
             f"values {', '.join(f'{value:.4g}' for value in values)}"
         )
 
@@ -115,7 +115,7 @@ def benchmark_features():
         side()
     times = medians(**sides)
     print(
-        "features, Inception at its real size, images a second: "
+        "features, Inception at its real size, images per second: "
         + ", ".join(f"{name} {IMAGES / seconds:.1f}" for name, seconds in times.items())
     )
 
@@ -161,7 +161,7 @@ def main():
         "features": benchmark_features,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="?", choices=parts, help="all by default")
+    parser.add_argument("part", nargs="?", choices=parts, help="part to run (default: all)")
     part = parser.parse_args().part
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "

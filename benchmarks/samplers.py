@@ -48,14 +48,27 @@ PROTOCOL = "asperti2020"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", help="a saved run or a set of weights")
-    parser.add_argument("data", help="the prepared dataset it was trained on")
-    parser.add_argument("--classifier", help="a .keras file, in place of one trained here")
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--training-steps", type=int, default=8000)
-    parser.add_argument("--samplers", nargs="+", choices=FITTED, default=FITTED)
-    parser.add_argument("--picture", type=Path, help="where to draw samples of each")
+    parser.add_argument("folder", help="folder of a trained run or of a pretrained set")
+    parser.add_argument("data", help="prepared folder of the dataset that it was trained on")
+    parser.add_argument(
+        "--classifier", help="a .keras file (default: a small classifier is trained)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=10_000, help="generated images (default: 10000)"
+    )
+    parser.add_argument(
+        "--width", type=int, default=512, help="units in each layer of the flow (default: 512)"
+    )
+    parser.add_argument(
+        "--training-steps",
+        type=int,
+        default=8000,
+        help="training steps of the flow (default: 8000)",
+    )
+    parser.add_argument(
+        "--samplers", nargs="+", choices=FITTED, default=FITTED, help="(default: all)"
+    )
+    parser.add_argument("--picture", type=Path, help="file for a picture with samples of each")
     options = parser.parse_args()
 
     vae = TwoStageVAE.load(options.folder)

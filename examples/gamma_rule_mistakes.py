@@ -125,8 +125,12 @@ def measure(variant, epochs: int, seed: int = 0) -> list[float]:
 def main() -> None:
     """Train each variant and print its row."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--epochs", type=int, default=60, help="epochs of each training (default: 60)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of weights, order and noise (default: 0)"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)  # more threads would slow down this small network
     print("| variant | gamma, 5 epochs | gamma, end | rmse | KL | bound |")

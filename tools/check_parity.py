@@ -55,7 +55,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="folder with the original's numbers")
+    parser.add_argument(
+        "folder", type=Path, help="folder with the recorded numbers of the original program"
+    )
     folder = parser.parse_args().folder
     try:
         rows = check(folder)

@@ -51,7 +51,11 @@ def main() -> None:
     """Check the wheel with the Python versions that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("versions", nargs="+", help="Python versions, such as 3.12")
-    parser.add_argument("--lowest", action="store_true", help="the oldest allowed dependencies")
+    parser.add_argument(
+        "--lowest",
+        action="store_true",
+        help="install the oldest versions of the dependencies that are allowed",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -84,7 +88,7 @@ def check_contents(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     strange = sorted(top for top in tops - PACKAGES if not top.endswith(".dist-info"))
     if missing or strange:
-        raise SystemExit(f"{wheel.name}: lacks {missing}; has beside the package {strange}")
+        raise SystemExit(f"{wheel.name}: missing: {missing}; not part of the package: {strange}")
     size = wheel.stat().st_size / 1e6
     print(f"{wheel.name}: {len(names)} files, {size:.1f} MB, complete", flush=True)
 

@@ -110,9 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and write the prepared form."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=READERS)
-    parser.add_argument("folder", type=Path, help="where the archive or archives are")
+    parser.add_argument("folder", type=Path, help="folder with the archive or archives")
     parser.add_argument("--out", required=True, help="the folder to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace it if it is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
     options = parser.parse_args(arguments)
     try:
         contents = READERS[options.name](options.folder)

@@ -235,32 +235,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=Path, help="folder of logs, run and weights")
-    parser.add_argument("--results", type=Path, help="folder of the few files to take home")
-    parser.add_argument("--data", type=Path, help="prepared images of the preset")
-    parser.add_argument("--minutes", type=float, default=25.0, help="time of all (25)")
-    parser.add_argument("--preset", default="cifar10", help="what is trained (cifar10)")
-    parser.add_argument("--other", default="celeba", help="whose step is timed last (celeba)")
-    parser.add_argument("--precision", default="float32", help="of the training (float32)")
-    parser.add_argument("--epochs", type=int, help="of stage 1, fewer than published")
-    parser.add_argument("--epochs2", type=int, help="of stage 2, fewer than published")
+    parser.add_argument("out", type=Path, help="folder for logs, the run and its weights")
+    parser.add_argument("--results", type=Path, help="folder for copies of the few files to keep")
+    parser.add_argument("--data", type=Path, help="prepared folder of the preset's dataset")
     parser.add_argument(
-        "--training", type=str.split, default=[], help="more words for `train`, as one"
+        "--minutes", type=float, default=25.0, help="time for everything (default: 25)"
+    )
+    parser.add_argument("--preset", default="cifar10", help="preset to train (default: cifar10)")
+    parser.add_argument(
+        "--other",
+        default="celeba",
+        help="preset whose training step is timed last (default: celeba)",
     )
     parser.add_argument(
-        "--features", action="append", default=[], help="pixels, classifier:DATA, ...; repeatable"
+        "--precision", default="float32", help="precision of the training (default: float32)"
+    )
+    parser.add_argument("--epochs", type=int, help="epochs of stage 1 (default: the preset's)")
+    parser.add_argument("--epochs2", type=int, help="epochs of stage 2 (default: the preset's)")
+    parser.add_argument(
+        "--training",
+        type=str.split,
+        default=[],
+        help="further options of `train`, as one quoted argument",
     )
     parser.add_argument(
-        "--evaluation", type=str.split, default=[], help="more words for `evaluate`, as one"
+        "--features",
+        action="append",
+        default=[],
+        help="features of `evaluate`, such as pixels or classifier:DATA; can be repeated",
     )
     parser.add_argument(
-        "--benchmark", type=str.split, default=[], help="more words for the benchmarks, as one"
+        "--evaluation",
+        type=str.split,
+        default=[],
+        help="further options of `evaluate`, as one quoted argument",
+    )
+    parser.add_argument(
+        "--benchmark",
+        type=str.split,
+        default=[],
+        help="further options of the benchmarks, as one quoted argument",
     )
     parser.add_argument(
         "--parity",
         type=Path,
         default=ROOT / "tests" / "golden" / "balancing",
-        help="recorded numbers",
+        help="folder with recorded numbers of the original program",
     )
     run_all(parser.parse_args())
 

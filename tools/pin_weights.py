@@ -21,7 +21,7 @@ SETS = ROOT / "balancing_vae" / "pretrained" / "sets.json"
 def main() -> None:
     """Check the folders that the command line names, and record their checksums and sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", metavar="NAME", nargs="+", help="folders in weights/")
+    parser.add_argument("names", metavar="NAME", nargs="+", help="names of folders in weights/")
     sets = json.loads(SETS.read_text("utf-8"))
     for name in parser.parse_args().names:
         folder = ROOT / "weights" / name

@@ -70,8 +70,10 @@ def strip(images: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mnist", type=Path, required=True, help="MNIST, prepared")
-    parser.add_argument("--cifar10", type=Path, required=True, help="CIFAR-10, prepared (JPEG)")
+    parser.add_argument("--mnist", type=Path, required=True, help="prepared folder of MNIST")
+    parser.add_argument(
+        "--cifar10", type=Path, required=True, help="prepared folder of CIFAR-10, with --jpeg"
+    )
     options = parser.parse_args()
     save_figure(
         PICTURE,

@@ -45,10 +45,15 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="balancing-vae",
-        description="Two-stage variational autoencoders that compute gamma, the decoder's "
-        "standard deviation.",
+        description="Train, sample and evaluate two-stage variational autoencoders.",
+        epilog="`balancing-vae COMMAND --help` explains a command and shows examples. Try "
+        "`balancing-vae demo` first.",
     )
-    parser.add_argument("--version", action=Version, help="show the versions and exit")
+    parser.add_argument(
+        "--version",
+        action=Version,
+        help="show the version of this package and of its libraries, and exit",
+    )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         importlib.import_module(f"balancing_vae.cli.{command}").add_parser(subparsers)

@@ -5,6 +5,7 @@ import json
 import math
 import platform
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def add_command(
     return subparsers.add_parser(
         name,
         help=summary,
-        description=summary,
+        description=textwrap.fill(summary, 100),
         epilog=f"example:\n{_indent(example)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -140,12 +141,13 @@ def add_images_out(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        help="a .npy (uint8 [n, D, D, C]), a .npz (that array as `images`), or a folder of PNGs",
+        help="a .npy file (uint8 [images, height, width, channels]), a .npz file (that array as "
+        "`images`), or a folder for PNG files",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace an existing file; in a folder, replace pictures only",
+        help="replace an existing file, or the pictures in an existing folder",
     )
 
 
@@ -161,7 +163,8 @@ def add_set_argument(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="set a field of Config to a value in JSON; can be repeated",
+        help="set a hyperparameter, for example latent_dim=32; VALUE is JSON or a plain word; can "
+        "be repeated. `balancing-vae presets info NAME` shows all names",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
+from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.experiments import add_experiment
@@ -21,7 +22,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     kl = add_experiment(
         experiments,
         "kl",
-        "equation 2: at a fixed ratio mu / sigma, KL is smallest at mu² + sigma² = 1 (seconds)",
+        "Equation 2: at a fixed ratio mu / sigma, KL is smallest where mu² + sigma² = 1 (takes "
+        "seconds).",
         "balancing-vae reproduce kl",
     )
     kl.set_defaults(run=_kl)
@@ -29,21 +31,21 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     law = add_experiment(
         experiments,
         "law",
-        "in a first stage trained on the digits: KL as a difference of entropies, E[mu], and the "
-        "variance law, equation 4 (a minute)",
+        "Equation 4: trains a first stage on the digits, then prints for each latent the variance "
+        "law (E[mu²] + E[sigma²] = 1) and the parts of its KL (takes a minute).",
         "balancing-vae reproduce law --epochs 60",
     )
     law.add_argument(
-        "--epochs", type=whole_number(1, 1_000_000), default=60, help="epochs of the training (60)"
+        "--epochs", type=whole_number(1, 1_000_000), default=60, help="epochs (default: 60)"
     )
-    add_seed(law, "weights and noise")
+    add_seed(law, "the initial weights and the noise")
     law.set_defaults(run=_law)
 
     linear = add_experiment(
         experiments,
         "linear",
-        "figure 2: variance loss = mse for PCA and for a trained linear autoencoder, on the "
-        "digits (half a minute)",
+        "Figure 2: for PCA and for a trained linear autoencoder, the variance loss equals the mean "
+        "squared error; on the digits (takes half a minute).",
         "balancing-vae reproduce linear",
     )
     linear.set_defaults(run=_linear)
@@ -51,8 +53,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     averages = add_experiment(
         experiments,
         "averages",
-        "averages of the digits over several permutations, a curve and its moving average, and the "
-        "variance loss's lower bound for data moved to their mean (half a minute)",
+        "Averages lose variance: averages of digits over several permutations, a moving average of "
+        "a curve, and the lower bound of the variance loss (takes half a minute).",
         "balancing-vae reproduce averages",
     )
     averages.set_defaults(run=_averages)
@@ -60,23 +62,25 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     overfit = add_experiment(
         experiments,
         "overfit",
-        "the exception: dense networks that memorise a few images (10 minutes; a second "
-        "run continues a stopped one)",
+        "The exception: dense networks that memorise a few images lose less variance than their "
+        "mean squared error (takes 10 minutes; if stopped, run it again to continue).",
         "balancing-vae reproduce overfit --data data/mnist",
     )
-    overfit.add_argument("--data", type=Path, help="a prepared folder (default: the digits)")
-    add_seed(overfit, "weights and noise")
+    overfit.add_argument(
+        "--data", type=Path, help="a prepared folder (default: the dataset digits)"
+    )
+    add_seed(overfit, "the initial weights and the noise")
     overfit.set_defaults(run=_overfit)
 
     stage2 = add_command(
         experiments,
         "stage2",
-        "the variance that the second stage's reconstructions and samples of latents lose",
+        "Print how much variance the second stage's reconstructions and samples of latents lose.",
         "balancing-vae reproduce stage2\n"
         "balancing-vae reproduce stage2 runs/cifar10 --data data/cifar10",
     )
-    add_run(stage2, "the pretrained digits")
-    stage2.add_argument("--data", type=Path, help="as for `evaluate`")
+    add_run(stage2, "the pretrained set digits")
+    add_data_argument(stage2)
     add_seed(stage2, "the draws")
     stage2.set_defaults(run=_stage2)
 
@@ -130,9 +134,9 @@ def _law(options: argparse.Namespace) -> None:
     ]
     kl, shift, scale = (float(part.sum()) for part in (parts.kl, parts.shift, parts.scale))
     note = (
-        "kl and the columns to its right are in nats. kl = cross entropy - entropy. shift is the "
-        "decrease of kl if E[mu] were 0, and scale the further decrease if the variance were 1 "
-        "(equation 4).\n"
+        "kl and the columns to its right are in nats. kl = cross entropy - entropy. If E[mu] were "
+        "0, kl would decrease by `shift`; if the variance were also 1, it would decrease further "
+        "by `scale` (equation 4).\n"
         f"All latents: kl {kl:.2f}, including shift {shift:.3f} and scale {scale:.3f}; mean of the "
         f"sums {np.mean([row['sum'] for row in rows]):.3f}."
     )
@@ -153,7 +157,7 @@ def _linear(options: argparse.Namespace) -> None:
 
     x = as_float(datasets.load("digits", "train"))
     rows = linear_beside_pca(x)
-    print(Table.of(rows, "within: the variances are taken over the pixels of each image."))
+    print(Table.of(rows, "within: the variance is computed over the pixels of each image."))
     largest = max(abs(row["mse"] - row["variance_loss"]) for row in rows)
     print(f"largest difference between the autoencoder's mse and variance loss: {largest:.1e}")
     save_picture(out / "linear.png", draw_linear(points_in_the_plane(), rows, pca_variance_loss(x)))

@@ -15,18 +15,21 @@ balancing-vae compare runs/celeba --plot comparison.png
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `compare`."""
     parser = add_command(
-        subparsers, "compare", "Compare evaluated runs with the published numbers.", _EXAMPLE
+        subparsers,
+        "compare",
+        "Compare the numbers of evaluated runs with published numbers.",
+        _EXAMPLE,
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run that `evaluate` has measured")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run with numbers from `evaluate`")
     parser.add_argument("--dataset", help="cifar10, celeba, mnist, ... (default: that of the runs)")
     parser.add_argument(
         "--format",
         choices=("markdown", "text", "html", "csv", "json"),
         default="markdown",
-        help="format of the table (default: %(default)s)",
+        help="format of the table; csv and json have one line per number (default: %(default)s)",
     )
     parser.add_argument(
-        "--plot", metavar="FILE", help="also draw a bar plot into FILE (.png, .pdf, .svg)"
+        "--plot", metavar="FILE", help="also draw a bar plot to FILE (.png, .pdf, .svg)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
     parser.set_defaults(run=run)

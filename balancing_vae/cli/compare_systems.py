@@ -29,40 +29,51 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "compare-systems",
-        "Train several systems on one dataset within one budget, and compare their distances.",
+        "Train several systems on one dataset with the same time for each, and compare the "
+        "Fréchet distances of their samples.",
         EXAMPLE,
     )
-    parser.add_argument("dataset", help="name of the dataset: digits, mnist, cifar10, ...")
+    parser.add_argument("dataset", help="dataset by name: digits, mnist, cifar10, ...")
     add_data_argument(parser)
     parser.add_argument(
-        "--systems", nargs="+", metavar="PRESET", help="presets (default: all of the dataset)"
+        "--systems", nargs="+", metavar="PRESET", help="presets (default: all for the dataset)"
     )
     parser.add_argument(
         "--budget",
         type=_minutes,
         default="smoke",
         metavar="smoke|full|MINUTES",
-        help=f"time of the whole comparison, shared equally: smoke is {SMOKE_MINUTES} minutes, "
-        "full does not shorten any recipe (smoke)",
+        help=f"time for all trainings together, shared equally: smoke is {SMOKE_MINUTES} minutes; "
+        "full trains each preset for all of its epochs (default: smoke)",
     )
     parser.add_argument(
         "--trainings",
         type=whole_number(1, MOST_SEEDS),
         default=2,
-        help="trainings of each system (2)",
+        metavar="N",
+        help="trainings of each system (default: %(default)s)",
     )
     parser.add_argument(
-        "--train-images", type=whole_number(1, MOST_IMAGES), help="train on N of the images only"
+        "--train-images",
+        type=whole_number(1, MOST_IMAGES),
+        metavar="N",
+        help="train on N of the images (default: all)",
     )
     parser.add_argument(
         "--test-images",
         type=whole_number(2, MOST_IMAGES),
         default=10_000,
-        help="real images to measure against (10000)",
+        metavar="N",
+        help="number of test images to compare with (default: %(default)s, or all if the data have "
+        "fewer)",
     )
     add_measuring_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
-    parser.add_argument("--resume", action="store_true", help="continue the comparison in --out")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the runs, the table and the samples"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue an interrupted comparison in --out"
+    )
     parser.set_defaults(run=run)
 
 

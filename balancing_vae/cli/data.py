@@ -16,8 +16,8 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        help="a folder that `balancing-vae datasets prepare` wrote, or a .npy of images "
-        "(uint8 [N, D, D, C]); the digits need no folder",
+        help="the images: a folder that `balancing-vae datasets prepare` wrote, or a .npy file "
+        "(uint8 [images, height, width, channels]); not needed for the dataset digits",
     )
 
 

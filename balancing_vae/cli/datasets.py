@@ -24,24 +24,32 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(subparsers, "datasets", "List, describe and prepare datasets.", _EXAMPLE)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    listing = actions.add_parser("list", help="The datasets by name.")
+    listing = add_command(
+        actions, "list", "List all datasets by name.", "balancing-vae datasets list"
+    )
     listing.set_defaults(run=_list)
 
     info = add_command(
         actions,
         "info",
-        "Say what a dataset is and what to download, or check a prepared folder and show it.",
+        "Describe a dataset and what to download, or check and describe a prepared folder.",
         "balancing-vae datasets info mnist\nbalancing-vae datasets info data/mnist",
     )
     info.add_argument("what", metavar="NAME|FOLDER", help="a dataset's name or a prepared folder")
     info.set_defaults(run=_info)
 
     prepare = add_command(
-        actions, "prepare", "Read a source once and write uint8 arrays.", _PREPARE_EXAMPLE
+        actions,
+        "prepare",
+        "Convert a dataset's files, or a folder of images, to NumPy arrays that training opens.",
+        _PREPARE_EXAMPLE,
     )
     prepare.add_argument("name", metavar="NAME", help="a dataset's name; see `datasets list`")
     prepare.add_argument(
-        "--source", metavar="PATH", help="the downloaded files (default: download them)"
+        "--source",
+        metavar="PATH",
+        help="the dataset's files, or your folder or zip file of images (default: download the "
+        "files of mnist, fashion_mnist and cifar10)",
     )
     prepare.add_argument("--out", metavar="FOLDER", required=True, help="the folder to write")
     prepare.add_argument("--overwrite", action="store_true", help="replace an existing FOLDER")
@@ -52,21 +60,30 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     some = prepare.add_argument_group("for some datasets")
     some.argument_default = argparse.SUPPRESS
     some.add_argument(
-        "--jpeg", action="store_true", help="cifar10: the original program's JPEG round trip"
+        "--jpeg",
+        action="store_true",
+        help="cifar10: write each image as a JPEG and read it back, as the original program does",
     )
     some.add_argument("--pad", action="store_true", help="mnist, fashion_mnist: pad 28x28 to 32x32")
     some.add_argument(
-        "--crop", type=_crop, help="folder: side of a centred square, or LEFT,TOP,RIGHT,BOTTOM"
+        "--crop",
+        type=_crop,
+        help="folder: side of a centred square, or LEFT,TOP,RIGHT,BOTTOM, in pixels (default: the "
+        "largest centred square)",
     )
-    some.add_argument("--side", type=int, help="folder: side of the result in pixels")
+    some.add_argument("--side", type=int, help="folder, required: side of the result in pixels")
     some.add_argument("--grayscale", action="store_true", help="folder: one channel instead of RGB")
     some.add_argument(
-        "--allow-partial", action="store_true", help="accept a source with fewer images"
+        "--allow-partial",
+        action="store_true",
+        help="celeba, celeba140: accept a source with fewer images",
     )
     some.add_argument(
-        "--skip-broken", action="store_true", help="celeba, folder: leave out unreadable images"
+        "--skip-broken",
+        action="store_true",
+        help="celeba, celeba140, folder: skip unreadable images (default: refuse the source)",
     )
-    some.add_argument("--workers", type=int, help="number of processes; all cores by default")
+    some.add_argument("--workers", type=int, help="number of processes (default: one per core)")
 
 
 def _crop(text: str) -> int | tuple[int, ...]:
@@ -81,7 +98,7 @@ def _list(options: argparse.Namespace) -> None:
 
     for entry in datasets.DATASETS.values():
         counts = ", ".join(f"{count:,} {split}" for split, count in entry.counts.items())
-        print(f"{entry.name:14} {entry.shape:24} {counts or 'what the folder holds'}")
+        print(f"{entry.name:14} {entry.shape:24} {counts or 'the images in your folder'}")
         print(f"{'':14} {entry.summary}")
 
 
@@ -94,7 +111,7 @@ def _info(options: argparse.Namespace) -> None:
     entry = datasets.dataset(options.what)
     counts = ", ".join(f"{count:,} {split}" for split, count in entry.counts.items())
     print(f"{entry.name}: {entry.summary}")
-    print(f"images   {entry.shape}, uint8; {counts or 'as many as the folder holds'}")
+    print(f"images   {entry.shape}, uint8; {counts or 'the images in your folder'}")
     print(f"options  {', '.join('--' + o.replace('_', '-') for o in entry.options) or 'none'}")
     print(f"source   {entry.instructions or 'Nothing to download: scikit-learn contains it.'}")
 
@@ -123,7 +140,7 @@ def _show(prepared, verify: bool) -> None:
         mean = " ".join(f"{value:.4f}" for value in about["mean"])
         std = " ".join(f"{value:.4f}" for value in about["std"])
         shape = "x".join(map(str, prepared.image_shape))
-        print(f"{split:6} {about['count']:>8,} of {shape}  mean {mean}  deviation {std}")
+        print(f"{split:6} {about['count']:>8,} of {shape}  mean {mean}  std {std}")
     for key in ("source", "partition", "crop", "filter", "jpeg", "padding"):
         if description.get(key):
             print(f"{key:10} {_plain(description[key])}")
@@ -137,7 +154,7 @@ def _show(prepared, verify: bool) -> None:
         for name in description["skipped"]:
             print(f"  {name}")
     if verify:
-        print("The arrays' sha256 sums hold.")
+        print("The sha256 of every array is correct.")
 
 
 def _plain(value: object) -> str:

@@ -17,16 +17,20 @@ KL_WEIGHT = 0.1
 LEGEND = """
 REC           reconstructions: held-out images, encoded and decoded
 GEN-1         images decoded from samples of the prior N(0, 1); needs the first stage only
-GEN-2         images decoded from samples of the second stage, which has learned the latents
+GEN-2         images decoded from samples of the second stage, which has learned how the latents are
+              distributed
+plain         without normalisation
 normalised    the same samples, rescaled to the expected standard deviation: the latents of GEN-1
-              and GEN-2, and the images of REC (mode "gated" of the original program)
-variance law  mean over latents of Var(mu) + E[sigma^2]. The KL divergence pulls it towards 1; here
-              the KL divergence has only a tenth of its usual weight
-inactive      a latent without information about the image: its sigma stays near 1
+              and GEN-2, and the images of REC (mode "gated", as in the original program)
+variance law  mean over latents of Var(mu) + E[sigma^2], where mu and sigma are the mean and the
+              standard deviation of the posterior. The KL divergence pulls it towards 1; here the KL
+              divergence has only a tenth of its usual weight
+inactive      said of a latent that carries no information about the image: its sigma stays near 1
 """
 MOMENTS = """
-{count} held-out images, and as many samples. The variance loss is the variance of the data minus
-that of the images. Plain GEN-2 has lost much variance, and normalisation restores most of it.
+{count} held-out images, and as many samples. "mean std" is the standard deviation of the images,
+averaged over pixels. The variance loss is the variance of the data minus that of the images. Plain
+GEN-2 has lost much variance, and normalisation restores most of it.
 """
 IMPROVEMENTS = """
 Distances between samples and held-out images, in the features of a small classifier of digits (FD:
@@ -47,8 +51,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--out",
         type=Path,
         default=Path("runs/demo"),
-        help="folder for pictures, config and weights; a saved folder there is replaced "
-        "(runs/demo)",
+        help="folder for pictures, config and weights; an earlier run there is replaced (default: "
+        "%(default)s)",
     )
     parser.set_defaults(run=run)
 
@@ -75,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
     x_train, x_val, x_test = (datasets.load("digits", s) for s in ("train", "val", "test"))
     held_out = np.concatenate([x_val, x_test])
     vae = TwoStageVAE.untrained("digits", kl_weight=KL_WEIGHT)
-    print(f"{len(x_train)} digits to train on, {len(held_out)} held out")
+    print(f"{len(x_train)} images of digits for training, {len(held_out)} held out")
     print(vae)
     vae.fit(x_train, validation_data=x_val)
     # Fit on training images, so that all held-out images can be used for measuring.

@@ -46,10 +46,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "evaluate",
-        "Measure reconstructions and samples of a run, without and with normalisation.",
+        "Measure reconstructions (REC) and samples (GEN-1, GEN-2) of a run, without and with "
+        "normalisation.",
         _EXAMPLE,
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
     add_data_argument(parser)
     add_measuring_arguments(parser)
     parser.add_argument(
@@ -57,47 +58,51 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=whole_number(1, MOST_SEEDS),
         default=SEEDS,
         metavar="N",
-        help="sampling seeds (default: %(default)s)",
+        help="number of sampling seeds, over which mean and standard deviation are taken (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--images",
         type=whole_number(2, MOST_IMAGES),
         default=IMAGES,
         metavar="N",
-        help="number of real images and of generated images (default: %(default)s); the noise "
-        "floor is measured too if the data have twice as many",
+        help="number of real images, and of images to generate (default: %(default)s, or all if "
+        "the data have fewer). If the data have twice as many, the noise floor is also measured: "
+        "the distance between two sets of real images",
     )
     parser.add_argument(
         "--metrics",
         nargs="+",
         metavar="NAME",
         help="metrics to measure, such as fid kid precision recall (default: fid mse variance_loss "
-        "mean_std); an unknown name prints the list",
+        "mean_std); an unknown name prints all names",
     )
     parser.add_argument(
         "--samplers",
         nargs="+",
         default=(),
         metavar="NAME",
-        help="further samplers to measure: prior, second_stage, or what `fit-sampler` fitted",
+        help="more samplers to measure: prior, second_stage, or those that `fit-sampler` fitted",
     )
     parser.add_argument(
         "--normalization",
         nargs="+",
         type=mode,
         metavar="MODE",
-        help="modes to measure: gated, latents, latents_and_images (default: all). The saved mode "
-        "is used unchanged; the others are fitted on validation images, or on training images if "
-        "there are none",
+        help="modes of normalisation to measure: gated, latents, latents_and_images (default: all)."
+        " The run's own mode is used as it was saved; the others are fitted on validation images, "
+        "or on training images if there are none",
     )
     parser.add_argument(
         "--against",
         choices=SPLITS,
         default="test",
-        help="compare with test images or with the first training images; the original program's "
-        "two earlier versions used training images (default: %(default)s)",
+        help="real images to compare with: test images, or the first training images, as in two "
+        "versions of the original program (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print the numbers as JSON instead of a table"
+    )
     parser.set_defaults(run=run)
 
 
@@ -212,8 +217,8 @@ def evaluate_run(
         print(measured_table(measurements), flush=True)
     if network is not None and len(more_real) < len(real):
         print(
-            f"The noise floor is not measured: it needs {len(real):,} further real images, but the "
-            f"data have {len(more_real):,} (--images {len(every) // 2} leaves enough).",
+            f"The noise floor was not measured: it needs {len(real):,} more real images, but the "
+            f"data have only {len(more_real):,} more (--images {len(every) // 2} leaves enough).",
             file=sys.stderr,
         )
     path = write_metrics(folder, measurements)
@@ -233,8 +238,9 @@ def _normalizations(
         saved[fitted[0].mode] = fitted
     if saved and modes is None and not _has_images_to_fit(data, vae.config.preset):
         print(
-            f"Only the saved mode is measured, {', '.join(saved)}: {data} does not say which "
-            "images are for training, which others need (--normalization MODE fits one anyway).",
+            f"Only the run's own mode is measured, {', '.join(saved)}. The others must be fitted "
+            f"on training images, and {data} does not say which images are for training. "
+            "(--normalization MODE fits one anyway.)",
             file=sys.stderr,
         )
         return saved

@@ -18,7 +18,7 @@ def add_experiment(
     parser.add_argument(
         "--out",
         type=Path,
-        help=out_help or f"folder for the measured rows and the picture (runs/{name})",
+        help=out_help or f"folder for the measured numbers and the picture (default: runs/{name})",
     )
     return parser
 
@@ -26,7 +26,7 @@ def add_experiment(
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--seed`, the seed of `what`."""
     parser.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help=f"seed of {what} (0)"
+        "--seed", type=whole_number(0, LARGEST_SEED), default=0, help=f"seed of {what} (default: 0)"
     )
 
 
@@ -37,7 +37,7 @@ def add_run(parser: argparse.ArgumentParser, without: str) -> None:
         type=Path,
         nargs="?",
         metavar="RUN",
-        help=f"a saved folder (without it, {without})",
+        help=f"folder of a trained run or of a pretrained set (default: {without})",
     )
 
 

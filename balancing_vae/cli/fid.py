@@ -28,10 +28,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "fid",
-        "Measure the Fréchet distance between two sets of images, or other metrics.",
+        "Compare two sets of images by their Fréchet distance (FID) or other metrics.",
         _EXAMPLE,
     )
-    side = "images (.npy, a folder, a prepared dataset's test.npy) or statistics (.npz)"
+    side = (
+        "images (a .npy file, a folder of pictures, or a prepared dataset, whose test images are "
+        "used) or their statistics (.npz)"
+    )
     parser.add_argument("real", metavar="A", nargs="?", help=f"real {side}")
     parser.add_argument("generated", metavar="B", nargs="?", help=f"generated {side}")
     add_measuring_arguments(parser)
@@ -39,21 +42,25 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--metrics",
         nargs="+",
         metavar="METRIC",
-        help="metrics to compute (default: fid), such as fid, kid, precision, recall, density, "
-        "coverage; also mse, psnr and ssim if the images of B are reconstructions of those of A",
+        help="metrics to compute, such as fid, kid, precision, recall, density, coverage; also "
+        "mse, psnr and ssim if the images in B are reconstructions of those in A (default: fid)",
     )
     parser.add_argument(
         "--engine",
         choices=("eigenvalues", "tfgan"),
         default="eigenvalues",
-        help="method of the Fréchet distance (default: %(default)s); tfgan is an extra",
+        help="how the Fréchet distance is computed; tfgan uses TF-GAN and needs the extra "
+        "balancing_vae[tfgan] (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print a line of JSON for each number")
+    parser.add_argument(
+        "--json", action="store_true", help="print one line of JSON for each number"
+    )
     parser.add_argument(
         "--self-test",
         action="store_true",
-        help="check that the FID of CIFAR-10's training and test images is 10.3233274; A, if "
-        "given, is CIFAR-10's archive or prepared folder (default: download it)",
+        help="check this machine: the FID between 5,000 training images and 5,000 test images of "
+        "CIFAR-10 must be 10.3233274. A is CIFAR-10's archive or prepared folder (default: "
+        "download the archive)",
     )
     parser.set_defaults(run=run)
 
@@ -68,26 +75,29 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=tuple(PROTOCOLS),
         default="asperti2020",
-        help="how images are prepared, and which of them are used (default: %(default)s)",
+        help="resize, scale, quantisation and number of images, as in one of the published "
+        "programs (default: %(default)s)",
     )
     parser.add_argument(
         "--features",
         default="inception",
         metavar="inception|pixels|classifier:PATH",
-        help="feature extractor (default: %(default)s); distances in other features are not "
-        "FIDs. PATH is a Keras model, or a labelled prepared dataset to train a small one on",
+        help="feature extractor (default: %(default)s). Distances in other features are not FIDs. "
+        "PATH is a Keras classifier, or a prepared dataset with labels, on which a small "
+        "classifier is trained",
     )
     parser.add_argument(
         "--inception",
         metavar="PATH",
-        help="classify_image_graph_def.pb or inception-2015-12-05.tgz (default: the file in "
-        "the cache, or a download)",
+        help="file of the Inception network, classify_image_graph_def.pb or "
+        "inception-2015-12-05.tgz (default: the file in the cache; it is downloaded if missing)",
     )
     parser.add_argument(
         "--trusted-saved-model",
         metavar="FOLDER",
-        help="a SavedModel of Inception, instead of --inception. It is a program and can do "
-        "anything: give only one that you trust. Its distance is FD(saved_model:FOLDER), not FID",
+        help="a SavedModel of Inception, instead of --inception. A SavedModel is a program and can "
+        "do anything, so use only one that you trust. The distance is called "
+        "FD(saved_model:FOLDER), not FID",
     )
 
 

@@ -31,31 +31,42 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "fit-sampler",
-        "Fit a sampler to the latents of a run and save it in the run's folder.",
+        "Fit a sampler, a density of latents, to a trained run, and save it in the run's folder.",
         EXAMPLE,
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
-    parser.add_argument("sampler", metavar="SAMPLER", help="gaussian, mixture or flow")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    parser.add_argument(
+        "sampler",
+        metavar="SAMPLER",
+        help="gaussian (full covariance), mixture (of Gaussians), or flow (a network trained by "
+        "flow matching)",
+    )
     add_data_argument(parser)
     parser.add_argument(
-        "--components", type=whole_number(1, 10_000), help="Gaussians of the mixture (default: 10)"
+        "--components",
+        type=whole_number(1, 10_000),
+        help="mixture: number of Gaussians (default: 10)",
     )
     parser.add_argument(
-        "--bayesian", action="store_true", default=None, help="mixture: a prior over its weights"
+        "--bayesian",
+        action="store_true",
+        default=None,
+        help="mixture: fit with a prior over the weights of the Gaussians, so that unneeded ones "
+        "get small weights",
     )
     parser.add_argument(
         "--zero-mean", action="store_true", default=None, help="gaussian: force the mean to 0"
     )
     size = whole_number(1, 1_000_000)
     parser.add_argument(
-        "--width", type=size, help="flow: units of each hidden layer (default: 512)"
+        "--width", type=size, help="flow: units in each hidden layer (default: 512)"
+    )
+    parser.add_argument("--training-steps", type=size, help="flow: training steps (default: 8000)")
+    parser.add_argument(
+        "--solver", help="flow: ODE solver: euler, midpoint or rk4 (default: midpoint)"
     )
     parser.add_argument(
-        "--training-steps", type=size, help="flow: steps of the fit (default: 8000)"
-    )
-    parser.add_argument("--solver", help="flow: euler, midpoint or rk4 (default: midpoint)")
-    parser.add_argument(
-        "--solver-steps", type=size, help="flow: steps from noise to latents (default: 10)"
+        "--solver-steps", type=size, help="flow: solver steps from noise to latents (default: 10)"
     )
     parser.add_argument(
         "--seed", type=whole_number(0, LARGEST_SEED), default=0, help="seed of the fit (default: 0)"
@@ -82,7 +93,10 @@ def run(options: argparse.Namespace) -> None:
     vae = TwoStageVAE.load(options.run_folder)
     vae.fit_sampler(options.sampler, x, options.seed, **given)
     write_sampler(vae, options.sampler, options.run_folder, options.command_line)
-    print(f"{options.sampler} fitted to {len(x):,} images, saved in {options.run_folder}")
+    print(
+        f"fitted {options.sampler} to the latents of {len(x):,} images, saved in "
+        f"{options.run_folder}"
+    )
     print(
         f"next: balancing-vae generate {options.run_folder} --sampler {options.sampler} --out ..."
     )

@@ -20,8 +20,8 @@ balancing-vae generate runs/digits --unfinished --stage 1 --out samples/
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
-    parser = add_command(subparsers, "generate", "Generate images with a saved pipeline.", EXAMPLE)
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
+    parser = add_command(subparsers, "generate", "Generate images with a trained model.", EXAMPLE)
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
     parser.add_argument(
         "-n", type=whole_number(1, MOST_IMAGES), default=100, help="number of images (default: 100)"
     )
@@ -31,19 +31,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=int,
         choices=(1, 2),
         default=2,
-        help="1: decode samples of the prior (GEN-1); 2: of the second stage (GEN-2), or of the "
-        "samplers that the run's config names instead (default: 2)",
+        help="1: decode samples of the prior (GEN-1); 2: decode samples of the second stage "
+        "(GEN-2). If the run's config names other samplers for them, these are used (default: 2)",
     )
     drawn_from.add_argument(
         "--sampler",
         metavar="NAME",
-        help="prior, second_stage, or a sampler that `fit-sampler` fitted",
+        help="source of the latents, instead of --stage: prior, second_stage, or a sampler that "
+        "`fit-sampler` fitted (gaussian, mixture, flow)",
     )
-    parser.add_argument("--plain", action="store_true", help="do not apply the normalisation")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="omit the run's normalisation, which rescales latents or images to their expected "
+        "variance",
+    )
     parser.add_argument(
         "--unfinished",
         action="store_true",
-        help="use an unfinished run as of its last completed epoch, without normalisation",
+        help="use an unfinished run, with the weights of its last completed epoch and without "
+        "normalisation",
     )
     parser.add_argument(
         "--seed",

@@ -26,17 +26,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="a prefix (the path without .index), a folder with one checkpoint, or an .npz",
+        help="path of the checkpoint without .index, a folder with one checkpoint, or an .npz file",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to save in")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the imported run")
     add_data_argument(parser)
     parser.add_argument(
         "--reference",
         type=Path,
-        help="an .npz with `images` (uint8), `x` (what the original's network was fed, float), "
-        "`mu` and `sigma` it gave: the largest difference is printed",
+        metavar="FILE",
+        help="an .npz file with `images` (uint8), `x` (the floats that the original network "
+        "received), and the `mu` and `sigma` that it returned; the largest differences are printed",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a saved folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing run")
     parser.set_defaults(run=run)
 
 
@@ -65,7 +66,10 @@ def run(options: argparse.Namespace) -> None:
     report.check()
     print(f"{report.assigned} variables assigned; none missing, none left over")
     if report.debias_missing:
-        print("no debias variables in the checkpoint: moving averages count as converged")
+        print(
+            "the checkpoint has no debias variables of batch normalisation, so its moving averages "
+            "are used without correction"
+        )
     # The checkpoint's vectors are saved, not those that the forward passes here update.
     with vectors_kept(vae.stage1.encoder, vae.stage1.decoder):
         _measure(vae, options)

@@ -13,16 +13,23 @@ balancing-vae presets info cifar10
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand `presets`."""
-    parser = add_command(subparsers, "presets", "List and describe hyperparameters.", _EXAMPLE)
+    parser = add_command(
+        subparsers,
+        "presets",
+        "List and describe presets: networks and hyperparameters by name.",
+        _EXAMPLE,
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    listing = actions.add_parser("list", help="The presets by name.")
+    listing = add_command(
+        actions, "list", "List all presets by name.", "balancing-vae presets list"
+    )
     listing.set_defaults(run=_list)
 
     info = add_command(
         actions,
         "info",
-        "Say what a preset is for and show its hyperparameters.",
+        "Show the purpose, the source and the hyperparameters of a preset.",
         "balancing-vae presets info cifar10",
     )
     info.add_argument("name", metavar="NAME", help="a preset's name; see `presets list`")

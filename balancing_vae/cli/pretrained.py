@@ -29,18 +29,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers,
         "pretrained",
-        "List, describe, download, verify, pack and push weights.",
+        "List, describe, download, verify, create and upload sets of trained weights.",
         _EXAMPLE,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    listing = actions.add_parser("list", help="The sets by name, and where they are.")
+    listing = add_command(
+        actions,
+        "list",
+        "List all sets by name, with their dataset, size and folder.",
+        "balancing-vae pretrained list",
+    )
     listing.set_defaults(run=_list)
 
     info = add_command(
         actions,
         "info",
-        "Say what a set is and show its numbers.",
+        "Describe a set and show its measured numbers.",
         "balancing-vae pretrained info digits\nbalancing-vae pretrained info weights/mnist",
     )
     info.add_argument("what", metavar="NAME|FOLDER", help="a set's name or a weights folder")
@@ -49,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     download = add_command(
         actions,
         "download",
-        "Download a set into the user's cache, its sha256 verified.",
+        "Download a set to the cache and verify its sha256.",
         "balancing-vae pretrained download mnist --base-url https://example.org/weights\n"
         "balancing-vae pretrained download hf://owner/mnist@main",
     )
@@ -64,24 +69,31 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     verify = add_command(
         actions,
         "verify",
-        "Compute every sha256 of a set again.",
+        "Check the sha256 of every file of a set.",
         "balancing-vae pretrained verify\nbalancing-vae pretrained verify digits weights/mnist",
     )
     verify.add_argument(
-        "what", metavar="NAME|FOLDER", nargs="*", help="default: all sets on this machine"
+        "what",
+        metavar="NAME|FOLDER",
+        nargs="*",
+        help="sets or weights folders (default: all sets on this machine)",
     )
     verify.set_defaults(run=_verify)
 
     pack = add_command(
         actions,
         "pack",
-        "Turn a finished run into a weights folder.",
+        "Create a weights folder (a set) from a finished run of a preset.",
         "balancing-vae pretrained pack runs/mnist --data data/mnist --out weights/mnist",
     )
-    pack.add_argument("run_folder", type=Path, metavar="RUN", help="a finished run of a preset")
+    pack.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the finished run")
     add_data_argument(pack)
-    pack.add_argument("--out", type=Path, required=True, help="folder to write, named like the set")
-    pack.add_argument("--float16", action="store_true", help="store kernels at half the size")
+    pack.add_argument(
+        "--out", type=Path, required=True, help="folder to write; its name becomes the set's"
+    )
+    pack.add_argument(
+        "--float16", action="store_true", help="store large weights as float16, half the size"
+    )
     pack.add_argument("--overwrite", action="store_true", help="replace an existing folder")
     pack.set_defaults(run=_pack)
 
@@ -92,14 +104,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae pretrained push weights/mnist owner/mnist",
     )
     push.add_argument("what", metavar="NAME|FOLDER", help="a set's name or a weights folder")
-    push.add_argument("repository", metavar="OWNER/NAME", help="created if it does not exist")
+    push.add_argument(
+        "repository",
+        metavar="OWNER/NAME",
+        help="the repository; it is created if it does not exist",
+    )
     push.add_argument("--private", action="store_true", help="make the repository private")
     push.set_defaults(run=_push)
 
     card = add_command(
         actions,
         "card",
-        "Write a weights folder's model card again, from its own numbers.",
+        "Write the model card of a weights folder again, from the numbers in the folder.",
         "balancing-vae pretrained card weights/mnist",
     )
     card.add_argument("folder", type=Path, metavar="FOLDER", help="a weights folder")
@@ -112,7 +128,7 @@ def _list(options: argparse.Namespace) -> None:
     for entry in pretrained.pretrained_sets().values():
         print(f"{entry.name:14} {entry.dataset:8} {_megabytes(entry.size):>8}  {_place(entry)}")
         if not entry.sha256 and not _on_this_machine(entry.name):
-            print(f"{'':33} To train them:")
+            print(f"{'':33} To train this set:")
             for command in entry.training_commands:
                 print(f"{'':33} {command}")
 
@@ -125,12 +141,12 @@ def _info(options: argparse.Namespace) -> None:
     if entry and not _on_this_machine(entry.name):
         size = _megabytes(entry.size)
         print(f"{entry.name}: on {entry.dataset}, preset {entry.preset}, {size}\n{_place(entry)}")
-        print("\n".join(["To train them:", *entry.training_commands]))
+        print("\n".join(["To train this set:", *entry.training_commands]))
         return
     here = _on_this_machine(entry.name).values() if entry else [pretrained.find(options.what)]
     folder = next(iter(here))
     print(summary(folder))
-    print(f"in {folder}; the whole card: {folder / 'README.md'}")
+    print(f"folder: {folder}; full model card: {folder / 'README.md'}")
 
 
 def _download(options: argparse.Namespace) -> None:
@@ -158,7 +174,9 @@ def _verify(options: argparse.Namespace) -> None:
             problems.append(f"{what} is not on this machine.")
         for folder in folders:
             try:
-                print(f"{folder}: the sha256 of {len(check_checksums(folder))} files hold")
+                print(
+                    f"{folder}: the sha256 of all {len(check_checksums(folder))} files is correct"
+                )
             except (ValueError, OSError) as error:
                 problems.append(str(error))
                 continue
@@ -218,7 +236,7 @@ def _on_this_machine(name: str) -> dict[str, Path]:
 def _place(entry) -> str:
     """Return where a set is, or why it is not available."""
     for place, folder in _on_this_machine(entry.name).items():
-        return f"{'cached' if place == 'cache' else 'shipped'}: {folder}"
+        return f"{'cached' if place == 'cache' else 'installed'}: {folder}"
     if entry.sha256 is None:
         return f"not available. {entry.note}"
     return (

@@ -20,16 +20,21 @@ balancing-vae reconstruct runs/cifar10 --data data/cifar10 --normalize --out rec
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(
-        subparsers, "reconstruct", "Reconstruct test images with a saved pipeline.", EXAMPLE
+        subparsers, "reconstruct", "Reconstruct test images with a trained model.", EXAMPLE
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
     add_data_argument(parser)
-    parser.add_argument("--normalize", action="store_true", help="with image normalisation")
+    parser.add_argument(
+        "--normalize",
+        action="store_true",
+        help="rescale the reconstructions to the variance of the data, if the run's mode of "
+        "normalisation does so",
+    )
     parser.add_argument(
         "--seed",
         type=whole_number(0, LARGEST_SEED),
         default=0,
-        help="seed of the posterior's noise (0)",
+        help="seed of the noise in the posterior's samples (default: %(default)s)",
     )
     add_images_out(parser)
     parser.set_defaults(run=run)

@@ -8,6 +8,7 @@ from balancing_vae.cli.arguments import MOST_SEEDS
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.claims import add_claims
+from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_images_to_fit
@@ -43,8 +44,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     fig4 = add_experiment(
         experiments,
         "fig4",
-        "mse against variance loss for 24 trained networks of four kinds, and 8 more for each "
-        "--data (8 minutes, and 10 for each --data; a second run continues a stopped one)",
+        "Figure 4: mean squared error (mse) and variance loss of 24 networks of four kinds trained "
+        "on the digits, and of 8 more for each --data (takes 8 minutes, and 10 for each --data; if "
+        "stopped, run it again to continue).",
         "balancing-vae reproduce fig4 --data data/mnist --data data/cifar10 --out runs/fig4",
     )
     fig4.add_argument(
@@ -54,53 +56,61 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=[],
         help="a prepared folder to use in addition to the digits; can be repeated",
     )
-    fig4.add_argument("--smoke", action="store_true", help="8 networks for 1,000 steps (2 minutes)")
-    add_seed(fig4, "weights and noise")
+    fig4.add_argument(
+        "--smoke", action="store_true", help="train only 8 networks for 1,000 steps (2 minutes)"
+    )
+    add_seed(fig4, "the initial weights and the noise")
     fig4.set_defaults(run=_fig4)
 
     balancing = add_experiment(
         experiments,
         "balancing",
-        "all balancing strategies with one network, on the digits or on --data (15 minutes for the "
-        "digits; a second run continues a stopped one)",
+        "Compare all balancing strategies with one network, on the digits or on --data (takes 15 "
+        "minutes for the digits; if stopped, run it again to continue).",
         "balancing-vae reproduce balancing --trainings 5 --out runs/balancing\n"
         "balancing-vae reproduce balancing --data data/mnist --train-images 10000 --epochs 10",
     )
-    balancing.add_argument("--data", type=Path, help="a prepared folder (default: the digits)")
-    for part, what in (("train", "train on"), ("test", "measure")):
+    balancing.add_argument(
+        "--data", type=Path, help="a prepared folder (default: the dataset digits)"
+    )
+    for part, what in (("train", "train on N of the"), ("test", "measure on N of the test")):
         balancing.add_argument(
             f"--{part}-images",
             type=whole_number(1, MOST_IMAGES),
-            help=f"{what} N of the images only",
+            metavar="N",
+            help=f"{what} images (default: all)",
         )
     balancing.add_argument(
         "--epochs",
         type=whole_number(1, 1_000_000),
         default=100,
-        help="epochs of each training (100)",
+        help="epochs of each training (default: %(default)s)",
     )
     balancing.add_argument(
         "--trainings",
         type=whole_number(1, MOST_SEEDS),
         default=3,
-        help="trainings of each balancing (3)",
+        help="trainings of each strategy (default: %(default)s)",
     )
     balancing.set_defaults(run=_balancing)
 
     normalization = add_experiment(
         experiments,
         "normalization",
-        "distances of stage-2 samples after each kind of normalisation (none, one factor, a factor "
-        "for each latent, the full covariance), without and with decoder noise, for several sample "
-        "sizes",
+        "Compare ways of normalising second-stage samples (none, one factor, a factor for each "
+        "latent, the full covariance), without and with decoder noise, for several numbers of "
+        "samples, by Fréchet distance.",
         "balancing-vae reproduce normalization\n"
         "balancing-vae reproduce normalization runs/cifar10 --data data/cifar10",
     )
-    add_run(normalization, "it trains digits and measures with a classifier of digits")
-    normalization.add_argument("--data", type=Path, help="as for `evaluate`")
+    add_run(normalization, "it trains the preset digits and uses a classifier's features")
+    add_data_argument(normalization)
     add_measuring_arguments(normalization)
     normalization.add_argument(
-        "--seeds", type=whole_number(1, MOST_SEEDS), default=3, help="sampling seeds (3)"
+        "--seeds",
+        type=whole_number(1, MOST_SEEDS),
+        default=3,
+        help="number of sampling seeds (default: 3)",
     )
     normalization.add_argument(
         "--samples",
@@ -108,20 +118,21 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[128, 256, 1024, 4096],
         metavar="N",
-        help="numbers of generated images (128 256 1024 4096)",
+        help="numbers of generated images (default: 128 256 1024 4096)",
     )
     normalization.set_defaults(run=_normalization)
 
     causes = add_experiment(
         experiments,
         "stage2-causes",
-        "why second-stage samples are worse than draws from the posterior: trains second stages "
-        "on one run's latents, each with one change (a second run continues a stopped one)",
+        "Find out why second-stage samples are worse than draws from the posterior: trains second "
+        "stages on the latents of one run, each with one change (if stopped, run it again to "
+        "continue).",
         "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
         "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
     )
-    causes.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a saved run")
-    causes.add_argument("--data", type=Path, help="as for `evaluate`")
+    causes.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    add_data_argument(causes)
     add_measuring_arguments(causes)
     causes.add_argument(
         "--epochs",
@@ -132,29 +143,33 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--causes",
         nargs="+",
         metavar="NAME",
-        help="the changes to train (default: all; one training on MNIST for 15 epochs takes some "
-        "minutes)",
+        help="the changes to try; an unknown name prints all names (default: all; on MNIST, one "
+        "training for 15 epochs takes some minutes)",
     )
     causes.add_argument(
-        "--samples", type=whole_number(2, MOST_IMAGES), default=4096, help="generated images (4096)"
+        "--samples",
+        type=whole_number(2, MOST_IMAGES),
+        default=4096,
+        help="generated images (default: 4096)",
     )
-    add_seed(causes, "weights, order and noise")
+    add_seed(causes, "the initial weights, the order of the images and the noise")
     causes.set_defaults(run=_stage2_causes)
 
     faces = add_experiment(
         experiments,
         "faces",
-        "a sheet of stage-2 samples, and figure 6: the same draws without and with latent "
-        "normalisation side by side",
+        "Draw a sheet of second-stage samples, and figure 6: the same samples without and with "
+        "normalised latents, side by side.",
         "balancing-vae reproduce faces\n"
         "balancing-vae reproduce faces runs/celeba --data data/celeba",
-        out_help="folder for the pictures (RUN/figures; without RUN: runs/faces)",
+        out_help="folder for the pictures (default: RUN/figures; without RUN: runs/faces)",
     )
-    add_run(faces, "the pretrained digits")
+    add_run(faces, "the pretrained set digits")
     faces.add_argument(
         "--data",
         type=Path,
-        help="as for `evaluate`; the normalisation is fitted on its validation or training images",
+        help="a prepared folder or a .npy file, as for `evaluate`; the normalisation is fitted on "
+        "its validation or training images",
     )
     add_seed(faces, "the draws")
     faces.set_defaults(run=_faces)
@@ -165,21 +180,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         table = add_experiment(
             experiments,
             name,
-            f"{dataset}: REC, GEN-1 and GEN-2 over several trainings next to the published rows "
-            "(a second run continues a stopped one)",
+            f"Train on {dataset} several times, and print REC, GEN-1 and GEN-2 together with the "
+            "published rows (if stopped, run it again to continue).",
             f"balancing-vae reproduce {name} --data data/prepared --budget small --trainings 2",
         )
         table.add_argument("--data", type=Path, required=True, help="a prepared folder")
         add_measuring_arguments(table)
         table.add_argument(
-            "--trainings", type=whole_number(1, MOST_SEEDS), default=10, help="trainings (10)"
+            "--trainings",
+            type=whole_number(1, MOST_SEEDS),
+            default=10,
+            help="number of trainings (default: 10)",
         )
         table.add_argument(
             "--budget",
             choices=("full", "small"),
             default="full",
-            help="full: as in the paper, days on a GPU; small: a smaller network and fewer epochs, "
-            "at least half an hour on a CPU for each training (full)",
+            help="full: as in the paper; small: a smaller network and fewer epochs, at least half "
+            "an hour on a CPU for each training (default: full)",
         )
         table.set_defaults(run=_table)
 

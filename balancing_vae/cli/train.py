@@ -48,28 +48,30 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--preset",
-        help="cifar10, celeba, digits, ... (see `balancing-vae presets list`); without a preset, "
-        "sizes are chosen from the shape and number of the images",
+        help="networks and hyperparameters by name: cifar10, celeba, digits, ... (see "
+        "`balancing-vae presets list`). Without a preset, they are chosen from the shape and "
+        "the number of the images",
     )
     add_data_argument(parser)
-    parser.add_argument("--out", type=Path, help="folder for a new run")
+    parser.add_argument("--out", type=Path, help="folder for the new run")
     parser.add_argument(
         "--epochs",
         type=whole_number(None, 10_000_000),
-        help="epochs of stage 1 (default: the preset's)",
+        help="epochs of stage 1 (default: the preset's, or chosen automatically)",
     )
     parser.add_argument(
         "--epochs2",
         type=whole_number(None, 10_000_000),
-        help="epochs of stage 2 (default: the preset's)",
+        help="epochs of stage 2 (default: the preset's, or chosen automatically)",
     )
     parser.add_argument(
         "--batch-size",
         type=whole_number(None, 1_000_000),
-        help="images per step (default: the preset's)",
+        help="images per training step (default: the preset's, or chosen automatically)",
     )
     parser.add_argument(
-        "--precision", help="float32, mixed_bfloat16 or mixed_float16 (default: the preset's)"
+        "--precision",
+        help="float32, mixed_bfloat16 or mixed_float16 (default: the preset's, or float32)",
     )
     parser.add_argument(
         "--devices",
@@ -81,41 +83,45 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--synchronized-statistics",
         action="store_true",
         default=None,
-        help="with --devices: batch normalisation uses the whole batch (on JAX it always does)",
+        help="with --devices: batch normalisation uses the statistics of the whole batch instead "
+        "of each device's part (on JAX it always does)",
     )
     parser.add_argument(
         "--tensorboard",
         action="store_true",
-        help="write OUT/tensorboard: the logs, the KL per latent, and samples every 10 epochs",
+        help="write TensorBoard files to OUT/tensorboard: losses, KL per latent, and samples every "
+        "10 epochs",
     )
     parser.add_argument(
         "--seconds-between-states",
         type=seconds,
         default=0.0,
-        help="minimum time between two saved states (default: 0, each epoch is saved)",
+        help="minimum time between two saved training states, from which --resume continues "
+        "(default: 0, a state after each epoch)",
     )
     parser.add_argument(
         "--time-limit",
         type=duration,
         metavar="TIME",
-        help="stop in time to save the state within this limit (90s, 9m, 1h30m); continue later "
-        "with --resume",
+        help="save the training state and stop before this time is over, for example 90s, 9m or "
+        "1h30m; continue later with --resume (default: no limit)",
     )
     parser.add_argument(
         "--steps-per-execution",
         type=whole_number(1, 1_000_000),
-        help="training steps per compiled call (default: chosen by a measurement)",
+        help="training steps per compiled call; it affects only the speed (default: measured and "
+        "chosen at the start)",
     )
     add_set_argument(parser)
     parser.add_argument(
         "--seed",
         type=whole_number(0, LARGEST_SEED),
-        help="seed of weights, order and noise (default: 0)",
+        help="seed of the initial weights, the order of the images and the noise (default: 0)",
     )
     parser.add_argument(
         "--deterministic",
         action="store_true",
-        help="use deterministic kernels: slower, but the same weights every time",
+        help="use deterministic kernels: slower, but the same seed always gives the same weights",
     )
     parser.add_argument(
         "--resume",
@@ -123,13 +129,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         const=True,
         metavar="RUN",
-        help="resume RUN (default: the run in --out) from its last saved state, with the "
-        "options in its config.json; --epochs and --epochs2 may be larger than before",
+        help="continue the training of RUN (default: the run in --out) from its last saved state, "
+        "with the settings in its config.json; for more epochs, give larger --epochs or --epochs2",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace an existing run; it is kept until the new one is complete",
+        help="replace an existing run; the old run is kept until the new one is complete",
     )
     parser.set_defaults(run=run)
 
@@ -240,14 +246,14 @@ def train(
                 vae.write_into(out, commands)
         except _Unfinished:
             print(
-                f"unfinished: the time limit ended the training; its state is saved in {out}. "
-                "Resume with the same command and --resume, without --overwrite."
+                f"unfinished: the time limit stopped the training; its state is saved in {out}. "
+                "To continue, repeat the command with --resume, without --overwrite."
             )
             return 0
         except StoppedBySignal as signal:
             print(
-                f"\nStopped by {signal}; completed epochs are saved in {out}: resume with "
-                "the same command and --resume, without --overwrite. If none was completed, the "
+                f"\nStopped by {signal}. Completed epochs are saved in {out}; to continue, repeat "
+                "the command with --resume, without --overwrite. If no epoch was completed, the "
                 "folder is unchanged.",
                 file=sys.stderr,
             )
@@ -309,8 +315,8 @@ def _own_config(data: Path | None, changes: dict) -> Config:
     chosen = [f"{n} {json.dumps(value)}" for n, value in values.items() if value is not None]
     shape = "x".join(str(size) for size in config.image_shape)
     print(
-        f"no preset: chosen for {len(x):,} images of {shape}: {', '.join(chosen)}; --set "
-        "changes any of them"
+        f"no preset: chosen for {len(x):,} images of {shape}: {', '.join(chosen)} (to change one, "
+        "use --set NAME=VALUE)"
     )
     return config
 

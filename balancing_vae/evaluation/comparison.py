@@ -37,8 +37,8 @@ _COLUMNS = {
 # Plain numbers first.
 _MODES = (None, *MODES)
 NOTE = (
-    "Deviations of rows measured here are over sampling seeds of one training, those of "
-    "published rows over trainings. Only numbers of one protocol can be compared."
+    "The number after ± is a standard deviation: over sampling seeds of one training in rows "
+    "measured here, over trainings in published rows. Only numbers of one protocol can be compared."
 )
 
 

@@ -35,7 +35,9 @@ def measured_table(measurements: Sequence[Measurement]) -> Table:
         label = with_mode(one.column, one.normalization, modes)
         lines.setdefault(label, {})[name(one)] = with_deviation(one.value, one.deviation)
         real = "training" if one.against == "train" else "real"
-        circumstances = f"{one.real_count:,} {real} images against {one.generated_count:,}"
+        circumstances = (
+            f"{one.real_count:,} {real} images against {one.generated_count:,} generated"
+        )
         if one.protocol:
             circumstances += f", protocol {one.protocol}"
         alike.setdefault(circumstances, {})[name(one)] = None
@@ -43,7 +45,7 @@ def measured_table(measurements: Sequence[Measurement]) -> Table:
     notes = [f"{', '.join(names)}: {circumstances}." for circumstances, names in alike.items()]
     repetitions = max((one.repetitions for one in means), default=1)
     if repetitions > 1:
-        notes.append(f"Mean ± deviation over {repetitions} sampling seeds.")
+        notes.append(f"Mean ± standard deviation over {repetitions} sampling seeds.")
     return Table(
         ["", *titles],
         [[label, *(cells.get(title) for title in titles)] for label, cells in lines.items()],

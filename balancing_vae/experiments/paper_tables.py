@@ -19,8 +19,8 @@ PRESETS = {
 
 
 NOTE = (
-    "Deviations are over trainings. Only numbers of one protocol can be compared. Budget of the "
-    "rows measured here: {budget}."
+    "Standard deviations are over trainings. Only numbers of one protocol can be compared. Budget "
+    "of the rows measured here: {budget}."
 )
 
 

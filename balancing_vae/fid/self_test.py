@@ -97,7 +97,7 @@ def self_test(
     value = frechet_distance(real, other)
     if not abs(value - EXPECTED) <= TOLERANCE:
         raise InputError(
-            f"The self-test measured a FID of {value:.7f}, expected {EXPECTED} +- {TOLERANCE}: "
+            f"The self-test measured an FID of {value:.7f}, expected {EXPECTED} +- {TOLERANCE}: "
             "the images (their order, a JPEG round trip), the graph or the TensorFlow that "
             "runs it differs from the original."
         )

@@ -54,7 +54,7 @@ def test_every_layout(tmp_path, capsys, monkeypatch):
         assert f"{out}: {name}" in output.out and output.err == ""
         assert len(datasets.load(name, "train", out)) > 0
         assert main(["datasets", "info", str(out)]) == 0
-        assert "sha256 sums hold" in capsys.readouterr().out
+        assert "sha256 of every array is correct" in capsys.readouterr().out
 
 
 def test_errors_are_one_sentence_and_exit_code_2(tmp_path, capsys):

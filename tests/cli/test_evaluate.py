@@ -58,8 +58,8 @@ def test_every_number_says_how_to_repeat_it(evaluated, capsys):
     folder, data, words = evaluated
     assert main(words) == 0
     printed = capsys.readouterr()
-    assert "FD(pixels): 128 real images against 128, protocol asperti2020." in printed.out
-    assert "The noise floor is not measured: it needs 130 further real images" in printed.err
+    assert "FD(pixels): 128 real images against 128 generated, protocol asperti2020." in printed.out
+    assert "The noise floor was not measured: it needs 130 more real images" in printed.err
     rows = read_metrics(folder)
     # REC, GEN-1, GEN-2 and GEN gaussian, plain and normalised, by two seeds; and the data.
     generated, reconstructed = 4 * 2 * 2, 2 * 2

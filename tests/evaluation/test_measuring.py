@@ -205,7 +205,7 @@ def test_what_is_not_finite_is_left_out_and_said(monkeypatch, real):
 
 def test_the_table_names_protocol_and_counts(measured):
     text = str(measured_table(measured))
-    assert "FD(pixels): 2,176 real images against 2,176, protocol asperti2020." in text
+    assert "FD(pixels): 2,176 real images against 2,176 generated, protocol asperti2020." in text
     assert "over 2 sampling seeds" in text
     lines = [line.split("  ")[0] for line in text.splitlines()]
     assert lines[1:9] == [

@@ -232,7 +232,7 @@ def test_the_list_says_where_each_set_is(server, cache, capsys):
     assert main(["pretrained", "list"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     for name in ("digits", "mnist", "cifar10-small", "cifar10"):
-        assert f"shipped: {ROOT / 'weights' / name}" in lines[name]
+        assert f"installed: {ROOT / 'weights' / name}" in lines[name]
     assert "not available. Not " in lines["celeba"]
     assert "not on this machine" in lines["tiny"] and "--base-url" in lines["tiny"]
     download("tiny", server[1])
@@ -297,11 +297,11 @@ def test_the_digits_are_in_the_checkout():
 def test_verify_names_what_is_wrong(server, capsys):
     folder, _, _ = server
     assert main(["pretrained", "verify", "digits", str(folder)]) == 0
-    assert capsys.readouterr().out.count("files hold") == 2
+    assert capsys.readouterr().out.count("files is correct") == 2
     (folder / "samples.png").write_bytes(b"damaged")
     assert main(["pretrained", "verify", str(folder), "digits"]) == 2
     output = capsys.readouterr()
-    assert "samples.png has another sha256" in output.err and "files hold" in output.out
+    assert "samples.png has another sha256" in output.err and "files is correct" in output.out
     assert main(["pretrained", "verify", "digit"]) == 2
     assert "Did you mean 'digits'?" in capsys.readouterr().err
 

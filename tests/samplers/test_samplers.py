@@ -369,7 +369,7 @@ def test_the_command_line_fits_and_uses_a_sampler(vae, saved, tmp_path, capsys):
     np.save(tmp_path / "x.npy", tiny_images())
     data = ("--data", tmp_path / "x.npy")
     code, text = command("fit-sampler", saved, "mixture", *data, "--components", 3, "--bayesian")
-    assert code == 0 and "mixture fitted to 24 images" in text
+    assert code == 0 and "fitted mixture to the latents of 24 images" in text
     loaded = TwoStageVAE.load(saved)
     assert set(loaded.samplers) == set(vae.samplers)
     assert len(loaded.samplers["mixture"].weights) == 3

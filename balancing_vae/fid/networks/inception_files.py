@@ -79,7 +79,7 @@ def read_graph(path: str | os.PathLike) -> bytes:
     if path.is_dir():
         raise InputError(
             f"{path} is a folder; expected {GRAPH_NAME} or inception-2015-12-05.tgz. A SavedModel "
-            "is a program, and a distance with it is not a FID. To run one that you trust, use "
+            "is a program, and a distance with it is not an FID. To run one that you trust, use "
             "`--trusted-saved-model FOLDER`."
         )
     if not path.is_file():
@@ -99,7 +99,7 @@ def read_graph(path: str | os.PathLike) -> bytes:
     if found != GRAPH_SHA256:
         raise InputError(
             f"{path} is not the Inception graph of 2015-12-05: its sha256 is {found}, expected "
-            f"{GRAPH_SHA256}. A FID with it would not be comparable with any other. "
+            f"{GRAPH_SHA256}. An FID with it would not be comparable with any other. "
             + OFFLINE_RECIPE.format(folder=graph_folder())
         )
     return graph

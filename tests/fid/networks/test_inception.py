@@ -283,7 +283,7 @@ def test_no_saved_model_is_loaded_without_the_option(tmp_path, monkeypatch, caps
     np.save(tmp_path / "x.npy", IMAGES)
     words = ["fid", str(tmp_path / "x.npy"), str(tmp_path / "x.npy"), "--inception", str(folder)]
     assert main(words) == 2
-    assert "a distance with it is not a FID" in capsys.readouterr().err
+    assert "a distance with it is not an FID" in capsys.readouterr().err
 
 
 def test_what_is_not_such_a_saved_model(tmp_path):
