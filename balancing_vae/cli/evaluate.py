@@ -50,7 +50,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "normalisation.",
         _EXAMPLE,
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder of a trained run or of a pretrained set",
+    )
     add_data_argument(parser)
     add_measuring_arguments(parser)
     parser.add_argument(

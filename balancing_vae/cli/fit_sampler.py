@@ -34,7 +34,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Fit a sampler, a density of latents, to a trained run, and save it in the run's folder.",
         EXAMPLE,
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder of a trained run or of a pretrained set",
+    )
     parser.add_argument(
         "sampler",
         metavar="SAMPLER",

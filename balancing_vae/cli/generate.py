@@ -21,7 +21,12 @@ balancing-vae generate runs/digits --unfinished --stage 1 --out samples/
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(subparsers, "generate", "Generate images with a trained model.", EXAMPLE)
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder of a trained run or of a pretrained set",
+    )
     parser.add_argument(
         "-n", type=whole_number(1, MOST_IMAGES), default=100, help="number of images (default: 100)"
     )

@@ -22,7 +22,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers, "reconstruct", "Reconstruct test images with a trained model.", EXAMPLE
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder of a trained run or of a pretrained set",
+    )
     add_data_argument(parser)
     parser.add_argument(
         "--normalize",

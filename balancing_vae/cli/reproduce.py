@@ -131,7 +131,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
         "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
     )
-    causes.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a trained run or of a pretrained set")
+    causes.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="folder of a trained run or of a pretrained set",
+    )
     add_data_argument(causes)
     add_measuring_arguments(causes)
     causes.add_argument(

@@ -315,8 +315,8 @@ def _own_config(data: Path | None, changes: dict) -> Config:
     chosen = [f"{n} {json.dumps(value)}" for n, value in values.items() if value is not None]
     shape = "x".join(str(size) for size in config.image_shape)
     print(
-        f"no preset: chosen for {len(x):,} images of {shape}: {', '.join(chosen)} (to change one, "
-        "use --set NAME=VALUE)"
+        f"no preset: chosen for {len(x):,} images of {shape}: {', '.join(chosen)}; --set "
+        "NAME=VALUE changes any of them"
     )
     return config
 

@@ -183,7 +183,7 @@ def test_train_without_a_preset_says_what_it_chose(tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()[0]
     assert said.startswith("no preset: chosen for 40 images of 10x10x3: network")
     assert '{"name": "conv", "base_dim": 32, "num_scale": 1}' in said
-    assert "batch_size 2, lr 0.001, lr_epochs 1" in said and "--set changes any" in said
+    assert "batch_size 2, lr 0.001, lr_epochs 1" in said and "--set NAME=VALUE changes any" in said
     assert "latent_dim" not in said and ", epochs" not in said
     run = TwoStageVAE.load(tmp_path / "run")
     assert run.config.preset is None
