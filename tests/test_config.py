@@ -28,7 +28,7 @@ def test_the_weight_of_kl_and_the_likelihood_are_kept_with_the_model():
     assert dataclasses.replace(short, epochs=3) == short.replace(epochs=3)
 
 
-def test_both_are_changed_under_their_own_names_and_taken_out():
+def test_both_can_be_changed_by_name_and_removed():
     config = preset_config("celeba", kl_weight=0.25)
     assert config.model == {"name": "vae", "kl_weight": 0.25}
     assert config.replace(kl_weight=None).model == VAE
@@ -41,7 +41,7 @@ def test_both_are_changed_under_their_own_names_and_taken_out():
     assert config.replace(model=RAE).model == RAE
 
 
-def test_a_beta_takes_the_place_of_the_present_weight_not_of_one_that_is_given():
+def test_beta_replaces_the_present_weight_but_not_a_given_one():
     config = preset_config("celeba")
     beta = {"name": "beta", "beta": 2}
     assert config.replace(balancing=beta).model == VAE
@@ -50,7 +50,7 @@ def test_a_beta_takes_the_place_of_the_present_weight_not_of_one_that_is_given()
 
 
 @pytest.mark.parametrize("model", [VAE, RAE])
-def test_older_spellings_mean_what_they_meant(model):
+def test_older_spellings_keep_their_meaning(model):
     """Until format 4 every config named both, those of models without them too."""
     fields = tiny_config(model=model).to_dict()
     older = fields | {"kl_weight": None, "likelihood": "gaussian"}
@@ -66,7 +66,7 @@ def test_older_spellings_mean_what_they_meant(model):
         ({"model": "vae", "kl_weight": None}, "model must be a dict with a \"name\", got 'vae'"),
     ],
 )
-def test_values_that_make_no_sense_are_refused_at_once(changes, message):
+def test_invalid_values_are_refused_immediately(changes, message):
     with pytest.raises(ValueError, match=message):
         tiny_config().replace(**changes)
 

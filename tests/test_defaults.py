@@ -24,7 +24,7 @@ def test_the_default_network_takes_any_even_side(side):
         assert encoder.count_params() + decoder.count_params() < 5_000_000
 
 
-def test_all_the_image_is_decoded_where_a_side_is_halved_unevenly():
+def test_the_whole_image_is_decoded_if_a_side_is_halved_unevenly():
     """28, 14, 7, 4: the last row and column of each doubling are cut off, not padded."""
     _, decoder = build_networks({"name": "conv", "base_dim": 8, "num_scale": 3}, (28, 28, 1), 2)
     assert decoder.get_layer("reshape").output.shape[1:] == (4, 4, 32)
@@ -33,12 +33,12 @@ def test_all_the_image_is_decoded_where_a_side_is_halved_unevenly():
 
 
 @pytest.mark.parametrize("shape", [(29, 29, 1), (28, 32, 3)])
-def test_an_odd_side_or_no_square_is_refused_with_the_fix(shape):
+def test_odd_sides_and_non_square_images_are_refused_with_the_fix(shape):
     with pytest.raises(ValueError, match="square images of an even side; got .*--side 28"):
         TwoStageVAE.for_images(np.zeros((40, *shape), np.uint8))
 
 
-def test_a_config_of_ones_own_has_a_network_for_its_images():
+def test_a_custom_config_has_a_network_for_its_images():
     config = Config((28, 28, 1), 8)
     assert config.network == {"name": "conv", "base_dim": 32, "num_scale": 2}
     assert config.kl_weight is None
@@ -47,7 +47,7 @@ def test_a_config_of_ones_own_has_a_network_for_its_images():
 
 
 @pytest.mark.parametrize("count", [1, 19, 300, 2_000, 60_000, 10**7])
-def test_the_recipe_gives_as_many_steps_however_many_images(count):
+def test_the_recipe_gives_the_same_number_of_steps_for_any_number_of_images(count):
     config = Config.for_images((32, 32, 3), count)
     assert 1 <= config.batch_size <= min(100, count)
     steps = count // config.batch_size
@@ -72,7 +72,7 @@ def test_the_recipe_can_be_changed_and_no_images_are_refused():
         Config.for_images((8, 8, 1), 100, epoch_count=3)
 
 
-def test_gamma_comes_down_within_a_quarter_of_a_short_training():
+def test_gamma_falls_within_the_first_quarter_of_a_short_training():
     usual = Config.for_images((8, 8, 1), 2_000)
     assert usual.balancing == {"name": "computed"}
     for epochs, rate in ((20, 0.05), (10, 0.1), (100, 0.01)):
@@ -89,7 +89,7 @@ def test_images_without_a_channel_axis_are_named():
         TwoStageVAE.for_images(np.zeros((40, 8, 8), np.uint8))
 
 
-def test_for_images_wants_an_array():
+def test_for_images_requires_an_array():
     with pytest.raises(ValueError, match=r"an array of images, got a generator; .*for_images\("):
         TwoStageVAE.for_images(x for x in ())
 

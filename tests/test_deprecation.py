@@ -30,12 +30,12 @@ def test_a_former_argument_works_and_warns_at_the_line_that_uses_it():
     assert law.__doc__ == "A law."
 
 
-def test_an_argument_under_both_names_is_refused():
+def test_an_argument_given_under_both_names_is_refused():
     with pytest.raises(ValueError, match="got term= and its former name mode=; remove mode="):
         law(1, term="mu", mode="mu")
 
 
-def test_a_former_value_warns_at_the_users_line_however_deep_it_is_passed(tmp_path):
+def test_a_former_value_warns_at_the_line_of_the_user_at_any_depth(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)
     vae = TwoStageVAE.from_pretrained("digits")
     with pytest.warns(DeprecationWarning, match="mode='paper' is deprecated") as found:

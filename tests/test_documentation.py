@@ -179,7 +179,7 @@ def run(example: Example, given: Given | None) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("example", NEED_NOTHING, ids=lambda example: example.name)
-def test_an_example_that_needs_nothing_runs_and_gives_what_it_says(example, tmp_path, monkeypatch):
+def test_a_self_contained_example_runs_and_gives_the_stated_result(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if example.name in RAISES:
         with pytest.raises(ValueError, match=RAISES[example.name]):
@@ -195,7 +195,7 @@ def test_an_example_that_needs_nothing_runs_and_gives_what_it_says(example, tmp_
 
 
 @pytest.mark.parametrize("example", NEED_SOMETHING, ids=lambda example: example.name)
-def test_the_names_that_an_example_takes_as_given_are_known(example):
+def test_the_names_that_an_example_assumes_are_known(example):
     for name in example.lacks():
         meaning(example, name)
 
@@ -212,5 +212,5 @@ def test_an_example_runs(example, given, tmp_path, monkeypatch):
     run(example, given)
 
 
-def test_the_tables_name_examples():
+def test_the_tables_of_exceptions_name_existing_examples():
     assert (NOT_RUN.keys() | RAISES.keys() | NEW.keys()) <= {example.name for example in EXAMPLES}

@@ -28,7 +28,7 @@ def raised_names(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", OF_OUR_OWN)
-def test_each_error_is_ours_and_the_builtin_it_stands_for(name):
+def test_each_error_is_also_a_builtin_error(name):
     error = getattr(errors, OF_OUR_OWN[name])("a sentence")
     assert isinstance(error, errors.BalancingVAEError)
     assert isinstance(error, getattr(builtins, name))

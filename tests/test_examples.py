@@ -37,7 +37,7 @@ def test_example(example):
 
 
 @pytest.mark.slow
-def test_mistakes_do_what_the_page_of_the_rule_says():
+def test_mistakes_have_the_documented_effects():
     pytest.importorskip("torch")
     process = run_python(ROOT / "examples" / "gamma_rule_mistakes.py", "--epochs", "25")
     assert process.returncode == 0, process.stderr[-2000:]

@@ -31,7 +31,7 @@ def test_variances_divide_by_n():
 
 
 @given(x=data, seed=st.integers(0, 99))
-def test_halfway_to_a_permutation_loses_as_much_variance_as_its_error(x, seed):
+def test_averages_with_a_permutation_lose_as_much_variance_as_their_error(x, seed):
     x_hat = (x + np.random.default_rng(seed).permutation(x)) / 2
     assert variance_loss(x, x_hat) == pytest.approx(mse(x, x_hat), abs=1e-9)
 

@@ -25,7 +25,7 @@ def test_targets_are_the_roots_of_the_modes_variance_law():
     assert whole.target == pytest.approx(np.sqrt(variance + 0.25))
 
 
-def test_gate_opens_where_the_second_stage_loses_a_quarter_of_its_error():
+def test_the_gate_opens_if_the_second_stage_loses_a_quarter_of_its_error():
     """Halved latents: the loss is 3/4 of the variance, the error 1/4 (the mean is near 0)."""
     assert LatentNormalization.fit(MU, SIGMA, SHRUNK).gate_open
     # Noise adds variance: the loss is negative, however large the error.
@@ -35,7 +35,7 @@ def test_gate_opens_where_the_second_stage_loses_a_quarter_of_its_error():
 
 
 @pytest.mark.parametrize(("ratio", "open_"), [(0.24, False), (0.26, True)])
-def test_gate_stands_at_a_quarter(ratio, open_):
+def test_the_threshold_of_the_gate_is_a_quarter(ratio, open_):
     """z_hat = a mu + b noise with E noise^2 = var(mu) has an exactly known ratio."""
     mu = np.concatenate([np.ones((50, 1)), -np.ones((50, 1))])
     noise = np.tile([[1.0], [-1.0]], (50, 1))
@@ -122,7 +122,7 @@ def test_generated_images_are_rescaled_in_mode_latents_and_images_only():
     assert mean_std(found) == pytest.approx(0.1)
 
 
-def test_a_single_image_stays_as_it_is():
+def test_a_single_image_is_not_changed():
     """It is its own mean: there is no deviation to rescale."""
     image = rng.random((1, 4, 4, 1))
     found = ImageNormalization("gated", 0.1).apply(image, generated=False)
@@ -150,7 +150,7 @@ def test_mode_latents_divides_each_batch_by_its_mean_deviation_and_nothing_else(
         assert of_images.apply(images, generated) is images
 
 
-def test_mode_latents_is_refused_where_the_encoder_is_deterministic():
+def test_mode_latents_is_refused_for_a_deterministic_encoder():
     """Nothing drives such latents to the deviation 1."""
     with pytest.raises(ValueError, match="deterministic encoder has no KL: choose 'gated' or"):
         LatentNormalization.fit(MU, np.zeros_like(MU), None, mode="latents")
@@ -175,7 +175,7 @@ def test_former_names_of_modes_are_read(former, now):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("sampler", ["prior", "second_stage", "mixture"])
 @pytest.mark.parametrize("gate_open", [True, False])
-def test_what_is_left_alone_is_said_exactly_where_nothing_changes(mode, sampler, gate_open):
+def test_a_mode_reports_exactly_what_it_does_not_change(mode, sampler, gate_open):
     if not gate_open and not MODES[mode].gated:
         return
     of_latents = LatentNormalization(mode, 1.3, gate_open)

@@ -75,13 +75,15 @@ def test_the_first_cell_installs_the_checkout(install, monkeypatch):
     assert install() == [("pip", "install --quiet ..")]
 
 
-def test_the_first_cell_installs_a_wheel_beside_the_notebook(install, tmp_path, monkeypatch):
+def test_the_first_cell_installs_a_wheel_in_the_notebooks_folder(install, tmp_path, monkeypatch):
     (tmp_path / "balancing_vae-0.1.0-py3-none-any.whl").touch()
     monkeypatch.chdir(tmp_path)
     assert install() == [("pip", "install --quiet balancing_vae-0.1.0-py3-none-any.whl")]
 
 
-def test_the_first_cell_says_what_to_do_where_neither_is_there(install, tmp_path, monkeypatch):
+def test_the_first_cell_explains_what_to_do_without_wheel_and_checkout(
+    install, tmp_path, monkeypatch
+):
     folder = tmp_path / "alone"
     folder.mkdir()
     monkeypatch.chdir(folder)

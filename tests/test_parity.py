@@ -132,7 +132,7 @@ def test_few_steps_are_faithful(few_steps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("left_out", [["*.index", "*.data-*"], ["init.npz", "stage*.npz"]])
-def test_either_form_of_the_checkpoints_will_do(left_out, few_steps, tmp_path):
+def test_either_form_of_the_checkpoints_is_accepted(left_out, few_steps, tmp_path):
     folder = copy_without(left_out, tmp_path)
     np.savez(folder / "golden.npz", **few_steps)
     assert exceeding(check(folder)) == set()
@@ -148,7 +148,7 @@ def test_a_transposed_kernel_exceeds(few_steps, tmp_path):
     assert exceeding(check_posterior(folder, few_steps)) == expected
 
 
-def test_taking_the_second_head_for_a_log_variance_exceeds(few_steps, monkeypatch):
+def test_reading_the_second_head_as_a_log_variance_exceeds(few_steps, monkeypatch):
     sample, divergence = vae.reparameterize, vae.kl_divergence
     monkeypatch.setattr(vae, "reparameterize", lambda mu, s, noise: sample(mu, s / 2, noise))
     monkeypatch.setattr(vae, "kl_divergence", lambda mu, s: divergence(mu, s / 2))
@@ -190,7 +190,7 @@ def test_ordinary_batch_normalization_exceeds(golden, monkeypatch):
     assert {row.name for row in rows if row.exceeds} == {"stage1/moving statistics"}
 
 
-def test_what_lies_outside_the_spread_of_moved_runs_exceeds(measured, golden, monkeypatch):
+def test_values_outside_the_spread_of_the_changed_runs_exceed(measured, golden, monkeypatch):
     _, trainings = measured
     monkeypatch.setattr(
         program, "train_moved", lambda stage, *given: trainings[stage.name, given[-1]]
@@ -213,13 +213,13 @@ def run_tool(monkeypatch, capsys, *arguments):
     return code, capsys.readouterr()
 
 
-def test_rows_read_as_lines():
+def test_rows_are_printed_as_lines():
     assert str(Row("eval/mse", 2e-5, 1e-4)).split() == ["eval/mse", "2.00e-05", "<=", "1e-04", "ok"]
     assert str(Row("eval/mse", 2e-3, 1e-4)).endswith("EXCEEDS")
     assert str(Row("train/kl 1", 2e-2, None)).endswith("not judged")
 
 
-def test_what_is_no_number_or_of_another_shape_exceeds():
+def test_nan_or_another_shape_exceeds():
     assert Row("eval/mse", float("nan"), 1.0).exceeds
     assert Row("eval/mse", difference(np.zeros(3), np.zeros(4)), 1.0).exceeds
 
@@ -229,7 +229,7 @@ def test_difference_is_relative_to_the_largest_value_above_one():
     assert difference([0.0], [0.5]) == pytest.approx(0.5)
 
 
-def test_exit_code_tells_whether_a_quantity_exceeds(monkeypatch, capsys):
+def test_the_exit_code_shows_whether_a_quantity_exceeds(monkeypatch, capsys):
     good, bad = Row("eval/mse", 1e-6, 1e-4), Row("eval/mse2", 1.0, 1e-4)
     monkeypatch.setattr(check_parity, "check", lambda folder: [good])
     code, printed = run_tool(monkeypatch, capsys, GOLDEN)

@@ -63,7 +63,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, broken):
     assert len(process.stderr.splitlines()[-1]) > 20 and "Traceback" not in process.stderr
 
 
-def test_what_is_no_number_exceeds():
+def test_nan_exceeds():
     assert Row("a", float("nan"), 1.0).exceeds
     assert Row("a", difference(np.zeros(2), np.zeros(3)), 1.0).exceeds
     assert not Row("a", 5.0, None).exceeds

@@ -27,7 +27,7 @@ each_stream = pytest.mark.parametrize("kind", [io.StringIO, Terminal, Notebook, 
 
 
 @each_stream
-def test_a_bar_is_shown_where_it_can_be_watched(kind, monkeypatch):
+def test_a_bar_is_shown_on_a_terminal(kind, monkeypatch):
     stream = kind()
     monkeypatch.setattr(sys, "stderr", stream)
     watched = isinstance(stream, Terminal | Notebook)
@@ -43,7 +43,7 @@ def test_a_bar_is_shown_where_it_can_be_watched(kind, monkeypatch):
 
 
 @each_stream
-def test_a_training_shows_a_bar_or_a_line_an_epoch_and_never_fails(kind, monkeypatch):
+def test_a_training_shows_a_bar_or_one_line_per_epoch_and_never_fails(kind, monkeypatch):
     stream = kind()
     monkeypatch.setattr(sys, "stderr", stream)
     model = keras.Sequential([keras.layers.Dense(1)])
@@ -58,7 +58,7 @@ def test_a_training_shows_a_bar_or_a_line_an_epoch_and_never_fails(kind, monkeyp
         assert stream.getvalue() == lines
 
 
-def test_an_experiment_shows_a_line_a_case(monkeypatch, tmp_path):
+def test_an_experiment_shows_one_line_per_case(monkeypatch, tmp_path):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     cases = [{"case": 1}, {"case": 2}]
@@ -67,7 +67,7 @@ def test_an_experiment_shows_a_line_a_case(monkeypatch, tmp_path):
     assert stream.getvalue() == "title: 1 of 2 cases\ntitle: 2 of 2 cases\n"
 
 
-def test_a_notebook_gets_widgets_where_there_are_any(monkeypatch):
+def test_a_notebook_shows_widgets_if_they_are_installed(monkeypatch):
     import tqdm.notebook
 
     made = []

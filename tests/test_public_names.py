@@ -23,7 +23,7 @@ PUBLIC = ["balancing_vae", *(f"balancing_vae.{room}" for room in ROOMS)]
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_every_name_is_there_and_no_module_hides_it(name):
+def test_every_public_name_exists_and_no_module_hides_it(name):
     module = importlib.import_module(name)
     assert set(module.__all__) <= set(dir(module))
     inside = {found.name for found in pkgutil.iter_modules(module.__path__)}
@@ -33,7 +33,7 @@ def test_every_name_is_there_and_no_module_hides_it(name):
         assert each not in inside or value is sys.modules[f"{name}.{each}"]
 
 
-def test_the_page_lists_what_is_exported():
+def test_the_page_lists_the_exported_names():
     assert PAGE.read_text("utf-8") == page(), "run `python tools/api_page.py`"
     assert not re.search(r"\| \|$", page(), re.MULTILINE)  # a name without a docstring
 
@@ -49,7 +49,7 @@ pretrained variance_law variance_loss
 @pytest.mark.parametrize(
     ("module", "names"), [("balancing_vae", LIGHT), ("balancing_vae.fid", fid.__all__)]
 )
-def test_light_names_need_neither_keras_nor_pictures(module, names):
+def test_light_names_need_neither_keras_nor_matplotlib(module, names):
     code = (
         f"import sys, {module} as module; [getattr(module, name) for name in {names}]; "
         "print({'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules))"
@@ -91,7 +91,7 @@ def test_docs_and_notebooks_import_public_names_only():
     assert len(imported) > 40  # they are found at all
 
 
-def test_docs_and_notebooks_ask_rooms_for_public_names_only():
+def test_docs_and_notebooks_use_public_names_of_rooms_only():
     rooms = {name.split(".")[-1]: importlib.import_module(name) for name in PUBLIC}
     rooms["bv"] = balancing_vae
     asked = []

@@ -39,7 +39,7 @@ def build(image, width: Annotated[int, whole(above=0)], bias=True, *, rate=0.1, 
 THINGS = Registry("thing", {"build": build, "child": Child}, Base)
 
 
-def test_a_registry_is_a_dict_that_lists_what_it_has():
+def test_a_registry_is_a_dict_whose_errors_list_its_names():
     assert list(THINGS) == ["build", "child"] and "guess" not in THINGS
     with pytest.raises(ValueError, match=r"Unknown thing 'guess'; choose one of \['build', 'chi"):
         THINGS["guess"]
@@ -47,7 +47,7 @@ def test_a_registry_is_a_dict_that_lists_what_it_has():
         THINGS.make(None, {})
 
 
-def test_what_is_chosen_is_made_of_what_is_given_and_what_the_user_chose():
+def test_a_choice_is_made_from_given_arguments_and_those_of_the_user():
     assert THINGS.make("build", {"width": 2, "rate": 3}, image=1) == (1, 2, True, 3, {})
     child = THINGS.make("child", {"rate": 2, "epochs": 4}, given=7)
     assert (child.given, child.width, child.epochs, child.rate, child.others) == (7, 3, 4, 2, {})
@@ -73,7 +73,7 @@ def test_arguments_are_refused_before_the_call(name, arguments, message):
             call(name, arguments, **given)
 
 
-def test_a_type_error_within_the_call_stays_one():
+def test_a_type_error_within_the_call_remains_a_type_error():
     def faulty(width=1):
         return "a" + width
 
@@ -92,7 +92,7 @@ def test_a_value_that_is_refused_within_the_call_is_the_users():
         make(narrow, "network 'narrow'", {"width": 2}, {})
 
 
-def test_arguments_are_looked_for_as_far_as_they_are_passed_on():
+def test_arguments_that_are_passed_on_are_found_in_base_classes():
     assert list(parameters_of(Child, Base)) == ["given", "width", "epochs", "rate"]
     assert list(parameters_of(Closed)) == ["given", "name"]
     assert list(parameters_of(Outside)) == []

@@ -17,7 +17,7 @@ def test_each_row_has_a_command():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_names_files_and_tests_that_are_there(command):
+def test_a_command_names_existing_files_and_tests(command):
     words = shlex.split(command)[1:]
     paths = [ROOT / word for word in words if word.startswith("tests/")]
     assert paths and all(path.exists() for path in paths)

@@ -44,7 +44,7 @@ STATE = record({"epoch": whole(least=0)}, {"noise": sequence(whole(), 2)})
         (record({"a": text}, others=anything), {"a": "x", "c": [None]}),
     ],
 )
-def test_what_fits_passes(rule, value):
+def test_valid_values_pass(rule, value):
     rule(value, "x")
 
 
@@ -74,7 +74,7 @@ def test_what_fits_passes(rule, value):
         (record({"a": record({"b": text})}), {"a": {"b": 1}}, "x.a.b must be a string, got 1."),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_was_expected(rule, value, message):
+def test_invalid_values_are_named_with_the_expectation(rule, value, message):
     with pytest.raises(ValueError) as caught:
         rule(value, "x")
     assert str(caught.value).startswith(message)
@@ -122,7 +122,7 @@ def test_a_damaged_file_is_named(tmp_path, content, message):
         read_json(path, STATE)
 
 
-def test_a_whole_file_is_read_and_a_missing_or_huge_one_is_not(tmp_path, monkeypatch):
+def test_an_intact_file_is_read_and_a_missing_or_huge_one_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "state.json"
     with pytest.raises(FileNotFoundError, match="state.json is missing"):
         read_json(path, STATE)

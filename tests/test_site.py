@@ -85,7 +85,7 @@ return {
 """
 
 
-def test_pages_show_their_pictures_and_code_and_ask_nobody_else(browser, site, address):
+def test_pages_show_pictures_and_code_and_load_nothing_from_other_servers(browser, site, address):
     pages = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
     pictures, colors = 0, {}
     for page in pages:
@@ -102,7 +102,7 @@ def test_pages_show_their_pictures_and_code_and_ask_nobody_else(browser, site, a
         assert colors[f"{page}.html"] >= 3, page  # words of Python are told apart
 
 
-def test_search_finds_a_class_and_leads_to_its_description(browser, address):
+def test_search_finds_a_class_and_links_to_its_description(browser, address):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.wait import WebDriverWait
 
@@ -121,7 +121,7 @@ def test_search_finds_a_class_and_leads_to_its_description(browser, address):
     assert browser.get_log("browser") == []
 
 
-def test_code_that_is_a_public_name_leads_to_its_description(site):
+def test_code_that_is_a_public_name_links_to_its_description(site):
     page = (site / "docs" / "api.html").read_text("utf-8")
     assert re.search(r'href="reference/balancing_vae.models.html#balancing_vae.models.VAE"', page)
     page = (site / "docs" / "reference" / "balancing_vae.models.html").read_text("utf-8")

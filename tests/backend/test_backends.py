@@ -103,7 +103,7 @@ def test_the_core_tests_pass(backend):
         ("tensorflow", "tensorflow", "'tensorflow' is not installed"),
     ],
 )
-def test_a_backend_that_is_not_there_is_named(backend, hidden, message):
+def test_a_missing_backend_is_named(backend, hidden, message):
     hide = f"import sys; sys.modules[{hidden!r}] = None; " if hidden else "import sys; "
     on_the_command_line = hide + "from balancing_vae.cli import main; sys.exit(main(['demo']))"
     done = run(backend, "-c", on_the_command_line)
@@ -113,7 +113,7 @@ def test_a_backend_that_is_not_there_is_named(backend, hidden, message):
     assert in_python.stdout.count(message) == WAYS_IN, in_python.stderr
 
 
-def test_a_backend_that_was_corrected_is_taken_in_the_same_process():
+def test_a_corrected_backend_name_works_in_the_same_process():
     code = (
         "import os, balancing_vae\n"
         "try:\n    import balancing_vae.layers.sampling\n"
@@ -123,9 +123,7 @@ def test_a_backend_that_was_corrected_is_taken_in_the_same_process():
     assert run("nonsense", "-c", code).stdout.strip() == INSTALLED
 
 
-def test_a_backend_named_in_keras_file_counts_where_the_environment_names_none(
-    tmp_path, monkeypatch
-):
+def test_keras_json_chooses_the_backend_if_the_environment_does_not(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "keras.json").write_text('{"backend": "nonsense"}')
     refused = run("", "-c", "import balancing_vae.pipeline")

@@ -34,13 +34,13 @@ def on_jax(monkeypatch):
     monkeypatch.setattr(devices.keras.backend, "backend", lambda: "jax")
 
 
-def test_without_a_gpu_the_device_is_the_cpu(monkeypatch, tmp_path):
+def test_the_device_is_the_cpu_without_a_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "DRIVER_FILES", {"NVIDIA": str(tmp_path / "none*")})
     names = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
     assert describe_device() == f"device: CPU, on {names[keras.backend.backend()]}"
 
 
-def test_a_gpu_that_is_hidden_is_told(gpu_there, monkeypatch):
+def test_a_hidden_gpu_is_reported(gpu_there, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert describe_device().endswith("There is a GPU (NVIDIA), but CUDA_VISIBLE_DEVICES hides it.")
 
@@ -53,7 +53,9 @@ def test_a_gpu_that_is_hidden_is_told(gpu_there, monkeypatch):
         ("jax-cuda12-plugin", "", "JAX cannot use it: check that its driver is compatible"),
     ],
 )
-def test_why_jax_does_not_use_a_gpu_is_told(plugin, platforms, why, gpu_there, monkeypatch):
+def test_the_reason_why_jax_does_not_use_a_gpu_is_reported(
+    plugin, platforms, why, gpu_there, monkeypatch
+):
     class Distribution:
         metadata = {"Name": plugin}
 
@@ -70,7 +72,7 @@ def test_why_jax_does_not_use_a_gpu_is_told(plugin, platforms, why, gpu_there, m
         JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes."),
     ],
 )
-def test_out_of_memory_names_the_batch_and_what_would_fit(error):
+def test_an_out_of_memory_error_names_the_batch_size_and_one_that_fits(error):
     stage = stage_of(registered_models()["vae"])
     stage.compile("sgd", jit_compile=False, run_eagerly=True)
 
@@ -84,13 +86,13 @@ def test_out_of_memory_names_the_batch_and_what_would_fit(error):
     assert code == 2 and "take --batch-size 2" in words
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_not_changed():
     with pytest.raises(JaxRuntimeError, match="INTERNAL"):
         with memory.out_of_memory_explained(None, 4):
             raise JaxRuntimeError("INTERNAL: no kernel")
 
 
-def test_what_fits_follows_from_the_layers(monkeypatch):
+def test_the_batch_size_that_fits_follows_from_the_layers(monkeypatch):
     stage = stage_of(registered_models()["vae"])
     rows = [int(np.prod(layer.output.shape[1:])) for layer in stage.decoder.layers]
     assert sum(rows) == 3 + 16 + 16

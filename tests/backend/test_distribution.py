@@ -83,7 +83,7 @@ def test_one_device_changes_nothing():
 
 
 @pytest.mark.parametrize("devices", [0, 64])
-def test_devices_that_are_not_there_are_refused(devices):
+def test_missing_devices_are_refused(devices):
     expected = {
         0: "devices must be at least 1",
         64: "trains on one device" if keras.backend.backend() == "torch" else "has 1 .*at most",
@@ -92,7 +92,7 @@ def test_devices_that_are_not_there_are_refused(devices):
         pass
 
 
-def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
+def test_a_batch_size_that_the_devices_do_not_divide_is_refused(monkeypatch):
     vae = tiny_pipeline(batch_size=8)
     monkeypatch.setattr(distribution, "device_count", lambda model: 3)
     with pytest.raises(ValueError, match="8 cannot be split evenly over 3.*batch_size such as 6"):
@@ -101,19 +101,19 @@ def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
     check_divisible(8, vae.stage1)
 
 
-def test_a_validation_set_is_cut_so_that_its_last_batch_divides():
+def test_a_validation_set_is_cut_so_that_the_devices_divide_its_last_batch():
     rows = np.arange(11)
     batches = FileOrderBatches(rows, 4, devices=2)
     assert [len(batches[i][0]) for i in range(len(batches))] == [4, 4, 2]
 
 
-def test_of_several_replicas_predictions_the_first_ones_rows_are_kept():
+def test_predictions_of_several_replicas_keep_the_rows_of_the_first():
     twice = map_batches(lambda rows: np.concatenate([rows, rows + 100]), 4, np.arange(6))
     np.testing.assert_array_equal(twice, np.arange(6))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX's processes")
-def test_each_process_feeds_its_share(monkeypatch):
+def test_each_process_reads_its_share_of_the_batch(monkeypatch):
     import jax
 
     shares = []

@@ -52,7 +52,7 @@ def assert_same_epochs(found: dict, single: dict) -> None:
     assert found["trained_epochs"] == single["trained_epochs"]
 
 
-def test_fused_steps_are_single_steps():
+def test_fused_steps_equal_single_steps():
     single, found = runs({"epochs": 1}, {"epochs": 1, "steps": 3})
     assert_same(found, single, 3)
     assert found["kinds"] == ["rows"]
@@ -84,13 +84,13 @@ def with_strategies():
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_each_strategy_is_the_same_in_fused_steps(name, with_strategies):
+def test_each_strategy_gives_the_same_numbers_in_fused_steps(name, with_strategies):
     single, found = with_strategies[name]
     assert_same(found, single, 3)
     assert distance(found, single) < 1e-5
 
 
-def test_without_compilation_or_on_another_backend_it_is_the_ordinary_way(monkeypatch):
+def test_steps_are_not_fused_without_compilation_or_on_another_backend(monkeypatch):
     class Model:
         steps_per_execution, jit_compile, run_eagerly = 5, True, False
 
@@ -129,7 +129,7 @@ def test_all_executions_are_one_compiled_program():
     assert process.stdout.split() == ["1"], process.stderr[-3000:]
 
 
-def test_row_numbers_stand_for_the_rows_of_a_batch():
+def test_row_numbers_select_the_rows_of_a_batch():
     x = np.arange(10) * 10
     batches = EpochBatches(x, 4, seed=0)
     rows = fused.RowNumbers(batches)
@@ -140,7 +140,7 @@ def test_row_numbers_stand_for_the_rows_of_a_batch():
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("model", registered_models())
-def test_two_hundred_steps_stay_as_close_as_rounding_lets_single_steps(model, optimizer):
+def test_two_hundred_fused_steps_differ_by_rounding_only(model, optimizer):
     """As two runs of single steps, one from weights that were moved by 6e-8."""
     common = {"case": f"model {model}", "optimizer": optimizer, "epochs": 29, "validation": True}
     single, moved, found = runs(common, common | {"moved": 6e-8}, common | {"steps": 3})
@@ -158,7 +158,7 @@ def test_mixed_precision_is_fused_too(precision):
 
 
 @pytest.mark.parametrize("model", ["vae", "latent"])
-def test_a_resumed_training_ends_with_the_very_weights(model):
+def test_a_resumed_fused_training_ends_with_the_same_weights(model):
     common = {"case": f"model {model}", "steps": 3, "epochs": 4}
     whole, resumed = runs(common, common | {"resume": True})
     assert whole["weights"] == resumed["weights"]
@@ -189,7 +189,7 @@ print([before, stage.evaluate(batches, verbose=0)])
 """
 
 
-def test_other_steps_an_execution_measure_all_batches():
+def test_evaluation_with_other_steps_per_execution_measures_all_batches():
     """What was made for the former number would measure every third batch only."""
     before, after = python_prints(EVALUATED_TWICE, KERAS_BACKEND="jax")
     assert after == pytest.approx(before, rel=1e-6)
@@ -246,7 +246,7 @@ class Choosing:
         (Choosing(between=0.0), 4000, [1, 10], 1),
     ],
 )
-def test_as_many_steps_are_run_as_pay(model, rows, tried, chosen, monkeypatch):
+def test_the_number_of_fused_steps_is_the_fastest_measured(model, rows, tried, chosen, monkeypatch):
     monkeypatch.setattr(step_choice, "several_steps_may_pay", lambda jit_compile: True)
     monkeypatch.setattr(step_choice, "seconds_a_step", model.seconds)
     batches = EpochBatches(np.zeros(rows), 4, seed=0)
@@ -261,14 +261,14 @@ def test_a_short_training_is_not_measured(monkeypatch):
     step_choice.choose_steps(Choosing(), EpochBatches(np.zeros(40), 4, seed=0), 2, fit=None)
 
 
-def test_more_steps_than_an_epoch_has_are_told():
+def test_more_steps_than_an_epoch_has_are_reported():
     stage = stage_of(registered_models()["vae"])
     stage.compile("sgd", jit_compile=False, run_eagerly=True, steps_per_execution=9)
     with pytest.warns(UserWarning, match="is 9, and an epoch has 2 steps"):
         stage.fit(EpochBatches(data_for(stage), 4, seed=0), shuffle=False, verbose=0)
 
 
-def test_a_measurement_leaves_the_training_as_it_was():
+def test_a_measurement_does_not_change_the_training():
     common = {"epochs": 3, "count": 40}
     single, found = runs(common, common | {"measured": True})
     assert found["measured"] == [1, 10]

@@ -33,7 +33,7 @@ def summary(out) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-def test_all_is_measured_trained_packed_and_taken_home_once(parity, tmp_path):
+def test_everything_is_measured_trained_packed_and_copied_back_once(parity, tmp_path):
     pytest.importorskip("jax")
     out, home = tmp_path / "out", tmp_path / "home"
     out.mkdir()
@@ -74,7 +74,7 @@ def test_all_is_measured_trained_packed_and_taken_home_once(parity, tmp_path):
     assert summary(out) == before
 
 
-def test_a_part_is_ended_with_its_time_and_keeps_what_it_printed(tmp_path):
+def test_a_part_ends_at_its_time_limit_and_keeps_its_output(tmp_path):
     code = "from pathlib import Path; import sys; sys.path.insert(0, 'tools'); import gpu_run; "
     code += "gpu_run.ORDERLY_END = 1; parts = gpu_run.Sequence(Path(sys.argv[1]), 4 / 60); "
     code += "print(parts.run('endless', sys.executable, '-c', "

@@ -51,7 +51,7 @@ def accelerator(monkeypatch):
     return has
 
 
-def test_a_cpu_computes_the_batches_of_training(vae, seen):
+def test_a_cpu_uses_the_batch_size_of_the_training(vae, seen):
     assert inference.large_batch(vae.stage1.decoder, 8) == 8
     vae.generate(21, seed=0)
     assert [len(batch) for batch in seen] == [8, 8, 8]

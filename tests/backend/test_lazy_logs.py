@@ -34,7 +34,7 @@ def train(count, *callbacks):
     return history.history
 
 
-def test_nothing_is_read_after_a_step_unless_a_callback_asks(reads):
+def test_logs_are_not_read_after_a_step_unless_a_callback_reads_them(reads):
     seen = []
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(batch)
@@ -46,7 +46,7 @@ def test_nothing_is_read_after_a_step_unless_a_callback_asks(reads):
     assert len(history["loss"]) == len(history["mse"]) == 2
 
 
-def test_what_is_asked_for_is_a_number():
+def test_a_log_that_is_read_is_a_number():
     seen = []
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append((logs["loss"], {**logs}, logs.copy()))
@@ -57,7 +57,7 @@ def test_what_is_asked_for_is_a_number():
         assert whole == copied and {"loss", "mse"} <= set(whole)
 
 
-def test_nothing_is_read_within_a_validation(reads):
+def test_logs_are_not_read_during_a_validation(reads):
     stage = compiled(stage_of(registered_models()["autoencoder"]))
     x = data_for(stage, count=8)
     stage.fit(

@@ -19,14 +19,14 @@ from tests.helpers.pipelines import tiny_pipeline
 from tests.helpers.xla import with_xla
 
 
-def test_the_layers_compute_in_the_precision_asked_for_and_nothing_else_changes():
+def test_the_layers_compute_in_the_given_precision_and_nothing_else_changes():
     vae = tiny_pipeline(precision="mixed_bfloat16")
     assert vae.stage1.encoder.get_layer("conv0").compute_dtype == "bfloat16"
     assert vae.stage1.encoder.get_layer("mu").compute_dtype == "float32"
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_the_policy_comes_back_after_an_error():
+def test_the_policy_is_restored_after_an_error():
     with pytest.raises(KeyError), layer_precision("mixed_float16"):
         raise KeyError
     assert keras.config.dtype_policy().name == "float32"
@@ -50,7 +50,7 @@ def test_trains_saves_and_generates(precision, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_what_decides_the_balance_is_float32(precision):
+def test_the_quantities_of_the_balance_are_float32(precision):
     stage = tiny_pipeline(precision=precision).stage1
     found = stage(tiny_images(8), training=True)
     loss = stage.compute_loss(y_pred=found, training=True)
@@ -64,7 +64,7 @@ def test_what_decides_the_balance_is_float32(precision):
     assert keras.backend.standardize_dtype(norm(half, training=True).dtype) == norm.compute_dtype
 
 
-def test_statistics_of_half_width_activations_keep_float32s_digits():
+def test_statistics_of_half_width_activations_have_the_precision_of_float32():
     x = np.random.default_rng(0).standard_normal((64, 8, 8, 2)).astype("float32") + 30
     half = keras.ops.cast(x, "bfloat16")
     exact = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(half, "float32")), np.float64)
@@ -83,7 +83,7 @@ def test_only_float16_scales_its_loss():
 @pytest.mark.parametrize(
     "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
 )
-def test_gamma_follows_float32s(digits, precision):
+def test_gamma_follows_that_of_float32(digits, precision):
     """At a rate of 0.2 gamma is the error of the last few steps, not of the start.
 
     Float16 starts from a loss scale that is found: Keras skips a few steps to find it.
@@ -127,7 +127,7 @@ def test_an_unknown_precision_is_refused():
 
 
 @needs_tensorflow
-def test_xla_compiles_what_it_makes_faster(monkeypatch):
+def test_xla_compiles_only_where_it_is_faster(monkeypatch):
     """On a CPU dense networks in float32 only; on an accelerator everything."""
     cases = [(True, "float32"), (False, "float32"), (False, "mixed_bfloat16")]
     monkeypatch.setattr(backend, "uses_accelerator", lambda: False)

@@ -113,7 +113,7 @@ def frameworks():
 
 
 @pytest.mark.parametrize(("name", "scalar"), list(frameworks()), ids=lambda value: str(value)[:12])
-def test_rule_takes_any_frameworks_numbers(name, scalar):
+def test_the_rule_accepts_numbers_of_any_framework(name, scalar):
     for m, error in ((1.0, 0.1), (0.5, 0.4), (0.2, 3.0)):
         found = update_running_mse(scalar(m), scalar(error))
         assert type(found) is type(scalar(m))
@@ -123,7 +123,7 @@ def test_rule_takes_any_frameworks_numbers(name, scalar):
 # Strategies.
 
 
-def test_strategies_start_where_the_programs_do():
+def test_strategies_start_with_the_values_of_the_original_programs():
     assert float(numbers(ComputedGamma().gamma)) == 1.0
     assert float(numbers(LearnedGamma().gamma)) == 1.0
     assert float(numbers(FixedGamma(0.25).gamma)) == 0.25
@@ -200,7 +200,7 @@ def test_gamma_is_the_same_with_jit(data, steps):
         np.testing.assert_allclose(plain, with_jit, rtol=1e-4, atol=1e-6)
 
 
-def test_evaluate_leaves_gamma_alone(vae, data):
+def test_evaluate_does_not_change_gamma(vae, data):
     fit(vae, data)
     before = numbers(vae.balancing.running_mse)
     logs = vae.evaluate(data, batch_size=BATCH, verbose=0, return_dict=True)
@@ -218,7 +218,7 @@ def test_evaluation_counts_every_image_once(vae, data):
     assert logs["loss"] == pytest.approx(total, rel=1e-5)
 
 
-def test_fixed_gamma_stays(data):
+def test_fixed_gamma_does_not_change(data):
     vae = make_vae(FixedGamma(0.3))
     assert fit(vae, data, epochs=2)["gamma"] == pytest.approx([0.3, 0.3])
 
@@ -241,7 +241,7 @@ def test_gamma_is_saved_with_the_weights(vae, data, tmp_path):
 # The user's handle.
 
 
-def test_callback_seeds_gamma_even_after_a_fit(vae, data):
+def test_the_callback_sets_gamma_after_a_fit_too(vae, data):
     fit(vae, data)
     first = fit(vae, data, callbacks=[GammaBalancing(gamma=0.2, rate=0)])["gamma"]
     assert first == pytest.approx([0.2])
@@ -249,14 +249,14 @@ def test_callback_seeds_gamma_even_after_a_fit(vae, data):
     assert fit(vae, data)["gamma"] == pytest.approx([0.2])
 
 
-def test_callback_freezes_gamma_and_puts_the_rate_back(vae, data):
+def test_the_callback_freezes_gamma_and_restores_the_rate(vae, data):
     assert fit(vae, data, epochs=2, callbacks=[GammaBalancing(rate=0)])["gamma"] == [1.0, 1.0]
     assert float(numbers(vae.balancing.rate)) == pytest.approx(0.01)
     assert fit(vae, data)["gamma"][0] < 1
     assert fit(vae, data, callbacks=[GammaBalancing(rate=0.5)])["gamma"][0] < 0.8
 
 
-def test_rate_comes_back_after_an_interrupted_training(vae, data):
+def test_the_rate_is_restored_after_an_interrupted_training(vae, data):
 
     def interrupt(batch, logs):
         raise KeyboardInterrupt
@@ -267,7 +267,7 @@ def test_rate_comes_back_after_an_interrupted_training(vae, data):
     assert fit(vae, data)["gamma"][0] < 1
 
 
-def test_callback_refuses_what_makes_no_sense(data):
+def test_the_callback_refuses_invalid_arguments(data):
     with pytest.raises(ValueError, match="gamma must be positive"):
         GammaBalancing(gamma=0)
     with pytest.raises(ValueError, match="rate must lie in"):
@@ -334,7 +334,7 @@ print(json.dumps(results))
 
 @pytest.mark.slow
 @needs_tensorflow
-def test_two_replicas_train_or_are_refused_in_clear_words():
+def test_two_replicas_train_or_are_refused_with_a_clear_message():
     results = python_prints(MIRRORED)
     for name in ("steps", "jit"):
         assert "only at steps_per_execution=1 and jit_compile=False" in results[name]

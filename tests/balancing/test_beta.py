@@ -41,7 +41,7 @@ def fit(vae, data, epochs=1) -> dict:
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-def test_beta_weighs_kl_and_is_in_the_logs(data, likelihood):
+def test_beta_is_the_weight_of_kl_and_is_logged(data, likelihood):
     vae = make_vae(FixedBeta(4), likelihood)
     logs = vae.evaluate(data, batch_size=20, verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(4 * logs["kl"] + logs["reconstruction"], rel=1e-5)
@@ -52,7 +52,7 @@ def test_beta_weighs_kl_and_is_in_the_logs(data, likelihood):
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-def test_warm_up_raises_kls_weight_from_0_to_beta(data, likelihood):
+def test_warm_up_raises_the_weight_of_kl_from_0_to_beta(data, likelihood):
     vae = make_vae(WarmUpBeta(beta=3, steps=4), likelihood)
     for step in range(6):
         batch = [part[:BATCH] for part in data]
@@ -79,7 +79,7 @@ class Interruption(Exception):
     """Stands for whatever ends a training."""
 
 
-def test_a_resumed_training_goes_on_with_its_warm_up(tmp_path):
+def test_a_resumed_training_continues_its_warm_up(tmp_path):
     """Six steps of stage 1, of which three are done when it is interrupted."""
     arguments = {
         "balancing": {"name": "warm_up", "beta": 2.0, "steps": 8},
@@ -113,17 +113,17 @@ def test_a_resumed_training_goes_on_with_its_warm_up(tmp_path):
         ("warm_up", {"steps": 0}, "steps must be at least 1, got 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(name, arguments, message):
+def test_invalid_arguments_are_refused(name, arguments, message):
     with pytest.raises(ValueError, match=message):
         build_strategy(name, **arguments)
 
 
-def test_only_one_of_two_decides_the_weight_of_kl():
+def test_two_settings_of_the_weight_of_kl_are_refused():
     with pytest.raises(ValueError, match="FixedBeta sets.*4, which .*kl_weight=2.*omit kl_weight"):
         tiny_pipeline(balancing={"name": "beta", "beta": 4}, kl_weight=2.0)
 
 
-def test_a_beta_takes_the_place_of_a_presets_weight_of_kl():
+def test_beta_replaces_the_weight_of_kl_of_a_preset():
     celeba = preset_config("celeba")
     assert celeba.replace(balancing={"name": "learned"}).kl_weight == 4
     assert celeba.replace(balancing={"name": "warm_up", "beta": 2}).kl_weight is None
@@ -131,6 +131,6 @@ def test_a_beta_takes_the_place_of_a_presets_weight_of_kl():
     assert kept.kl_weight == 3  # which the model refuses: both were asked for
 
 
-def test_the_strategies_with_a_beta_are_those_that_decide_the_weight_of_kl():
+def test_strategies_with_a_beta_determine_the_weight_of_kl():
     for name in STRATEGIES:
         assert decides_kl_weight({"name": name}) == (build_strategy(name).kl_weight is not None)

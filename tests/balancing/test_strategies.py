@@ -96,7 +96,7 @@ def test_the_loss_of_optimal_gamma_is_its_minimum_over_gamma(data, per_image):
         assert shown["gamma"] == pytest.approx(logs["gamma"], rel=1e-5)
 
 
-def test_the_logs_of_a_training_are_not_those_of_its_validation(data):
+def test_training_and_validation_have_separate_logs(data):
     vae = make_vae(OptimalGamma(), run_eagerly=False)
     bright = np.ones((BATCH, 4, 4, 1), "float32"), data[1][:BATCH]
     history = fit(vae, data, validation_data=(bright,))
@@ -105,7 +105,7 @@ def test_the_logs_of_a_training_are_not_those_of_its_validation(data):
     assert history["val_gamma"][0] > 1.1 * history["gamma"][0]
 
 
-def test_the_gradient_of_optimal_gamma_is_that_of_a_constant_of_its_value(data):
+def test_the_gradient_treats_optimal_gamma_as_a_constant(data):
     """At a minimum over gamma the loss has no derivative by it."""
     batch = next(batches(data))
     optimal = make_vae(OptimalGamma(), keras.optimizers.SGD(1e-3))
@@ -144,7 +144,7 @@ def test_a_perfect_reconstruction_has_a_finite_likelihood():
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD", "RMSprop"])
-def test_a_factor_is_a_learning_rate_of_log_gammas_own(data, optimizer):
+def test_lr_factor_gives_log_gamma_its_own_learning_rate(data, optimizer):
     """With networks that stand still, five times the rate is five times the rate."""
     found = []
     for rate, factor in ((0.001, 5.0), (0.005, 1.0)):
@@ -157,7 +157,7 @@ def test_a_factor_is_a_learning_rate_of_log_gammas_own(data, optimizer):
     assert found[0][-1] < 0.97
 
 
-def test_the_networks_learn_at_the_same_rate_whatever_the_factor(data):
+def test_lr_factor_does_not_change_the_learning_rate_of_the_networks(data):
     batch = next(batches(data))
     weights = []
     for factor in (1.0, 30.0):
@@ -174,7 +174,7 @@ def test_the_networks_learn_at_the_same_rate_whatever_the_factor(data):
 # Schedules of KL.
 
 
-def test_capacity_weighs_the_distance_of_kl_from_a_rising_number(data):
+def test_capacity_penalises_the_distance_of_kl_from_a_rising_target(data):
     vae = make_vae(Capacity(capacity=4.0, beta=3.0, steps=8))
     slopes = set()
     for number, batch in enumerate(batches(data)):
@@ -188,13 +188,13 @@ def test_capacity_weighs_the_distance_of_kl_from_a_rising_number(data):
     assert slopes == {3, -3}
 
 
-def test_capacity_holds_kl_where_it_was_asked_to(data):
+def test_capacity_keeps_kl_at_its_target(data):
     vae = make_vae(Capacity(capacity=3.0, beta=100.0, steps=20), run_eagerly=False)
     images, noise = (np.tile(part, (10,) + (1,) * (part.ndim - 1)) for part in data)
     assert fit(vae, (images, noise), epochs=3)["kl"][-1] == pytest.approx(3.0, abs=0.3)
 
 
-def test_cyclical_beta_rises_several_times_and_stays(data):
+def test_cyclical_beta_rises_several_times_and_then_stays_constant(data):
     strategy = CyclicalBeta(beta=3.0, steps=12, cycles=3, rise=0.5)
     factors = []
     for _ in range(16):
@@ -235,7 +235,7 @@ def test_geco_follows_its_formula(data):
         assert logs["beta"] == pytest.approx(np.exp(-log_multiplier), rel=1e-5)
 
 
-def test_geco_ends_with_the_error_that_is_tolerated():
+def test_geco_ends_with_the_tolerated_error():
     """These images are made of three numbers each, and could be coded much better."""
     rng = np.random.default_rng(0)
     x = 1 / (1 + np.exp(-rng.standard_normal((600, 3)) @ rng.standard_normal((3, 16))))
@@ -246,7 +246,7 @@ def test_geco_ends_with_the_error_that_is_tolerated():
     assert history["gamma"][-1] > 1.2 * min(history["gamma"])  # once good enough, KL counts again
 
 
-def test_geco_has_limits_where_the_tolerance_is_out_of_reach():
+def test_geco_is_limited_if_the_tolerance_cannot_be_reached():
     strategy = GECO(kappa=1e-4, rate=5.0)
     for _ in range(10):
         strategy.update(keras.ops.ones(()))
@@ -280,7 +280,7 @@ def test_a_strategy_is_the_same_at_any_steps_per_execution(data, name):
 
 
 @pytest.mark.parametrize("name", ["geco", "optimal"])
-def test_a_strategy_that_is_not_trainable_stands_still(name):
+def test_a_strategy_that_is_not_trainable_does_not_change(name):
     strategy = build_strategy(name)
     strategy.trainable = False
     strategy.update(keras.ops.convert_to_tensor(0.5))
@@ -301,7 +301,7 @@ def test_a_strategy_that_is_not_trainable_stands_still(name):
         ("optimal", {"per_image": 3}, "per_image"),
     ],
 )
-def test_what_makes_no_sense_is_refused(name, arguments, message):
+def test_invalid_arguments_are_refused(name, arguments, message):
     with pytest.raises(ValueError, match=message):
         build_strategy(name, **arguments)
 

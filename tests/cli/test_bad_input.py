@@ -97,7 +97,7 @@ def test_networks_that_do_not_fit_are_refused(network, shape, message):
         TwoStageVAE(Config(shape, 2, network=network))
 
 
-def test_unknown_names_list_what_there_is():
+def test_an_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="choose one of .*cifar10.*Did you mean 'cifar10'"):
         TwoStageVAE.untrained("cifar-10")
     with pytest.raises(ValueError, match="Unknown balancing 'computd'"):
@@ -119,7 +119,7 @@ def test_own_networks_must_fit_each_other():
         TwoStageVAE(tiny_config(), encoder=keras.Model(images, heads[0]), decoder=decoder)
 
 
-def test_generation_refuses_what_it_cannot_do(vae):
+def test_generation_refuses_invalid_requests(vae):
     for arguments, message in (
         ({"n": 0}, "n must be at least 1"),
         ({"n": 1, "stage": 3}, "stage must be 1 or 2"),
@@ -139,7 +139,7 @@ def test_gamma_balancing_refuses_other_models_and_values():
         fixed.stage1.fit(tiny_images(), verbose=0, callbacks=[GammaBalancing()])
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_weights():
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_weights():
     vae = tiny_pipeline(epochs=4)
 
     class Poison(keras.callbacks.Callback):
@@ -179,7 +179,7 @@ def test_a_truncated_weights_file_is_named(saved):
         TwoStageVAE.load(saved)
 
 
-def test_a_config_that_is_no_json_is_named(saved):
+def test_a_config_that_is_not_json_is_named(saved):
     (saved / "config.json").write_text('{"format_version": ')
     with pytest.raises(ValueError, match="config.json is damaged"):
         TwoStageVAE.load(saved)
@@ -286,7 +286,7 @@ def test_resuming_with_another_config_shows_the_difference(capsys, tmp_path):
     assert re.search(r"config \(batch_size: \d+ -> 7; lr: 0.001 -> 1", error)
 
 
-def test_a_run_that_is_not_finished_says_so(capsys, tmp_path):
+def test_loading_an_unfinished_run_says_that_it_is_unfinished(capsys, tmp_path):
     from balancing_vae.presets import preset_config
     from balancing_vae.storage.run import open_run
 
@@ -296,7 +296,7 @@ def test_a_run_that_is_not_finished_says_so(capsys, tmp_path):
     assert "not finished" in error and "--resume" in error
 
 
-def test_overwrite_deletes_runs_only(capsys, tmp_path):
+def test_overwrite_deletes_only_runs(capsys, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters/love.txt").write_text("dear")
     words = ("train", "--preset", "digits", "--out", tmp_path / "letters", "--overwrite")

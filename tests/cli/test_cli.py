@@ -106,7 +106,7 @@ def test_import_checkpoint_measures_gamma_and_deviation(tmp_path, capsys):
     assert gammas == pytest.approx([0.29, 0.63], abs=0.03)
 
 
-def test_the_frame_of_padded_images_is_taken_off_where_they_are_shown(tmp_path):
+def test_the_frame_of_padded_images_is_removed_where_they_are_shown(tmp_path):
     from balancing_vae.figures.contact_sheet import contact_sheet
 
     vae = as_if_trained(tiny_pipeline(padding=1))
@@ -139,7 +139,7 @@ def test_a_sheet_has_one_row_where_normalization_changes_nothing():
     assert titles[2:4] == ["stage 1, plain", "stage 1, normalised"]
 
 
-def test_python_takes_the_frame_off_in_the_same_place():
+def test_python_removes_the_frame_in_the_same_place():
     vae = as_if_trained(tiny_pipeline(padding=1))
     framed = vae.generate(3, seed=0, normalize=False, keep_padding=True)
     assert framed.shape == (3, 4, 4, 1)
@@ -200,7 +200,7 @@ def test_train_without_a_preset_says_what_it_chose(tmp_path, capsys):
         ((40, 8, 8), r"shape \[N, D, D, C\], got \(40, 8, 8\); store the array with four axes"),
     ],
 )
-def test_train_without_a_preset_refuses_what_it_has_no_network_for(
+def test_train_without_a_preset_refuses_images_without_a_suitable_network(
     shape, message, tmp_path, capsys
 ):
     np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
@@ -212,7 +212,7 @@ def test_train_without_a_preset_refuses_what_it_has_no_network_for(
     assert "Give the images with --data" in capsys.readouterr().err
 
 
-def test_a_run_takes_over_how_its_data_were_prepared(tmp_path, capsys, monkeypatch):
+def test_a_run_uses_the_padding_of_its_prepared_data(tmp_path, capsys, monkeypatch):
     from balancing_vae import datasets
     from balancing_vae.cli.data import preparation_changes
 
@@ -301,7 +301,7 @@ def test_reproduce_shows_the_smaller_claims(words, said, pictures, tmp_path, cap
         ("faces", "absent"),
     ],
 )
-def test_reproduce_refuses_what_it_cannot_measure(words, tmp_path, capsys):
+def test_reproduce_refuses_invalid_requests(words, tmp_path, capsys):
     assert command("reproduce", *words, "--out", tmp_path / "out") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()

@@ -69,7 +69,9 @@ def program(*words, **options) -> subprocess.CompletedProcess:
         (ImportError("no x"), 1, "bug in balancing_vae: ImportError: no x. Please report"),
     ],
 )
-def test_each_kind_of_failure_is_one_line_and_a_code(error, code, sentence, monkeypatch, capsys):
+def test_each_kind_of_failure_prints_one_line_and_has_an_exit_code(
+    error, code, sentence, monkeypatch, capsys
+):
     monkeypatch.setattr(compare, "run", raising(error))
     assert main(["compare", "a"]) == code
     shown = capsys.readouterr()
@@ -77,14 +79,14 @@ def test_each_kind_of_failure_is_one_line_and_a_code(error, code, sentence, monk
     assert shown.err.startswith("balancing-vae compare: ") and sentence in shown.err
 
 
-def test_a_library_says_python_and_the_command_line_says_options():
+def test_messages_name_arguments_in_python_and_options_on_the_command_line():
     error = InputError("The images are padded", "pass pad=True", "give --pad")
     assert str(error) == "The images are padded; pass pad=True."
     assert failures.explain(error) == (2, "The images are padded; give --pad.")
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_traceback_shows_where_an_error_arose_wherever_it_stands(place, capsys):
+def test_traceback_works_at_any_position_on_the_command_line(place, capsys):
     words = ["datasets", "info", "absent"]
     assert main(words) == 2
     assert "Traceback" not in capsys.readouterr().err
@@ -95,7 +97,7 @@ def test_traceback_shows_where_an_error_arose_wherever_it_stands(place, capsys):
     assert shown.splitlines()[-1].startswith("balancing-vae datasets: absent is not")
 
 
-def test_ctrl_c_while_words_are_understood_is_one_line(monkeypatch, capsys):
+def test_ctrl_c_while_arguments_are_parsed_prints_one_line(monkeypatch, capsys):
     def build_parser():
         raise KeyboardInterrupt
 
@@ -120,7 +122,7 @@ def test_ctrl_c_in_code_that_catches_everything_is_raised_after_it():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_in_a_callback_whose_errors_are_ignored_comes_again(capsys):
+def test_ctrl_c_in_a_callback_whose_errors_are_ignored_is_raised_again(capsys):
     def callback(phase, _):
         gc.callbacks.remove(callback)
         signal.raise_signal(signal.SIGINT)
@@ -160,7 +162,7 @@ def test_a_closed_pipe_is_silent():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a disk that is full")
-def test_output_that_finds_no_space_is_one_line():
+def test_output_without_space_on_the_disk_is_one_line():
     with open("/dev/full", "w") as full:
         process = program(
             "datasets", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE
@@ -170,7 +172,7 @@ def test_output_that_finds_no_space_is_one_line():
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}])
-def test_an_ascii_terminal_takes_every_character(environment):
+def test_every_character_can_be_printed_on_an_ascii_terminal(environment):
     environment = {"PYTHONUTF8": "0", **environment}
     process = program("pretrained", "info", "digits", env=environment, encoding="utf-8")
     assert (process.returncode, process.stderr) == (0, "")
@@ -216,7 +218,7 @@ def test_a_stream_that_is_open_for_reading_does_no_harm(stream):
     assert process.returncode == 0
 
 
-def test_version_names_what_decides_numbers(capsys):
+def test_version_names_the_packages_that_affect_numbers(capsys):
     with pytest.raises(SystemExit) as exit:
         main(["--version"])
     shown = capsys.readouterr().out
@@ -224,7 +226,7 @@ def test_version_names_what_decides_numbers(capsys):
     assert shown.startswith("balancing-vae ") and "keras 3" in shown and "numpy" in shown
 
 
-def test_every_parser_knows_traceback():
+def test_every_parser_has_the_traceback_option():
     found = dict(all_parsers())
     assert {"", *cli.COMMANDS} <= {words.replace("-", "_") for words in found}
     assert [words for words, p in found.items() if "--traceback" not in p.format_help()] == []

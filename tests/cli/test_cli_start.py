@@ -90,7 +90,7 @@ def run_python(code: str, *words: str, folder, **changes) -> subprocess.Complete
     )
 
 
-def test_what_computes_nothing_imports_no_backend(tmp_path):
+def test_commands_that_compute_nothing_import_no_backend(tmp_path):
     code = """
         import json, sys
         from balancing_vae.cli import main
@@ -127,14 +127,14 @@ def import_tensorflow(tmp_path, how: str, *words: str) -> subprocess.CompletedPr
     return run_python(code, *words, folder=tmp_path, FAKE=how)
 
 
-def test_tensorflow_starts_without_a_word(tmp_path):
+def test_tensorflow_starts_without_output(tmp_path):
     process = import_tensorflow(tmp_path, "works")
     assert (process.returncode, process.stdout, process.stderr) == (0, "computed\n", "")
     shown = import_tensorflow(tmp_path, "works", "--traceback").stderr
     assert shown == "I0000 start-up line\n"
 
 
-def test_what_tensorflow_says_is_shown_if_it_does_not_start(tmp_path):
+def test_the_output_of_tensorflow_is_shown_if_it_does_not_start(tmp_path):
     process = import_tensorflow(tmp_path, "fails")
     first, second = process.stderr.splitlines()
     assert process.returncode == 1 and first == "I0000 start-up line"
@@ -145,14 +145,14 @@ def test_what_tensorflow_says_is_shown_if_it_does_not_start(tmp_path):
     assert "Fatal Python error: Aborted" in process.stderr and "tensorflow.py" in process.stderr
 
 
-def test_ctrl_c_that_tensorflow_swallows_ends_the_command(tmp_path):
+def test_ctrl_c_ends_the_command_although_tensorflow_ignores_it(tmp_path):
     process = import_tensorflow(tmp_path, "is interrupted")
     assert process.returncode == 130 and process.stdout == ""
     assert process.stderr == "balancing-vae compare: interrupted.\n"
 
 
 @pytest.mark.slow
-def test_the_real_tensorflow_starts_without_a_word(tmp_path):
+def test_the_real_tensorflow_starts_without_output(tmp_path):
     words = ["generate", ROOT / "weights/digits", "-n", "2", "--out", "x.npy"]
     process = run_python(
         "import sys; from balancing_vae.cli import main; sys.exit(main())", *words, folder=tmp_path
@@ -162,7 +162,7 @@ def test_the_real_tensorflow_starts_without_a_word(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["--version"], *LIGHT], ids=" ".join)
-def test_what_computes_nothing_is_quick(words, tmp_path):
+def test_commands_that_compute_nothing_are_fast(words, tmp_path):
     if words[:2] != ["datasets", "prepare"]:
         datasets.prepare("digits", None, tmp_path / "digits")
     words = [str(ROOT / "weights/digits") if w == "RUN" else w for w in words]

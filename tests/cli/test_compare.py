@@ -16,7 +16,7 @@ def run_folder(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["markdown", "text", "html", "csv", "json"])
-def test_every_form_has_protocols_and_what_is_left_out_is_said(run_folder, capsys, form):
+def test_every_form_of_the_table_names_protocols_and_omitted_rows(run_folder, capsys, form):
     assert main(["compare", str(run_folder), "--format", form]) == 0
     printed = capsys.readouterr()
     assert "asperti2020" in printed.out
@@ -24,7 +24,7 @@ def test_every_form_has_protocols_and_what_is_left_out_is_said(run_folder, capsy
     assert "only repeat" in (printed.err if form == "csv" else printed.out)
 
 
-def test_a_picture_is_not_replaced_unasked(run_folder, tmp_path, capsys):
+def test_a_picture_is_not_replaced_without_permission(run_folder, tmp_path, capsys):
     moments = changed(measurements()[:2], metric="mse", protocol=None, features=None)
     write_metrics(run_folder, moments)
     picture = tmp_path / "plot.png"

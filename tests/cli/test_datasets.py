@@ -28,7 +28,7 @@ def test_list_and_info_name_every_dataset(capsys):
         assert capsys.readouterr().out.startswith(f"{name}: ")
 
 
-def test_every_layout(tmp_path, capsys, monkeypatch):
+def test_every_layout_of_the_datasets_is_prepared(tmp_path, capsys, monkeypatch):
     python, checksums = cifar_python(tmp_path / "python", cifar_arrays())
     monkeypatch.setitem(sources()["cifar10"], "batches", checksums)
     binary = cifar_binary(tmp_path / "binary", cifar_arrays())
@@ -82,7 +82,7 @@ def test_skipped_images_are_named(tmp_path, capsys):
     assert "1 broken images" in output and "000003.jpg" in output
 
 
-def test_overwrite(tmp_path, capsys):
+def test_prepare_overwrites_if_asked(tmp_path, capsys):
     arguments = ["datasets", "prepare", "digits", "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
     assert main(arguments) == 2
@@ -90,12 +90,12 @@ def test_overwrite(tmp_path, capsys):
     assert main([*arguments, "--overwrite"]) == 0
 
 
-def test_a_crop_that_is_none(tmp_path, capsys):
+def test_an_invalid_crop_is_refused(tmp_path, capsys):
     assert prepare("folder", tmp_path, tmp_path / "out", "--crop", "1,2") == 2
     assert "LEFT,TOP,RIGHT,BOTTOM" in capsys.readouterr().err
 
 
-def test_labels_by_name(tmp_path):
+def test_labels_are_loaded_by_name(tmp_path):
     arrays = mnist_arrays()
     assert prepare("mnist", mnist_idx(tmp_path, arrays), tmp_path / "mnist", "--allow-partial") == 0
     labels = datasets.load_labels("mnist", "test", tmp_path)

@@ -15,7 +15,7 @@ from tests.helpers.pipelines import digits_pipeline
 
 
 @pytest.mark.filterwarnings("ignore:Only .* images")
-def test_the_demo_explains_and_judges_itself(tmp_path, monkeypatch, capsys):
+def test_the_demo_explains_and_assesses_its_results(tmp_path, monkeypatch, capsys):
     vae = as_if_trained(digits_pipeline())
     vae.fit = lambda *images, **options: None
     asked = {}

@@ -83,7 +83,9 @@ def test_every_number_says_how_to_repeat_it(evaluated, capsys):
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_full_disk_costs_the_file_and_not_the_numbers(evaluated, monkeypatch, capsys, form):
+def test_a_full_disk_loses_the_file_but_not_the_printed_numbers(
+    evaluated, monkeypatch, capsys, form
+):
     def no_space(path):
         raise ResourceError("no space left on device")
 
@@ -95,7 +97,7 @@ def test_a_full_disk_costs_the_file_and_not_the_numbers(evaluated, monkeypatch, 
     assert "no space" in printed.err and read_metrics(folder) == []
 
 
-def test_metrics_are_chosen_and_half_the_images_leave_a_noise_floor(evaluated, capsys):
+def test_a_noise_floor_is_measured_if_half_of_the_images_are_left(evaluated, capsys):
     folder, _, words = evaluated
     assert main([*words, "--images", "65", "--metrics", "fid", "mse"]) == 0
     assert "not measured" not in capsys.readouterr().err
@@ -115,7 +117,7 @@ def test_metrics_are_chosen_and_half_the_images_leave_a_noise_floor(evaluated, c
         (["--against", "train"], "has no train images"),
     ],
 )
-def test_what_cannot_be_measured(evaluated, monkeypatch, capsys, change, message):
+def test_impossible_measurements_are_refused(evaluated, monkeypatch, capsys, change, message):
     monkeypatch.setattr(measuring, "evaluate", None)
     assert main([*evaluated[2], *change]) == 2
     assert message in capsys.readouterr().err
@@ -147,7 +149,7 @@ def prepared(evaluated):
     return whole, splits
 
 
-def test_all_modes_are_measured_the_saved_one_as_it_is(evaluated, prepared):
+def test_all_modes_are_measured_and_the_saved_one_is_not_refitted(evaluated, prepared):
     folder, (data, splits) = evaluated[0], prepared
     words = ["evaluate", str(folder), "--data", str(data), "--metrics", "mean_std", "--seeds", "1"]
     assert main(words) == 0
@@ -165,7 +167,7 @@ def test_all_modes_are_measured_the_saved_one_as_it_is(evaluated, prepared):
         assert found["REC", mode] == pytest.approx(mean_std(images), rel=1e-6)
 
 
-def test_a_modes_former_name_is_understood_with_one_line_of_warning(evaluated, capsys):
+def test_a_former_name_of_a_mode_works_with_one_line_of_warning(evaluated, capsys):
     folder, _, words = evaluated
     assert main([*words, "--metrics", "mse", "--normalization", "reference"]) == 0
     (warning,) = (line for line in capsys.readouterr().err.splitlines() if "warning" in line)
@@ -176,7 +178,7 @@ def test_a_modes_former_name_is_understood_with_one_line_of_warning(evaluated, c
     assert {row.normalization for row in read_metrics(folder)} == {None, "gated"}
 
 
-def test_numbers_against_training_images_stand_apart(evaluated, prepared, capsys):
+def test_numbers_against_training_images_are_listed_separately(evaluated, prepared, capsys):
     folder, (data, splits) = evaluated[0], prepared
     words = ["evaluate", str(folder), "--data", str(data), "--features", "pixels", "--seeds", "1"]
     words += ["--images", "100", "--normalization", "gated"]

@@ -57,7 +57,7 @@ def test_the_card_prints_the_commands_that_were_given(given, tmp_path):
     assert "\n".join(["```console", *commands, "```"]) in model_card(tmp_path / "a")
 
 
-def test_a_folder_that_does_not_know_its_commands_has_them_rebuilt_of_its_config(given, tmp_path):
+def test_commands_that_were_not_recorded_are_rebuilt_from_the_config(given, tmp_path):
     config = save_run(tmp_path / "old", seed=7).config
     path = tmp_path / "old" / "config.json"
     description = json.loads(path.read_text("utf-8"))

@@ -175,14 +175,14 @@ def test_bad_values_are_refused_in_one_line(name, sandbox, capsys, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_bad_values_are_refused_whatever_is_loaded(name, sandbox, capsys, monkeypatch):
+def test_bad_values_are_refused_with_real_runs_and_networks(name, sandbox, capsys, monkeypatch):
     """With real runs and networks; only trainings are left out."""
     train_nothing(monkeypatch)
     walk(name, MORE_VALUES, sandbox, capsys)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_seeds_are_of_sampling_and_trainings_are_called_so(name):
+def test_help_distinguishes_sampling_seeds_and_trainings(name):
     helps = {flag: a.help for a in arguments_of(COMMANDS[name]) for flag in a.option_strings}
     assert helps.get("--seeds", "sampling seeds").startswith("sampling seeds")
     assert "trainings" not in helps.get("--seeds", "")

@@ -95,14 +95,14 @@ def test_tar_members_that_claim_too_much(tmp_path, kind, name, monkeypatch):
     refuses("cifar10", path, tmp_path, "unpacks to more than .* 10,000,000 bytes")
 
 
-def test_the_bound_on_tar_is_that_of_the_whole(tmp_path):
+def test_the_bound_on_a_tar_applies_to_all_members_together(tmp_path):
     path = tar_of(tmp_path / "a.tar.gz", [("a", ZEROS), ("b", ZEROS), ("c", b"c")])
     assert read_tar(path, {"c"}, 3 * len(ZEROS)) == {"c": b"c"}
     with pytest.raises(ValueError, match="unpacks to more than .* 2,000,000 bytes"):
         read_tar(path, {"c"}, 2_000_000)
 
 
-def test_plain_tar_reads_and_other_members_are_left(tmp_path):
+def test_an_uncompressed_tar_is_read_and_other_members_are_ignored(tmp_path):
     path = tar_of(tmp_path / "a.tar", [("x/a", b"1"), ("b", b"2")], mode="w")
     assert read_tar(path, {"a", "z"}, 100_000) == {"a": b"1"}
     link = tarfile.TarInfo("a")
@@ -177,7 +177,7 @@ def test_no_more_is_unpacked_than_an_entry_says(tmp_path):
     assert int(process.stdout) < 200, process.stderr
 
 
-def test_other_ways_to_pack_are_refused(tmp_path):
+def test_other_compressions_are_refused(tmp_path):
     """Python unpacks bzip2 and LZMA by the block, whatever a block holds."""
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         path = tmp_path / f"{method}.zip"
@@ -314,7 +314,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_lack_of_permission_is_not_called_damage(tmp_path, monkeypatch, name):
+def test_a_missing_permission_is_not_reported_as_damage(tmp_path, monkeypatch, name):
     write_archives(tmp_path)
 
     def closed(path, *arguments, **keywords):

@@ -73,14 +73,14 @@ def test_celeba140_is_rows_39_to_178_and_columns_19_to_158(folder, tmp_path):
     assert np.array_equal(image, square.resize((64, 64), Image.Resampling.BILINEAR))
 
 
-def test_whole_celeba_is_cut_at_its_official_bounds():
+def test_complete_celeba_is_split_at_its_official_bounds():
     splits = np.array(split_by_position(202_599))
     assert set(splits[:162_770]) == {"train"}
     assert set(splits[162_770:182_637]) == {"val"}
     assert set(splits[182_637:]) == {"test"} and len(splits) == 202_599
 
 
-def test_a_part_is_cut_in_proportion(folder, tmp_path):
+def test_a_part_of_celeba_is_split_in_proportion(folder, tmp_path):
     prepared = prepare(folder, tmp_path)
     assert prepared.counts == {"train": 9, "val": 1, "test": 2}
     assert prepared.description["partition"] == "position"
@@ -89,7 +89,7 @@ def test_a_part_is_cut_in_proportion(folder, tmp_path):
 
 @pytest.mark.parametrize("csv", [False, True])
 @pytest.mark.parametrize("place", ["inside", "beside", "Eval beside", "Eval above"])
-def test_the_partition_file_decides(folder, tmp_path, csv, place):
+def test_the_partition_file_determines_the_splits(folder, tmp_path, csv, place):
     # Not in order, so that position and file cannot agree by chance.
     splits = [2, 0, 1] * 4
     where = {
@@ -124,11 +124,11 @@ def test_partition_inside_the_zip_and_macs_shadow_files(folder, tmp_path):
     assert prepare(path, tmp_path).counts == {"train": 8, "val": 2, "test": 2}
 
 
-def test_the_folder_above_will_do(folder, tmp_path):
+def test_the_parent_folder_is_accepted(folder, tmp_path):
     assert sum(prepare(folder.parent, tmp_path).counts.values()) == 12
 
 
-def test_same_bytes_whatever_the_number_of_workers(tmp_path):
+def test_the_number_of_workers_does_not_change_the_bytes(tmp_path):
     source = zip_of(celeba_folder(tmp_path / "source", 150))
     one = datasets.prepare("celeba", source, tmp_path / "1", allow_partial=True, workers=1)
     three = datasets.prepare("celeba", source, tmp_path / "3", allow_partial=True, workers=3)
@@ -160,7 +160,7 @@ def test_no_images(tmp_path):
     refuses(tmp_path / "absent", tmp_path, FileNotFoundError, "absent does not exist")
 
 
-def test_two_images_of_one_name(folder, tmp_path):
+def test_two_images_with_the_same_name_are_refused(folder, tmp_path):
     (folder / "again").mkdir()
     (folder / "again" / "000003.jpg").write_bytes(jpeg(face(3)))
     refuses(folder, tmp_path, ValueError, r"two images with the name 000003\.jpg")
@@ -188,7 +188,7 @@ def test_partition_with_a_wrong_line(folder, tmp_path, line):
     refuses(folder, tmp_path, ValueError, r"list_eval_partition\.txt, line 12")
 
 
-def test_files_that_are_no_images_of_celeba_are_counted(folder, tmp_path):
+def test_files_that_are_not_celeba_images_are_counted(folder, tmp_path):
     (folder / "list_eval_partition.txt").write_text(partition_lines(SPLITS))
     for name in ("000013.png", "README.txt", ".DS_Store"):
         (folder / name).write_bytes(b"")
@@ -256,7 +256,7 @@ def test_a_damaged_zip_entry_is_named(folder, tmp_path):
     refuses(path, tmp_path, ValueError, r"1 of 12 .*000004\.jpg \(Bad CRC-32")
 
 
-def test_nothing_but_broken_images(folder, tmp_path):
+def test_a_source_with_only_broken_images_is_refused(folder, tmp_path):
     for number in range(1, 13):
         damage(folder, number, b"")
     refuses(folder, tmp_path, ValueError, "no image is left to prepare", skip_broken=True)
@@ -300,7 +300,7 @@ def test_16_bit_images_are_refused(folder, tmp_path):
     refuses(folder, tmp_path, ValueError, r"000004\.jpg \(it has 16 bits per channel")
 
 
-def test_16_bit_color_is_refused_although_pillow_calls_it_rgb(folder, tmp_path):
+def test_16_bit_color_is_refused_although_its_pillow_mode_is_rgb(folder, tmp_path):
     damage(folder, 4, png_of_16_bit_color(178, 218))
     with Image.open(folder / "000004.jpg") as image:
         assert image.mode == "RGB" and image.size == (178, 218)

@@ -74,7 +74,7 @@ def test_layouts(version, layout, tmp_path, arrays, request):
     assert prepared.description["jpeg"] is None
 
 
-def test_jpeg_round_trip_is_pillows_and_recorded(binary, tmp_path, arrays):
+def test_the_jpeg_round_trip_is_that_of_pillow_and_is_recorded(binary, tmp_path, arrays):
     prepared = prepare(binary, tmp_path, jpeg=True)
     assert prepared.description["jpeg"] == {"quality": 75, "subsampling": "4:2:0"}
     Image.fromarray(arrays["test_batch"][0][1]).save(tmp_path / "x.jpg")
@@ -112,9 +112,7 @@ def test_a_pickle_with_another_checksum_is_not_opened(python, tmp_path):
     assert not trap.exists()
 
 
-def test_nothing_but_arrays_is_unpickled_even_with_the_right_checksum(
-    python, tmp_path, monkeypatch
-):
+def test_only_arrays_are_unpickled_even_with_the_right_checksum(python, tmp_path, monkeypatch):
     trap = tmp_path / "trapped"
 
     class Trap:
@@ -180,7 +178,7 @@ def test_a_cut_archive(python, tmp_path):
     refuses(archive, tmp_path, ValueError, "is not a complete tar archive")
 
 
-def test_an_archive_that_is_none(tmp_path):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path):
     page = tmp_path / "cifar-10-python.tar.gz"
     page.write_text("<html>")
     refuses(page, tmp_path, ValueError, "is not a complete tar archive")
@@ -189,7 +187,7 @@ def test_an_archive_that_is_none(tmp_path):
     refuses(page, tmp_path, ValueError, "is not CIFAR-10")
 
 
-def test_nothing_there(tmp_path):
+def test_an_empty_source_is_refused(tmp_path):
     refuses(tmp_path / "absent", tmp_path, FileNotFoundError, "absent does not exist")
     (tmp_path / "empty").mkdir()
     refuses(tmp_path / "empty", tmp_path, ValueError, "is not CIFAR-10")

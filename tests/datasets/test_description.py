@@ -113,7 +113,7 @@ def test_each_wrong_field_is_named(prepared, rewrite, place, value):
     "text",
     [b"", b"[", b"[]", b"null", b"3", b'"a"', b"\xff\xfe", b"[" * 100_000, b"9" * 10_000, b"NaN"],
 )
-def test_what_is_not_an_object_is_named(rewrite, text, capsys):
+def test_a_description_that_is_not_an_object_is_named(rewrite, text, capsys):
     folder = rewrite(text)
     assert main(["datasets", "info", str(folder)]) == 2
     errors = capsys.readouterr().err
@@ -121,7 +121,7 @@ def test_what_is_not_an_object_is_named(rewrite, text, capsys):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none(prepared, rewrite, number):
+def test_values_that_are_not_numbers_are_refused(prepared, rewrite, number):
     text = json.dumps(changed(prepared.description, (*TRAIN, "mean"), ["X", 0, 0]))
     with pytest.raises(ValueError, match=r"dataset\.json .*splits.train.mean\[0\] must (not )?be"):
         datasets.open_prepared(rewrite(text.replace('"X"', number).encode()))
@@ -141,7 +141,7 @@ def test_a_description_that_promises_other_arrays(prepared, rewrite):
         datasets.open_prepared(folder).labels("train")
 
 
-def test_only_what_this_package_needs_must_be_there(prepared, rewrite):
+def test_only_the_fields_that_the_package_needs_are_required(prepared, rewrite):
     kept = {"format_version", "name", "image_shape", "splits"}
     description = {key: value for key, value in prepared.description.items() if key in kept}
     folder = rewrite(description | {"remark": ["of", "another", "program"]})
@@ -157,7 +157,7 @@ def test_only_what_this_package_needs_must_be_there(prepared, rewrite):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_random_damage_is_refused_or_changes_nothing_that_counts(prepared, rewrite, data):
+def test_random_damage_is_refused_or_has_no_effect(prepared, rewrite, data):
     text = (prepared.folder / "dataset.json").read_bytes()
     place = data.draw(st.integers(0, len(text) - 1), label="place")
     garbage = data.draw(st.binary(max_size=8), label="garbage")

@@ -45,7 +45,7 @@ def test_downloaded_once_and_prepared(host, cache, tmp_path, monkeypatch):
     assert sorted(path.name for path in cache.iterdir()) == sorted(published["files"])
 
 
-def test_another_checksum_leaves_nothing(host, cache):
+def test_a_download_with_another_checksum_leaves_no_file(host, cache):
     folder, published, _ = host
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"changed")
     with pytest.raises(
@@ -74,7 +74,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(host, cache):
         assert (cache / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_host_that_does_not_have_it(host, cache):
+def test_a_host_without_the_file_is_reported(host, cache):
     folder, published, _ = host
     (folder / "train-images-idx3-ubyte.gz").unlink()
     with pytest.raises(
@@ -98,14 +98,14 @@ def test_a_host_that_does_not_answer(cache):
 
 
 @pytest.mark.parametrize("name", ["celeba", "celeba140"])
-def test_celeba_is_not_downloaded_but_explained(name, tmp_path):
+def test_celeba_is_not_downloaded_and_the_message_explains_how_to_get_it(name, tmp_path):
     with pytest.raises(ValueError, match=r"img_align_celeba\.zip.*mmlab.*put both into"):
         datasets.prepare(name, None, tmp_path / "out")
     with pytest.raises(ValueError, match="Give a folder of images"):
         datasets.prepare("folder", None, tmp_path / "out", side=8)
 
 
-def test_what_is_published_has_sha256_sums_and_sizes():
+def test_published_datasets_have_checksums_and_sizes():
     for name in ("cifar10", "mnist", "fashion_mnist"):
         assert datasets.dataset(name).downloadable
         for about in sources()[name]["files"].values():

@@ -60,7 +60,7 @@ def test_palette_and_transparent_images_become_rgb(tmp_path):
     assert np.array_equal(images[0], images[2])
 
 
-def test_every_tenth_image_is_for_validation_and_the_next_for_testing(tmp_path):
+def test_every_tenth_image_is_for_validation_and_the_one_after_it_for_testing(tmp_path):
     source = draw(tmp_path / "source", [f"{n:02}.png" for n in range(20)])
     prepared = prepare(source, tmp_path)
     assert prepared.counts == {"train": 16, "val": 2, "test": 2}
@@ -69,7 +69,7 @@ def test_every_tenth_image_is_for_validation_and_the_next_for_testing(tmp_path):
     assert np.array_equal(prepared.images("test")[1], expected)
 
 
-def test_folders_named_after_splits_decide(tmp_path):
+def test_folders_named_after_splits_determine_the_splits(tmp_path):
     names = ["train/a.png", "train/b.png", "train/c.png", "test/a.png"]
     prepared = prepare(draw(tmp_path / "source", names), tmp_path)
     assert prepared.counts == {"train": 3, "test": 1}
@@ -127,7 +127,7 @@ def refuses(source, tmp_path, match, **options):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_makes_no_sense_is_refused(tmp_path):
+def test_invalid_arguments_are_refused(tmp_path):
     source = draw(tmp_path / "source", ["a.png"])
     refuses(source, tmp_path, "--side 64", side=None)
     refuses(source, tmp_path, "side is 0", side=0)

@@ -94,22 +94,22 @@ def test_a_mixture_is_refused(tmp_path, extra, match):
         (["bottle/train/good/1.jpg", "cup/Test/good/1.jpg"], r"\(bottle/train, cup/Test\)"),
     ],
 )
-def test_splits_below_the_top_are_not_dealt_out(tmp_path, names, match):
+def test_split_folders_below_the_top_are_refused(tmp_path, names, match):
     source = folder_of(tmp_path / "s", names)
     refuses(source, tmp_path, f"folders named after splits {match}, but not at the top")
 
 
-def test_many_others_are_not_all_named(tmp_path):
+def test_only_some_of_many_other_folders_are_named(tmp_path):
     names = ["train/a.jpg", *[f"{n:02}.jpg" for n in range(13)]]
     refuses(folder_of(tmp_path / "s", names), tmp_path, r"08.jpg, 09.jpg and 3 more\)")
 
 
-def test_one_split_alone_stays_what_it_is(tmp_path):
+def test_a_folder_with_one_split_has_only_this_split(tmp_path):
     source = folder_of(tmp_path / "s", [f"data/test/{n}.jpg" for n in range(20)])
     assert prepare(source, tmp_path).counts == {"test": 20}
 
 
-def test_dealt_out_only_where_no_folder_is_a_split_and_then_it_is_said(tmp_path, capsys):
+def test_images_are_split_only_without_split_folders_and_this_is_reported(tmp_path, capsys):
     names = [f"{folder}/{n}.jpg" for folder in ("cat", "dog") for n in range(10)]
     source = folder_of(tmp_path / "s", names)
     words = ["--source", str(source), "--out", str(tmp_path / "out"), "--side", "8"]

@@ -57,7 +57,7 @@ def test_npz(trailing, tmp_path, arrays):
     assert_holds(prepare(save_npz(tmp_path / "m.npz", arrays, trailing), tmp_path), arrays)
 
 
-def test_pad_is_undone(tmp_path, arrays):
+def test_padded_images_can_be_unpadded(tmp_path, arrays):
     prepared = prepare(mnist_idx(tmp_path, arrays), tmp_path, pad=True)
     assert prepared.padding == 2
     padded = prepared.images("train")
@@ -73,7 +73,7 @@ def test_pad_is_undone(tmp_path, arrays):
     channels=st.sampled_from([1, 3]),
     n=st.integers(0, 3),
 )
-def test_unpad_undoes_pad(side, margin, channels, n):
+def test_unpad_reverses_pad(side, margin, channels, n):
     images = random_images(n, side, channels)
     padded = datasets.pad(images, margin)
     assert padded.shape == (n, side + 2 * margin, side + 2 * margin, channels)
@@ -189,7 +189,7 @@ def test_counts(tmp_path, arrays):
     assert not (tmp_path / "out").exists()
 
 
-def test_one_is_not_taken_for_the_other(tmp_path, arrays, monkeypatch):
+def test_mnist_and_fashion_mnist_are_distinguished(tmp_path, arrays, monkeypatch):
     source = mnist_idx(tmp_path, arrays)
     monkeypatch.setattr(mnist, "COUNTS", {"train": 7, "test": 3})
     with pytest.raises(ValueError, match="does not hold the images of MNIST"):

@@ -10,7 +10,7 @@ def holds_ctrl_c_off(_) -> bool:
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-def test_a_worker_never_gets_ctrl_c_not_even_while_it_starts():
+def test_workers_ignore_ctrl_c_from_their_start_on():
     assert list(map_ordered(holds_ctrl_c_off, range(4), workers=2)) == [True] * 4
     assert not holds_ctrl_c_off(None)
 
@@ -39,5 +39,5 @@ print(json.dumps([interrupted, len(submitted), restored]))
 """
 
 
-def test_ctrl_c_while_a_worker_is_started_waits_until_it_is():
+def test_ctrl_c_takes_effect_after_a_worker_has_started():
     assert python_prints(_CTRL_C) == [True, 1, True]

@@ -95,7 +95,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_both_commands_refuse_the_same(tmp_path, name):
+def test_both_commands_refuse_the_same_images(tmp_path, name):
     data, reason = REFUSED[name]
     source = tmp_path / "source"
     source.mkdir()
@@ -108,7 +108,7 @@ def test_both_commands_refuse_the_same(tmp_path, name):
         images[:]
 
 
-def test_the_bound_on_pixels_is_pillows(monkeypatch):
+def test_the_bound_on_pixels_is_that_of_pillow(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 47)
     with (
         pytest.warns(Image.DecompressionBombWarning),
@@ -132,7 +132,7 @@ def test_a_file_larger_than_any_image_is_not_read(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_photos_stand_upright(kind, orientation):
+def test_photos_are_rotated_upright(kind, orientation):
     """EXIF says where the first row and column of what is stored belong."""
     stored = Image.fromarray(RGB)
     turns = {
@@ -164,7 +164,7 @@ def test_damaged_tags_change_nothing():
         assert picture.image.size == (8, 6) and not picture.turned
 
 
-def test_folder_turns_photos_and_celeba_does_not(tmp_path):
+def test_the_folder_dataset_rotates_photos_but_celeba_does_not(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3
     source = tmp_path / "img_align_celeba"
@@ -211,7 +211,7 @@ TRANSPARENT = {
 
 
 @pytest.mark.parametrize("name", TRANSPARENT)
-def test_transparency_is_noticed_and_the_stored_color_shows(name):
+def test_transparent_pixels_keep_their_stored_color(name):
     data = TRANSPARENT[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -226,7 +226,7 @@ def test_an_opaque_alpha_channel_is_not_transparency():
     assert not read_picture(saved(RGBA)).transparent
 
 
-def test_transparency_is_counted_and_said(tmp_path, capsys):
+def test_transparent_images_are_counted_and_reported(tmp_path, capsys):
     from balancing_vae.cli import main
 
     source = tmp_path / "source"
@@ -246,7 +246,7 @@ def test_transparency_is_counted_and_said(tmp_path, capsys):
     assert len(said) == 1
 
 
-def test_gray_makes_one_channel(tmp_path):
+def test_gray_images_have_one_channel(tmp_path):
     from balancing_vae.cli import main
 
     source = tmp_path / "source"

@@ -73,7 +73,7 @@ def test_writer_refuses_other_images(tmp_path):
             writer.append(np.zeros((1, 5, 4, 3), np.uint8))
 
 
-def test_load_finds_the_folder_itself_and_below_a_root(prepared):
+def test_load_finds_a_dataset_at_its_path_or_below_a_root(prepared):
     for root in (prepared.folder, prepared.folder.parent):
         assert datasets.load("digits", "val", root).shape == (256, 8, 8, 1)
     with pytest.raises(ValueError, match="holds digits, not mnist"):
@@ -84,7 +84,7 @@ def test_load_finds_the_folder_itself_and_below_a_root(prepared):
         datasets.load("digits", "dev", prepared.folder)
 
 
-def test_a_root_is_needed_for_all_but_the_digits():
+def test_all_datasets_except_the_digits_need_a_root():
     assert datasets.load("digits", "test").shape == (256, 8, 8, 1)
     with pytest.raises(ValueError, match="needs a root"):
         datasets.load("cifar10", "train")
@@ -211,7 +211,7 @@ def test_results_come_in_order(workers):
     assert list(map_ordered(abs, range(-50, 0), workers)) == list(range(50, 0, -1))
 
 
-def test_a_worker_that_dies(tmp_path):
+def test_a_worker_that_dies_is_reported(tmp_path):
     contents = Contents((4, 4, 3), map_ordered(os._exit, [3], workers=2), 1, {})
     with pytest.raises(ChildProcessError, match="A worker process died.*--workers 1"):
         write_prepared(tmp_path / "out", "folder", contents)

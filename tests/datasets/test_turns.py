@@ -5,7 +5,7 @@ import numpy as np
 from balancing_vae import datasets
 
 
-def test_the_classes_take_turns_and_no_image_is_lost():
+def test_in_turns_cycles_through_the_classes_and_loses_no_image():
     labels = np.array([2, 2, 2, 0, 1, 1, 2])
     order = datasets.in_turns(labels)
     assert labels[order].tolist() == [0, 1, 2, 1, 2, 2, 2]

@@ -89,7 +89,7 @@ def test_links_are_followed(folder, tmp_path):
     np.testing.assert_array_equal(ImageFolder(folder)[1:3][0], ImageFolder(folder)[1:3][1])
 
 
-def test_links_in_a_circle_and_to_nothing(folder):
+def test_circular_and_broken_links_are_skipped(folder):
     (folder / "sub" / "up").symlink_to(folder)
     (folder / "again").symlink_to(folder / "sub")
     (folder / "self.jpg").symlink_to(folder / "self.jpg")
@@ -115,7 +115,7 @@ def test_many_links_between_folders_do_not_multiply(tmp_path):
     assert passed_over == {"links to folders that count already": 12 * 11}
 
 
-def test_a_pipe_is_passed_over(folder):
+def test_a_pipe_is_skipped(folder):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "link.jpg").symlink_to(folder / "pipe.jpg")
     names, passed_over = within_time(lambda: find_images(open_files(folder)))
@@ -125,7 +125,7 @@ def test_a_pipe_is_passed_over(folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
-def test_a_link_to_a_device_is_passed_over(folder, tmp_path):
+def test_a_link_to_a_device_is_skipped(folder, tmp_path):
     try:
         os.mknod(tmp_path / "zero", 0o600 | 0o020000, os.makedev(1, 5))  # as /dev/zero
     except PermissionError:
@@ -137,7 +137,7 @@ def test_a_link_to_a_device_is_passed_over(folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["s.zip", "s.tar.gz", "s.npy", "s.npz", "s.jpg"])
-def test_a_pipe_as_the_source_itself(tmp_path, name):
+def test_a_pipe_as_the_source_is_refused(tmp_path, name):
     os.mkfifo(tmp_path / name)
     for words in (
         ["datasets", "prepare", "folder", "--side", "8"],
@@ -181,7 +181,7 @@ def test_hidden_entries_of_a_zip(tmp_path):
     assert find_images(open_files(path)) == (["photos/a.jpg"], {"hidden": 2, ".heic": 1})
 
 
-def test_nothing_but_other_files(tmp_path):
+def test_a_source_without_images_is_refused(tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "a.heic").write_bytes(PICTURES[0])
     with pytest.raises(ValueError, match=r"no images; passed over: 1 \.heic; give .*\.jpeg"):
@@ -190,7 +190,7 @@ def test_nothing_but_other_files(tmp_path):
         ImageFolder(tmp_path / "source")
 
 
-def test_both_commands_say_what_was_passed_over(folder, tmp_path, capsys, monkeypatch):
+def test_both_commands_report_skipped_files(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (folder / "1.heic").write_bytes(PICTURES[2])
     words = ["--source", str(folder), "--out", str(tmp_path / "out"), "--side", "8"]

@@ -23,7 +23,7 @@ def run_folder(tmp_path):
     return tmp_path / "mine"
 
 
-def test_data_and_networks_are_told_apart_in_tables(tmp_path):
+def test_tables_distinguish_data_and_networks(tmp_path):
     first = changed(measurements(), data_sha256="a" * 64, features_sha256="1" * 64)
     other_data = [replace(row, data_sha256="b" * 64, value=row.value + 100) for row in first]
     other_network = changed(first, features_sha256="2" * 64, value=8.0)
@@ -45,7 +45,7 @@ def test_data_and_networks_are_told_apart_in_tables(tmp_path):
     }
 
 
-def test_published_numbers_are_whole():
+def test_published_numbers_are_complete():
     data = published_numbers()
     assert data["rows"]
     for row in data["rows"]:
@@ -125,12 +125,12 @@ def test_all_metrics_have_lines(run_folder):
     assert "| **mine** | cifar10 | 0.01 ± 0 | | | | mse | | yes |" in str(found)
 
 
-def test_both_cuts_of_celeba_are_told_apart(run_folder):
+def test_both_crops_of_celeba_are_distinguished(run_folder):
     numbers = compare([run_folder], dataset="celeba")
     assert {number.dataset for number in numbers} == {"celeba", "celeba140"}
 
 
-def test_what_is_left_out_is_said(run_folder, tmp_path):
+def test_rows_that_are_left_out_are_reported(run_folder, tmp_path):
     found = compare([run_folder], dataset="celeba")
     reason = f"{run_folder}, all numbers measured on other data: cifar10."
     assert reason in found.left_out
@@ -155,7 +155,7 @@ def test_a_noise_floor_of_another_number_of_images_is_left_out(tmp_path):
     ) in found.left_out
 
 
-def test_what_cannot_be_compared(run_folder, tmp_path):
+def test_incomparable_rows_are_refused(run_folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="run `balancing-vae evaluate .*other` first"):
         compare([tmp_path / "other"])
     with pytest.raises(ValueError, match="Nothing is published here on 'lsun'; choose one of"):
@@ -165,7 +165,7 @@ def test_what_cannot_be_compared(run_folder, tmp_path):
         compare([run_folder, tmp_path / "faces"])
 
 
-def test_what_readers_of_published_rows_must_know_is_said_once_below_the_table():
+def test_notes_about_published_rows_appear_once_below_the_table():
     """Of the sources that are there, and of no other."""
     note = compare([], "celeba").table().note
     assert note.count("which of them made the tables is not known") == 1

@@ -34,7 +34,7 @@ def test_the_answer_counts_seeds_and_pairs_them(normalized, words):
     assert answer(effect) == f"GEN-2, mode gated: {words}"
 
 
-def test_moments_are_better_nearer_to_the_data():
+def test_moments_closer_to_the_data_are_better():
     found = normalization_effects(
         [
             *rows([0.2, 0.2], [0.24, 0.3], metric="mean_std"),
@@ -55,7 +55,7 @@ def test_negative_estimates_of_a_distance_do_not_differ_from_zero():
     assert "(1 of 4)" in normalization_effects_table([effect]).markdown()
 
 
-def test_the_table_has_a_line_for_what_was_measured_both_ways():
+def test_the_table_has_a_row_for_each_number_measured_with_and_without_normalization():
     floor = rows([5.0], [], column="noise floor")
     table = normalization_effects_table(
         normalization_effects([*rows([2.0, 4.0], [1.0, 2.0]), *floor])
@@ -65,7 +65,7 @@ def test_the_table_has_a_line_for_what_was_measured_both_ways():
     ]
 
 
-def test_modes_stand_side_by_side():
+def test_modes_are_columns_of_one_table():
     measured = [*rows([2.0], [1.0], mode="latents_and_images"), *rows([], [3.0], mode="gated")]
     measured += [*rows([7.0], [6.0], column="REC", mode="gated")]
     table = normalization_effects_table(normalization_effects(measured)).markdown().splitlines()
@@ -81,7 +81,7 @@ def test_one_seed_has_no_deviation():
     assert "| 2.000 | 1.000 (1 of 1) |" in table
 
 
-def test_modes_of_normalization_stay_apart():
+def test_modes_of_normalization_are_kept_separate():
     measured = [
         *rows([2.0, 4.0], [2.0, 4.0]),
         *rows([], [1.0, 3.0], mode="latents_and_images"),

@@ -25,7 +25,7 @@ ONE = measurements()[0]
         ({"metric": "their_metric", "features": "pixels"}, "their metric (pixels)"),
     ],
 )
-def test_a_distance_is_called_fid_in_inceptions_features_alone(changes, name):
+def test_only_distances_in_inception_features_are_called_fid(changes, name):
     assert replace(ONE, **changes).name == name
 
 
@@ -45,7 +45,7 @@ def test_a_distance_is_called_fid_in_inceptions_features_alone(changes, name):
         ({"versions": {"keras": 3}}, "versions.keras must be a string"),
     ],
 )
-def test_what_is_no_measurement_is_refused(changes, message):
+def test_invalid_measurements_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         replace(ONE, **changes)
 
@@ -83,5 +83,5 @@ def test_means_of_means_are_over_trainings():
         {"metric": "kid"},
     ],
 )
-def test_only_like_is_averaged(change):
+def test_only_numbers_of_the_same_kind_are_averaged(change):
     assert len(aggregate([ONE, replace(ONE, seed=1, **change)])) == 2

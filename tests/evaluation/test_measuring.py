@@ -81,7 +81,7 @@ def measured(real):
     return evaluate(columns, real, Pixels(), "asperti2020", seeds=(3, 5), more_real=more)
 
 
-def test_chosen_images_are_shuffled_once_and_for_all(real):
+def test_the_choice_of_images_is_always_the_same(real):
     assert real.shape == (2200, 4, 4, 3)
     np.testing.assert_array_equal(real, choose_images(IMAGES, 2200))
     np.testing.assert_array_equal(real, choose_images(IMAGES)[:2200])
@@ -110,7 +110,7 @@ def test_every_column_seed_and_normalization(measured, real):
     assert values["REC", "latents_and_images"] < values["REC", None] < values["GEN-2", None]
 
 
-def test_moments_stand_beside_the_distances(measured, real):
+def test_moments_are_measured_together_with_distances(measured, real):
     found = {
         (row.column, row.normalization, row.seed, row.metric): row
         for row in measured
@@ -132,7 +132,7 @@ def test_moments_stand_beside_the_distances(measured, real):
     assert data == pytest.approx(x.std(axis=0).mean(), rel=1e-5)
 
 
-def test_dai2019_stretches_only_what_is_generated(real):
+def test_dai2019_stretches_only_generated_images(real):
     columns = two_stage_columns(StandInPipeline(), real)[:1]
     more = choose_images(IMAGES)[2200:]
     rec, *_, floor = evaluate(
@@ -143,7 +143,7 @@ def test_dai2019_stretches_only_what_is_generated(real):
     assert floor.value == frechet_distance(*sides)
 
 
-def test_the_noise_floor_is_of_as_many_images_or_there_is_none(measured, real):
+def test_the_noise_floor_has_the_same_number_of_images_or_is_not_measured(measured, real):
     (floor,) = (row for row in measured if row.column == "noise floor")
     assert (floor.real_count, floor.generated_count) == (2176, 2176)
     columns = two_stage_columns(StandInPipeline(), real)[:1]
@@ -195,7 +195,7 @@ def test_an_evaluation_shows_one_bar(monkeypatch, real):
     assert "evaluate: 100%" in shown and "11000/11000" in shown and "pixels" not in shown
 
 
-def test_what_is_not_finite_is_left_out_and_said(monkeypatch, real):
+def test_values_that_are_not_finite_are_omitted_and_reported(monkeypatch, real):
     metric = Metric("endless", "endless", "images", "larger", lambda real, generated: np.inf)
     monkeypatch.setitem(METRICS, "endless", metric)
     with pytest.warns(UserWarning, match="endless of REC is inf"):
@@ -223,7 +223,7 @@ def vae():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_columns_are_what_the_pipeline_reconstructs_and_generates(vae, mode):
+def test_the_columns_are_the_images_that_the_pipeline_reconstructs_and_generates(vae, mode):
     x = tiny_images(20)
     vae.fit_normalization(x, mode)
     columns = {column.name: column for column in two_stage_columns(vae, x, ["gaussian"])}
@@ -243,7 +243,7 @@ def test_columns_are_what_the_pipeline_reconstructs_and_generates(vae, mode):
             np.testing.assert_array_equal(images, expected)
 
 
-def test_images_are_encoded_once_and_decoded_once_where_latents_are_the_same(vae, monkeypatch):
+def test_images_are_encoded_once_and_equal_latents_are_decoded_once(vae, monkeypatch):
     x = tiny_images(20)
     vae.fit_normalization(x, "latents_and_images")  # leaves the prior's latents as they are
     calls = []

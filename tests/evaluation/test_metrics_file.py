@@ -46,7 +46,7 @@ def test_other_protocols_are_kept(tmp_path):
     assert read_metrics(tmp_path) == measurements("asperti2020") + measurements("ttur", value=60.0)
 
 
-def test_modes_of_normalization_stay_apart(tmp_path):
+def test_modes_of_normalization_are_kept_separate(tmp_path):
     write_metrics(tmp_path, measurements())
     write_metrics(tmp_path, measurements(value=40.0, mode="latents_and_images"))
     # What is not normalised was measured twice: the last time counts.
@@ -154,7 +154,7 @@ def test_rows_with_all_fields_are_read_and_written_again_in_the_present_format(t
     assert read_metrics(tmp_path) == found
 
 
-def test_what_rows_share_is_stored_once(tmp_path):
+def test_shared_fields_of_rows_are_stored_once(tmp_path):
     command = "balancing-vae evaluate runs/a"
     rows = changed(measurements(), command=command, versions={"keras": "3.15.1"})
     write_metrics(tmp_path, rows + changed(rows, protocol="ttur"))
@@ -181,7 +181,7 @@ def test_rows_whose_shared_fields_cannot_be_found(tmp_path, row, message):
 @pytest.mark.parametrize(
     ("folder", "gen2"), [("mnist", 7.745), ("cifar10-small", 23.54), ("digits", 2.062)]
 )
-def test_the_shipped_numbers_are_read(folder, gen2):
+def test_the_numbers_of_the_installed_sets_are_read(folder, gen2):
     means = aggregate(read_metrics(ROOT / "weights" / folder))
     found = {(m.column, m.metric, m.normalization): m for m in means}
     assert found["GEN-2", "fid", None].value == pytest.approx(gen2, rel=1e-3)
@@ -204,7 +204,7 @@ def test_the_shipped_numbers_are_read(folder, gen2):
         {"seed": 7},
     ],
 )
-def test_what_was_measured_stays_but_for_its_own_repetition(tmp_path, change):
+def test_a_measurement_is_replaced_only_by_its_repetition(tmp_path, change):
     row = replace(measurements()[0], features_sha256="ab", data_sha256="cd", data="here")
     write_metrics(tmp_path, [replace(row, value=70.0)])
     write_metrics(tmp_path, [replace(row, **change)])
@@ -233,7 +233,7 @@ def told(rows, weights="a", **fitted):
     ]
 
 
-def test_numbers_of_former_weights_go_and_the_datas_own_stay(tmp_path):
+def test_numbers_of_former_weights_are_removed_and_those_of_the_data_kept(tmp_path):
     rows, floor = measurements(), measurements()[-1:]
     others = told([*measurements(features="pixels"), *changed(rows[:1], column="GEN (mixture)")])
     write_metrics(tmp_path, told(rows) + others)
@@ -246,7 +246,7 @@ def test_numbers_of_former_weights_go_and_the_datas_own_stay(tmp_path):
     assert {row.value for row in aggregate(read_metrics(tmp_path))} == {9.0, 5.0}
 
 
-def test_numbers_of_a_former_sampler_go_and_other_columns_stay(tmp_path):
+def test_numbers_of_a_former_sampler_are_removed_and_other_columns_kept(tmp_path):
     rows = measurements()[:-1]
     sampled = changed(rows[:4], column="GEN (mixture)")
     write_metrics(tmp_path, told(rows + sampled, **{"GEN (mixture)": "m"}))
@@ -256,7 +256,9 @@ def test_numbers_of_a_former_sampler_go_and_other_columns_stay(tmp_path):
     assert read_metrics(tmp_path) == told(rows + kept, **{"GEN (mixture)": "m"}) + again
 
 
-def test_numbers_that_do_not_say_of_which_weights_give_way_to_their_repetition(tmp_path):
+def test_numbers_that_do_not_say_which_weights_they_are_of_are_replaced_by_their_repetition(
+    tmp_path,
+):
     rows = measurements()
     write_metrics(tmp_path, rows + measurements("ttur"))
     new = told([row for row in rows if row.seed == 0])

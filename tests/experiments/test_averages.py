@@ -18,7 +18,9 @@ X = np.random.default_rng(0).standard_normal((30, 2, 3)) + np.arange(3)
 
 
 @given(kind=st.sampled_from(sorted(KINDS)), count=st.integers(2, 9), seed=st.integers(0, 99))
-def test_the_mean_distance_is_the_variance_loss_and_the_first_the_mse(kind, count, seed):
+def test_the_mean_distance_is_the_variance_loss_and_the_first_distance_is_the_mse(
+    kind, count, seed
+):
     permuted = permutations(kind, X, count, seed)
     x_hat = np.mean([X[order] for order in permuted], axis=0)
     distances = distances_from_average(X, permuted)
@@ -29,7 +31,7 @@ def test_the_mean_distance_is_the_variance_loss_and_the_first_the_mse(kind, coun
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_is_a_permutation_and_the_first_leaves_all_in_place(kind):
+def test_each_order_is_a_permutation_and_the_first_is_the_identity(kind):
     permuted = permutations(kind, X, 6)
     np.testing.assert_array_equal(np.sort(permuted), np.tile(np.arange(30), (6, 1)))
     np.testing.assert_array_equal(permuted[0], np.arange(30))

@@ -49,7 +49,7 @@ def take(startup, epochs):
     return lambda config, x, x_val: RecipeTime(startup, epochs[config.epochs])
 
 
-def test_a_budget_is_shared_and_a_short_recipe_stays_whole(monkeypatch):
+def test_a_budget_is_divided_and_a_short_recipe_is_not_shortened(monkeypatch):
     monkeypatch.setattr(systems_plan, "recipe_time", take(40.0, {100: 1000.0, 10: 10.0}))
     configs = {"long": tiny_config(epochs=100, epochs2=0), "short": tiny_config(epochs=10)}
     # 80 % of 1200 s for two systems of two trainings each: 240 s a training, 200 of them epochs.
@@ -84,7 +84,7 @@ def test_the_time_of_a_recipe_counts_steps_and_epochs(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_finished_training_is_left_and_a_lost_one_done_again(tmp_path):
+def test_a_finished_training_is_kept_and_a_lost_one_is_repeated(tmp_path):
     plan = {"a": tiny_config(epochs=1, epochs2=1), "b": tiny_config(balancing={"name": "learned"})}
     runs = train_systems(tmp_path, plan, 2, tiny_images())
     assert [len(folders) for folders in runs.values()] == [2, 2]

@@ -23,21 +23,21 @@ def posterior():
 
 
 @pytest.mark.parametrize(("mu", "sigma"), [(0, 1), (0.7, 0.3), (-2, 1.5)])
-def test_kl_is_the_integral_that_it_stands_for(mu, sigma):
+def test_kl_equals_its_integral(mu, sigma):
     own = norm(mu, sigma)
     value, _ = quad(lambda z: own.pdf(z) * (own.logpdf(z) - norm.logpdf(z)), -15, 15)
     assert kl_from_prior(mu, sigma) == pytest.approx(value, abs=1e-7)
 
 
 @given(ratio=st.floats(-20, 20), factor=st.floats(0.1, 10))
-def test_at_a_fixed_ratio_kl_is_least_on_the_unit_circle(ratio, factor):
+def test_kl_at_a_fixed_ratio_has_its_minimum_on_the_unit_circle(ratio, factor):
     sigma = 1 / np.sqrt(1 + ratio**2)
     least = kl_from_prior(ratio * sigma, sigma)
     assert least == pytest.approx(np.log(1 + ratio**2) / 2, abs=1e-9)
     assert kl_from_prior(factor * ratio * sigma, factor * sigma) >= least - 1e-12
 
 
-def test_each_ray_is_least_at_radius_1():
+def test_each_ray_has_its_minimum_at_radius_1():
     curves = kl_at_fixed_ratio((0.0, 0.5, 7.0))
     np.testing.assert_allclose(curves["least_radius"], 1)
     np.testing.assert_allclose(curves["least_kl"], np.log(1 + curves["ratio"] ** 2) / 2)
@@ -45,7 +45,7 @@ def test_each_ray_is_least_at_radius_1():
     draw_kl_at_fixed_ratio(curves)
 
 
-def test_mean_kl_is_cross_entropy_less_entropy(posterior):
+def test_mean_kl_is_cross_entropy_minus_entropy(posterior):
     mu, sigma = posterior
     parts = mean_kl(mu, sigma)
     np.testing.assert_allclose(parts.kl, parts.cross_entropy - parts.entropy)
@@ -56,7 +56,7 @@ def test_mean_kl_is_cross_entropy_less_entropy(posterior):
     assert parts.cross_entropy[0] == pytest.approx(value, abs=1e-6)
 
 
-def test_mean_0_and_variance_1_save_what_is_said_and_nothing_saves_more(posterior):
+def test_mean_0_and_variance_1_minimise_kl_by_the_given_amount(posterior):
     mu, sigma = posterior
     parts = mean_kl(mu, sigma)
     centered = mu - mu.mean(axis=0)

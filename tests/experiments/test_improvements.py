@@ -31,7 +31,7 @@ def test_an_order_that_holds_is_stated():
     assert "in each of the 3 seeds" in str(improvements_table(found))
 
 
-def test_an_order_that_does_not_hold_is_stated_with_its_place():
+def test_a_violated_order_is_stated_with_its_place():
     found = measured([1.0, 2.9, 3.1], [2.0, 2.1, 2.2], [1.0, 1.1, 0.9])
     assert [one.improves for one in improvements(found)] == [False, True]
     text = str(improvements_table(found))
@@ -47,7 +47,7 @@ def test_changes_are_paired_by_seed():
 
 
 @pytest.mark.filterwarnings("ignore:Only .* images")
-def test_as_many_samples_as_asked_for_are_measured_of_each_kind():
+def test_the_requested_number_of_samples_of_each_kind_is_measured():
     vae = as_if_trained(tiny_pipeline())
     x = tiny_images(64)
     vae.fit_normalization(x)

@@ -23,7 +23,7 @@ def write_run(folder, values_by_mode):
     return folder
 
 
-def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
+def test_trainings_are_averaged_and_listed_before_the_published_rows(tmp_path):
     runs = [
         write_run(tmp_path / "a", {None: [70.0, 72.0], "gated": [60.0]}),
         write_run(tmp_path / "b", {None: [75.0], "gated": [64.0]}),
@@ -43,7 +43,7 @@ def test_trainings_are_averaged_and_stand_before_the_published_rows(tmp_path):
         over_trainings([tmp_path], "cifar10", "ours", "a day")
 
 
-def test_modes_of_normalization_are_averaged_apart_whatever_the_run_is_called(tmp_path):
+def test_each_mode_is_averaged_separately_for_any_name_of_the_run(tmp_path):
     # A name that ends as a label does.
     names = ("a, normalised (gated)", "b")
     for name, shift in zip(names, (0.0, 2.0), strict=True):

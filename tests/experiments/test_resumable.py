@@ -9,7 +9,7 @@ from balancing_vae.experiments.resumable import measure_each
 CASES = [{"a": 1, "sizes": {"width": 2}}, {"a": 2, "sizes": {"width": 2}}, {"a": 3, "sizes": {}}]
 
 
-def test_a_killed_run_goes_on_with_the_case_it_was_at(tmp_path):
+def test_a_killed_run_continues_with_its_unfinished_case(tmp_path):
     path = tmp_path / "deep" / "rows.json"
     measured = []
 

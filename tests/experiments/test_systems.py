@@ -60,7 +60,7 @@ class SparseAutoencoder(Autoencoder):
         return super().loss_terms(outputs) | {"sparsity": sparsity}
 
 
-def test_a_new_system_is_a_network_a_model_and_two_lines(monkeypatch, digits, tmp_path):
+def test_a_new_system_needs_a_network_a_model_and_two_lines(monkeypatch, digits, tmp_path):
     monkeypatch.setitem(NETWORKS, "tiny", tiny_networks)
     monkeypatch.setitem(MODELS, "sparse", SparseAutoencoder)
 
@@ -179,7 +179,7 @@ def test_the_rate_falls_when_the_validation_loss_does_not(uninterrupted):
     assert history[-1]["learning_rate"] == pytest.approx(2.5e-4)
 
 
-def test_the_weights_of_the_best_validation_loss_count(uninterrupted, digits):
+def test_the_weights_of_the_best_validation_loss_are_used(uninterrupted, digits):
     vae, history = uninterrupted
     losses = [row["val_loss"] for row in history]
     assert np.argmin(losses) == 2
@@ -243,7 +243,7 @@ def test_parts_that_do_not_fit_are_refused(changes, message):
         ({"held_out": 100}, "x without the last 100 has 0 images"),
     ],
 )
-def test_data_that_do_not_suffice_are_refused_before_training(digits, changes, message):
+def test_insufficient_data_are_refused_before_training(digits, changes, message):
     with pytest.raises(ValueError, match=message):
         make(**changes).fit(digits, verbose=False)
 

@@ -63,7 +63,7 @@ def test_figure_4_has_enough_networks_and_each_can_be_built():
         assert encoder.output_shape == [(None, 4), (None, 4)]
 
 
-def test_figure_4_trains_measures_and_goes_on(tmp_path, monkeypatch, digits):
+def test_figure_4_trains_measures_and_resumes(tmp_path, monkeypatch, digits):
     networks = [("dense", {"width": 4, "depth": 1}, 2), ("iterative", {"steps": 2, "width": 4}, 4)]
     # A smoke run takes the second of each kind.
     left_out = [(kind, sizes, 2 * latent_dim) for kind, sizes, latent_dim in networks]
@@ -175,7 +175,7 @@ def test_slope_and_correlation_of_a_line():
     assert slope_and_correlation(rows, "generated_variance_loss")[0] == pytest.approx(2)
 
 
-def test_a_network_that_learns_by_heart_is_measured_on_the_way(tmp_path, monkeypatch, digits):
+def test_an_overfitting_network_is_measured_during_training(tmp_path, monkeypatch, digits):
     monkeypatch.setattr(overfitting, "BATCH_SIZE", 4)
     networks = [{"images": 16, "width": 64, "depth": 1}]
     x_test, path = digits[20:], tmp_path / "rows.json"
@@ -428,7 +428,7 @@ def test_traversals_move_one_latent_and_name_an_inactive_one(trained, digits):
         np.testing.assert_allclose(images, trained.decode(z), atol=1e-5)
 
 
-def test_a_memorizing_model_is_found_out(trained, digits):
+def test_a_memorizing_model_is_detected(trained, digits):
     train, test = digits[:30], digits[30:]
     copies = train[[4, 7]] / np.float32(255)
     rows, distances = nearest_training_images(trained, copies, train, test)

@@ -93,7 +93,7 @@ def test_the_mse_is_a_lower_bound_with_a_t_for_each_datum(t, seed):
     assert mse(x, x_hat) == pytest.approx(np.mean((1 - factor) ** 2 * centered**2))
 
 
-def test_beyond_the_data_the_bound_is_gone():
+def test_the_bound_does_not_hold_beyond_the_data():
     x = np.random.default_rng(0).standard_normal((20, 3))
     x_hat = between_data_and_mean(x, np.full(20, 1.5))
     assert variance_loss(x, x_hat) < 0 < mse(x, x_hat)
@@ -119,7 +119,7 @@ def test_as_many_components_as_features_lose_nothing():
     assert mse(x, train_linear_autoencoder(x, 1)) > 0.1
 
 
-def test_within_images_a_pca_loses_its_error_without_the_brightness():
+def test_the_variance_loss_of_a_pca_within_images_is_its_error_without_brightness():
     x = load_digits().images[:300] / 16
     residual = x - project(x, 7)
     brightness = residual.mean(axis=(1, 2))

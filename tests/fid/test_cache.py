@@ -67,7 +67,7 @@ def test_any_change_is_computed_again(measured, arguments):
     assert len(measured) == 2
 
 
-def test_sides_are_kept_apart_where_the_protocol_does(measured):
+def test_both_sides_are_cached_separately_if_the_protocol_treats_them_differently(measured):
     for protocol, computed in (("ttur", 1), ("dai2019", 3)):
         for generated in (False, True):
             cached_statistics(IMAGES, Pixels(), protocol, generated)
@@ -86,14 +86,14 @@ def test_a_broken_file_is_rebuilt(measured, content):
     assert len(measured) == 2
 
 
-def test_content_not_file_decides(tmp_path):
+def test_the_content_and_not_the_file_is_hashed(tmp_path):
     np.save(tmp_path / "x.npy", IMAGES)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert content_sha256(mapped) == content_sha256(IMAGES)
     assert content_sha256(IMAGES.astype("float32")) != content_sha256(IMAGES)
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_number(monkeypatch, measured):
+def test_a_cache_that_cannot_be_written_causes_only_a_warning(monkeypatch, measured):
     expected = cached_statistics(IMAGES, Pixels(), "clean")
     folder = cache_folder() / "statistics"
     shutil.rmtree(folder)
@@ -104,7 +104,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_number(monkeypat
     assert len(measured) == 2
 
 
-def test_a_file_under_the_name_of_another_is_rebuilt(measured):
+def test_a_file_with_the_name_of_another_is_rebuilt(measured):
     expected = cached_statistics(IMAGES, Pixels(), "ttur")
     (file,) = (cache_folder() / "statistics").iterdir()
     Statistics.from_features(np.zeros((3, 48))).save(file)

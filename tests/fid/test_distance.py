@@ -90,7 +90,7 @@ def test_covariances_of_zero():
     assert frechet_distance(zero, zero) == 0
 
 
-def test_arguments_stay_as_they_were():
+def test_arguments_are_not_changed():
     one, other = random_statistics(100, 20), random_statistics(100, 20, seed=1)
     before = one.sigma.copy(), other.sigma.copy()
     frechet_distance(one, other)
@@ -98,7 +98,7 @@ def test_arguments_stay_as_they_were():
     np.testing.assert_array_equal(other.sigma, before[1])
 
 
-def test_few_images_warn_and_say_why():
+def test_few_images_cause_a_warning_with_the_reason():
     with pytest.warns(UserWarning, match="Only 2,047 images.*biased upwards.*rank 2,046"):
         check_count(2047, features=2048)
     with pytest.warns(UserWarning, match="Only 2,047 images.*biased upwards"):

@@ -71,7 +71,7 @@ def test_truncated_and_deep_images_name_the_file(tmp_path):
         open_images(tmp_path)[:]
 
 
-def test_what_is_no_set_of_images(tmp_path):
+def test_invalid_sets_of_images_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no .*absent"):
         open_images(tmp_path / "absent")
     with pytest.raises(FileNotFoundError, match="holds no image file"):

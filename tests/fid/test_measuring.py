@@ -30,6 +30,6 @@ def test_parts_merge_into_the_whole(protocol, parts):
 
 
 @pytest.mark.parametrize(("part", "parts"), [(2, 2), (-1, 2), (0, 0), (0, 151)])
-def test_parts_that_are_not_there_are_refused(part, parts):
+def test_missing_parts_are_refused(part, parts):
     with pytest.raises(ValueError, match=f"no part {part} of {parts} of 150 images"):
         measure_part(IMAGES, Pixels(), "clean", part, parts)

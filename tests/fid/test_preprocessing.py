@@ -113,12 +113,12 @@ def test_flat_image_cannot_be_stretched():
         preprocess(images, PROTOCOLS["dai2019"], generated=True, first=10)
 
 
-def test_unknown_protocol_lists_those_there_are():
+def test_an_error_for_an_unknown_protocol_lists_the_known_ones():
     with pytest.raises(ValueError, match="asperti2020, dai2019, ttur, clean"):
         get_protocol("fid")
 
 
-def test_a_protocol_of_ones_own():
+def test_a_custom_protocol_is_accepted():
     mine = replace(PROTOCOLS["ttur"], name="mine", quantization="none")
     assert get_protocol(mine) is mine
     np.testing.assert_allclose(preprocess(FLOATS, mine), 255 * FLOATS, rtol=1e-6)

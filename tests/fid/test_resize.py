@@ -42,7 +42,7 @@ def test_is_not_the_half_pixel_resize():
     assert np.abs(resize_bilinear_tf1(images, 299, 299) - half_pixel).max() > 0.1
 
 
-def test_leaves_its_input_alone():
+def test_the_input_is_not_changed():
     images = np.random.default_rng(0).uniform(0, 1, (1, 4, 4, 3)).astype("float32")
     before = images.copy()
     resize_bilinear_tf1(images, 4, 4)

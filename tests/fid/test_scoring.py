@@ -82,7 +82,7 @@ def test_statistics_of_other_features_are_refused():
         score(measure(REAL, Pixels(), "clean"), fake, None, "clean")
 
 
-def test_foreign_statistics_are_taken_on_trust():
+def test_statistics_of_other_tools_are_accepted():
     real = measure(REAL, Pixels(), "clean")
     foreign = Statistics(real.mu, real.sigma, count=None)
     with pytest.warns(UserWarning, match="real side do not name their protocol"):
@@ -187,7 +187,7 @@ def test_command_prints_a_line_for_each_metric(capsys):
 
 
 @pytest.mark.usefixtures("files")
-def test_command_loads_no_network_without_need(capsys):
+def test_command_loads_no_network_if_none_is_needed(capsys):
     measure(REAL, Pixels(), "clean").save("real.npz")
     absent = "--inception absent.pb".split()
     assert main(["fid", "real.npy", "real.npy", "--metrics", "mse", *absent]) == 0
@@ -216,7 +216,7 @@ def test_command_in_json(capsys):
 
 
 @pytest.mark.usefixtures("files")
-def test_what_json_has_no_number_for_is_null(capsys):
+def test_values_that_json_cannot_represent_are_null(capsys):
     assert main("fid real.npy real.npy --metrics psnr --json".split()) == 0
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["value"] is None
 
@@ -248,7 +248,7 @@ def test_command_with_the_graph(capsys, tmp_path):
         ("fid real.npy fake.npy --metrics mse", "2,200 images and 2,100 reconstructions"),
     ],
 )
-def test_command_complains_in_one_line(capsys, words, message):
+def test_command_reports_errors_in_one_line(capsys, words, message):
     assert main(words.split()) == 2
     output = capsys.readouterr()
     assert output.out == ""

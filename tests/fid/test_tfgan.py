@@ -50,7 +50,7 @@ def test_float32_features():
     assert ours == pytest.approx(frechet_distance_tfgan(first, second), rel=1e-5)
 
 
-def test_leaves_no_stand_in_behind():
+def test_the_stand_in_module_is_removed():
     tensorflow_gan = import_tensorflow_gan()
     assert tensorflow_gan is import_tensorflow_gan()
     assert not hasattr(tf, "estimator")

@@ -43,14 +43,14 @@ def test_markdown_keeps_its_columns_whatever_is_in_them():
     assert Table(["a"], [["two\nlines"]]).markdown().endswith("| two lines |")
 
 
-def test_html_escapes_what_it_is_given():
+def test_html_output_is_escaped():
     assert texts(TABLE.html())[:3] == ["kind", "mse", "n"]
     assert texts(TABLE.html())[7:] == ["conv|&lt;i&gt;", "-", "12,345", "-", "x &amp; y", "z"]
     assert TABLE._repr_html_() == TABLE.html()
     assert Table.of([], "nothing").html() == "<div>nothing</div>"
 
 
-def test_data_keep_all_digits():
+def test_a_table_as_data_keeps_all_digits():
     assert list(csv.reader(TABLE.csv().splitlines())) == [
         ["kind", "mse", "n", ""],
         ["dense", "0.0123456", "3", "2 ± 0.1"],

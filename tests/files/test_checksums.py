@@ -29,14 +29,14 @@ def test_every_file_is_listed(folder):
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="coreutils are not here")
-def test_coreutils_understand_it(folder):
+def test_coreutils_accepts_the_file(folder):
     command = ["sha256sum", "--check", "--strict", CHECKSUMS]
     assert subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
     (folder / "a.txt").write_text("b")
     assert subprocess.run(command, cwd=folder, capture_output=True).returncode == 1
 
 
-def test_all_that_is_wrong_is_named(folder):
+def test_every_wrong_file_is_named(folder):
     (folder / "a.txt").write_text("changed")
     (folder / "samplers" / "b.npz").unlink()
     (folder / "c.txt").write_text("new")

@@ -89,7 +89,7 @@ def test_a_body_without_end(tmp_path):
         refuses(address, tmp_path, ValueError, "has more than the published 256,000 bytes")
 
 
-def test_a_body_that_breaks_off(tmp_path):
+def test_a_body_that_ends_too_early_is_refused(tmp_path):
     with serving(answer(b"Content-Length: 256000\r\n"), BODY[:1000]) as address:
         refuses(address, tmp_path, OSError, "1000 bytes read")
 
@@ -99,18 +99,18 @@ def test_a_body_that_breaks_off(tmp_path):
     [(b"H",), (answer(), b"x"), (b"HTTP/1.1 200 OK\r\nA: ", b"x"), (answer(), *[b"x"] * 100)],
     ids=["before the headers", "a byte, then nothing", "in the headers", "in the body"],
 )
-def test_a_server_that_never_gets_on(tmp_path, hurried, pieces):
+def test_a_server_that_is_too_slow_is_abandoned(tmp_path, hurried, pieces):
     """Each byte comes in time for the socket; all of them do not."""
     with serving(*pieces, pause=0.1, times=1000) as address:
         refuses(address, tmp_path, OSError, "not complete after|timed out")
 
 
-def test_a_server_that_says_nothing(tmp_path, hurried):
+def test_a_server_that_does_not_answer_is_abandoned(tmp_path, hurried):
     with serving(b"", pause=60) as address:
         refuses(address, tmp_path, OSError, "timed out|not complete")
 
 
-def test_an_old_file_stays_where_a_download_fails(tmp_path):
+def test_an_old_file_is_kept_if_a_download_fails(tmp_path):
     (tmp_path / "a.gz").write_bytes(b"old")
     with serving(answer(), BODY[1:]) as address, pytest.raises(ValueError, match="sha256"):
         download_file(address, tmp_path / "a.gz", len(BODY), SHA256)

@@ -67,7 +67,7 @@ print(json.dumps(messages))
 
 
 @pytest.mark.slow
-def test_nothing_that_writes_weights_crashes_or_leaves_anything(tmp_path):
+def test_writers_of_weights_neither_crash_nor_leave_files(tmp_path):
     vae = tiny_pipeline(network={"name": "dense", "width": 64})
     for stage in vae.stages.values():
         stage.trained_epochs = 1
@@ -98,7 +98,7 @@ def test_nothing_that_writes_weights_crashes_or_leaves_anything(tmp_path):
 
 @pytest.mark.parametrize("name", ["samples.npy", "samples.npz", "samples"])
 @pytest.mark.parametrize("size", [0, 60, 200])
-def test_pictures_are_whole_or_not_there(tmp_path, name, size):
+def test_pictures_are_complete_or_missing(tmp_path, name, size):
     images = np.random.default_rng(0).random((3, 16, 16, 3), np.float32)
     with limited(size), pytest.raises(OSError, match=f"{name}.* could not be written: .*free some"):
         write_images(tmp_path / name, images)
@@ -110,7 +110,7 @@ def test_pictures_are_whole_or_not_there(tmp_path, name, size):
     assert contents(tmp_path) == before
 
 
-def test_a_figure_is_whole_or_not_there(tmp_path):
+def test_a_figure_is_complete_or_missing(tmp_path):
     from matplotlib.figure import Figure
 
     from balancing_vae.figures.style import save_figure
@@ -123,7 +123,7 @@ def test_a_figure_is_whole_or_not_there(tmp_path):
         save_figure(tmp_path / "config.json", Figure())
 
 
-def test_a_state_that_finds_no_space_leaves_the_former_ones(tmp_path):
+def test_a_state_without_space_on_the_disk_keeps_the_former_ones(tmp_path):
     states = TrainingStates(tmp_path / "states")
     vae = tiny_pipeline(epochs=1, epochs2=0)
     vae.fit(tiny_images(), verbose=False)
@@ -134,7 +134,7 @@ def test_a_state_that_finds_no_space_leaves_the_former_ones(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_other_errors_pass_as_they_are(tmp_path):
+def test_other_errors_are_passed_on_unchanged(tmp_path):
     with pytest.raises(PermissionError, match="not yours"), atomic_file(tmp_path / "a"):
         raise PermissionError(13, "not yours")
 

@@ -64,7 +64,7 @@ def can_exchange(folder) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take two steps")
-def test_two_folders_change_places_in_one_step(tmp_path, old):
+def test_two_folders_are_exchanged_in_one_step(tmp_path, old):
     (tmp_path / "other").mkdir()
     if not exchange(tmp_path / "other", old):
         pytest.skip("this file system cannot")
@@ -80,7 +80,7 @@ def test_two_folders_change_places_in_one_step(tmp_path, old):
         ("atomic.exchange = lambda *paths: exchange(*paths) and die()", {"b": "new"}),
     ],
 )
-def test_a_kill_around_the_exchange_leaves_the_old_folder_or_the_new_one(tmp_path, old, how, found):
+def test_a_kill_near_the_exchange_leaves_the_old_or_the_new_folder(tmp_path, old, how, found):
     if not can_exchange(tmp_path):
         pytest.skip("this file system cannot exchange")
     write_and_die(old, how)
@@ -129,7 +129,7 @@ def test_folders_are_replaced_where_the_system_cannot_exchange_them(tmp_path, ol
     assert list(tmp_path.iterdir()) == [old]
 
 
-def test_the_next_write_sweeps_what_a_kill_has_left_beside_it(tmp_path):
+def test_the_next_write_removes_files_that_a_killed_one_left(tmp_path):
     path = tmp_path / "letters"
     write_and_die(path, inside="die()")
     (leftover,) = tmp_path.iterdir()
@@ -142,7 +142,7 @@ def test_the_next_write_sweeps_what_a_kill_has_left_beside_it(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letters", "others"]
 
 
-def test_what_a_living_process_is_at_work_in_is_left_alone(tmp_path):
+def test_files_of_a_running_process_are_not_removed(tmp_path):
     path = tmp_path / "letters"
     code = WRITE.format(how="", path=str(path), inside="print('at work', flush=True); input()")
     process = subprocess.Popen(
@@ -164,7 +164,7 @@ def test_what_a_living_process_is_at_work_in_is_left_alone(tmp_path):
     assert read(path) == {"b": "new"}
 
 
-def test_what_is_not_surely_ours_is_named_and_stays(tmp_path):
+def test_files_of_unknown_origin_are_named_and_kept(tmp_path):
     strange = tmp_path / ".0123abcd.letters"
     strange.mkdir()
     (strange / "one").touch()
@@ -202,7 +202,7 @@ def test_the_modes_of_a_folder_and_of_its_files_are_kept(tmp_path, old):
     assert stat.S_IMODE((old / "a").stat().st_mode) == 0o600
 
 
-def test_what_came_into_the_folder_during_the_work_is_kept(old):
+def test_files_that_are_added_during_the_work_are_kept(old):
     with (
         pytest.raises(FileExistsError, match="it holds love.txt"),
         atomic_folder(old, LETTERS, overwrite=True) as folder,
@@ -212,7 +212,7 @@ def test_what_came_into_the_folder_during_the_work_is_kept(old):
     assert read(old) == {"a": "old", "love.txt": "dear"}
 
 
-def test_a_system_without_locks_writes_and_sweeps_nothing(tmp_path, monkeypatch):
+def test_a_system_without_locks_writes_and_removes_nothing(tmp_path, monkeypatch):
     from balancing_vae.files import lock
 
     monkeypatch.setattr(lock, "fcntl", None)

@@ -79,7 +79,7 @@ SPECIAL = [make_pipe, make_socket, make_device, make_loop]
 
 @pytest.mark.parametrize("make", SPECIAL)
 @pytest.mark.parametrize("by_link", [False, True])
-def test_whatever_is_neither_a_file_nor_a_folder_is_refused_and_stays(
+def test_targets_that_are_neither_files_nor_folders_are_refused_and_kept(
     tmp_path, monkeypatch, make, by_link
 ):
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
@@ -139,7 +139,7 @@ def test_every_command_refuses_a_pipe_and_a_device_before_any_work(tmp_path, run
     assert heavy == []
 
 
-def test_a_link_is_followed_and_stays(tmp_path):
+def test_a_link_is_followed_and_kept(tmp_path):
     (tmp_path / "target").mkdir(mode=0o750)
     (tmp_path / "link").symlink_to("target")
     write_images(tmp_path / "link", IMAGES)
@@ -152,7 +152,7 @@ def test_a_link_is_followed_and_stays(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["", ".npy"])
-def test_a_link_that_dangles_is_written_through(tmp_path, ending):
+def test_a_broken_link_is_written_through(tmp_path, ending):
     link, target = tmp_path / f"link{ending}", tmp_path / "below" / f"target{ending}"
     link.symlink_to(target)
     write_images(link, IMAGES)
@@ -241,7 +241,7 @@ def test_a_run_with_somebody_elses_file_is_never_replaced(run, name):
     assert contents(run) == before
 
 
-def test_a_link_in_a_run_is_somebody_elses(run, tmp_path):
+def test_a_link_in_a_run_counts_as_somebody_elses_file(run, tmp_path):
     (tmp_path / "large").mkdir()
     (run / "states").symlink_to(tmp_path / "large")
     with pytest.raises(FileExistsError, match="it holds states"):
@@ -251,7 +251,7 @@ def test_a_link_in_a_run_is_somebody_elses(run, tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"model_type": "bert"}', '{"format_version": 1}', "[" * 100_000]
 )
-def test_a_folder_with_just_any_config_is_not_a_run(tmp_path, text):
+def test_a_folder_with_another_config_is_not_a_run(tmp_path, text):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").write_text(text)
     with pytest.raises(FileExistsError, match="it lacks a valid config.json"):
@@ -304,7 +304,7 @@ def test_the_commands_delete_nobody_elses_folder(tmp_path, run, prepared):
     assert heavy == []
 
 
-def test_what_is_named_is_bounded(tmp_path):
+def test_messages_name_a_limited_number_of_files(tmp_path):
     (tmp_path / "many").mkdir()
     for i in range(100):
         (tmp_path / f"many/{i}.txt").touch()
@@ -313,7 +313,7 @@ def test_what_is_named_is_bounded(tmp_path):
     assert "0.txt, 1.txt, 10.txt and more" in str(caught.value)
 
 
-def test_what_killed_work_left_in_a_run_is_its_own(run):
+def test_files_that_killed_work_left_in_a_run_belong_to_it(run):
     for name in (".0123abcd.history.csv", "states/stage1/.0123abcd.epoch-00007/epoch-00007"):
         (run / name).mkdir(parents=True)
     (run / ".0123abcd.history.csv/history.csv").touch()
@@ -332,13 +332,13 @@ def test_paths_that_cannot_be_written_are_refused_before_any_work(tmp_path, monk
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_place_that_may_not_be_written_to_is_refused_before_any_work(tmp_path):
+def test_a_place_without_write_permission_is_refused_before_any_work(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(OSError, match="cannot be written to"):
         output_folder(tmp_path / "run", SAVED)
 
 
-def test_all_that_is_written_into_a_run_is_known(tmp_path):
+def test_every_file_that_is_written_into_a_run_is_known(tmp_path):
     own = [
         *RUN_FILES,
         "metrics.json",

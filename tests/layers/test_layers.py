@@ -79,7 +79,7 @@ def test_unbiased_batch_normalization_of_a_single_element_is_finite():
     np.testing.assert_allclose(numbers(layer.moving_variance), [0.99], rtol=1e-6)
 
 
-def test_kerass_own_batch_normalization_is_off_by_a_factor_of_a_thousand():
+def test_the_batch_normalization_of_keras_is_wrong_by_a_factor_of_a_thousand():
     keras_layer = keras.layers.BatchNormalization(momentum=0.999, epsilon=1e-5)
     x = batches()[0]
     keras_layer(x, training=True)
@@ -100,7 +100,7 @@ def test_scale_and_shift_apply_in_training_and_inference():
         np.testing.assert_allclose(y.std(axis=(0, 1, 2)), [2.0, 3.0], rtol=1e-3)
 
 
-def test_inference_leaves_the_statistics_alone():
+def test_inference_does_not_change_the_statistics():
     layer = ZeroDebiasedBatchNormalization()
     layer(batches()[0], training=True)
     before = [numbers(weight) for weight in layer.weights]
@@ -109,7 +109,7 @@ def test_inference_leaves_the_statistics_alone():
         np.testing.assert_array_equal(old, numbers(new))
 
 
-def test_epsilon_stands_beside_the_variance():
+def test_epsilon_is_added_to_the_variance():
     layer = ZeroDebiasedBatchNormalization(epsilon=3.0)
     y = numbers(layer(np.array([[-1.0], [1.0]], "float32"), training=True))
     np.testing.assert_allclose(y, [[-0.5], [0.5]], rtol=1e-6)
@@ -135,7 +135,7 @@ def test_round_trip_keeps_arguments_and_statistics(tmp_path):
     )
 
 
-def test_moments_keep_their_digits_beside_a_large_mean():
+def test_moments_keep_their_precision_with_a_large_mean():
     """E[x^2] - E[x]^2 in float32 has no digit left here."""
     x = np.random.default_rng(0).standard_normal((64, 2)).astype("float32") + np.float32(3000)
     mean, variance = moments(ops.convert_to_tensor(x), [0])
@@ -145,7 +145,7 @@ def test_moments_keep_their_digits_beside_a_large_mean():
     assert np.abs(one_pass / x.astype(np.float64).var(0) - 1).max() > 0.1
 
 
-def test_the_gradient_of_a_batchs_normalization_is_the_formulas():
+def test_the_gradient_of_batch_normalization_follows_its_formula():
     """Against finite differences of the formula in float64."""
     random = np.random.default_rng(0)
     x, weights = random.standard_normal((2, 2, 2, 3)), random.standard_normal((2, 2, 2, 3))

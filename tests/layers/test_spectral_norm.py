@@ -64,7 +64,7 @@ def test_the_bias_is_added_after_the_division():
     "layer, shape",
     [(SpectralNormConv2D(4, 3, padding="same"), (6, 6, 2)), (SpectralNormDense(4), (6,))],
 )
-def test_u_moves_at_every_pass_and_is_kept(layer, shape, tmp_path):
+def test_u_is_updated_in_every_pass_and_kept(layer, shape, tmp_path):
     inputs = keras.Input(shape)
     model = keras.Model(inputs, layer(inputs))
     x = np.random.default_rng(0).random((2, *shape), dtype=np.float32)

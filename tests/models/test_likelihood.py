@@ -37,12 +37,12 @@ def test_cross_entropy_is_the_formula():
     )
 
 
-def test_cross_entropy_is_finite_where_the_image_is_certain():
+def test_cross_entropy_is_finite_for_probabilities_of_0_and_1():
     found = ops.convert_to_numpy(bernoulli_nll(np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])))
     np.testing.assert_allclose(found, [-np.log(1e-8)] * 2, rtol=1e-5)
 
 
-def test_with_cross_entropy_gamma_stands_still_in_stage_1_only():
+def test_cross_entropy_keeps_gamma_constant_in_stage_1_only():
     vae = make(likelihood="bernoulli")
     logs = vae.stage1.train_on_batch(X, return_dict=True)
     assert gamma(vae.stage1) == 1 and vae.stage1.balancing.trainable_variables == []
@@ -52,7 +52,7 @@ def test_with_cross_entropy_gamma_stands_still_in_stage_1_only():
     assert gamma(vae.stage2) != 1
 
 
-def test_cross_entropy_leaves_a_computed_gamma_alone():
+def test_cross_entropy_does_not_change_a_computed_gamma():
     vae = make(likelihood="bernoulli", balancing={"name": "computed"}, kl_weight=3)
     logs = vae.stage1.train_on_batch(X, return_dict=True)
     assert gamma(vae.stage1) == 1 and float(logs["beta"]) == 3

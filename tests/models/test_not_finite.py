@@ -58,7 +58,7 @@ def test_other_images_pass_without_a_warning(recwarn):
     assert not recwarn
 
 
-def test_nan_latents_and_what_becomes_nan_are_refused(vae):
+def test_nan_latents_and_latents_that_become_nan_are_refused(vae):
     noise = np.zeros((8, 2), np.float32)
     noise[3, 1] = NAN
     for stage in (1, 2):
@@ -85,7 +85,7 @@ def test_an_encoder_that_returns_nan_is_named_before_a_second_stage_gets_it():
             broken.encode(x)
 
 
-def test_normalization_takes_no_nan():
+def test_normalization_refuses_nan():
     mu, sigma = np.zeros((4, 2)), np.ones((4, 2))
     for arguments in ((mu + NAN, sigma, None), (mu, sigma * NAN, None), (mu, sigma, mu + NAN)):
         with pytest.raises(ValueError, match="The latents have NaN"):

@@ -52,7 +52,7 @@ def test_second_head_is_log_sigma_not_log_variance():
 
 @fast
 @given(gamma=gammas, seed=st.integers(0, 99))
-def test_gaussian_nll_is_scipys_but_for_the_constants_digits(gamma, seed):
+def test_gaussian_nll_is_that_of_scipy_up_to_the_digits_of_the_constant(gamma, seed):
     x, x_hat = np.random.default_rng(seed).random((2, 3, 2, 2, 1), dtype=np.float32)
     found = numbers(gaussian_nll(x, x_hat, gamma))
     exact = -norm.logpdf(x, x_hat, gamma).sum(axis=(1, 2, 3))

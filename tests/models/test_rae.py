@@ -90,6 +90,6 @@ def one_headed(image_shape=(4, 4, 1)) -> tuple[keras.Model, keras.Model]:
         (one_headed, {"decoder_weight": 1}, "no transposed convolution to regularise"),
     ],
 )
-def test_what_does_not_fit_is_refused(networks, weights, message):
+def test_unsuitable_arguments_are_refused(networks, weights, message):
     with pytest.raises(ValueError, match=message):
         RegularizedAutoencoder(*networks(), **weights)

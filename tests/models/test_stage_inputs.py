@@ -115,7 +115,7 @@ def test_a_batch_is_refused_as_well(autoencoder):
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_validation_data_are_looked_at_too(autoencoder):
+def test_validation_data_are_checked(autoencoder):
     for bad in ((FLOATS * 255,), Batches(FLOATS * 255)):
         with pytest.raises(ValueError, match="validation_data has float values from 0 to 255"):
             autoencoder.fit(X, validation_data=bad, verbose=0)
@@ -126,7 +126,7 @@ def test_validation_data_are_looked_at_too(autoencoder):
 
 
 @needs_tensorflow
-def test_a_tf_dataset_is_looked_at(vae):
+def test_a_tf_dataset_is_checked(vae):
     import tensorflow as tf
 
     folder = tf.data.Dataset.from_tensor_slices((X.astype("float32"), np.zeros(8))).batch(4)
@@ -141,7 +141,7 @@ def test_a_tf_dataset_is_looked_at(vae):
 
 
 @pytest.mark.parametrize("data", [None, 3, "folder", [[1, 2]], {"x": [1]}])
-def test_what_are_no_data_is_named(vae, data):
+def test_inputs_that_are_not_data_are_named(vae, data):
     with pytest.raises(ValueError, match="x must be arrays or batches"):
         vae.fit(data, verbose=0)
 
@@ -179,7 +179,7 @@ def test_a_data_loader_may_give_bare_tensors(autoencoder, drop_last):
         np.testing.assert_allclose(use(loader), use(X[:seen]), atol=1e-6)
 
 
-def test_a_direct_call_looks_at_arrays(autoencoder):
+def test_a_direct_call_checks_arrays(autoencoder):
     for use in (autoencoder, autoencoder.encoder):
         with pytest.raises(ValueError, match="from 0 to 255.*divide by 255"):
             use(FLOATS * 255)
@@ -222,7 +222,7 @@ def test_epochs_that_are_trained_already(autoencoder):
         autoencoder.fit(X, epochs=2, initial_epoch=5, verbose=0)
 
 
-def test_noise_and_posteriors_are_looked_at():
+def test_noise_and_posteriors_are_checked():
     vae, second = compiled(stage_of(VAE)), compiled(stage_of(LatentVAE))
     noise = np.zeros((8, 3), np.float32)
     for stage, x, message in (
@@ -258,7 +258,7 @@ def test_the_encoder_takes_what_the_stage_takes(model):
             use(FLOATS * 255)
 
 
-def test_what_runs_the_encoders_call_alone_is_scaled_too(autoencoder):
+def test_images_are_scaled_if_only_the_encoder_is_called(autoencoder):
     """JAX's `predict` does so."""
     encoder = autoencoder.encoder
     weights = encoder.trainable_variables, encoder.non_trainable_variables
@@ -266,7 +266,7 @@ def test_what_runs_the_encoders_call_alone_is_scaled_too(autoencoder):
     np.testing.assert_allclose(numbers(raw), encoder.predict(FLOATS, verbose=0), atol=1e-6)
 
 
-def test_an_encoder_of_its_own_class_stays_itself():
+def test_an_encoder_of_a_custom_class_keeps_its_class():
     class Own(keras.Model):
         pass
 
@@ -364,7 +364,7 @@ def test_gamma_is_that_of_the_weighted_error():
         (np.full(8, np.nan), "must be finite and not negative"),
     ],
 )
-def test_sample_weights_are_looked_at(vae, weights, message):
+def test_sample_weights_are_checked(vae, weights, message):
     with pytest.raises(ValueError, match=message):
         vae.fit(X, sample_weight=weights, verbose=0)
     batches = Batches(np.arange(8), lambda rows: (X[rows], X[rows], weights[rows]))
@@ -418,7 +418,7 @@ def test_metrics_compare_reconstructions_with_images():
     assert {"loss", "mse", "mae", "cosine_similarity"} == set(logs)
 
 
-def test_compile_refuses_what_it_would_not_use():
+def test_compile_refuses_arguments_that_it_would_not_use():
     stage = stage_of(VAE)
     for arguments, message in (
         ({"loss": "mse"}, "A VAE has its own loss, so compile takes no loss; omit it"),
@@ -442,7 +442,7 @@ def test_an_optimizer_of_another_model_is_refused():
 # The guard.
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_good_weights_and_slots():
+def test_a_loss_that_is_not_finite_ends_the_training_with_good_weights_and_slots():
     stage = compiled(stage_of(VAE))
     train(stage)
 

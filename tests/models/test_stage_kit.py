@@ -83,7 +83,7 @@ def test_a_config_makes_the_same_model_again_and_a_file_the_same_weights(name, t
 # Keras warns of an optimizer's slots that a file lacks.
 @pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("name", all_cases(TRAINED))
-def test_a_saved_model_and_a_copy_go_on_with_the_same_numbers(name, tmp_path):
+def test_a_saved_model_and_a_copy_continue_with_the_same_numbers(name, tmp_path):
     stage = compiled(CASES[name]())
     if name == "network wae":
         # At the others' rate its log_sigma reaches 115 in three steps, and exp is infinite.
@@ -130,7 +130,7 @@ def test_the_precision_is_kept(model, precision, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch runs one step at a time")
 @pytest.mark.parametrize("model", registered_models())
-def test_steps_per_execution_change_nothing(model):
+def test_steps_per_execution_do_not_change_the_numbers(model):
     found = []
     for steps in (1, 2):
         keras.utils.set_random_seed(0)
@@ -337,7 +337,7 @@ def test_an_argument_that_would_be_lost_is_named():
         stage_of(Forgetful).get_config()
 
 
-def test_weights_alone_leave_the_training_as_it_is(tmp_path):
+def test_loading_weights_alone_does_not_change_the_training(tmp_path):
     """The pipeline's files hold no optimizer, and so do those of older versions."""
     stage, other = stage_of(VAE), compiled(stage_of(VAE))
     stage.save_weights(tmp_path / "a.weights.h5")

@@ -78,7 +78,7 @@ def test_wae_doubles_and_halves(monkeypatch):
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_networks_take_mixed_precision(name, monkeypatch):
+def test_networks_support_mixed_precision(name, monkeypatch):
     monkeypatch.setattr(wae, "WIDTHS", (2, 2, 2, 2))
     side = {"conv": 8, "dense": 4, "infogan": 8, "rae": 8, "resnet": 4, "wae": 64}[name]
     small = {"rae": {"num_scale": 1}, "resnet": {"num_scale": 1, "fc_dim": 2}}

@@ -41,7 +41,7 @@ def test_the_card_says_what_each_mode_rescales(modes, gate_open, said, unsaid):
     assert not any(words in text for words in unsaid)
 
 
-def test_a_command_that_is_no_text_is_written_with_escapes(tmp_path):
+def test_a_command_that_is_not_valid_text_is_written_with_escapes(tmp_path):
     folder = shutil.copytree(ROOT / "weights/digits", tmp_path / "digits")
     command = "balancing-vae evaluate w\u00f6rd\udcff"  # as Python takes a byte that is no UTF-8
     write_metrics(folder, [replace(one, command=command) for one in read_metrics(folder)])

@@ -66,7 +66,7 @@ def test_the_set_holds_what_a_saved_folder_holds_and_no_training_states(packed):
     }
 
 
-def test_kernels_are_rounded_and_nothing_else(packed, run):
+def test_only_kernels_are_rounded(packed, run):
     before, after = TwoStageVAE.load(run), TwoStageVAE.from_pretrained(packed)
     rounded = 0
     for stage in ("stage1", "stage2"):
@@ -83,7 +83,7 @@ def test_kernels_are_rounded_and_nothing_else(packed, run):
     assert all(after < before for after, before in zip(*sizes, strict=True))
 
 
-def test_the_set_computes_in_float32_and_says_what_that_costs(packed, run):
+def test_the_set_computes_in_float32_and_reports_the_differences(packed, run):
     vae = TwoStageVAE.from_pretrained(packed)
     assert vae.config.precision == "float32"
     facts = json.loads((packed / "pretrained.json").read_text())
@@ -147,7 +147,7 @@ def test_info_shows_protocol_and_license(packed, capsys):
     assert "`asperti2020`" in printed and "CC BY 4.0" in printed and "mixed_bfloat16" in printed
 
 
-def test_what_cannot_be_packed(tmp_path, packed, run):
+def test_unsuitable_runs_cannot_be_packed(tmp_path, packed, run):
     digits_pipeline().save(tmp_path / "own")
     with pytest.raises(FileExistsError, match="not empty"):
         pack(run, packed, tiny_images(32, side=8))

@@ -54,7 +54,7 @@ def saved_run(folder, **epochs):
     return vae
 
 
-def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_path, long):
+def test_a_run_that_is_made_longer_ends_like_one_with_all_epochs_from_the_start(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
     vae = TwoStageVAE.load(tmp_path)
     with pytest.warns(UserWarning, match="to 3, which changes its latents: stage 2, samplers"):
@@ -64,7 +64,7 @@ def test_a_run_that_is_made_longer_ends_as_one_that_was_so_from_the_start(tmp_pa
 
 
 @pytest.mark.slow
-def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
+def test_a_run_that_was_stopped_before_stage_2_ends_the_same(tmp_path, long):
     saved_run(tmp_path, epochs=2, epochs2=2)
     with pytest.warns(UserWarning, match="changes its latents"), pytest.raises(Stop):
         fit(
@@ -79,7 +79,7 @@ def test_so_it_does_if_it_is_stopped_before_stage_2(tmp_path, long):
 
 
 @pytest.mark.slow
-def test_only_stage_2_made_longer_keeps_its_states(tmp_path):
+def test_making_only_stage_2_longer_keeps_its_states(tmp_path):
     saved_run(tmp_path, epochs=1, epochs2=1)
     vae = fit(TwoStageVAE.load(tmp_path), epochs2=2, run_dir=tmp_path)
     assert_same(vae, fit(tiny_pipeline(epochs=1, epochs2=2)))
@@ -128,7 +128,7 @@ def begin(folder, vae, callback):
     return vae
 
 
-def test_an_unfinished_run_can_be_looked_at(tmp_path):
+def test_an_unfinished_run_can_be_loaded_and_inspected(tmp_path):
     vae = begin(tmp_path / "run", tiny_pipeline(epochs=3, epochs2=3), stop_in("stage1", 2))
     with pytest.raises(ValueError, match="is not finished; resume it with .* unfinished=True"):
         TwoStageVAE.load(tmp_path / "run")
@@ -142,14 +142,14 @@ def test_an_unfinished_run_can_be_looked_at(tmp_path):
     assert_same(fit(found, run_dir=tmp_path / "run"), fit(tiny_pipeline(epochs=3, epochs2=3)))
 
 
-def test_a_finished_run_is_loaded_as_ever(tmp_path):
+def test_a_finished_run_is_loaded_as_before(tmp_path):
     vae = saved_run(tmp_path, epochs=1, epochs2=1)
     found = TwoStageVAE.load(tmp_path, unfinished=True)
     assert found.latent_normalization == vae.latent_normalization
 
 
 @pytest.mark.filterwarnings("ignore:The first error")
-def test_a_fine_tuning_is_seen_to_be_unfinished_and_counts_on(tmp_path):
+def test_an_unfinished_fine_tuning_is_recognised_and_its_epochs_continue(tmp_path):
     """Its states are fewer than the epochs of the pipeline that was saved there."""
     fit(tiny_pipeline(epochs=4, epochs2=0)).save(tmp_path / "run")
     vae = TwoStageVAE.load(tmp_path / "run")
@@ -211,7 +211,7 @@ def words(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_line_makes_a_run_longer_by_its_name(tmp_path, words, capsys):
+def test_the_command_line_makes_a_run_longer_by_its_path(tmp_path, words, capsys):
     begin, resume = words
     run = str(tmp_path / "run")
     assert main([*begin, "--epochs", "1", "--epochs2", "1", "--out", run]) == 0
@@ -224,7 +224,7 @@ def test_the_command_line_makes_a_run_longer_by_its_name(tmp_path, words, capsys
     assert "epochs=1, but stage 1 in" in capsys.readouterr().err
 
 
-def test_the_command_line_looks_at_an_unfinished_run(tmp_path, capsys):
+def test_the_command_line_accepts_an_unfinished_run(tmp_path, capsys):
     begin(tmp_path / "run", tiny_pipeline(epochs=3, epochs2=3), stop_in("stage1", 1))
     words = ["generate", str(tmp_path / "run"), "--unfinished", "-n", "3"]
     assert main([*words, "--stage", "1", "--out", str(tmp_path / "x.npy")]) == 0

@@ -29,12 +29,12 @@ def test_its_repr_is_short():
     assert repr(History()) == "History(no epoch yet)"
 
 
-def test_it_draws_its_curves_though_some_epochs_lack_a_value():
+def test_it_draws_its_curves_although_some_epochs_lack_a_value():
     titles = [axis.get_title() for axis in HISTORY.plot().axes]
     assert titles[:2] == ["stage 1: loss", "stage 1: kl"] and len(titles) == 8
 
 
-def test_it_becomes_a_data_frame_where_pandas_is_there():
+def test_it_becomes_a_data_frame_if_pandas_is_installed():
     if importlib.util.find_spec("pandas"):
         assert list(HISTORY.to_dataframe()["loss"]) == [2.0, 1.0, 3.0]
     else:

@@ -16,7 +16,7 @@ from tests.helpers.pipelines import tiny_pipeline
 X, X_VAL, X_TEST = tiny_images(40), tiny_images(10, seed=1), tiny_images(30, seed=2)
 
 
-def test_the_rule():
+def test_the_images_are_chosen_by_the_documented_rule():
     assert images_to_fit(X, X_VAL) is images_to_fit(X, X_VAL, held_out=12) is X_VAL
     np.testing.assert_array_equal(images_to_fit(X, held_out=12), X[28:])
     assert images_to_fit(X).shape == X.shape

@@ -46,7 +46,7 @@ def test_histories_evaluations_and_comparisons_are_tables(trained):
     assert str(table).startswith("| system |")
 
 
-def test_figures_show_themselves(trained, digits):
+def test_figures_are_displayed_by_notebooks(trained, digits):
     figures = [
         trained.plot_samples(20, seed=0),
         trained.plot_reconstructions(digits),

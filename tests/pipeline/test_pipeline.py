@@ -215,7 +215,7 @@ def test_generate(trained, stage, normalize):
     assert (images != trained.generate(11, stage, normalize, seed=6)).any()
 
 
-def test_surplus_of_the_last_batch_counts_in_its_scale(own):
+def test_the_surplus_of_the_last_batch_contributes_to_its_scale(own):
     """So the first images do not depend on how many there are, rescaled ones either."""
     former = own.latent_normalization
     own.latent_normalization = dataclasses.replace(former, target=1.3, gate_open=True)
@@ -243,7 +243,7 @@ def test_stage_2_decodes_the_second_prior_without_noise(trained):
     np.testing.assert_allclose(z, numbers(trained.stage2.decoder(noise)), atol=1e-5)
 
 
-def test_paper_mode_rescales_the_whole_sample_and_the_images(digits, own):
+def test_mode_latents_and_images_rescales_the_whole_sample_and_the_images(digits, own):
     former = own.latent_normalization, own.image_normalization
     try:
         own.fit_normalization(digits, mode="latents_and_images")
@@ -255,7 +255,7 @@ def test_paper_mode_rescales_the_whole_sample_and_the_images(digits, own):
         own.latent_normalization, own.image_normalization = former
 
 
-def test_fresh_noise_by_default_and_its_seed_is_told(trained):
+def test_noise_is_fresh_by_default_and_its_seed_is_reported(trained):
     first, seed = trained.generate(3), trained.last_seed
     assert (first != trained.generate(3)).any()
     assert trained.last_seed != seed
@@ -269,7 +269,7 @@ def test_fresh_noise_by_default_and_its_seed_is_told(trained):
     np.testing.assert_array_equal(*pairs)
 
 
-def test_a_shut_gate_is_said_once_a_call_with_the_mode_that_rescales(trained, digits):
+def test_a_shut_gate_is_reported_once_per_call_with_the_mode_that_rescales(trained, digits):
     message = (
         r'Generated images are not rescaled in mode "gated": .*gate; .*mode="latents.*\) rescale'
     )
@@ -390,7 +390,7 @@ print(json.dumps([repr(vae), images.tolist()]))
 
 
 @needs_tensorflow
-def test_xla_changes_no_sample(trained, saved):
+def test_xla_does_not_change_samples(trained, saved):
     with with_xla():
         compiled = TwoStageVAE.load(saved)
     assert compiled.stage2.decoder.jit_compile and not trained.stage2.decoder.jit_compile
@@ -411,7 +411,7 @@ def test_untrained_pipelines_are_saved_too(tmp_path):
 # Construction.
 
 
-def test_repr_tells_networks_sizes_gamma_and_epochs(trained):
+def test_repr_shows_networks_sizes_gamma_and_epochs(trained):
     text = repr(trained)
     for part in (
         "TwoStageVAE(own config, images (8, 8, 1))",
@@ -436,7 +436,7 @@ def second_networks(latent_dim=4) -> tuple[keras.Model, keras.Model]:
     return keras.Model(z, heads, name="own_second_encoder"), decoder
 
 
-def test_the_second_stage_takes_networks_of_ones_own_which_are_saved_with_it(digits, tmp_path):
+def test_the_second_stage_accepts_own_networks_and_saves_them(digits, tmp_path):
     encoder, decoder = second_networks()
     vae = TwoStageVAE(digits_config(), second_encoder=encoder, second_decoder=decoder)
     assert vae.stage2.encoder is encoder
@@ -464,14 +464,14 @@ def test_second_networks_that_do_not_fit_are_refused():
         TwoStageVAE(digits_config(second_network={"name": "latent"}))
 
 
-def test_kl_weighs_1_where_nothing_else_is_said():
+def test_kl_has_weight_1_by_default():
     networks = dense_networks((8, 8, 1), 4)
     assert VAE(*networks).kl_weight == 1
     assert digits_pipeline(*networks, kl_weight=None).stage1.kl_weight == 1
     assert digits_pipeline(*networks, kl_weight=2.5).stage1.kl_weight == 2.5
 
 
-def test_optimizer_is_the_originals_adam():
+def test_the_optimizer_is_the_adam_of_the_original():
     vae = digits_pipeline(*dense_networks((8, 8, 1), 4), lr=3e-4, lr2=2e-4)
     for stage, lr in ((vae.stage1, 3e-4), (vae.stage2, 2e-4)):
         config = stage.optimizer.get_config()

@@ -13,7 +13,7 @@ from balancing_vae.presets import preset_names
 DAI = [name for name in preset_names() if name.startswith("dai2019-")]
 
 
-def test_presets_name_the_original_programs_weight_of_kl():
+def test_presets_contain_the_original_programs_weight_of_kl():
     """The number they had when None meant (2 D / L)^2: none of theirs moves."""
     assert original_kl_weight((64, 64, 3), 64) == 4
     own = {"celeba", "celeba-small", "cifar10", "cifar10-small", "digits", "digits-small", "mnist"}

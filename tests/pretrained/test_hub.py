@@ -88,7 +88,7 @@ def change(hub, **changes):
     return hub.repositories["me/tiny"].commit(newest(hub) | changes)
 
 
-def test_what_is_pushed_comes_back_and_names_its_commit(hub, folder):
+def test_a_pushed_set_is_downloaded_again_and_names_its_commit(hub, folder):
     pushed = push(folder, "me/tiny")
     assert pushed == f"{NAME}@{hub.repositories['me/tiny'].refs['main']}" == pin(NAME)
     assert newest(hub).keys() - contents(folder).keys() == {".gitattributes"}
@@ -151,7 +151,7 @@ def test_a_pipeline_is_pushed_with_its_numbers(hub, packed):
     assert huggingface_hub.ModelCard(newest(hub, "me/bare")["README.md"].decode()).data.tags
 
 
-def test_a_commit_stays_what_it_is_where_a_branch_moves(hub, folder):
+def test_a_commit_stays_the_same_if_a_branch_moves(hub, folder):
     first = push(folder, "me/tiny")
     before = contents(folder)
     (folder / "history.csv").write_text("stage,epoch\n")
@@ -165,7 +165,7 @@ def test_a_commit_stays_what_it_is_where_a_branch_moves(hub, folder):
 
 
 @pytest.mark.parametrize("moment", [CHECKSUMS, "config.json", "stage1.weights.h5"])
-def test_a_branch_that_moves_during_a_download_mixes_nothing(hub, folder, moment):
+def test_a_branch_that_moves_during_a_download_does_not_mix_files(hub, folder, moment):
     first = push(folder, "me/tiny")
     (folder / "history.csv").write_text("stage,epoch\n")
     write_checksums(folder)
@@ -185,7 +185,7 @@ def test_a_branch_that_moves_during_a_download_mixes_nothing(hub, folder, moment
     assert pin(NAME) == second
 
 
-def test_what_is_in_the_cache_needs_no_network(hub, folder, monkeypatch):
+def test_cached_sets_need_no_network(hub, folder, monkeypatch):
     pushed = push(folder, "me/tiny")
     find(NAME)
     hub.requests.clear()
@@ -198,7 +198,7 @@ def test_what_is_in_the_cache_needs_no_network(hub, folder, monkeypatch):
         find("hf://me/other")
 
 
-def test_a_stranger_sees_no_private_set(hub, folder, monkeypatch):
+def test_a_private_set_is_invisible_without_a_token(hub, folder, monkeypatch):
     push(folder, "me/tiny", private=True)
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(
@@ -209,7 +209,7 @@ def test_a_stranger_sees_no_private_set(hub, folder, monkeypatch):
         push(folder, "me/tiny")
 
 
-def test_what_is_not_there(hub, folder):
+def test_missing_sets_are_reported(hub, folder):
     push(folder, "me/tiny")
     with pytest.raises(FileNotFoundError, match="hf://me/tinny does not exist, or it is private"):
         find("hf://me/tinny")
@@ -222,7 +222,7 @@ def test_what_is_not_there(hub, folder):
 
 
 @pytest.mark.parametrize("name", ["hf://tiny", "hf://me/tiny/x", "hf://me/tiny@", "hf://../tiny"])
-def test_what_is_not_a_name(hub, name):
+def test_invalid_names_are_refused(hub, name):
     with pytest.raises(ValueError, match="must be hf://owner/name|not a valid name on the Hub"):
         find(name)
     assert hub.requests == []
@@ -256,7 +256,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(hub, folder, name):
     assert sent & contents(folder).keys() == {name, CHECKSUMS}
 
 
-def test_a_connection_that_breaks_off(hub, folder, monkeypatch):
+def test_a_broken_connection_is_reported(hub, folder, monkeypatch):
     pushed = push(folder, "me/tiny")
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     hub.dropped = 10**6
@@ -275,7 +275,7 @@ def test_a_connection_that_breaks_off(hub, folder, monkeypatch):
         ("history.csv", "does not name config.json"),
     ],
 )
-def test_nothing_but_files_of_a_set_is_downloaded(hub, listed, match):
+def test_only_files_of_a_set_are_downloaded(hub, listed, match):
     hub.repositories["me/tiny"] = Repository()
     files = {CHECKSUMS: f"{'0' * 64}  {listed}\n".encode(), "evil.pkl": b"pickled", "x.bin": b""}
     hub.repositories["me/tiny"].commit(files)
@@ -284,13 +284,13 @@ def test_nothing_but_files_of_a_set_is_downloaded(hub, listed, match):
     assert {path.rpartition("/")[2] for _, path in hub.requests} <= {CHECKSUMS, "agent-harnesses"}
 
 
-def test_what_is_not_listed_stays_on_the_hub(hub, folder):
+def test_files_that_are_not_listed_are_not_downloaded(hub, folder):
     push(folder, "me/tiny")
     change(hub, **{"pytorch_model.bin": b"pickled"})
     assert contents(find(NAME)) == contents(folder)
 
 
-def test_what_is_not_pushed(hub, folder, tmp_path):
+def test_unsuitable_folders_are_not_pushed(hub, folder, tmp_path):
     hub.repositories["me/other"] = Repository()
     others = {".gitattributes": b"", "README.md": b"", "model.safetensors": b"dear"}
     hub.repositories["me/other"].commit(others)

@@ -93,7 +93,7 @@ def test_a_damaged_cache_is_downloaded_again(server, cache):
     assert files(cache / "tiny") == files(folder)
 
 
-def test_a_cache_that_agrees_with_itself_alone_is_downloaded_again(server, cache):
+def test_a_cache_that_only_matches_its_own_checksums_is_downloaded_again(server, cache):
     folder, url, _ = server
     download("tiny", url)
     (cache / "tiny" / "history.csv").write_text("other")
@@ -112,7 +112,7 @@ def test_a_server_with_other_weights_leaves_nothing(server, cache, name):
     assert files(cache) == {}
 
 
-def test_a_server_with_larger_files_is_left_at_the_known_size(server, cache):
+def test_a_download_of_larger_files_stops_at_the_known_size(server, cache):
     folder, url, _ = server
     with (folder / "stage2.weights.h5").open("ab") as file:
         file.truncate(10**10)
@@ -132,7 +132,7 @@ def test_a_failed_update_leaves_the_old_set(server, cache):
     assert files(cache / "tiny") == before
 
 
-def test_half_a_file_leaves_nothing(server, cache, monkeypatch):
+def test_a_truncated_file_leaves_nothing(server, cache, monkeypatch):
     folder, url, _ = server
 
     def half(self, source, target):
@@ -240,7 +240,7 @@ def test_the_list_says_where_each_set_is(server, cache, capsys):
     assert f"cached: {cache / 'tiny'}" in capsys.readouterr().out
 
 
-def test_what_is_not_published_comes_with_its_commands(capsys):
+def test_unpublished_sets_are_listed_with_their_commands(capsys):
     with pytest.raises(ValueError, match="forbids commercial use.*train --preset celeba"):
         TwoStageVAE.from_pretrained("celeba")
     assert main(["pretrained", "list"]) == 0
@@ -267,7 +267,7 @@ def test_the_training_command_says_what_it_changes():
 
 
 @pytest.mark.parametrize("name", pretrained_sets())
-def test_what_is_here_is_whole_and_the_one_that_is_published(name):
+def test_the_sets_here_are_complete_and_are_the_published_ones(name):
     here = {place: p for place, p in places(name).items() if place != "cache" and p.is_dir()}
     pin = pretrained_sets()[name].sha256
     assert bool(here) == bool(pin)
@@ -306,7 +306,7 @@ def test_verify_names_what_is_wrong(server, capsys):
     assert "Did you mean 'digits'?" in capsys.readouterr().err
 
 
-def test_verify_tells_another_set_from_the_published_one(server, cache, capsys):
+def test_verify_distinguishes_another_set_from_the_published_one(server, cache, capsys):
     _, url, _ = server
     assert main(["pretrained", "download", "tiny", "--base-url", url]) == 0
     assert capsys.readouterr().out.strip() == str(cache / "tiny")

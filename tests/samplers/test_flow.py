@@ -49,7 +49,7 @@ def random_flow(latent_dim: int, solver: str = "rk4", steps: int = 20) -> Flow:
 # What it is.
 
 
-def test_untrained_it_is_a_gaussian_with_the_latents_deviations():
+def test_an_untrained_flow_is_a_gaussian_with_the_deviations_of_the_latents():
     rng = np.random.default_rng(0)
     latents = [3.0, -1.0] + rng.standard_normal((50_000, 2)) * [2.0, 0.1]
     flow = Flow(
@@ -92,7 +92,7 @@ def test_the_density_integrates_to_one():
     assert density.sum() * (side[1] - side[0]) ** 2 == pytest.approx(1, abs=0.01)
 
 
-def test_more_steps_come_nearer_to_the_flow():
+def test_more_steps_approximate_the_flow_better():
     best = random_flow(2, "rk4", 100)
     expected = best.sample(50, seed=3)
 

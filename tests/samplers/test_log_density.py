@@ -44,7 +44,7 @@ def test_of_a_mixture_it_is_the_sum_of_its_components():
     assert np.isfinite(far).all() and far < -1000
 
 
-def test_where_a_latent_never_varies_there_is_none():
+def test_a_constant_latent_has_no_density():
     latents = np.c_[rng.standard_normal((40, 2)), np.full(40, 0.7)]
     for sampler in (
         Gaussian.fit(latents),

@@ -131,7 +131,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_draws_hang_on_the_seed_alone_and_not_on_their_number(name):
+def test_draws_depend_on_the_seed_and_not_on_their_number(name):
     sampler = fit_sampler(name, Z, **OPTIONS[name])
     z = sampler.sample(40, seed=2)
     assert z.shape == (40, 3) and z.dtype == np.float32
@@ -143,7 +143,7 @@ def test_draws_hang_on_the_seed_alone_and_not_on_their_number(name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_arrays_hold_all_of_a_sampler(name):
+def test_the_arrays_describe_a_sampler_completely(name):
     sampler = fit_sampler(name, Z, **OPTIONS[name])
     again = SAMPLERS[name].from_arrays(sampler.to_arrays())
     np.testing.assert_array_equal(sampler.sample(9, seed=1), again.sample(9, seed=1))
@@ -183,14 +183,14 @@ def test_requests_out_of_range_are_refused():
     assert len(Mixture.fit(Z[:12], components=1).weights) == 1
 
 
-def test_a_mixture_that_does_not_converge_says_so_in_our_words(monkeypatch):
+def test_a_mixture_that_does_not_converge_warns_in_one_sentence(monkeypatch):
     monkeypatch.setattr(mixture, "MAX_ITERATIONS", 1)
     with pytest.warns(UserWarning, match="mixture of 4 has not converged in 1 steps") as caught:
         Mixture.fit(Z, components=4)
     assert len(caught) == 1
 
 
-def test_configs_that_mix_what_does_not_fit_are_refused():
+def test_configs_with_contradictory_fields_are_refused():
     for changes, message in (
         ({"samplers": ("prior",)}, "samplers must be two names"),
         ({"samplers": "prior"}, "samplers must be two names"),
@@ -267,7 +267,7 @@ def test_normalized_latents_have_the_target_deviation(vae, name, mode):
         vae.latent_normalization, vae.image_normalization = former
 
 
-def test_normalized_prior_has_the_target_deviation_in_the_reference(without_second):
+def test_the_normalized_prior_has_the_target_deviation_in_mode_gated(without_second):
     z = without_second.sample_latents(4000, sampler="prior", seed=1)
     assert mean_std(z) == pytest.approx(without_second.latent_normalization.target, rel=0.05)
     assert mean_std(z) != pytest.approx(1, rel=0.05)
@@ -303,7 +303,7 @@ def test_a_config_without_the_second_stage_trains_and_saves_none(without_second,
         loaded.reconstruct_latents(np.zeros((1, 2)))
 
 
-def test_training_forgets_samplers_of_former_latents():
+def test_training_removes_samplers_of_former_latents():
     own = tiny_pipeline(samplers=("prior", "gaussian"), epochs=0)
     own.fit_sampler("mixture", tiny_images(), components=2)
     own.fit(tiny_images(), verbose=False)

@@ -42,7 +42,7 @@ def test_the_decoders_noise_is_that_of_former_versions(vae):
     assert_recorded(noisy.sample(64, seed=4), NOISY)
 
 
-def test_the_first_draws_hang_on_neither_their_number_nor_where_the_noise_is_from():
+def test_the_first_draws_depend_neither_on_their_number_nor_on_the_source_of_the_noise():
     noisy = as_if_trained(tiny_pipeline(second_stage_noise=True)).samplers["second_stage"]
     z = noisy.sample(19, seed=2)
     assert z.shape == (19, 2) and z.dtype == np.float32 and noisy.latent_dim == 2
@@ -54,7 +54,7 @@ def test_the_first_draws_hang_on_neither_their_number_nor_where_the_noise_is_fro
     np.testing.assert_array_equal(noisy.sample(19, seed=9, **given), z)
 
 
-def test_training_keeps_the_second_stage_and_forgets_what_was_fitted():
+def test_training_keeps_the_second_stage_and_removes_fitted_samplers():
     own = tiny_pipeline()
     own.fit_sampler("gaussian", tiny_images())
     assert list(own.samplers) == ["prior", "second_stage", "gaussian"]
@@ -65,7 +65,7 @@ def test_training_keeps_the_second_stage_and_forgets_what_was_fitted():
     np.testing.assert_array_equal(own.samplers["second_stage"].sample(8, seed=1), decoded)
 
 
-def test_what_no_second_stage_has_is_refused():
+def test_the_second_stage_refuses_what_only_other_samplers_support():
     plain = tiny_pipeline().samplers["second_stage"]
     for call, message in (
         (lambda: SecondStage.fit(np.zeros((5, 2))), "trained by TwoStageVAE.fit"),
@@ -81,7 +81,7 @@ def test_what_no_second_stage_has_is_refused():
             call()
 
 
-def test_noise_for_fewer_than_were_asked_for_is_refused():
+def test_noise_for_too_few_samples_is_refused():
     vae = as_if_trained(tiny_pipeline())
     with pytest.raises(InputError, match="noise has 8 rows, but 9 are needed"):
         vae.generate(9, normalize=False, noise=np.zeros((8, 2)))

@@ -42,7 +42,7 @@ def changed(before, after):
     return {name for name in ROWS if before[name] != after[name]}
 
 
-def test_a_fingerprint_tells_what_has_changed(vae, tmp_path):
+def test_a_fingerprint_shows_what_has_changed(vae, tmp_path):
     first = state(vae, tmp_path / "a")
     assert changed(first, state(vae, tmp_path / "b")) == set()
     assert [name for name in ROWS if "fitted_sha256" in first[name]] == list(ROWS)[1:]
@@ -62,7 +62,7 @@ def test_a_fingerprint_tells_what_has_changed(vae, tmp_path):
     assert len(set(found.values())) == 1
 
 
-def test_another_mode_than_the_saved_one_and_what_the_data_decide(vae, tmp_path):
+def test_modes_and_noise_floor_have_fingerprints_of_what_they_depend_on(vae, tmp_path):
     vae.save(tmp_path / "a")
     found = fingerprint(tmp_path / "a")
     assert found.of("REC", "gated", 0) == found.of(*REC)

@@ -146,7 +146,7 @@ def test_hostile_weights_are_refused_and_nothing_is_assigned(stage2, path, tmp_p
         np.testing.assert_array_equal(old, new)
 
 
-def test_whole_weights_are_read_whatever_they_hold(stage2, path):
+def test_intact_weights_are_read_whatever_their_values(stage2, path):
     with h5py.File(path, "r+") as file:
         replace(file, np.full((2, 4), 0.5, "f2"))
     load_weights(path, stage2)
@@ -212,7 +212,7 @@ def forged(path, shape, stored=64):
     return path
 
 
-def test_arrays_that_claim_what_is_not_there_are_refused(tmp_path):
+def test_arrays_that_claim_missing_data_are_refused(tmp_path):
     path = tmp_path / "arrays.npz"
     np.testing.assert_array_equal(load_arrays(forged(path, (16,)))["a"], np.zeros(16))
     for shape in ((2**40,), (10**9, 10**9, 10**9), (15,), (17,)):

@@ -199,7 +199,7 @@ def test_moving_averages_without_debias_variables_count_as_settled(infogan):
     np.testing.assert_array_equal(numbers(layer.biased_mean), numbers(layer.moving_mean))
 
 
-def test_networks_of_ones_own_have_no_counterpart(infogan):
+def test_custom_networks_have_no_counterpart(infogan):
     encoder, decoder = NETWORKS["infogan"]((8, 8, 1), 2)
     own = make({"image_shape": (28, 28, 1), "latent_dim": 16, "network": {"name": "infogan"}})
     assert encoder.name == "infogan_encoder" and decoder.name == "infogan_decoder"

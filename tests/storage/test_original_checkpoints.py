@@ -72,7 +72,7 @@ def test_automatic_numbers_depend_on_what_was_built_before(variables, vae):
         np.testing.assert_array_equal(found, value)
 
 
-def test_weights_and_moving_statistics_come_over(variables, vae):
+def test_weights_and_moving_statistics_are_imported(variables, vae):
     report = assign(variables, vae)
     report.check()
     assert (report.missing, report.left_over, report.misshapen) == ([], [], [])
@@ -148,7 +148,7 @@ def copied(tmp_path):
     return tmp_path / "stage2"
 
 
-def test_prefix_or_index_file_will_do(copied, variables):
+def test_a_prefix_or_an_index_file_is_accepted(copied, variables):
     for prefix in (copied, f"{copied}.index"):
         assert set(read_variables(prefix)) == set(variables)
 
@@ -181,7 +181,7 @@ def test_broken_npz_is_refused(copied):
 
 
 @pytest.mark.parametrize("place", ["[a]*", "what?", "a b", "."])
-def test_a_checkpoint_is_found_whatever_its_folder_is_called(copied, place, variables):
+def test_a_checkpoint_is_found_in_a_folder_of_any_name(copied, place, variables):
     folder = copied.parent / place
     folder.mkdir(exist_ok=True)
     for ending in (".index", ".data-00000-of-00001"):
@@ -190,7 +190,7 @@ def test_a_checkpoint_is_found_whatever_its_folder_is_called(copied, place, vari
         assert set(read_variables(folder / name)) == set(variables)
 
 
-def test_a_folder_with_one_checkpoint_will_do(copied, tmp_path):
+def test_a_folder_with_one_checkpoint_is_accepted(copied, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     with pytest.raises(FileNotFoundError, match="model has no TF1 checkpoint"):
@@ -246,7 +246,7 @@ def test_both_versions_of_a_checkpoint_are_read_as_tensorflow_reads_them(tmp_pat
 # Forged files: TensorFlow's own reader ends the process or takes all memory.
 
 
-def test_a_sound_table_of_the_tests_own_is_read(tmp_path):
+def test_a_valid_table_is_read(tmp_path):
     read = read_variables(forge(tmp_path, {b"a": entry(2, 2, size=16)}))
     np.testing.assert_array_equal(read["a"], np.ones((2, 2)))
 
@@ -298,7 +298,7 @@ def test_nan_in_a_checkpoint_is_refused(tmp_path):
 # Which stages a file has trained.
 
 
-def test_a_file_tells_which_stages_are_trained(variables):
+def test_a_file_shows_which_stages_are_trained(variables):
     trained = {name: untrained_stages(read_variables(GOLDEN / f"{name}.npz")) for name in NAMES}
     assert trained == {"init": [1, 2], "stage1": [2], "stage2": []}
     first = read_variables(GOLDEN / "stage1.npz")

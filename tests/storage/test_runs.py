@@ -81,7 +81,7 @@ def save_a_state(folder):
 # Two at once.
 
 
-def test_a_second_training_is_refused_with_the_firsts_process_id(tmp_path, old, holder):
+def test_a_second_training_is_refused_with_the_process_id_of_the_first(tmp_path, old, holder):
     before = contents(old)
     refused = pytest.raises(OSError, match=f"Process {holder.pid} is training in {old}")
     for attempt in (resume, replace):
@@ -96,7 +96,7 @@ def test_a_second_training_is_refused_with_the_firsts_process_id(tmp_path, old, 
     assert contents(old) == before
 
 
-def test_resuming_leaves_another_processs_temporary_files_alone(tmp_path, old, holder):
+def test_resuming_leaves_another_processs_temporary_files_in_place(tmp_path, old, holder):
     leftover = old / "states/stage1/.0123abcd.epoch-00003"
     leftover.mkdir(parents=True)
     with pytest.raises(OSError, match=f"Process {holder.pid}"), resume(old):
@@ -104,7 +104,7 @@ def test_resuming_leaves_another_processs_temporary_files_alone(tmp_path, old, h
     assert leftover.is_dir()
 
 
-def test_the_lock_ends_with_its_process_also_where_it_is_killed(tmp_path, holder):
+def test_the_lock_ends_with_its_process_even_if_it_is_killed(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "run/.lock").read_text() == str(holder.pid)
@@ -116,7 +116,7 @@ def test_the_lock_ends_with_its_process_also_where_it_is_killed(tmp_path, holder
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_a_run_in_the_place_of_a_pipe_is_refused(tmp_path):
+def test_a_pipe_in_the_place_of_a_run_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with (
         pytest.raises(FileExistsError, match="pipe is not a folder"),
@@ -151,7 +151,7 @@ def test_two_trainings_at_once_in_one_folder(tmp_path):
 # Replacing.
 
 
-def test_the_old_run_is_kept_until_the_new_one_is_whole(old):
+def test_the_old_run_is_kept_until_the_new_one_is_complete(old):
     before = contents(old)
     with replace(old, epochs=5):
         assert contents(old / ".replaced") == before
@@ -162,7 +162,7 @@ def test_the_old_run_is_kept_until_the_new_one_is_whole(old):
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, OSError])
-def test_a_new_run_that_fails_before_its_first_state_gives_the_old_one_back(old, failure):
+def test_a_new_run_that_fails_before_its_first_state_restores_the_former_one(old, failure):
     before = contents(old)
     with pytest.raises(failure), replace(old):
         (old / "tensorboard/stage1").mkdir(parents=True)
@@ -181,7 +181,7 @@ def test_a_first_run_that_fails_before_its_first_state_leaves_nothing(tmp_path):
     assert contents(tmp_path / "run") == {"notes.txt": b"dear"}
 
 
-def test_a_run_replaced_twice_before_it_was_whole_loses_neither(old):
+def test_a_run_that_is_replaced_twice_before_it_is_complete_loses_nothing(old):
     before = contents(old)
     for epochs in (5, 6):
         with pytest.raises(RuntimeError), replace(old, epochs=epochs):
@@ -196,7 +196,7 @@ def test_a_run_replaced_twice_before_it_was_whole_loses_neither(old):
 
 @pytest.mark.parametrize("moved", [1, 4])
 @pytest.mark.parametrize("again", ["resume", "replace"])
-def test_a_kill_while_the_old_run_is_put_aside_loses_nothing(old, moved, again):
+def test_a_kill_while_the_old_run_is_moved_loses_nothing(old, moved, again):
     before = contents(old)
     names = sorted(before)
     aside = old / (".replacing" if moved < len(names) else ".replaced")
@@ -213,7 +213,7 @@ def test_a_kill_while_the_old_run_is_put_aside_loses_nothing(old, moved, again):
     assert contents(old) == before
 
 
-def test_train_overwrites_runs_only_when_the_new_one_is_whole(old, monkeypatch):
+def test_train_overwrites_a_run_only_when_the_new_one_is_complete(old, monkeypatch):
     from balancing_vae.cli import main
 
     before = contents(old)

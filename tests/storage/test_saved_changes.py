@@ -73,7 +73,7 @@ def test_fitting_a_sampler_writes_it_the_description_and_their_checksums(weights
     assert len(TwoStageVAE.from_pretrained(weights).samplers["mixture"].weights) == 3
 
 
-def test_faces_go_into_the_run(weights, data, tmp_path, monkeypatch):
+def test_pictures_of_faces_are_saved_in_the_run(weights, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"
     for folder in (run, weights):
@@ -107,7 +107,7 @@ def test_pictures_are_not_put_among_a_runs_own_files(weights, data, tmp_path, ca
     assert contents(tmp_path) == before
 
 
-def test_a_run_is_never_replaced_by_packing_nor_a_set_by_saving(weights, tmp_path):
+def test_packing_never_replaces_a_run_and_saving_never_replaces_a_set(weights, tmp_path):
     vae = TwoStageVAE.load(tmp_path / "run")
     with pytest.raises(FileExistsError, match="it holds README.md, SHA256SUMS, decoder.keras and"):
         vae.save(weights, overwrite=True)

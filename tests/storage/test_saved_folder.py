@@ -132,7 +132,7 @@ def test_a_folder_of_an_older_format_still_loads(older):
         (4, {}, None),
     ],
 )
-def test_no_weight_of_kl_means_what_it_meant_when_it_was_written(
+def test_a_missing_weight_of_kl_keeps_the_meaning_of_its_format(
     version, changes, expected, tmp_path
 ):
     description = json.loads((DATA / "format-2" / "config.json").read_text())

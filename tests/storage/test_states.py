@@ -45,7 +45,7 @@ def running_mse(model) -> float:
     return float(keras.ops.convert_to_numpy(model.balancing.running_mse))
 
 
-def test_the_newest_state_is_loaded_without_a_word(vae, states):
+def test_the_newest_state_is_loaded_without_a_warning(vae, states):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         epoch, history = states.load_latest(vae.stage1)
@@ -54,7 +54,7 @@ def test_the_newest_state_is_loaded_without_a_word(vae, states):
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("damage", ["empty", "cut", "missing"])
-def test_a_damaged_newest_state_is_passed_over_with_a_warning(vae, states, file, damage):
+def test_a_damaged_newest_state_is_skipped_with_a_warning(vae, states, file, damage):
     path = states.folder / "epoch-00002" / file
     content = path.read_bytes()
     if damage == "missing":
@@ -70,7 +70,7 @@ def test_a_damaged_newest_state_is_passed_over_with_a_warning(vae, states, file,
     assert states.epochs() == [1, 3]
 
 
-def test_a_damaged_epoch_that_is_done_again_is_whole(vae, states):
+def test_a_repeated_epoch_replaces_a_damaged_state(vae, states):
     (states.folder / "epoch-00002/state.json").write_text("")
     with pytest.warns(UserWarning, match="state.json"):
         states.load_latest(vae.stage1)
@@ -107,7 +107,7 @@ def test_a_malformed_state_is_named_with_what_is_wrong(vae, states, change, wron
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", "\x00", "[" * 100_000, '{"epoch": 2}'])
-def test_a_state_that_is_no_description_is_named(vae, states, text):
+def test_a_state_without_a_valid_description_is_named(vae, states, text):
     shutil.rmtree(states.folder / "epoch-00001")
     (states.folder / "epoch-00002/state.json").write_text(text)
     with pytest.raises(ValueError, match="epoch-00002/state.json is damaged") as caught:
@@ -115,7 +115,7 @@ def test_a_state_that_is_no_description_is_named(vae, states, text):
     assert str(caught.value).count("\n") == 0
 
 
-def test_where_no_state_is_whole_the_newest_is_named(vae, states):
+def test_the_newest_state_is_named_if_none_is_intact(vae, states):
     for epoch in (1, 2):
         (states.folder / f"epoch-0000{epoch}/state.json").write_text("")
     with pytest.raises(ValueError, match="epoch-00002/state.json is damaged"):
@@ -141,7 +141,7 @@ def test_a_damaged_record_of_the_best_epoch_is_named_before_training(vae, states
         states.save_best(vae.stage1, 2, "val_mse", 0.1)
 
 
-def test_folders_that_are_not_states_are_left_alone(vae, states):
+def test_folders_that_are_not_states_are_not_changed(vae, states):
     (states.folder / "epoch-old").mkdir()
     (states.folder / "epoch-00001/notes.txt").write_text("dear")
     assert states.epochs() == [1, 2]
@@ -167,7 +167,7 @@ def test_training_resumes_from_the_newest_whole_state(tmp_path):
     assert again.stage1.trained_epochs == 3
 
 
-def test_a_state_settles_how_many_steps_an_execution_has(tmp_path):
+def test_a_state_determines_the_steps_per_execution(tmp_path):
     """Another number would round otherwise, and be another training."""
     states = TrainingStates(tmp_path)
     stage = tiny_pipeline(epochs2=0).stage1
@@ -183,7 +183,7 @@ def test_a_state_settles_how_many_steps_an_execution_has(tmp_path):
     assert not resumed.chooses_steps and resumed.steps_per_execution == 7
 
 
-def test_a_state_leaves_the_steps_that_were_asked_for(tmp_path):
+def test_a_state_does_not_change_the_requested_steps_per_execution(tmp_path):
     states = TrainingStates(tmp_path)
     stage = tiny_pipeline(epochs2=0).stage1
     stage.settle_steps(7)

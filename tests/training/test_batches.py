@@ -64,7 +64,7 @@ def test_each_epoch_sees_the_documented_permutation():
         np.testing.assert_array_equal(seen[epoch], documented_order(3, epoch))
 
 
-def test_a_later_start_sees_the_later_epochs_orders():
+def test_a_later_start_uses_the_orders_of_the_later_epochs():
     seen = seen_in_fit(seed=3, epochs=4, initial_epoch=2)
     np.testing.assert_array_equal(seen, [documented_order(3, 2), documented_order(3, 3)])
 

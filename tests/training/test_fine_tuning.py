@@ -39,7 +39,7 @@ def trained_on_gray():
     return vae
 
 
-def test_fit_measures_gamma_where_weights_are_trained_already(trained_on_gray):
+def test_fit_measures_gamma_if_the_weights_are_already_trained(trained_on_gray):
     vae = trained_on_gray
     error = mse(as_float(NOISY), vae.reconstruct(NOISY, seed=0)) ** 0.5
     with warnings.catch_warnings():
@@ -81,7 +81,7 @@ class SeesTheFirstGamma(keras.callbacks.Callback):
         return measured["mse"] ** 0.5
 
 
-def test_the_second_stages_gamma_is_its_error_on_the_latents_that_it_is_trained_on(trained_on_gray):
+def test_the_second_stages_gamma_is_its_error_on_its_training_latents(trained_on_gray):
     images = tiny_images(400)
     first = SeesTheFirstGamma(trained_on_gray, images)
     trained_on_gray.fit(images, verbose=False, callbacks=[first])
@@ -89,7 +89,7 @@ def test_the_second_stages_gamma_is_its_error_on_the_latents_that_it_is_trained_
     assert first.gamma == pytest.approx(first.error, rel=0.1)
 
 
-def test_on_few_images_it_is_that_error_for_its_own_noise(trained_on_gray):
+def test_gamma_of_few_images_is_the_error_for_the_same_noise(trained_on_gray):
     # A second stage that has hardly been trained has errors with a long tail: on 24 images, the
     # error for other noise may be twice as high.
     first = SeesTheFirstGamma(trained_on_gray, NOISY)
@@ -97,7 +97,7 @@ def test_on_few_images_it_is_that_error_for_its_own_noise(trained_on_gray):
     assert first.gamma == pytest.approx(first.error_with_its_noise, rel=1e-4)
 
 
-def test_the_history_counts_on(trained_on_gray):
+def test_the_history_continues_its_epoch_numbers(trained_on_gray):
     vae = trained_on_gray
     vae.history += [{"stage": 1, "epoch": epoch} for epoch in (1, 2)]
     vae.fit(NOISY, verbose=False)
@@ -112,14 +112,14 @@ def test_a_resumed_training_keeps_its_gamma(tmp_path):
     assert gamma(vae.stage1) == before
 
 
-def test_gamma_that_is_not_computed_is_left_alone():
+def test_a_gamma_that_is_not_computed_is_not_changed():
     vae = tiny_pipeline(epochs=1, epochs2=1, balancing={"name": "fixed", "gamma": 0.5})
     vae.fit(NOISY, verbose=False)
     vae.fit(NOISY, verbose=False)
     assert gamma(vae.stage1) == 0.5
 
 
-def test_a_stage_warns_where_its_first_error_is_far_above_gamma(trained_on_gray):
+def test_a_stage_warns_if_its_first_error_is_far_above_gamma(trained_on_gray):
     stage = trained_on_gray.stage1
     with pytest.warns(UserWarning, match=r"far above gamma, 0.01, which never rises.*measure_gam"):
         stage.fit(NOISY, batch_size=8, verbose=0)

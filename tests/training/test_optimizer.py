@@ -23,7 +23,7 @@ def trained_by(optimizer, steps=5):
 @pytest.mark.parametrize(
     "arguments", [{}, {"beta_1": 0.5, "beta_2": 0.9}, {"amsgrad": True}, {"clipnorm": 0.1}]
 )
-def test_it_is_kerass_adam(arguments):
+def test_it_equals_the_adam_of_keras(arguments):
     weight, slots = trained_by(Adam(0.1, **arguments))
     expected, expected_slots = trained_by(keras.optimizers.Adam(0.1, epsilon=1e-8, **arguments))
     # TensorFlow's operation knows 1 - 0.999 to five digits, as in the original program. Five
@@ -36,7 +36,7 @@ def test_it_is_kerass_adam(arguments):
 
 @needs_tensorflow
 @pytest.mark.parametrize("missing", [0, 1])
-def test_a_keras_with_other_slots_takes_its_own_update(monkeypatch, missing):
+def test_a_keras_version_with_other_slots_uses_its_own_update(monkeypatch, missing):
     """Within rounding it is the same step."""
     fast, fast_slots = trained_by(Adam(0.1))
     assert "ResourceApplyAdam" in operations_of_a_step()

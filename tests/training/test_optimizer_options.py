@@ -29,7 +29,7 @@ def fit(vae, **arguments):
     return vae
 
 
-def test_the_default_is_the_originals_adam():
+def test_the_default_is_the_adam_of_the_original():
     optimizer = build_optimizer(1e-4, 1e-8, **tiny_config().optimizer)
     assert type(optimizer) is Adam and optimizer.epsilon == 1e-8
     older = tiny_config().to_dict()
@@ -66,7 +66,7 @@ def test_an_optimizer_is_described_and_made_again():
     )
 
 
-def test_fit_takes_an_optimizer_and_the_config_knows(tmp_path):
+def test_fit_accepts_an_optimizer_and_records_it_in_the_config(tmp_path):
     vae = tiny_pipeline(epochs=1, epochs2=1)
     given = keras.optimizers.SGD(1e-3, momentum=0.5)
     fit(vae, optimizer=given)
@@ -97,7 +97,7 @@ def built():
         (lambda: type("Mine", (keras.optimizers.SGD,), {})(), "no optimizer 'Mine'.*register"),
     ],
 )
-def test_optimizers_that_cannot_serve_are_refused_before_training(optimizer, message):
+def test_unsuitable_optimizers_are_refused_before_training(optimizer, message):
     vae = tiny_pipeline()
     with pytest.raises(ValueError, match=message):
         vae.fit(IMAGES, optimizer=optimizer(), verbose=False)
@@ -154,7 +154,7 @@ def test_the_best_epochs_average_is_kept():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_backends_own_optimizer_is_known_by_its_public_name():
+def test_an_optimizer_of_the_backend_is_recorded_under_its_public_name():
     """PyTorch's backend makes such a class of each of Keras's."""
     place = {"__module__": "keras.src.backend.torch.optimizers.torch_adamw"}
     given = type("AdamW", (keras.optimizers.AdamW,), place)(3e-4, clipnorm=1.0)

@@ -64,7 +64,7 @@ def uninterrupted(tmp_path_factory):
     ("stage", "epoch", "when"),
     [(1, 2, "batch"), (2, 0, "begin"), (2, 1, "end")],
 )
-def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(
+def test_an_interrupted_training_resumes_to_the_same_result(
     tmp_path, uninterrupted, stage, epoch, when
 ):
     with pytest.raises(Interruption):
@@ -91,7 +91,7 @@ def test_the_last_two_states_and_the_best_are_kept(tmp_path):
     assert f'"epoch": {least["epoch"]}' in record and '"monitor": "val_mse"' in record
 
 
-def test_states_may_be_farther_apart_but_the_last_one_is_there(tmp_path, uninterrupted):
+def test_states_may_be_less_frequent_but_the_last_one_exists(tmp_path, uninterrupted):
     apart = {"seconds_between_states": 3600}
     vae = fit(tiny_pipeline(epochs=3, epochs2=3), run_dir=tmp_path, **apart)
     assert TrainingStates(tmp_path / "states" / "stage1").epochs() == [1, 3]
@@ -104,7 +104,7 @@ def test_states_may_be_farther_apart_but_the_last_one_is_there(tmp_path, uninter
         fit(tiny_pipeline(), run_dir=tmp_path / "other", seconds_between_states=-1)
 
 
-def test_what_a_killed_save_left_behind_is_swept_away(tmp_path):
+def test_files_of_a_killed_save_are_removed(tmp_path):
     states = TrainingStates(tmp_path)
     (tmp_path / ".12ab34cd.epoch-00007").mkdir()
     (tmp_path / ".12ab34cd.best.weights.h5").write_bytes(b"half")

@@ -76,7 +76,7 @@ def by_array():
     ],
     ids=["PyDataset", "tf.data", "DataLoader"],
 )
-def test_a_dataset_trains_to_the_weights_of_its_array(by_array, dataset):
+def test_a_dataset_gives_the_same_weights_as_its_array(by_array, dataset):
     vae = tiny_pipeline(shuffle=False)
     with pytest.warns(UserWarning, match="x comes with labels, which are ignored") as caught:
         vae.fit(dataset(), verbose=False)
@@ -88,7 +88,7 @@ def test_a_dataset_trains_to_the_weights_of_its_array(by_array, dataset):
     assert vae.latent_normalization.target == pytest.approx(by_array.latent_normalization.target)
 
 
-def test_datasets_are_read_wherever_images_are(by_array):
+def test_datasets_are_accepted_wherever_images_are(by_array):
     dataset = batches_of(5)
     for found, expected in zip(by_array.encode(dataset), by_array.encode(IMAGES), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -119,7 +119,7 @@ def test_each_epoch_is_a_new_pass_so_that_augmentation_works():
     assert vae.stage1.trained_epochs == 3
 
 
-def test_a_pydataset_is_told_of_each_epochs_end():
+def test_a_pydataset_is_notified_of_the_end_of_each_epoch():
     ends = []
 
     class Counting(keras.utils.PyDataset):
@@ -209,7 +209,7 @@ def test_a_dataset_without_an_end_is_refused():
 
 
 @pytest.mark.parametrize("late", [np.full_like(FLOATS, np.nan), FLOATS[:3]], ids=["nan", "few"])
-def test_what_goes_wrong_in_a_later_pass_is_said_in_one_sentence(late):
+def test_an_error_in_a_later_pass_is_reported_in_one_sentence(late):
     class Changing(Batches):
         def __iter__(self):
             self.passes += 1
@@ -223,7 +223,7 @@ def test_what_goes_wrong_in_a_later_pass_is_said_in_one_sentence(late):
     assert str(caught.value).count("\n") == 0
 
 
-def test_images_are_held_out_of_arrays_only():
+def test_images_can_be_held_out_of_arrays_only():
     vae = tiny_pipeline()
     for arguments, message in (
         ({"x": batches_of(5), "validation_split": 0.2}, "x is a Batches; give validation_data"),

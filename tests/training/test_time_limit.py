@@ -107,7 +107,7 @@ def test_an_average_of_the_weights_is_resumed_too(clock, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_it_ends_before_its_time_is_over(monkeypatch):
+def test_the_training_ends_before_the_time_is_over(monkeypatch):
     """Steps of a second; what is under way, one more and the state must fit into ten."""
     now, saved = [0.0], []
 
@@ -125,18 +125,18 @@ def test_it_ends_before_its_time_is_over(monkeypatch):
     assert saved == [(0, 8)] and now == [8.0]
 
 
-def test_one_step_is_done_in_any_case(tmp_path):
+def test_at_least_one_step_is_done(tmp_path):
     with pytest.warns(UserWarning, match="stage1 has 0 complete epochs and 1 steps"):
         train(tmp_path, limit=1e-9)
 
 
-def test_without_a_run_folder_it_says_that_nothing_is_kept():
+def test_a_time_limit_without_a_run_folder_warns_that_nothing_is_saved():
     with pytest.warns(UserWarning, match="give a run_dir"):
         assert not train(None, limit=1e-9).finished
 
 
 @pytest.mark.parametrize("limit", [0, -1, math.nan, math.inf, "9m", True])
-def test_what_is_no_time_is_refused(limit):
+def test_an_invalid_time_is_refused(limit):
     with pytest.raises(ValueError, match="time_limit must be"):
         tiny_pipeline().fit(tiny_images(), time_limit=limit)
 
@@ -148,7 +148,7 @@ def test_several_processes_have_no_time_limit(monkeypatch):
 
 
 @pytest.mark.parametrize("limit", ["0", "9 minutes", "m", "-5", "", "1e3", "nan"])
-def test_a_time_limit_that_is_no_time_is_refused(limit, capsys):
+def test_an_invalid_time_limit_is_refused(limit, capsys):
     assert main(["train", "--out", "run", f"--time-limit={limit}"]) == 2
     assert "must be a time such as 90s, 9m or 1h30m" in capsys.readouterr().err
 

@@ -123,7 +123,7 @@ def test_tensorboard_needs_tensorflow_and_a_positive_interval(monkeypatch):
         TensorBoardLog("unused", None, None)
 
 
-def test_kerass_own_callbacks_see_the_logs(tmp_path):
+def test_callbacks_of_keras_receive_the_logs(tmp_path):
     vae = tiny_pipeline(epochs=2, epochs2=1)
     logger = keras.callbacks.CSVLogger(tmp_path / "log.csv", append=True)
     vae.fit(tiny_images(), verbose=False, callbacks=[logger])

@@ -40,7 +40,7 @@ def test_copies_lie_in_balls_of_radius_zero():
     assert measured(x, x + 1) == dict(precision=0, recall=0, density=0, coverage=0)
 
 
-def test_far_apart_nothing_is_shared():
+def test_distant_sets_have_no_overlap():
     assert set(measured(normal(50), normal(60, seed=1, shift=100)).values()) == {0}
 
 
@@ -50,7 +50,7 @@ def test_one_distribution():
     assert values["coverage"] == pytest.approx(1 - 2**-5, abs=0.015)  # Naeem et al. 2020
 
 
-def test_too_little_variety_costs_recall_and_coverage_only():
+def test_too_little_variety_lowers_only_recall_and_coverage():
     values = measured(normal(500), normal(500, seed=1, spread=0.3))
     assert values["precision"] > 0.95 > 0.3 > values["recall"]
     assert values["density"] > 1.5 > 0.7 > values["coverage"]

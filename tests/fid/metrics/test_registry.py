@@ -38,7 +38,7 @@ def test_each_metric_is_registered_by_its_name():
         ("mean_std", "mean std", "mean std"),
     ],
 )
-def test_only_numbers_of_inception_are_called_after_it(name, inception, pixels):
+def test_only_numbers_in_inception_features_carry_its_names(name, inception, pixels):
     assert METRICS[name].name_in_tables("inception") == inception
     assert METRICS[name].name_in_tables("pixels") == pixels
 
@@ -103,7 +103,7 @@ def test_a_side_goes_through_the_network_once(names):
     assert ("features" in real) == (names != ["fid", "mse"])
 
 
-def test_what_needs_features_needs_a_network():
+def test_metrics_of_features_need_a_network():
     assert gather(REAL, get_metrics(["mse"]), None, "clean")["pairs"] is REAL
     with pytest.raises(ValueError, match="Computing fid from images needs features"):
         gather(REAL, get_metrics(["fid", "mse"]), None, "clean")

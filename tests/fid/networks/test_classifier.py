@@ -71,7 +71,7 @@ def test_images_that_do_not_fit(path):
         network(color, protocol)
 
 
-def test_files_that_are_no_model(tmp_path):
+def test_files_that_are_not_models_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected a Keras model"):
         Classifier(tmp_path / "absent.keras")
     (tmp_path / "broken.keras").write_bytes(b"PK")
@@ -94,7 +94,7 @@ def test_classifier_of_a_dataset_is_trained_once(digits, tmp_path, monkeypatch):
     assert load_network(f"classifier:{folder}").sha256 == network.sha256
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning(digits, path, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_causes_a_warning(digits, path, tmp_path, monkeypatch):
     images, labels = digits
     monkeypatch.setattr(
         classifier, "train_classifier", lambda x, y, target: shutil.copyfile(path, target)

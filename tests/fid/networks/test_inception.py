@@ -195,7 +195,7 @@ def served(tmp_path):
 
 
 @pytest.mark.usefixtures("accepted")
-def test_half_a_download_leaves_nothing(tmp_path, monkeypatch, served):
+def test_a_broken_download_leaves_no_file(tmp_path, monkeypatch, served):
     archive = write_archive(tmp_path / "served.tgz")
     archive.write_bytes(archive.read_bytes()[:5000])
     for name, error in (("served.tgz", ValueError), ("absent.tgz", OSError)):
@@ -230,7 +230,7 @@ def test_download_into_the_cache(tmp_path, monkeypatch, served):
 
 
 @pytest.mark.usefixtures("accepted")
-def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path, monkeypatch, served):
+def test_a_cache_that_cannot_be_written_causes_a_warning(tmp_path, monkeypatch, served):
     write_archive(tmp_path / "served.tgz")
     monkeypatch.setattr(inception_files, "ARCHIVE_URL", f"{served}/served.tgz")
     inception_files.graph_folder().parent.parent.mkdir()
@@ -286,7 +286,7 @@ def test_no_saved_model_is_loaded_without_the_option(tmp_path, monkeypatch, caps
     assert "a distance with it is not an FID" in capsys.readouterr().err
 
 
-def test_what_is_not_such_a_saved_model(tmp_path):
+def test_other_saved_models_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no saved_model.pb"):
         TrustedSavedModel(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"not a model")
