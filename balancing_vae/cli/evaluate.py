@@ -191,6 +191,9 @@ def evaluate_run(
     from balancing_vae.packing.card import write_card
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.storage.fingerprint import fingerprint
+    from balancing_vae.training.order import warn_if_unlike
+    from balancing_vae.training.sources import COMPARED_IMAGES
+    from balancing_vae.training.sources import drawn_images
 
     state = fingerprint(folder)
     vae = TwoStageVAE.load(folder)
@@ -203,6 +206,12 @@ def evaluate_run(
         real, more_real = chosen[:images], chosen[images:]
     else:  # The first ones; if a batch is dropped, the shuffle determines which images it has.
         real, more_real = choose_images(every[:images]), every[images : 2 * images]
+        warn_if_unlike(
+            drawn_images(real, COMPARED_IMAGES),
+            drawn_images(every[images:], COMPARED_IMAGES),
+            f"The first {len(real)} training images, which are the real ones here,",
+            "shuffle the images before preparing them, or measure against test images",
+        )
     measurements = evaluate(
         two_stage_columns(vae, real, samplers, normalizations=_normalizations(vae, data, modes)),
         real,

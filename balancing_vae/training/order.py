@@ -1,4 +1,4 @@
-"""Whether images are in an order that makes the last ones unlike the others."""
+"""Whether some images are unlike the others, as the first or last ones of sorted data."""
 
 import warnings
 
@@ -14,16 +14,17 @@ STANDARD_ERRORS = 6
 EFFECT = 0.3
 
 
-def warn_if_last_differ(others: np.ndarray, last: np.ndarray, count: int) -> None:
-    """Warn if the last images differ from the others more than by chance.
+def warn_if_unlike(some: np.ndarray, others: np.ndarray, which: str, advice: str) -> None:
+    """Warn if some images differ from the others more than by chance.
 
     This compares the mean intensities of nine parts of the image, in each channel. Images
     sorted by class are recognised in this way, although their labels are not known.
 
     Args:
+        some: Images that represent the first or last ones, [M, D, D, C].
         others: Images that represent the others, [N, D, D, C].
-        last: Images that represent the last ones, [M, D, D, C].
-        count: The number of last images, for the message.
+        which: What `some` are, for the message.
+        advice: What to do, for the message.
 
     Warns:
         UserWarning: A mean differs by more than six standard errors, and by more than 0.3
@@ -31,20 +32,19 @@ def warn_if_last_differ(others: np.ndarray, last: np.ndarray, count: int) -> Non
 
     Example:
         ```python
-        warn_if_last_differ(drawn_images(x[:-500], 2000), x[-500:], 500)
+        warn_if_unlike(x[-500:], x[:-500], "The last 500 images", "shuffle the images")
         ```
     """
-    if not len(others) or not len(last):
+    if not len(some) or not len(others):
         return
-    first, second = _means_of_parts(others), _means_of_parts(last)
+    first, second = _means_of_parts(some), _means_of_parts(others)
     difference = np.abs(first.mean(0) - second.mean(0))
     by_chance = STANDARD_ERRORS * np.sqrt(1 / len(first) + 1 / len(second))
     spread = np.concatenate([first, second]).std(0)
     if np.any(difference > max(by_chance, EFFECT) * spread + np.finfo(np.float32).eps):
         warnings.warn(
-            f"The last {count} training images, which are held out for validation, differ "
-            "from the others more than by chance, as in data sorted by class; shuffle the "
-            "images, or give validation_data.",
+            f"{which} differ from the others more than by chance, as in data sorted by class; "
+            f"{advice}.",
             stacklevel=find_stack_level(),
         )
 

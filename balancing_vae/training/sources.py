@@ -10,7 +10,7 @@ import numpy as np
 
 from balancing_vae.checks import check_images
 from balancing_vae.errors import InputError
-from balancing_vae.training.order import warn_if_last_differ
+from balancing_vae.training.order import warn_if_unlike
 
 # `tf.data.Dataset.cardinality` of a dataset that never ends.
 INFINITE = -1
@@ -313,8 +313,12 @@ def hold_out(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         ```
     """
     others, last = x[:-count], x[-count:]
-    some_others, some_last = (drawn_images(part, COMPARED_IMAGES) for part in (others, last))
-    warn_if_last_differ(some_others, some_last, len(last))
+    warn_if_unlike(
+        drawn_images(last, COMPARED_IMAGES),
+        drawn_images(others, COMPARED_IMAGES),
+        f"The last {len(last)} training images, which are held out for validation,",
+        "shuffle the images, or give validation_data",
+    )
     return others, last
 
 

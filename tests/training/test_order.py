@@ -1,4 +1,4 @@
-"""The last images of sorted data do not represent the others, and `fit` says so."""
+"""The first or last images of sorted data do not represent the others, and a warning says so."""
 
 import warnings
 
@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from balancing_vae import datasets
+from balancing_vae.cli import main
+from balancing_vae.datasets.arrays import from_arrays
+from balancing_vae.datasets.prepared import write_prepared
 from balancing_vae.training.sources import hold_out
 from balancing_vae.training.sources import images_to_fit
+from tests.helpers.pipelines import as_if_trained
 from tests.helpers.pipelines import digits_pipeline
 
 X, LABELS = datasets.load("digits", "train"), datasets.load_labels("digits", "train")
@@ -59,3 +63,14 @@ def test_fit_says_that_images_are_sorted(how):
 def test_normalisation_on_sorted_images_says_so():
     with pytest.warns(UserWarning, match="The last 128 training images"):
         images_to_fit(SORTED, held_out=128)
+
+
+def test_the_first_images_of_sorted_data_are_measured_with_a_warning(tmp_path, capsys):
+    as_if_trained(digits_pipeline()).save(tmp_path / "run")
+    splits = from_arrays({"train": (SORTED, None), "test": (SORTED[:100], None)}, {})
+    write_prepared(tmp_path / "data", "digits", splits)
+    words = ["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "data"), "--images", "200"]
+    words += ["--against", "train", "--metrics", "mse", "--seeds", "1", "--normalization", "gated"]
+    assert main(words) == 0
+    printed = capsys.readouterr().err
+    assert "The first 200 training images, which are the real ones here," in printed
