@@ -7,8 +7,8 @@ minutes; `balancing-vae fit-sampler` fits it once and saves it.
 
 Distances are measured in the features of a classifier of the data, so they are not FIDs. They
 compare as many generated images as test images, over three sampling seeds. The row `posterior`
-decodes draws from the posteriors of training images, which is the bound for every sampler. The row
-`second stage, normalised` rescales latents by mode "latents".
+decodes draws from the posteriors of training images: the best that a sampler can be expected to
+reach. The row `second stage, normalised` rescales latents in mode "latents".
 
 The column `nearest` is the mean distance, in standardised latents, from 1,000 draws to the nearest
 of 20,000 posterior means of training images. It is divided by the same distance for 1,000 draws
@@ -47,7 +47,9 @@ PROTOCOL = "asperti2020"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", help="folder of a trained run or of a pretrained set")
     parser.add_argument("data", help="prepared folder of the dataset that it was trained on")
     parser.add_argument(
@@ -66,7 +68,11 @@ def main():
         help="training steps of the flow (default: 8000)",
     )
     parser.add_argument(
-        "--samplers", nargs="+", choices=FITTED, default=FITTED, help="(default: all)"
+        "--samplers",
+        nargs="+",
+        choices=FITTED,
+        default=FITTED,
+        help="samplers to measure (default: all)",
     )
     parser.add_argument("--picture", type=Path, help="file for a picture with samples of each")
     options = parser.parse_args()

@@ -124,7 +124,9 @@ def measure(variant, epochs: int, seed: int = 0) -> list[float]:
 
 def main() -> None:
     """Train each variant and print its row."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--epochs", type=int, default=60, help="epochs of each training (default: 60)"
     )

@@ -49,7 +49,9 @@ TOOLS = ("pytest>=8", "hypothesis>=6.100")
 
 def main() -> None:
     """Check the wheel with the Python versions that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("versions", nargs="+", help="Python versions, such as 3.12")
     parser.add_argument(
         "--lowest",

@@ -76,7 +76,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     some.add_argument(
         "--allow-partial",
         action="store_true",
-        help="celeba, celeba140: accept a source with fewer images",
+        help="all but digits and folder: accept a source with fewer images",
     )
     some.add_argument(
         "--skip-broken",
