@@ -26,7 +26,7 @@ _LONGEST_NAME = 240  # Most file systems allow 255 bytes; temporary names are lo
 _NAMED_FILES = 3
 _SPECIAL = {stat.S_IFLNK: "a link to itself", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 _REPLACE = "or allow it to be replaced (overwrite=True, on the command line --overwrite)"
-_REPLACE_CLI = "or replace it by --overwrite"
+_REPLACE_CLI = "or add --overwrite to replace it"
 
 
 def output_file(

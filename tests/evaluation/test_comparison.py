@@ -168,9 +168,9 @@ def test_incomparable_rows_are_refused(run_folder, tmp_path):
 def test_notes_about_published_rows_appear_once_below_the_table():
     """Of the sources that are there, and of no other."""
     note = compare([], "celeba").table().note
-    assert note.count("which of them made the tables is not known") == 1
-    assert "latents_and_images gains by that corresponds to no published row" in note
-    assert "made the tables" not in compare([], "mnist").table().note
+    assert note.count("It is not known which of them produced the tables") == 1
+    assert "no published row corresponds to mode latents_and_images" in note
+    assert "produced the tables" not in compare([], "mnist").table().note
 
 
 def test_the_versions_of_the_original_program_are_modes_and_splits_here():
