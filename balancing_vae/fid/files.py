@@ -131,8 +131,8 @@ class ImageFolder:
         if picture.transparent and not self._said_transparent:
             self._said_transparent = True
             warnings.warn(
-                f"{path} has transparent pixels, perhaps not it alone; the transparency is "
-                "dropped.",
+                f"{path} has transparent pixels, which are used without their transparency; other "
+                "images may have them, too.",
                 stacklevel=2,
             )
         return np.asarray(picture.image)

@@ -239,7 +239,7 @@ def test_transparent_images_are_counted_and_reported(tmp_path, capsys):
     description = datasets.open_prepared(tmp_path / "out").description
     assert description["changed"] == {"transparency dropped": 6}
     with pytest.warns(
-        UserWarning, match="00.png has transparent pixels, perhaps not it alone"
+        UserWarning, match="00.png has transparent pixels, which are used without"
     ) as said:
         images = ImageFolder(source)
         np.testing.assert_array_equal(images[:][0], RGB)
