@@ -63,8 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=whole_number(1, MOST_SEEDS),
         default=SEEDS,
         metavar="N",
-        help="number of sampling seeds, over which mean and standard deviation are taken (default: "
-        "%(default)s)",
+        help="sampling seeds: how many draws to average over (default: %(default)s)",
     )
     parser.add_argument(
         "--images",

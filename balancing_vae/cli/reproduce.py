@@ -110,7 +110,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--seeds",
         type=whole_number(1, MOST_SEEDS),
         default=3,
-        help="number of sampling seeds (default: 3)",
+        help="sampling seeds: how many draws to average over (default: 3)",
     )
     normalization.add_argument(
         "--samples",
