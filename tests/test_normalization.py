@@ -76,7 +76,7 @@ def test_first_stage_is_scaled_by_the_target_in_mode_gated_only():
     assert LatentNormalization("latents_and_images", 1.3, True).apply(Z, "prior", 20) is Z
 
 
-def test_fitted_samplers_are_rescaled_whatever_the_second_stages_gate():
+def test_fitted_samplers_are_rescaled_regardless_of_the_second_stages_gate():
     for mode, size in (("gated", 20), ("latents_and_images", 60)):
         for gate_open in (True, False):
             z = LatentNormalization(mode, 1.3, gate_open).apply(Z, "mixture", 20)

@@ -123,7 +123,7 @@ def test_the_frame_of_padded_images_is_removed_where_they_are_shown(tmp_path):
     assert {images.shape for images in rows.values()} == {(4, 2, 2, 1)}
 
 
-def test_a_sheet_has_one_row_where_normalization_changes_nothing():
+def test_a_sheet_has_one_row_if_normalization_changes_nothing():
     from balancing_vae.figures.contact_sheet import contact_sheet
 
     vae = as_if_trained(tiny_pipeline())

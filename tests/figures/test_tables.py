@@ -29,7 +29,7 @@ def test_text_is_aligned_words_to_the_left_and_numbers_to_the_right():
     assert str(TABLE) == TABLE.text()
 
 
-def test_markdown_keeps_its_columns_whatever_is_in_them():
+def test_markdown_keeps_its_columns_for_any_content():
     assert TABLE.markdown().splitlines() == [
         "| kind | mse | n | |",
         "|---|---|---|---|",

@@ -107,7 +107,7 @@ def test_a_kill_between_two_renames_hides_the_old_folder_only_until_the_next_wri
     assert list(tmp_path.iterdir()) == [old]
 
 
-def test_folders_are_replaced_where_the_system_cannot_exchange_them(tmp_path, old, monkeypatch):
+def test_folders_are_replaced_if_the_system_cannot_exchange_them(tmp_path, old, monkeypatch):
     monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
     with atomic_folder(old, LETTERS, overwrite=True) as folder:
         (folder / "b").write_text("new")

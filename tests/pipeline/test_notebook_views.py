@@ -60,7 +60,7 @@ def test_figures_are_displayed_by_notebooks(trained, digits):
         digits_pipeline().plot_history()
 
 
-def test_what_is_drawn(trained, digits):
+def test_pictures_show_the_images_of_the_pipeline(trained, digits):
     rows = plots.samples(trained, 20, columns=16, seed=3)
     assert list(rows) == ["1 to 16", "17 to 20"]
     np.testing.assert_array_equal(np.concatenate(list(rows.values())), trained.generate(20, seed=3))

@@ -65,7 +65,7 @@ def test_gaussian_of_a_latent_that_never_varies_draws_that_value():
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_gaussian_maps_noise_affinely_whatever_the_size(size, seed):
+def test_gaussian_maps_noise_affinely_for_any_number_of_latents(size, seed):
     latents = np.random.default_rng(seed).standard_normal((size + 5, size))
     fitted = Gaussian.fit(latents)
     np.testing.assert_allclose(fitted.sample(1, noise=np.zeros((1, size)))[0], fitted.mean, 1e-6)

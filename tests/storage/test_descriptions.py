@@ -108,7 +108,7 @@ def test_a_damaged_part_is_refused_when_the_models_are_built(tmp_path, changes, 
         TwoStageVAE.load(tmp_path)
 
 
-def test_a_name_is_checked_where_the_model_has_no_part_for_it():
+def test_a_name_is_checked_if_the_model_has_no_part_for_it():
     config = tiny_config(samplers=("prior", "gaussian"), balancing={"name": "evil"})
     with pytest.raises(ValueError, match="Unknown balancing 'evil'"):
         TwoStageVAE(config)

@@ -167,7 +167,7 @@ def test_a_wae_checkpoint_fills_every_weight(tmp_path):
         np.testing.assert_array_equal(found, filled[f"stage1/decoder/{variable}/kernel"])
 
 
-def test_what_does_not_fit_is_named(infogan):
+def test_variables_that_do_not_fit_are_named(infogan):
     filled = variables("infogan28")
     u = "stage1/encoder/conv1/stage1/encoder/conv1/w0/u_var"
     del filled[u]

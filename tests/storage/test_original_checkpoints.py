@@ -89,7 +89,7 @@ def test_weights_and_moving_statistics_are_imported(variables, vae):
 
 
 @pytest.mark.parametrize("fault", ["missing", "left over", "of another shape"])
-def test_what_does_not_fit_is_named_and_nothing_assigned(fault, variables, vae):
+def test_variables_that_do_not_fit_are_named_and_nothing_is_assigned(fault, variables, vae):
     if fault == "missing":
         del variables[KERNEL]
         named = KERNEL

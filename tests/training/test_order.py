@@ -20,7 +20,7 @@ SORTED = X[np.argsort(LABELS, kind="stable")]
 
 @pytest.mark.parametrize("count", [1, 12, 128, 600, len(X), len(X) + 1])
 @pytest.mark.parametrize("seed", range(3))
-def test_shuffled_images_are_held_out_without_a_word(count, seed):
+def test_shuffled_images_are_held_out_without_a_warning(count, seed):
     x = np.random.default_rng(seed).permutation(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -37,7 +37,7 @@ def test_sorted_images_are_held_out_with_a_warning(count, descending):
         hold_out(x, count)
 
 
-def test_only_an_order_that_matters_is_told():
+def test_only_an_order_that_matters_is_reported():
     """Constant images, odd sides, floats and colours; and a few images that are all alike."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
