@@ -94,6 +94,7 @@ class Flow(Sampler):
             The fitted flow.
 
         Raises:
+            FileExistsError: `unfinished` is a file of another kind.
             ValueError: Some latents are NaN, there are not more points than dimensions, or the
                 file of the unfinished training is damaged.
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from balancing_vae.errors import ExistingFileError
 from balancing_vae.errors import InputError
 from balancing_vae.files.arrays import load_arrays
 from balancing_vae.files.arrays import save_arrays
@@ -49,6 +50,7 @@ class Unfinished(keras.callbacks.Callback):
             Number of completed steps; 0 if there is no state of this training.
 
         Raises:
+            FileExistsError: The file is not a state. It would be replaced and deleted.
             ValueError: The file is damaged.
         """
         model.optimizer.build(model.trainable_variables)
@@ -60,7 +62,11 @@ class Unfinished(keras.callbacks.Callback):
             remedy = "remove it, and the training starts from the beginning"
             raise InputError(f"{self.path} is damaged; {remedy}.") from error
         variables = _variables(model)
-        if state.pop("training", None) != self.training or state.keys() != variables.keys():
+        if "training" not in state:
+            raise ExistingFileError(
+                f"{self.path} is not the state of an unfinished fit; give the name of a new file."
+            )
+        if state.pop("training") != self.training or state.keys() != variables.keys():
             return 0
         for name, variable in variables.items():
             variable.assign(state[name])

@@ -264,6 +264,16 @@ def test_a_damaged_state_is_named(tmp_path):
         Flow.fit(TRUE.sample(300), unfinished=path, **SMALL)
 
 
+def test_another_npz_file_is_neither_replaced_nor_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "SECONDS_BETWEEN", 0)
+    path = tmp_path / "latents.npz"
+    np.savez(path, mu=np.ones((4, 2)))
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="latents.npz is not the state of an unfinished fit"):
+        Flow.fit(TRUE.sample(300), unfinished=path, **SMALL)
+    assert path.read_bytes() == before
+
+
 # In the pipeline, saved, loaded.
 
 
