@@ -147,14 +147,14 @@ def draw_fig4_losses(rows: list[dict]) -> Figure:
         The figure.
     """
     with style():
-        figure = Figure(figsize=(12, 4.2))
+        figure = Figure(figsize=(13, 4.2))
         axes = figure.subplots(1, len(LOSSES), sharex=True, sharey=True)
         for axis, (loss, title) in zip(axes, LOSSES.items(), strict=True):
             _scatter(axis, rows, loss)
             axis.set_xlabel("mse of test reconstructions")
             axis.set_title(f"{title}\n{_title(rows, loss)}")
         axes[0].set_ylabel("variance loss (intensity squared)")
-        axes[0].legend()
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return figure
 
 
