@@ -72,7 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="number of real images, and of images to generate (default: %(default)s, or all if "
         "the data have fewer). If the data have twice as many, the noise floor is also measured: "
-        "the distance between two sets of real images",
+        "the distance between two disjoint sets of real images",
     )
     parser.add_argument(
         "--metrics",
@@ -94,8 +94,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=mode,
         metavar="MODE",
         help="modes of normalisation to measure: gated, latents, latents_and_images (default: all)."
-        " The run's own mode is used as it was saved; the others are fitted on validation images, "
-        "or on training images if there are none",
+        " For the run's own mode, the saved normalisation is used; the others are fitted on "
+        "validation images, or on training images if there are none",
     )
     parser.add_argument(
         "--against",

@@ -37,7 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         choices=(1, 2),
         default=2,
         help="1: decode samples of the prior (GEN-1); 2: decode samples of the second stage "
-        "(GEN-2). If the run's config names other samplers for them, these are used (default: 2)",
+        "(GEN-2) (default: 2). If the run's config names other samplers for GEN-1 or GEN-2, those "
+        "are used",
     )
     drawn_from.add_argument(
         "--sampler",
@@ -49,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--plain",
         action="store_true",
         help="omit the run's normalisation, which rescales latents or images to their expected "
-        "variance",
+        "variance (in the mode gated, only if its gate is open)",
     )
     parser.add_argument(
         "--unfinished",

@@ -53,7 +53,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "the number of the images",
     )
     add_data_argument(parser)
-    parser.add_argument("--out", type=Path, help="folder for the new run")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the new run (required, except with --resume RUN)"
+    )
     parser.add_argument(
         "--epochs",
         type=whole_number(None, 10_000_000),
