@@ -71,8 +71,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=IMAGES,
         metavar="N",
         help="number of real images, and of images to generate (default: %(default)s, or all if "
-        "the data have fewer). If the data have twice as many, the noise floor is also measured: "
-        "the distance between two disjoint sets of real images",
+        "the data have fewer). If the data have at least twice as many, the noise floor is also "
+        "measured: the distance between two disjoint sets of real images",
     )
     parser.add_argument(
         "--metrics",

@@ -50,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--plain",
         action="store_true",
         help="omit the run's normalisation, which rescales latents or images to their expected "
-        "variance (in the mode gated, only if its gate is open)",
+        "variance (in the mode gated, only if the second stage has lost enough variance)",
     )
     parser.add_argument(
         "--unfinished",
