@@ -48,8 +48,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     prepare.add_argument(
         "--source",
         metavar="PATH",
-        help="the dataset's files, or your folder or zip file of images (default: download the "
-        "files of mnist, fashion_mnist and cifar10)",
+        help="the dataset's files, or your folder or zip file of images (default for mnist, "
+        "fashion_mnist and cifar10: download the files)",
     )
     prepare.add_argument("--out", metavar="FOLDER", required=True, help="the folder to write")
     prepare.add_argument("--overwrite", action="store_true", help="replace an existing FOLDER")
