@@ -53,7 +53,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     averages = add_experiment(
         experiments,
         "averages",
-        "Averages lose variance: averages of digits over several permutations, a moving average of "
+        "Averages lose variance: the average of each digit with other digits, a moving average of "
         "a curve, and the lower bound of the variance loss (takes half a minute).",
         "balancing-vae reproduce averages",
     )
@@ -62,8 +62,8 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
     overfit = add_experiment(
         experiments,
         "overfit",
-        "The exception: dense networks that memorise a few images lose less variance than their "
-        "mean squared error (takes 10 minutes; if stopped, run it again to continue).",
+        "The exception to figure 4: dense networks that memorise a few images lose less variance "
+        "than their mean squared error (takes 10 minutes; if stopped, run it again to continue).",
         "balancing-vae reproduce overfit --data data/mnist",
     )
     overfit.add_argument(

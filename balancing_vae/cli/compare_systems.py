@@ -43,8 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=_minutes,
         default="smoke",
         metavar="smoke|full|MINUTES",
-        help=f"time for all trainings together, shared equally: smoke is {SMOKE_MINUTES} minutes; "
-        "full trains each preset for all of its epochs (default: smoke)",
+        help=f"smoke ({SMOKE_MINUTES} minutes) or MINUTES: time for all trainings together, shared "
+        "equally; full: no time limit, each preset is trained for all of its epochs "
+        "(default: smoke)",
     )
     parser.add_argument(
         "--trainings",

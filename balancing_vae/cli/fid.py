@@ -75,8 +75,8 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=tuple(PROTOCOLS),
         default="asperti2020",
-        help="resize, scale, quantisation and number of images, as in one of the published "
-        "programs (default: %(default)s)",
+        help="resize, scale, quantisation and whether an incomplete last batch is dropped, as in "
+        "one of the published programs (default: %(default)s)",
     )
     parser.add_argument(
         "--features",

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
-from balancing_vae.cli.data import add_data_argument
 from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 
@@ -29,7 +28,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="path of the checkpoint without .index, a folder with one checkpoint, or an .npz file",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the imported run")
-    add_data_argument(parser)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="training images, on which computed gamma is measured and the normalisation is "
+        "fitted: a folder that `balancing-vae datasets prepare` wrote, or a .npy file (uint8 "
+        "[images, height, width, channels]). Without them, computed gamma stays at 1, and there "
+        "is no normalisation",
+    )
     parser.add_argument(
         "--reference",
         type=Path,
