@@ -339,13 +339,12 @@ def measure_executions(preset, precision, executions, seconds, stages):
             stage = getattr(TwoStageVAE.untrained(preset, precision=precision), f"stage{number}")
             jit_compile = stage.jit_compile
             stage.compile(Adam(1e-4), jit_compile=jit_compile, steps_per_execution=steps)
-            name = f"stage {number}, {steps} an execution"
-            sides[name] = fit_step(stage, data, TIMED_STEPS, config.batch_size)
-            flops[name] = training_flops(stage, config.batch_size)
+            fits = {f"{steps} an execution": stage.fit}
             if steps == 1:
-                keras_fit = functools.partial(keras.Model.fit, stage)
-                name = f"stage {number}, Keras's own fit"
-                sides[name] = fit_step(stage, data, TIMED_STEPS, config.batch_size, keras_fit)
+                fits["Keras's own fit"] = functools.partial(keras.Model.fit, stage)
+            for how, fit in fits.items():
+                name = f"stage {number}, {how}"
+                sides[name] = fit_step(stage, data, TIMED_STEPS, config.batch_size, fit)
                 flops[name] = training_flops(stage, config.batch_size)
     if accelerator and preset == "cifar10" and installed_version("torch"):
         for number in stages:

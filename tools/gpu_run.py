@@ -252,29 +252,22 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, help="epochs of stage 1 (default: the preset's)")
     parser.add_argument("--epochs2", type=int, help="epochs of stage 2 (default: the preset's)")
-    parser.add_argument(
-        "--training",
-        type=str.split,
-        default=[],
-        help="further options of `train`, as one quoted argument",
-    )
+    for name, whose in (
+        ("--training", "`train`"),
+        ("--evaluation", "`evaluate`"),
+        ("--benchmark", "the benchmarks"),
+    ):
+        parser.add_argument(
+            name,
+            type=str.split,
+            default=[],
+            help=f"further options of {whose}, as one quoted argument",
+        )
     parser.add_argument(
         "--features",
         action="append",
         default=[],
         help="features of `evaluate`, such as pixels or classifier:DATA; can be repeated",
-    )
-    parser.add_argument(
-        "--evaluation",
-        type=str.split,
-        default=[],
-        help="further options of `evaluate`, as one quoted argument",
-    )
-    parser.add_argument(
-        "--benchmark",
-        type=str.split,
-        default=[],
-        help="further options of the benchmarks, as one quoted argument",
     )
     parser.add_argument(
         "--parity",

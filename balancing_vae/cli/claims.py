@@ -6,10 +6,10 @@ from pathlib import Path
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import add_run_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.experiments import add_experiment
-from balancing_vae.cli.experiments import add_run
 from balancing_vae.cli.experiments import add_seed
 from balancing_vae.cli.experiments import figures_folder
 from balancing_vae.cli.experiments import save_picture
@@ -79,7 +79,7 @@ def add_claims(experiments: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce stage2\n"
         "balancing-vae reproduce stage2 runs/cifar10 --data data/cifar10",
     )
-    add_run(stage2, "the pretrained set digits")
+    add_run_argument(stage2, "the pretrained set digits")
     add_data_argument(stage2)
     add_seed(stage2, "the draws")
     stage2.set_defaults(run=_stage2)

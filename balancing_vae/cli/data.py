@@ -21,6 +21,23 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_run_argument(parser: argparse.ArgumentParser, without: str | None = None) -> None:
+    """Add the folder of a run to a subcommand's parser.
+
+    Args:
+        parser: The subcommand's parser.
+        without: What is used without the argument; None if it is required.
+    """
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        nargs=None if without is None else "?",
+        metavar="RUN",
+        help="folder of a trained run or of a pretrained set"
+        + ("" if without is None else f" (default: {without})"),
+    )
+
+
 def preparation_changes(data: Path | None, preset: str | None) -> dict:
     """Return the config fields that follow from the preparation of the data.
 

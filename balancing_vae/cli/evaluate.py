@@ -13,6 +13,7 @@ from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import mode
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import add_run_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_images_to_fit
@@ -50,12 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "normalisation.",
         _EXAMPLE,
     )
-    parser.add_argument(
-        "run_folder",
-        type=Path,
-        metavar="RUN",
-        help="folder of a trained run or of a pretrained set",
-    )
+    add_run_argument(parser)
     add_data_argument(parser)
     add_measuring_arguments(parser)
     parser.add_argument(

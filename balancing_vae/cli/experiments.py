@@ -30,17 +30,6 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def add_run(parser: argparse.ArgumentParser, without: str) -> None:
-    """Add the optional argument for a run."""
-    parser.add_argument(
-        "run_folder",
-        type=Path,
-        nargs="?",
-        metavar="RUN",
-        help=f"folder of a trained run or of a pretrained set (default: {without})",
-    )
-
-
 def figures_folder(
     options: argparse.Namespace, *pictures: str, default: Path | None = None
 ) -> Path:

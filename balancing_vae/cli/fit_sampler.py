@@ -1,11 +1,11 @@
 """`balancing-vae fit-sampler`: fit a sampler to the latents of a run's training images."""
 
 import argparse
-from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import add_run_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 from balancing_vae.config import LARGEST_SEED
@@ -34,12 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "Fit a sampler, a density of latents, to a trained run, and save it in the run's folder.",
         EXAMPLE,
     )
-    parser.add_argument(
-        "run_folder",
-        type=Path,
-        metavar="RUN",
-        help="folder of a trained run or of a pretrained set",
-    )
+    add_run_argument(parser)
     parser.add_argument(
         "sampler",
         metavar="SAMPLER",

@@ -1,12 +1,12 @@
 """`balancing-vae generate`: write generated images to files."""
 
 import argparse
-from pathlib import Path
 
 from balancing_vae.cli.arguments import MOST_IMAGES
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_images_out
 from balancing_vae.cli.arguments import whole_number
+from balancing_vae.cli.data import add_run_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.config import LARGEST_SEED
 
@@ -21,12 +21,7 @@ balancing-vae generate runs/digits --unfinished --stage 1 --out samples/
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the subcommand."""
     parser = add_command(subparsers, "generate", "Generate images with a trained model.", EXAMPLE)
-    parser.add_argument(
-        "run_folder",
-        type=Path,
-        metavar="RUN",
-        help="folder of a trained run or of a pretrained set",
-    )
+    add_run_argument(parser)
     parser.add_argument(
         "-n", type=whole_number(1, MOST_IMAGES), default=100, help="number of images (default: 100)"
     )

@@ -1,12 +1,12 @@
 """`balancing-vae reconstruct`: write reconstructions of test images to files."""
 
 import argparse
-from pathlib import Path
 
 from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import add_images_out
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import add_run_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import open_split
 from balancing_vae.config import LARGEST_SEED
@@ -22,12 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(
         subparsers, "reconstruct", "Reconstruct test images with a trained model.", EXAMPLE
     )
-    parser.add_argument(
-        "run_folder",
-        type=Path,
-        metavar="RUN",
-        help="folder of a trained run or of a pretrained set",
-    )
+    add_run_argument(parser)
     add_data_argument(parser)
     parser.add_argument(
         "--normalize",

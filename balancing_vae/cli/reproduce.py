@@ -9,13 +9,13 @@ from balancing_vae.cli.arguments import add_command
 from balancing_vae.cli.arguments import whole_number
 from balancing_vae.cli.claims import add_claims
 from balancing_vae.cli.data import add_data_argument
+from balancing_vae.cli.data import add_run_argument
 from balancing_vae.cli.data import check_run
 from balancing_vae.cli.data import find_split
 from balancing_vae.cli.data import open_images_to_fit
 from balancing_vae.cli.data import open_split
 from balancing_vae.cli.data import preparation_changes
 from balancing_vae.cli.experiments import add_experiment
-from balancing_vae.cli.experiments import add_run
 from balancing_vae.cli.experiments import add_seed
 from balancing_vae.cli.experiments import figures_folder
 from balancing_vae.cli.experiments import save_picture
@@ -103,7 +103,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce normalization\n"
         "balancing-vae reproduce normalization runs/cifar10 --data data/cifar10",
     )
-    add_run(normalization, "it trains the preset digits and uses a classifier's features")
+    add_run_argument(normalization, "it trains the preset digits and uses a classifier's features")
     add_data_argument(normalization)
     add_measuring_arguments(normalization)
     normalization.add_argument(
@@ -131,12 +131,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce stage2-causes weights/mnist --data data/mnist \\\n"
         "    --features classifier:data/mnist --causes recipe 'KL / 4' 'KL x 4'",
     )
-    causes.add_argument(
-        "run_folder",
-        type=Path,
-        metavar="RUN",
-        help="folder of a trained run or of a pretrained set",
-    )
+    add_run_argument(causes)
     add_data_argument(causes)
     add_measuring_arguments(causes)
     causes.add_argument(
@@ -169,7 +164,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "balancing-vae reproduce faces runs/celeba --data data/celeba",
         out_help="folder for the pictures (default: RUN/figures; without RUN: runs/faces)",
     )
-    add_run(faces, "the pretrained set digits")
+    add_run_argument(faces, "the pretrained set digits")
     faces.add_argument(
         "--data",
         type=Path,
