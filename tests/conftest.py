@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -59,6 +60,15 @@ def xla_is_off():
 def matplotlib_folder(tmp_path_factory):
     """Where matplotlib keeps its list of fonts, which it takes seconds to make."""
     return tmp_path_factory.mktemp("matplotlib")
+
+
+@pytest.fixture(autouse=True)
+def same_starting_weights():
+    """Draw the same starting weights in each run: Keras takes their seeds from `random`.
+
+    A test that passes for most weights would otherwise fail once in many runs.
+    """
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)

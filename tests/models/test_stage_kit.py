@@ -158,17 +158,22 @@ FRESH = """
 import json, sys
 {imports}
 import numpy as np
+
+def gamma(stage):
+    return float(stage.balancing.gamma) if hasattr(stage, "balancing") else None
+
 found = {{}}
 for name in sys.argv[1:]:
     stage = keras.models.load_model(name)
     with np.load(name + ".npz") as file:
         x = tuple(file[key] for key in sorted(file.files))
     outputs = stage(x if len(x) > 1 else x[0])
+    gammas = [gamma(stage)]
     stage.fit((x[0], x[1]) if len(x) == 4 else x[0], batch_size=4, verbose=0)
-    gamma = float(stage.balancing.gamma) if hasattr(stage, "balancing") else None
+    gammas.append(gamma(stage))
     found[name] = [
         [np.asarray(keras.ops.convert_to_numpy(y), "float64").tolist() for y in outputs.values()],
-        stage.trained_epochs, gamma, float(stage.optimizer.iterations),
+        gammas, stage.trained_epochs, float(stage.optimizer.iterations),
     ]
 print(json.dumps(found))
 """
@@ -198,11 +203,8 @@ def saved(tmp_path_factory):
         x = x if isinstance(x, tuple) else (x,)
         np.savez(path + ".npz", **{str(i): array for i, array in enumerate(x)})
         y = stage(x if len(x) > 1 else x[0])
-        gamma = None
-        train(stage)
-        if hasattr(stage, "balancing"):
-            gamma = float(numbers(stage.balancing.gamma))
-        return path, [numbers(each) for each in y.values()], [2, gamma, 4]
+        gamma = float(numbers(stage.balancing.gamma)) if hasattr(stage, "balancing") else None
+        return path, [numbers(each) for each in y.values()], gamma
 
     return save
 
@@ -228,11 +230,17 @@ def test_a_fresh_process_on_any_backend_loads_them_and_trains_on(saved, backend,
     code = FRESH.format(imports=imports)
     expected = [saved(name) for name in names]
     found = python_prints(code, *(path for path, *_ in expected), KERAS_BACKEND=backend)
-    for path, y, (epochs, gamma, steps) in expected:
-        their_y, *theirs = found[path]
+    for path, y, gamma in expected:
+        their_y, gammas, epochs, steps = found[path]
         for ours, each in zip(y, their_y, strict=True):
             np.testing.assert_allclose(ours, each, rtol=1e-4, atol=1e-5)
-        assert theirs == [epochs, gamma and pytest.approx(gamma, rel=1e-3), steps]
+        assert (epochs, steps) == (2, 4)
+        if gamma is None:
+            assert gammas == [None, None]
+        else:
+            # Each backend trains with its own noise, so that only the start must be equal.
+            assert gammas[0] == pytest.approx(gamma, rel=1e-6)
+            assert 0.9 * gamma < gammas[1] <= gamma
 
 
 # Callbacks that save.
