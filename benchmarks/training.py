@@ -10,10 +10,11 @@ are random, because their content does not matter here. KERAS_BACKEND chooses th
 
 `executions` measures both stages of a preset (by default `digits` on a CPU, `cifar10` on an
 accelerator) with 1, 10 and 100 steps per execution, and with the `fit` of `keras.Model`, which runs
-the same single steps but reads all logs after each. It prints the steps per second, their share of
-the matrix product's rate, and the time that the whole recipe would take. For `cifar10` on a GPU it
-also measures PyTorch with `torch.compile`. It prints each measurement at once, and it leaves out a
-side that fails.
+the same single steps but reads all logs after each. With JAX and float32, it also measures the
+second stage's step in JAX alone, which is about the least time that the package could reach. It
+prints the steps per second, their share of the matrix product's rate, and the time that the whole
+recipe would take. For `cifar10` on a GPU it also measures PyTorch with `torch.compile`. It prints
+each measurement at once, and it leaves out a side that fails.
 """
 
 import argparse
@@ -321,6 +322,21 @@ def torch_steps(number, batch, steps, precision):
     return run
 
 
+def bare_jax_sides(stage, config, data, executions):
+    """Return sides that run the second stage's step in JAX alone, by their names."""
+    from bare_jax import SecondStage
+
+    bare = SecondStage(config.latent_dim, config.second_dim, config.second_depth)
+    assert sum(_size(weight) for weight in stage.trainable_weights) == bare.count_parameters()
+    batch = tuple(array[: config.batch_size] for array in data)
+    return {
+        f"stage 2, JAX alone, {steps} a call": functools.partial(
+            bare.seconds_per_step, batch, TIMED_STEPS if steps == 1 else steps, steps > 1
+        )
+        for steps in executions
+    }
+
+
 def measure_executions(preset, precision, executions, seconds, stages):
     """Print the steps per second of the stages, by the number of steps per execution."""
     accelerator = uses_accelerator()
@@ -345,6 +361,10 @@ def measure_executions(preset, precision, executions, seconds, stages):
             for how, fit in fits.items():
                 name = f"stage {number}, {how}"
                 sides[name] = fit_step(stage, data, TIMED_STEPS, config.batch_size, fit)
+                flops[name] = training_flops(stage, config.batch_size)
+        if number == 2 and keras.backend.backend() == "jax" and precision == "float32":
+            for name, side in bare_jax_sides(stage, config, data, executions).items():
+                sides[name] = side
                 flops[name] = training_flops(stage, config.batch_size)
     if accelerator and preset == "cifar10" and installed_version("torch"):
         for number in stages:
