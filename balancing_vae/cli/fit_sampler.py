@@ -85,11 +85,9 @@ def run(options: argparse.Namespace) -> None:
 
     from balancing_vae.pipeline import TwoStageVAE
     from balancing_vae.pipeline.saving import write_sampler
-    from balancing_vae.storage.samplers import unfinished_fit
+    from balancing_vae.storage.samplers import resumable_fit
 
-    # The other fits take seconds and cannot be resumed.
-    if options.sampler == "flow":
-        given["unfinished"] = unfinished_fit(options.run_folder, "flow")
+    given |= resumable_fit(options.run_folder, options.sampler)
     vae = TwoStageVAE.load(options.run_folder)
     vae.fit_sampler(options.sampler, x, options.seed, **given)
     write_sampler(vae, options.sampler, options.run_folder, options.command_line)

@@ -74,6 +74,7 @@ from balancing_vae.samplers.sampler import check_count
 from balancing_vae.samplers.second_stage import check_adds_noise
 from balancing_vae.storage.folder import read_description
 from balancing_vae.storage.folder import read_finished
+from balancing_vae.storage.samplers import resumable_fit
 from balancing_vae.training.callbacks.time_limit import deadline_of
 from balancing_vae.training.callbacks.time_limit import unfinished_is_told
 from balancing_vae.training.loop import MEASURED_IMAGES
@@ -382,11 +383,12 @@ class TwoStageVAE(Plots):
             seconds_between_states=seconds_between_states,
             deadline=deadline,
         )
+        own_dir = run_dir if is_first_process() else None
         self.finished = False
         with ExitStack() as stack:
             stack.enter_context(unfinished_is_told(run_dir))
-            if run_dir is not None and is_first_process():
-                stack.enter_context(locked_run(run_dir))
+            if own_dir is not None:
+                stack.enter_context(locked_run(own_dir))
             if run_dir is not None:
                 begin_second_stage_again(self, run_dir)
             train(self.stage1, number=1, data=source, held_out=held_out)
@@ -401,7 +403,8 @@ class TwoStageVAE(Plots):
         for name in self.fitted_samplers:
             del self.samplers[name]
         for name in samplers_to_fit(config):
-            self._fit_sampler(name, mu, sigma, config.seed)
+            kept = {} if own_dir is None else resumable_fit(own_dir, name)
+            self._fit_sampler(name, mu, sigma, config.seed, **kept)
         self.fit_normalization(images_to_fit(source, held_out))
         return self.history
 

@@ -65,14 +65,17 @@ def load_samplers(folder: Path, names: list[str], latent_dim: int) -> dict[str, 
     return samplers
 
 
-def unfinished_fit(folder: Path, name: str) -> Path:
-    """Return the file in a saved folder for the state of an unfinished fit.
+def resumable_fit(folder: Path, name: str) -> dict[str, Path]:
+    """Return the options with which `fit_sampler` saves the state of its fit in a saved folder.
 
     Args:
         folder: A saved folder.
         name: The sampler's name.
+
+    Returns:
+        The option `unfinished` for the flow; no options for the others, which take seconds.
     """
-    return _path(folder, f"{name}_unfinished")
+    return {"unfinished": _path(folder, "flow_unfinished")} if name == "flow" else {}
 
 
 def _path(folder: Path, name: str) -> Path:

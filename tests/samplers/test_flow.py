@@ -257,6 +257,28 @@ def test_the_command_line_resumes_a_killed_fit(killed_at_step_8, vae, tmp_path):
     assert set((tmp_path / "run").rglob("*")) == files
 
 
+def test_a_training_killed_in_the_fit_resumes_it(killed_at_step_8, tmp_path, monkeypatch):
+    monkeypatch.setattr(Flow.fit.__func__, "__defaults__", (0, None, 16, 20, "midpoint", 10, None))
+    images, path = tiny_images(), tmp_path / "samplers" / "flow_unfinished.npz"
+    expected = tiny_pipeline(samplers=["prior", "flow"])
+    expected.fit(images, verbose=False)
+    assert not path.exists()
+    vae = TwoStageVAE(expected.config)
+    with pytest.raises(Killed):
+        vae.fit(images, verbose=False, run_dir=tmp_path)
+    assert path.exists()
+    steps = []
+    original = Paths.__getitem__
+    monkeypatch.setattr(Paths, "__getitem__", lambda s, i: steps.append(i) or original(s, i))
+    resumed = TwoStageVAE(expected.config)
+    resumed.fit(images, verbose=False, run_dir=tmp_path)
+    assert len({*steps}) == 20 - 7
+    np.testing.assert_array_equal(
+        resumed.samplers["flow"].sample(9, seed=1), expected.samplers["flow"].sample(9, seed=1)
+    )
+    assert not path.exists()
+
+
 def test_a_damaged_state_is_named(tmp_path):
     path = tmp_path / "flow_unfinished.npz"
     path.write_bytes(b"no archive")
