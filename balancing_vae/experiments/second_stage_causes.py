@@ -272,6 +272,7 @@ def draw_second_stages(rows: list[dict]) -> Figure:
             right.errorbar(means, places + (i - 1) / 5, xerr=deviations, fmt="o", label=name)
         right.set_yticks(places, [f"{row['cause']} ({row['epochs']} epochs)" for row in rows])
         right.set_ylim(len(rows) - 0.5, -0.5)
+        right.set_xscale("log")
         right.set_xlabel(rows[0]["distance"])
         for line in (left.axhline, right.axvline):
             line(bound, linestyle="--", color="gray", label="draws from the posterior")

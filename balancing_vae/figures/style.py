@@ -50,7 +50,8 @@ def colors() -> list[str]:
         ```
     """
     with style():
-        return matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+        # The cycle repeats them for dashed lines.
+        return list(dict.fromkeys(matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]))
 
 
 def save_figure(path: str | os.PathLike, figure: matplotlib.figure.Figure) -> None:
