@@ -1,4 +1,4 @@
-"""A training step of the second stage in JAX alone, without Keras: what XLA's own work takes.
+"""A training step of the second stage in JAX alone, without Keras: how long XLA's work takes.
 
 Weights are random; sizes, operations, noise, optimizer and the gamma rule are those of the package.
 """
@@ -43,12 +43,12 @@ class SecondStage:
         return sum(weight.size for weight in jax.tree.leaves(self.state[0]))
 
     def seconds_per_step(self, batch, steps, in_one_call):
-        """Return the seconds of a step, of `steps` calls or of one call with a loop.
+        """Return the seconds per step, measured over `steps` calls or over one call that loops.
 
         Args:
             batch: mu and sigma, float [B, L] each.
             steps: Number of steps.
-            in_one_call: Whether they are one compiled call.
+            in_one_call: Whether one compiled call runs all steps.
         """
         batches = jax.tree.map(lambda array: jnp.stack([array] * steps), batch)
         start = time.perf_counter()
