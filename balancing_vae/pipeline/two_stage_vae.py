@@ -84,8 +84,9 @@ from balancing_vae.training.posterior import draw
 from balancing_vae.training.posterior import encode
 from balancing_vae.training.posterior import measure_gamma
 from balancing_vae.training.sources import ImageBatches
+from balancing_vae.training.sources import all_images
 from balancing_vae.training.sources import as_source
-from balancing_vae.training.sources import first_images
+from balancing_vae.training.sources import drawn_images
 from balancing_vae.training.sources import held_out_count
 from balancing_vae.training.sources import images_to_fit
 
@@ -853,9 +854,9 @@ class TwoStageVAE(Plots):
     def measure_gamma(self, x: np.ndarray | Iterable, seed: int = 0) -> tuple[float, ...]:
         """Set both stages' gamma from reconstructions, as before a resumed training.
 
-        Gamma of stage 1 is set from the mean squared error of the reconstructions of the first
-        10,000 images, and gamma of stage 2 from that of their latents. Source: the original
-        program, which does not store gamma.
+        Gamma of stage 1 is set from the mean squared error of the reconstructions of 10,000
+        images drawn from everywhere in `x`, and gamma of stage 2 from that of their latents.
+        Source: the original program, which does not store gamma and takes the first 10,000.
 
         Args:
             x: Training images as in `encode`.
@@ -874,7 +875,7 @@ class TwoStageVAE(Plots):
         """
         if not isinstance(getattr(self.stage1, "balancing", None), ComputedGamma):
             raise InputError("Only a computed gamma can be measured; this one is not computed.")
-        x = self._array(x, MEASURED_IMAGES)
+        x = drawn_images(as_source(x, self.config.image_shape), MEASURED_IMAGES)
         size = self.config.batch_size
         gammas = [measure_gamma(self.stage1, x, size, seed)]
         if self.stage2 is not None:
@@ -1001,8 +1002,8 @@ class TwoStageVAE(Plots):
     def _repr_html_(self) -> str:
         return html_summary(self)
 
-    def _array(self, x, limit: int | None = None) -> np.ndarray:
-        return first_images(as_source(x, self.config.image_shape), limit)
+    def _array(self, x) -> np.ndarray:
+        return all_images(as_source(x, self.config.image_shape))
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
         self.samplers[name] = fit_sampler(name, mu, seed, sigma, **options)

@@ -37,7 +37,8 @@ from balancing_vae.training.save_states import SaveStates
 from balancing_vae.training.schedules import PlateauSchedule
 from balancing_vae.training.schedules import learning_rate_schedule
 from balancing_vae.training.sources import ImageBatches
-from balancing_vae.training.sources import first_images
+from balancing_vae.training.sources import drawn_images
+from balancing_vae.training.sources import drawn_rows
 
 # The original program measures gamma on this many images.
 MEASURED_IMAGES = 10_000
@@ -210,10 +211,11 @@ def _save_within(
 def measured_data(data, seed: int) -> np.ndarray:
     """Return the data for measuring gamma: images, or draws from their posterior."""
     if not isinstance(data, tuple):
-        return first_images(data, MEASURED_IMAGES)
+        return drawn_images(data, MEASURED_IMAGES)
     mu, sigma = data
+    rows = drawn_rows(len(mu), MEASURED_IMAGES)
     # This noise must differ from that of the stage's own posterior.
-    return draw(mu[:MEASURED_IMAGES], sigma[:MEASURED_IMAGES], seed ^ 1)
+    return draw(mu[rows], sigma[rows], seed ^ 1)
 
 
 def _training_batches(data, config: Config) -> EpochBatches | PassBatches:

@@ -121,22 +121,9 @@ class ImageBatches:
         self.count = count
         return count
 
-    def array(self, limit: int | None = None) -> np.ndarray:
-        """Return the first images of a pass, or all, as one array.
-
-        Args:
-            limit: The largest number of images; None for all.
-
-        Returns:
-            Images, uint8 or float32 [N, D, D, C].
-        """
-        parts, count = [], 0
-        for batch in self:
-            parts.append(batch)
-            count += len(batch)
-            if limit is not None and count >= limit:
-                break
-        return np.concatenate(parts)[:limit]
+    def array(self) -> np.ndarray:
+        """Return the images of a pass as one array, uint8 or float32 [N, D, D, C]."""
+        return np.concatenate(list(self))
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of a pass at these places, as one array.
@@ -229,9 +216,9 @@ def as_source(x, image_shape: tuple[int, int, int], name: str = "x") -> Source:
     return x
 
 
-def first_images(source: Source, limit: int | None = None) -> np.ndarray:
-    """Return the first images of a source, or all, as an array."""
-    return source[:limit] if isinstance(source, np.ndarray) else source.array(limit)
+def all_images(source: Source) -> np.ndarray:
+    """Return the images of a source as an array."""
+    return source if isinstance(source, np.ndarray) else source.array()
 
 
 def drawn_images(source: Source, count: int | None) -> np.ndarray:
@@ -255,9 +242,14 @@ def drawn_images(source: Source, count: int | None) -> np.ndarray:
     """
     total = len(source) if isinstance(source, np.ndarray) else source.count or source.survey()
     if count is None or total <= count:
-        return first_images(source)
-    rows = np.sort(np.random.default_rng(0).permutation(total)[:count])
+        return all_images(source)
+    rows = drawn_rows(total, count)
     return source[rows] if isinstance(source, np.ndarray) else source.at(rows)
+
+
+def drawn_rows(total: int, count: int) -> np.ndarray:
+    """Return the rows that `drawn_images` takes: at most `count` of `total`, in ascending order."""
+    return np.sort(np.random.default_rng(0).permutation(total)[:count])
 
 
 def images_to_fit(

@@ -10,6 +10,7 @@ from balancing_vae import GammaBalancing
 from balancing_vae.checks import as_float
 from balancing_vae.moments import mse
 from balancing_vae.samplers import Prior
+from balancing_vae.training import loop
 from balancing_vae.training.loop import measured_data
 from balancing_vae.training.posterior import draw
 from tests.helpers.backends import numbers
@@ -58,6 +59,14 @@ def test_the_second_stages_gamma_is_measured_on_draws_from_the_posterior():
     assert latents.std() == pytest.approx(1, rel=0.1)
     own_noise = draw(mu, sigma, 0)  # as the stage's own posterior has it
     assert abs(np.corrcoef(latents.ravel(), own_noise.ravel())[0, 1]) < 0.1
+
+
+def test_gamma_is_measured_on_data_from_everywhere(monkeypatch):
+    monkeypatch.setattr(loop, "MEASURED_IMAGES", 8)
+    ordered = np.repeat(np.arange(100, dtype="uint8"), 16).reshape(100, 4, 4, 1)
+    assert measured_data(ordered, seed=0).max() > 50
+    mu = np.arange(100, dtype="float32")[:, None]
+    assert measured_data((mu, np.zeros_like(mu)), seed=0).max() > 50
 
 
 class SeesTheFirstGamma(keras.callbacks.Callback):
