@@ -12,8 +12,8 @@ from balancing_vae.models.autoencoder import Autoencoder
 from balancing_vae.samplers import OF_THE_MODEL
 from balancing_vae.samplers.sampler import check_count
 from balancing_vae.training.sources import Source
-from balancing_vae.training.sources import all_images
 from balancing_vae.training.sources import as_source
+from balancing_vae.training.sources import first_images
 from balancing_vae.training.sources import hold_out
 
 
@@ -48,7 +48,7 @@ def training_images(
     name = "x"
     held_out = config.held_out
     if validation_data is not None:
-        validation_data = all_images(
+        validation_data = first_images(
             as_source(validation_data, config.image_shape, "validation_data")
         )
     elif held_out:

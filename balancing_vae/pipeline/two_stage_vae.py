@@ -84,9 +84,9 @@ from balancing_vae.training.posterior import draw
 from balancing_vae.training.posterior import encode
 from balancing_vae.training.posterior import measure_gamma
 from balancing_vae.training.sources import ImageBatches
-from balancing_vae.training.sources import all_images
 from balancing_vae.training.sources import as_source
 from balancing_vae.training.sources import drawn_images
+from balancing_vae.training.sources import first_images
 from balancing_vae.training.sources import held_out_count
 from balancing_vae.training.sources import images_to_fit
 
@@ -1002,8 +1002,8 @@ class TwoStageVAE(Plots):
     def _repr_html_(self) -> str:
         return html_summary(self)
 
-    def _array(self, x) -> np.ndarray:
-        return all_images(as_source(x, self.config.image_shape))
+    def _array(self, x, limit: int | None = None) -> np.ndarray:
+        return first_images(as_source(x, self.config.image_shape), limit)
 
     def _fit_sampler(self, name, mu, sigma, seed, **options):
         self.samplers[name] = fit_sampler(name, mu, seed, sigma, **options)

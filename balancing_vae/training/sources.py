@@ -121,9 +121,22 @@ class ImageBatches:
         self.count = count
         return count
 
-    def array(self) -> np.ndarray:
-        """Return the images of a pass as one array, uint8 or float32 [N, D, D, C]."""
-        return np.concatenate(list(self))
+    def array(self, limit: int | None = None) -> np.ndarray:
+        """Return the first images of a pass, or all, as one array.
+
+        Args:
+            limit: The largest number of images; None for all.
+
+        Returns:
+            Images, uint8 or float32 [N, D, D, C].
+        """
+        parts, count = [], 0
+        for batch in self:
+            parts.append(batch)
+            count += len(batch)
+            if limit is not None and count >= limit:
+                break
+        return np.concatenate(parts)[:limit]
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of a pass at these places, as one array.
@@ -216,9 +229,9 @@ def as_source(x, image_shape: tuple[int, int, int], name: str = "x") -> Source:
     return x
 
 
-def all_images(source: Source) -> np.ndarray:
-    """Return the images of a source as an array."""
-    return source if isinstance(source, np.ndarray) else source.array()
+def first_images(source: Source, limit: int | None = None) -> np.ndarray:
+    """Return the first images of a source, or all, as an array."""
+    return source[:limit] if isinstance(source, np.ndarray) else source.array(limit)
 
 
 def drawn_images(source: Source, count: int | None) -> np.ndarray:
@@ -242,7 +255,7 @@ def drawn_images(source: Source, count: int | None) -> np.ndarray:
     """
     total = len(source) if isinstance(source, np.ndarray) else source.count or source.survey()
     if count is None or total <= count:
-        return all_images(source)
+        return first_images(source)
     rows = drawn_rows(total, count)
     return source[rows] if isinstance(source, np.ndarray) else source.at(rows)
 

@@ -12,8 +12,8 @@ from balancing_vae.checks import check_images
 from balancing_vae.cli import main
 from balancing_vae.normalization import ImageNormalization
 from balancing_vae.normalization import LatentNormalization
-from balancing_vae.training.sources import all_images
 from balancing_vae.training.sources import as_source
+from balancing_vae.training.sources import first_images
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
 
@@ -41,7 +41,7 @@ def test_masked_arrays_are_refused():
             return masked
 
     with pytest.raises(ValueError, match="x is a masked array"):
-        all_images(as_source(Batches(), (4, 4, 1)))
+        first_images(as_source(Batches(), (4, 4, 1)))
 
 
 @pytest.mark.parametrize("largest", [0, 1])

@@ -143,6 +143,7 @@ def test_batches_are_cut_into_the_configs_batch_size():
     assert [len(batch) for batch in cut] == [8, 8, 5]
     np.testing.assert_array_equal(np.concatenate(cut), IMAGES)
     np.testing.assert_array_equal(source.array(), IMAGES)
+    np.testing.assert_array_equal(source.array(9), IMAGES[:9])
 
 
 @pytest.mark.slow
