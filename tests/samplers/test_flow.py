@@ -211,14 +211,20 @@ def killed_at_step_8(monkeypatch):
     monkeypatch.setattr(unfinished, "save_arrays", save)
 
 
+def recorded_steps(monkeypatch) -> list[int]:
+    """Return a list to which each step of a later fit adds its number."""
+    steps: list[int] = []
+    original = Paths.__getitem__
+    monkeypatch.setattr(Paths, "__getitem__", lambda s, i: steps.append(i) or original(s, i))
+    return steps
+
+
 def test_a_killed_fit_is_resumed_to_the_same_arrays(killed_at_step_8, tmp_path, monkeypatch):
     latents, path = TRUE.sample(300, seed=1), tmp_path / "flow_unfinished.npz"
     expected = Flow.fit(latents, seed=4, **SMALL).to_arrays()
     with pytest.raises(Killed):
         Flow.fit(latents, seed=4, unfinished=path, **SMALL)
-    steps = []
-    original = Paths.__getitem__
-    monkeypatch.setattr(Paths, "__getitem__", lambda s, i: steps.append(i) or original(s, i))
+    steps = recorded_steps(monkeypatch)
     resumed = Flow.fit(latents, seed=4, unfinished=path, **SMALL).to_arrays()
     assert sorted({*steps}) == list(range(20 - 7))
     assert resumed.keys() == expected.keys()
@@ -267,9 +273,7 @@ def test_a_training_killed_in_the_fit_resumes_it(killed_at_step_8, tmp_path, mon
     with pytest.raises(Killed):
         vae.fit(images, verbose=False, run_dir=tmp_path)
     assert path.exists()
-    steps = []
-    original = Paths.__getitem__
-    monkeypatch.setattr(Paths, "__getitem__", lambda s, i: steps.append(i) or original(s, i))
+    steps = recorded_steps(monkeypatch)
     resumed = TwoStageVAE(expected.config)
     resumed.fit(images, verbose=False, run_dir=tmp_path)
     assert len({*steps}) == 20 - 7
