@@ -18,6 +18,7 @@ CLASSES = {
     "Autoencoder": "models.autoencoder",
     "Capacity": "balancing.capacity",
     "ComputedGamma": "balancing.computed",
+    "Conv2DTranspose": "layers.transposed_convolution",
     "CyclicalBeta": "balancing.cyclical",
     "FixedBeta": "balancing.beta",
     "FixedGamma": "balancing.fixed",

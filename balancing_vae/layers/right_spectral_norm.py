@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from balancing_vae.layers.singular_vector import StoresSingularVector
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 
 
 def unit(a):
@@ -89,10 +90,10 @@ class RightSpectralNormConv2D(_StoresRightVector, keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable("balancing_vae")
-class RightSpectralNormConv2DTranspose(_StoresRightVector, keras.layers.Conv2DTranspose):
+class RightSpectralNormConv2DTranspose(_StoresRightVector, Conv2DTranspose):
     """A transposed convolution whose kernel is divided by its spectral norm.
 
-    See `RightSpectralNormConv2D`. Channels are last.
+    See `RightSpectralNormConv2D`.
 
     Args:
         *args: Arguments of `keras.layers.Conv2DTranspose`.
@@ -104,20 +105,9 @@ class RightSpectralNormConv2DTranspose(_StoresRightVector, keras.layers.Conv2DTr
         ```
     """
 
-    def call(self, inputs):
-        """Apply the adjoint of a convolution with the normalised kernel."""
-        y = ops.conv_transpose(
-            inputs,
-            self.normalize(self.kernel, self.u),
-            strides=self.strides,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        if self.use_bias:
-            y = y + self.bias
-        return self.activation(y)
+    def applied_kernel(self):
+        """Return the normalised kernel."""
+        return self.normalize(self.kernel, self.u)
 
 
 @keras.saving.register_keras_serializable("balancing_vae")

@@ -6,6 +6,7 @@ from keras import layers
 from balancing_vae.config import Layers
 from balancing_vae.config import Size
 from balancing_vae.errors import InputError
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 
 KERNEL_SIZE = 4
 
@@ -75,7 +76,7 @@ def _decoder(
     y = layers.Dense(sides[0] ** 2 * widths[0], activation="relu", name="fc0")(latents)
     y = layers.Reshape((sides[0], sides[0], widths[0]), name="reshape")(y)
     for i, (width, side) in enumerate(zip([*widths[1:], channels], sides[1:], strict=True)):
-        y = layers.Conv2DTranspose(
+        y = Conv2DTranspose(
             width,
             KERNEL_SIZE,
             strides=2,

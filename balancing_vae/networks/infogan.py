@@ -9,6 +9,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
 from balancing_vae.layers.spectral_norm import SpectralNormConv2D
 from balancing_vae.layers.spectral_norm import SpectralNormDense
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 
 DEVIATION = 0.02
 SLOPE = 0.2
@@ -78,10 +79,10 @@ def _decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     y = layers.ReLU(name="relu2")(y)
     y = layers.Reshape((quarter, quarter, 128), name="reshape")(y)
     up = {"kernel_size": 4, "strides": 2, "padding": "same"}
-    y = layers.Conv2DTranspose(64, **up, kernel_initializer=_normal(), name="conv3")(y)
+    y = Conv2DTranspose(64, **up, kernel_initializer=_normal(), name="conv3")(y)
     y = ZeroDebiasedBatchNormalization(name="bn3")(y)
     y = layers.ReLU(name="relu3")(y)
-    y = layers.Conv2DTranspose(channels, **up, kernel_initializer=_normal(), name="conv4")(y)
+    y = Conv2DTranspose(channels, **up, kernel_initializer=_normal(), name="conv4")(y)
     y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
     return keras.Model(latents, y, name="infogan_decoder")
 

@@ -9,6 +9,7 @@ from balancing_vae.errors import InputError
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2D
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormConv2DTranspose
 from balancing_vae.layers.right_spectral_norm import RightSpectralNormDense
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 from balancing_vae.layers.unbiased_batch_normalization import UnbiasedBatchNormalization
 
 # The side of the decoder's first feature maps.
@@ -103,7 +104,7 @@ def _decoder(
             f"The rae decoder halves {width} channels {doublings} times; use a larger base_dim "
             "or num_scale."
         )
-    deconv = RightSpectralNormConv2DTranspose if spectral_norm else layers.Conv2DTranspose
+    deconv = RightSpectralNormConv2DTranspose if spectral_norm else Conv2DTranspose
     dense = RightSpectralNormDense if spectral_norm else layers.Dense
     latents = keras.Input((latent_dim,), name="latents")
     y = dense(FIRST_SIDE * FIRST_SIDE * width, name="fc0")(latents)

@@ -8,6 +8,7 @@ from balancing_vae.config import Size
 from balancing_vae.errors import InputError
 from balancing_vae.layers.residual import dense_residual_block
 from balancing_vae.layers.residual import residual_block
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 
 MAX_WIDTH = 1024
 
@@ -102,7 +103,7 @@ def _decoder(
     y = layers.Dense(2 * 2 * widths[0], name="fc0")(latents)
     y = layers.Reshape((2, 2, widths[0]), name="reshape")(y)
     for i, width in enumerate(widths[1:]):
-        y = layers.Conv2DTranspose(width, kernel_size, strides=2, padding="same", name=f"up{i}")(y)
+        y = Conv2DTranspose(width, kernel_size, strides=2, padding="same", name=f"up{i}")(y)
         for j in range(block_per_scale):
             y = residual_block(y, width, kernel_size, depth_per_block, f"scale{i}_block{j}")
     y = layers.Conv2D(channels, kernel_size, padding="same", name="image")(y)

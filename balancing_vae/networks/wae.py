@@ -5,6 +5,7 @@ from keras import layers
 
 from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import ZeroDebiasedBatchNormalization
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 
 SIDE = 64
 KERNEL_SIZE = 5
@@ -62,10 +63,10 @@ def _decoder(image_shape: tuple[int, int, int], latent_dim: int) -> keras.Model:
     y = layers.Dense(side * side * widest, activation="relu", name="fc0")(latents)
     y = layers.Reshape((side, side, widest), name="reshape")(y)
     for i, width in enumerate(reversed(widths)):
-        y = layers.Conv2DTranspose(width, KERNEL_SIZE, strides=2, padding="same", name=f"up{i}")(y)
+        y = Conv2DTranspose(width, KERNEL_SIZE, strides=2, padding="same", name=f"up{i}")(y)
         y = ZeroDebiasedBatchNormalization(name=f"bn{i + 1}")(y)
         y = layers.ReLU(name=f"relu{i + 1}")(y)
-    y = layers.Conv2DTranspose(image_shape[2], KERNEL_SIZE, padding="same", name="image")(y)
+    y = Conv2DTranspose(image_shape[2], KERNEL_SIZE, padding="same", name="image")(y)
     y = layers.Activation("sigmoid", dtype="float32", name="sigmoid")(y)
     return keras.Model(latents, y, name="wae_decoder")
 

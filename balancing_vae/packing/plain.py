@@ -6,6 +6,7 @@ from keras import ops
 from balancing_vae.errors import InputError
 from balancing_vae.layers.batch_normalization import BatchNormalization
 from balancing_vae.layers.singular_vector import StoresSingularVector
+from balancing_vae.layers.transposed_convolution import Conv2DTranspose
 from balancing_vae.networks.image_encoder import ImageEncoder
 
 
@@ -53,7 +54,7 @@ def _plain_layer(layer):
             epsilon=layer.epsilon, name=layer.name, dtype="float32"
         )
     plain = type(layer)
-    if isinstance(layer, StoresSingularVector):
+    if isinstance(layer, (StoresSingularVector, Conv2DTranspose)):
         plain = next(c for c in plain.__mro__ if c.__module__.startswith("keras."))
     elif plain.__module__.split(".")[0] != "keras":
         raise InputError(
