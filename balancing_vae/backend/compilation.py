@@ -54,8 +54,8 @@ def jit_compile_pays(convolutional: bool, precision: str = "float32") -> bool:
 def dense_steps_per_execution() -> int:
     """Return how many steps of a dense network to run without returning to Python.
 
-    Returning to Python takes less than a millisecond. On a CPU this is negligible, but on an
-    accelerator a step of a dense network is as short. See `docs/performance.md`.
+    Returning to Python takes about a millisecond. On a CPU this is negligible, but on an
+    accelerator it is longer than a step of a dense network. See `docs/performance.md`.
 
     Returns:
         The value of `steps_per_execution`; it is 1 if the backend does not allow more.

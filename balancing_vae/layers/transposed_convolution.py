@@ -12,9 +12,10 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
     """Keras's transposed convolution, with another way to the kernel's gradient on JAX.
 
     Outputs and gradients are those of Keras's layer, up to rounding. On JAX, Keras's layer
-    computes the kernel's gradient as a convolution whose kernel is as large as the image, which
-    is slow (see `docs/performance.md`). In training, this layer computes it as the kernel
-    gradient of the strided convolution to which it is adjoint.
+    computes the kernel's gradient as a convolution of an image with inserted zeros by a kernel as
+    large as the image, which is slow (see `docs/performance.md`). If this layer is called with
+    `training=True`, it computes the kernel gradient of the strided convolution to which it is
+    adjoint. Such a call has no forward-mode derivative (`jax.jvp`).
 
     Args:
         *args: Arguments of `keras.layers.Conv2DTranspose`.
@@ -36,17 +37,17 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        # Not in inference: JAX has no forward-mode derivative of a function with its own gradient.
+        # Not in inference, which may need the forward-mode derivative.
         if training and keras.backend.backend() == "jax":
             transpose = _with_adjoint_gradient(transpose)
         y = transpose(inputs, self.applied_kernel())
         if self.use_bias:
             channels_last = self.data_format == "channels_last"
             y = y + (self.bias if channels_last else ops.reshape(self.bias, (-1, 1, 1)))
-        return self.activation(y)
+        return y if self.activation is None else self.activation(y)
 
     def applied_kernel(self):
-        """Return the kernel of this pass, in the layer's compute dtype."""
+        """Return the kernel of this pass; inside a call, in the layer's compute dtype."""
         return ops.convert_to_tensor(self.kernel)
 
 

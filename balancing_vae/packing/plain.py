@@ -54,7 +54,7 @@ def _plain_layer(layer):
             epsilon=layer.epsilon, name=layer.name, dtype="float32"
         )
     plain = type(layer)
-    if isinstance(layer, (StoresSingularVector, Conv2DTranspose)):
+    if isinstance(layer, StoresSingularVector) or type(layer) is Conv2DTranspose:
         plain = next(c for c in plain.__mro__ if c.__module__.startswith("keras."))
     elif plain.__module__.split(".")[0] != "keras":
         raise InputError(

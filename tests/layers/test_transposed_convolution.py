@@ -63,6 +63,24 @@ def compared(settings, precision):
 settings, precision = json.loads(sys.argv[1])
 print(json.dumps([compared(one, precision) for one in settings]))
 """
+# Prints how many convolutions of a VAE's training program dilate an image.
+OF_A_VAE = """
+import jax, numpy as np
+from balancing_vae.models import VAE
+from balancing_vae.networks.resnet import resnet_networks
+
+vae = VAE(*resnet_networks((8, 8, 1), 3, base_dim=2, num_scale=1, fc_dim=4))
+x = np.zeros((2, 8, 8, 1), "f4")
+fixed = [weight.value for weight in vae.non_trainable_variables]
+
+def loss(weights):
+    outputs, _ = vae.stateless_call(weights, fixed, x, training=True)
+    return outputs["reconstruction"].sum()
+
+weights = [weight.value for weight in vae.trainable_variables]
+program = jax.jit(jax.value_and_grad(loss)).lower(weights).as_text().splitlines()
+print(sum("lhs_dilate = [2, 2]" in line for line in program))
+"""
 FORWARD_MODE = """
 import jax, numpy as np
 from balancing_vae.layers.transposed_convolution import Conv2DTranspose
@@ -109,6 +127,24 @@ def test_a_plain_copy_has_layers_of_keras_alone():
     assert all(kind.__module__.startswith("keras.") for kind in kinds)
 
 
+def test_a_layer_without_activation_returns_logits():
+    layer, _ = pair({"activation": "sigmoid"})
+    x = np.ones((1, 5, 6, 3), "f4")
+    y = numbers(layer(x))
+    layer.activation = None
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-numbers(layer(x)))), rtol=1e-5)
+
+
+def test_a_subclass_has_no_plain_copy():
+    class Doubled(Conv2DTranspose):
+        def applied_kernel(self):
+            return 2 * super().applied_kernel()
+
+    images = keras.Input((5, 6, 3))
+    with pytest.raises(ValueError, match="is a Doubled, which belongs neither to Keras"):
+        plain_copy(keras.Model(images, Doubled(4, 3)(images)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "bound"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)], ids=lambda v: str(v)
@@ -122,6 +158,13 @@ def test_gradients_on_jax_are_those_of_keras_without_dilated_images(precision, b
         strided = settings["strides"] != 1
         # The forward pass dilates the image; Keras's gradient of the kernel does so again.
         assert (dilated, keras_dilated) == ((1, 2) if strided else (0, 0)), settings
+
+
+@pytest.mark.slow
+def test_training_a_vae_on_jax_dilates_images_only_in_the_forward_pass():
+    pytest.importorskip("jax")
+    transposed = 2  # convolutions of the decoder, from 2x2 to 8x8
+    assert python_prints(OF_A_VAE, KERAS_BACKEND="jax") == transposed
 
 
 @pytest.mark.slow
