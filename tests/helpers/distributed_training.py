@@ -17,6 +17,7 @@ from balancing_vae.backend.distribution import data_parallel
 from balancing_vae.training.batches import EpochBatches
 from tests.helpers.pipelines import tiny_images
 from tests.helpers.pipelines import tiny_pipeline
+from tests.helpers.virtual_devices import make_jax_devices
 from tests.helpers.xla import without_xla
 
 STEPS = 20
@@ -31,9 +32,7 @@ def make_virtual_devices(count):
             cpu, [tf.config.LogicalDeviceConfiguration()] * count
         )
     else:
-        import jax
-
-        jax.config.update("jax_num_cpu_devices", count)
+        make_jax_devices(count)
 
 
 def join_processes(index, addresses):

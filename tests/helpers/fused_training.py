@@ -26,6 +26,7 @@ from balancing_vae.training.batches import FileOrderBatches
 from tests.helpers.backends import numbers
 from tests.helpers.stage_cases import cases
 from tests.helpers.stage_cases import data_for
+from tests.helpers.virtual_devices import make_jax_devices
 
 OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(0.01),
@@ -127,9 +128,7 @@ def run(
 
 
 def main(runs, devices="1"):
-    import jax
-
-    jax.config.update("jax_num_cpu_devices", int(devices))
+    make_jax_devices(int(devices))
     several = data_parallel(int(devices)) if int(devices) > 1 else contextlib.nullcontext()
     with several:
         print(json.dumps([run(**arguments) for arguments in json.loads(runs)]))
