@@ -181,9 +181,9 @@ NAMES: dict[str, dict[str, Make]] = {
     "layers.right_spectral_norm.RightSpectralNormConv2DTranspose": {
         "x": lambda given: np.zeros((1, 4, 4, 3), "f4")
     },
-    "layers.transposed_convolution": {"x": lambda given: np.zeros((1, 4, 4, 3), "f4")},
     "layers.singular_vector": {"x": lambda given: DIGITS},
     "layers.spectral_norm": {"layer": lambda given: _built(SpectralNormDense(4))},
+    "layers.transposed_convolution": {"x": lambda given: np.zeros((1, 4, 4, 3), "f4")},
     "models.r": {
         "encoder": lambda given: one_headed_networks()[0],
         "decoder": lambda given: one_headed_networks()[1],

@@ -27,29 +27,19 @@ ONLY_ELSEWHERE = ("dilation_rate", "data_format")
 # Keras's layer, and how many convolutions of each layer's training program dilate an image.
 DIFFERENCES = """
 import json, sys
-import jax, keras, numpy as np
-from balancing_vae.layers.transposed_convolution import Conv2DTranspose
+import jax, numpy as np
+from tests.layers.test_transposed_convolution import pair
 
 def compared(settings, precision):
-    ours, keras_s = (
-        kind(4, 3, dtype=precision, **settings)
-        for kind in (Conv2DTranspose, keras.layers.Conv2DTranspose)
-    )
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((2, 5, 6, 3)).astype("f4")
-    for layer in (ours, keras_s):
-        layer.build(x.shape)
-    ours.set_weights([rng.standard_normal(w.shape) for w in ours.get_weights()])
-    keras_s.set_weights(ours.get_weights())
+    x = np.random.default_rng(1).standard_normal((2, 5, 6, 3)).astype("f4")
     found = []
-    for layer in (ours, keras_s):
+    layers = pair(settings | {"dtype": precision})
+    for layer, given in zip(layers, [{"training": True}, {}], strict=True):
         def loss(weights, x):
-            given = {"training": True} if layer is ours else {}
             y, _ = layer.stateless_call(weights, [], x, **given)
             return (y.astype("f4") * g).sum(), y
         weights = [w.value for w in layer.trainable_variables]
-        y = layer(x)
-        g = np.random.default_rng(1).standard_normal(y.shape).astype("f4")
+        g = np.random.default_rng(2).standard_normal(layer(x).shape).astype("f4")
         step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
         (_, y), gradients = step(weights, x)
         program = step.lower(weights, x).as_text()
@@ -147,7 +137,7 @@ def test_a_subclass_has_no_plain_copy():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("precision", "bound"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)], ids=lambda v: str(v)
+    ("precision", "bound"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)], ids=str
 )
 def test_gradients_on_jax_are_those_of_keras_without_dilated_images(precision, bound):
     pytest.importorskip("jax")
